@@ -1,0 +1,56 @@
+# `make run` and `make test` are all a newcomer needs; `make help` lists the rest.
+PYTHON ?= python3
+ARGS ?=
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup run demo test check format bench campaign configs lock clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+
+setup: $(READY) ## create .venv and install everything, from the lock file
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "coterie needs Python 3.11 or newer; name one with: make PYTHON=python3.12 ..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+run: $(READY) ## run one node with the defaults, on http://127.0.0.1:10000/ (ARGS="--seed ..." for more)
+	@$(BIN)/coterie $(ARGS)
+
+demo: $(READY) ## run a cluster of three nodes, on ports 10001 to 10003
+	@$(BIN)/python -m app.demo
+
+test: $(READY) ## run the tests (a few minutes)
+	$(BIN)/pytest -n 4 $(ARGS)
+
+check: $(READY) ## format, lint, types, arrows between rooms
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(READY) ## rewrite the sources in the house's format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(READY) ## measure speed and memory
+	$(BIN)/python -m tests.bench $(ARGS)
+
+campaign: $(READY) ## simulate large clusters for long, in virtual time (an hour or more)
+	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)
+
+configs: $(READY) ## write configs/reference.toml from the settings
+	$(BIN)/python -m app.settings_reference > configs/reference.toml
+
+lock: $(READY) ## write requirements.lock anew
+	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --no-header \
+		pyproject.toml -o requirements.lock
+
+clean: ## remove the environment and the caches
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
