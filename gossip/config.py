@@ -1,0 +1,62 @@
+"""The protocol's settings, with defaults and units. Section numbers are those of the protocol specification."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+from gossip.errors import ConfigError
+from gossip.identity import MAX_ID_BYTES
+
+MAX_DATAGRAM_BYTES = 65_507
+"""Largest payload of a UDP datagram over IPv4: 65,535 less 20 bytes of IP and 8 of UDP header."""
+
+MAX_KEY_VALUE_BYTES_CEILING = 60_000
+"""No key and value above this may be allowed: beside a Node operation and block headers it must fit a datagram."""
+
+RESERVED_PREFIX = "coterie/"
+"""Keys under this prefix are written by the node itself, never by its clients (section 6)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GossipConfig:
+    """Everything about the protocol that can be set. Times are in seconds."""
+
+    cluster_id: str = "testing"
+    gossip_interval: float = 0.5
+    gossip_fanout: int = 3
+    # Failure detection (section 5)
+    phi_threshold: float = 8.0
+    initial_interval: float = 5.0
+    max_interval: float = 10.0
+    sampling_window: int = 1_000
+    dead_node_grace_period: float = 24 * 3600.0
+    # Keys (section 6)
+    marked_for_deletion_grace_period: float = 2 * 3600.0
+    max_key_value_bytes: int = 16_384
+    max_keys_per_node: int = 100_000
+    allow_non_ascii_keys: bool = False
+    # Bounds (sections 2, 5, 9, 10)
+    max_datagram_bytes: int = MAX_DATAGRAM_BYTES
+    max_digest_bytes: int = 57_344
+    max_delta_bytes: int = 16 * 1024 * 1024
+    max_delta_ops: int = 100_000
+    max_known_nodes: int = 10_000
+    stranger_bytes_per_second: int = 1_000_000
+    drop_unsolicited: bool = False
+    reply_window: float = 10.0
+
+    def __post_init__(self) -> None:
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
+                raise ConfigError(item.name, f"must be a number above 0, not {value}")
+        if len(self.cluster_id.encode()) > MAX_ID_BYTES:
+            raise ConfigError("cluster_id", f"must be at most {MAX_ID_BYTES} bytes in UTF-8")
+        if self.max_key_value_bytes > MAX_KEY_VALUE_BYTES_CEILING:
+            raise ConfigError("max_key_value_bytes", f"must be at most {MAX_KEY_VALUE_BYTES_CEILING}")
+        if self.max_datagram_bytes > MAX_DATAGRAM_BYTES:
+            raise ConfigError("max_datagram_bytes", f"must be at most {MAX_DATAGRAM_BYTES}, UDP's own limit")
+        # A Node operation is at most 17 bytes and an identity of 1,024 + 31; a striped digest holds the sender
+        # twice. What is left must take the largest key-value with its headers, whatever else the datagram carries.
+        if self.max_digest_bytes > self.max_datagram_bytes - 4_096:
+            raise ConfigError("max_digest_bytes", "must be at least 4,096 below max_datagram_bytes")

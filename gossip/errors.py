@@ -1,0 +1,48 @@
+"""What can go wrong, as types: bad bytes from the network, refused writes, bad configuration."""
+
+
+class GossipError(Exception):
+    """Base of every error this package raises."""
+
+
+class WireError(GossipError):
+    """A datagram breaks a rule of the wire format (spec section 2) and is dropped whole.
+
+    `reason` is one of a small fixed set of words, fit for a metric's label.
+    """
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+class ConfigError(GossipError):
+    """A setting has a value that cannot work; `field` names it and the message says the fix."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"{field}: {problem}")
+        self.field = field
+
+
+class KeyRefusedError(GossipError):
+    """A key or value that this node will not write; `limit` names the rule or setting that refused it."""
+
+    def __init__(self, limit: str, message: str) -> None:
+        super().__init__(message)
+        self.limit = limit
+
+
+class KeyTooLargeError(KeyRefusedError):
+    """Key and value together are above `max_key_value_bytes`."""
+
+
+class TooManyKeysError(KeyRefusedError):
+    """The node's namespace already holds `max_keys_per_node` keys, tombstones included."""
+
+
+class ReservedKeyError(KeyRefusedError):
+    """The key stands under the prefix that a node keeps for itself."""
+
+
+class StateUpdateError(GossipError, ValueError):
+    """A state handed to `reset_node_state_if_update` contradicts itself."""

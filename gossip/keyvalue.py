@@ -1,0 +1,109 @@
+"""Versioned key-values in their wire form, and the rules for keys (spec sections 2, 6 and 10)."""
+
+from __future__ import annotations
+
+import struct
+from enum import IntEnum
+
+from gossip.config import RESERVED_PREFIX, GossipConfig
+from gossip.errors import KeyRefusedError, KeyTooLargeError, ReservedKeyError
+
+OP_KEY_VALUE = 1
+"""Tag of a KeyValue operation in a delta."""
+
+_U16 = struct.Struct("<H")
+_VERSION_STATUS = struct.Struct("<QB")
+
+
+class Status(IntEnum):
+    """What a version of a key says of it; the numbers are those on the wire."""
+
+    SET = 0
+    DELETE = 1
+    """Tombstone: invisible, kept until collected."""
+    DELETE_AFTER_TTL = 2
+    """Visible until collected, then gone."""
+
+    @property
+    def label(self) -> str:
+        """The name that the documented JSON uses."""
+        return ("Set", "Delete", "DeleteAfterTtl")[self]
+
+
+SET, DELETE, DELETE_AFTER_TTL = 0, 1, 2
+"""The same numbers as plain ints, for the paths that handle thousands of key-values."""
+
+
+class KeyValue:
+    """One version of one key, immutable. `op` is its KeyValue operation as it stands on the wire.
+
+    The operation is kept because every peer gets the same bytes; the value is read from it when asked for.
+    """
+
+    __slots__ = ("key", "op", "status", "version")
+
+    def __init__(self, key: str, version: int, status: int, op: bytes) -> None:
+        self.key = key
+        self.version = version
+        self.status = status
+        self.op = op
+
+    @classmethod
+    def make(cls, key: str, value: str, version: int, status: int) -> KeyValue:
+        """Encode a new version. Key and value must be encodable as UTF-8 and at most 65,535 bytes each."""
+        k, v = key.encode(), value.encode()
+        parts = (b"\x01", _U16.pack(len(k)), k, _U16.pack(len(v)), v, _VERSION_STATUS.pack(version, status))
+        return cls(key, version, status, b"".join(parts))
+
+    def with_version(self, version: int) -> KeyValue:
+        """The same key, value and status under another version."""
+        return KeyValue(self.key, version, self.status, self.op[:-9] + _VERSION_STATUS.pack(version, self.status))
+
+    @property
+    def value(self) -> str:
+        value_at = 5 + (self.op[1] | self.op[2] << 8)
+        return str(self.op[value_at:-9], "utf-8")
+
+    @property
+    def visible(self) -> bool:
+        return self.status != DELETE
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, KeyValue) and self.op == other.op
+
+    def __hash__(self) -> int:
+        return hash(self.op)
+
+    def __repr__(self) -> str:
+        return f"KeyValue({self.key!r}, {self.value!r}, version={self.version}, {Status(self.status).label})"
+
+
+def check_key_value(key: str, value: str, config: GossipConfig, *, internal: bool = False) -> None:
+    """Refuse, with an error that names the limit, what must not be written (sections 6 and 10).
+
+    `internal` writes are the node's own: only they may use the reserved prefix.
+    """
+    try:
+        size = len(key.encode()) + len(value.encode())
+    except UnicodeEncodeError:
+        raise KeyRefusedError("utf-8", "key and value must be text that UTF-8 can encode") from None
+    if size > config.max_key_value_bytes:
+        raise KeyTooLargeError(
+            "max_key_value_bytes",
+            f"key and value take {size} bytes, above max_key_value_bytes = {config.max_key_value_bytes}",
+        )
+    check_key(key, config, internal=internal)
+
+
+def check_key(key: str, config: GossipConfig, *, internal: bool = False) -> None:
+    """The part of `check_key_value` that deletions share."""
+    if not internal and key.startswith(RESERVED_PREFIX):
+        raise ReservedKeyError(
+            "reserved_prefix", f"keys under {RESERVED_PREFIX!r} are written by the node itself; choose another prefix"
+        )
+    if key and not key[0].isascii() and not config.allow_non_ascii_keys:
+        raise KeyRefusedError(
+            "allow_non_ascii_keys",
+            f"key {key!r} starts with a non-ASCII character, which stops every real chitchat node it reaches; "
+            "start it with an ASCII character, or set allow_non_ascii_keys where the cluster has no such node",
+        )
