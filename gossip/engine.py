@@ -1,0 +1,506 @@
+"""The protocol as a state machine (spec sections 3 to 6 and 8 to 10).
+
+In go datagrams, clock readings (seconds, monotonic) and a random generator; out come datagrams, returned by `receive`
+and `round`, and events, taken with `take_events`. No socket, no clock, no task: a thousand of these run in one test.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from random import Random
+
+from gossip.budget import TokenBucket
+from gossip.config import GossipConfig
+from gossip.delta import DeltaWriter, NodeDelta
+from gossip.detector import PhiAccrualDetector
+from gossip.digest import Digest, Stripe
+from gossip.errors import ConfigError, StateUpdateError, TooManyKeysError, WireError
+from gossip.events import (
+    CaughtUp,
+    DatagramRejected,
+    Event,
+    KeyChanged,
+    LiveSetChanged,
+    NodeAlive,
+    NodeDead,
+    NodeJoined,
+    NodeRemoved,
+    OwnStateOvertaken,
+    StripesChanged,
+    WrongCluster,
+)
+from gossip.exchanges import Exchanges
+from gossip.identity import MAX_ID_BYTES, Address, NodeId, decode_node_id
+from gossip.keyvalue import DELETE, DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
+from gossip.listeners import Listeners
+from gossip.messages import (
+    BAD_CLUSTER_DATAGRAM,
+    HEADER_BYTES,
+    KINDS,
+    Ack,
+    BadCluster,
+    Decoder,
+    Message,
+    Syn,
+    SynAck,
+    frame_ack,
+    frame_syn,
+    frame_syn_ack,
+)
+from gossip.peers import choose_peers
+from gossip.roster import Roster
+from gossip.scuttlebutt import stale_nodes
+from gossip.state import NodeState, Outcome
+from gossip.stripes import StripePlan
+
+Datagram = tuple[Address, bytes]
+"""Where to, and what."""
+
+FORGED = 2**62
+"""A version or heartbeat of the own identity from here on cannot be real (section 10)."""
+
+LATE_ROUNDS = 2
+"""A round this many intervals late means that this node slept (section 3)."""
+
+DELTA_END_BYTES = 1
+
+
+class Engine:
+    """One node of a cluster."""
+
+    def __init__(
+        self,
+        config: GossipConfig,
+        node: NodeId,
+        rng: Random,
+        *,
+        now: float,
+        key_values: Iterable[tuple[str, str]] = (),
+        live_filter: Callable[[NodeState], bool] | None = None,
+    ) -> None:
+        """`key_values` are set in order; `live_filter` is the extra predicate on what `LiveSetChanged` tells.
+
+        Raises ConfigError, or KeyRefusedError where an initial key-value breaks a limit.
+        """
+        if len(node.node_id.encode()) > MAX_ID_BYTES:
+            raise ConfigError("node_id", f"must be at most {MAX_ID_BYTES} bytes in UTF-8")
+        self.config = config
+        self.own = NodeState(node, heartbeat=1)
+        self.listeners = Listeners()
+        self.counters: Counter[str] = Counter()
+        """What happened how often, under names of a small fixed set."""
+        self.seeds: Sequence[Address] = ()
+        """Resolved seed addresses, without the own one; the shell keeps them fresh."""
+        self._rng = rng
+        self._roster = Roster(self.own, config.max_known_nodes)
+        self._detector = PhiAccrualDetector(
+            config.phi_threshold, config.initial_interval, config.max_interval, config.sampling_window
+        )
+        self._cluster_id = config.cluster_id.encode()
+        syn_overhead = HEADER_BYTES + 2 + len(self._cluster_id)
+        self._stripes = StripePlan(self._roster, config.max_datagram_bytes - syn_overhead, config.max_digest_bytes)
+        self._decoder = Decoder(self._roster.known, self._roster.layout, config.max_delta_bytes, config.max_delta_ops)
+        self._strangers = TokenBucket(config.stranger_bytes_per_second, now)
+        self._exchanges = Exchanges(config.reply_window)
+        self._live_filter = live_filter
+        self._live_versions: dict[NodeId, int] = {}
+        self._visible_key_collected = False
+        self._overtaken_this_round = False
+        self._last_round: float | None = None
+        self._events: list[Event] = []
+        for key, value in key_values:
+            self.set(key, value, now)
+
+    # -- views -------------------------------------------------------------------------------------------------------
+
+    @property
+    def states(self) -> Sequence[NodeState]:
+        """Every known node's state, the own one included, by node id."""
+        return sorted(self._roster.known.values(), key=lambda state: state.id)
+
+    def state(self, node: NodeId) -> NodeState | None:
+        return self._roster.known.get(node.encoded)
+
+    @property
+    def live_nodes(self) -> list[NodeId]:
+        """By node id; the own one is always among them."""
+        return [s.id for s in self.states if s is self.own or s.liveness.alive]
+
+    @property
+    def dead_nodes(self) -> list[NodeId]:
+        """By node id; a node that has yet to show signs of life is among them (`Liveness.ever_alive` tells)."""
+        return [s.id for s in self.states if s.liveness.dead_since is not None]
+
+    def phi(self, state: NodeState, now: float) -> float | None:
+        return self._detector.phi(state.liveness, now)
+
+    @property
+    def digest_bytes(self) -> int:
+        """Size of the whole digest; past a datagram it is sent in stripes. Real nodes fail near 65,400."""
+        return 2 + self._roster.listed_bytes
+
+    @property
+    def stripe_bits(self) -> int:
+        return self._stripes.bits
+
+    def take_events(self) -> list[Event]:
+        """The events since the last call, in order."""
+        events, self._events = self._events, []
+        return events
+
+    # -- the own namespace -------------------------------------------------------------------------------------------
+
+    def set(self, key: str, value: str, now: float, *, internal: bool = False) -> KeyValue | None:
+        """Write a key of this node. None where nothing changes. Raises KeyRefusedError."""
+        return self._set(key, value, now, SET, internal)
+
+    def set_with_ttl(self, key: str, value: str, now: float, *, internal: bool = False) -> KeyValue | None:
+        """The same, to expire after `marked_for_deletion_grace_period`. Writing it again does not renew it."""
+        return self._set(key, value, now, DELETE_AFTER_TTL, internal)
+
+    def _set(self, key: str, value: str, now: float, status: int, internal: bool) -> KeyValue | None:
+        check_key_value(key, value, self.config, internal=internal)
+        limit = self.config.max_keys_per_node
+        if key not in self.own.key_values and len(self.own.key_values) >= limit:
+            raise TooManyKeysError(
+                "max_keys_per_node",
+                f"this node holds max_keys_per_node = {limit} keys, counting those not yet collected",
+            )
+        kv = self.own.set(key, value, now, status=status)
+        if kv is not None:
+            self._tell_change(self.own, kv)
+        return kv
+
+    def delete(self, key: str, now: float, *, internal: bool = False) -> KeyValue | None:
+        """Turn a key of this node into a tombstone. None, with no effect, where there is none."""
+        check_key(key, self.config, internal=internal)
+        return self.own.delete(key, now)
+
+    def delete_after_ttl(self, key: str, now: float, *, internal: bool = False) -> KeyValue | None:
+        """Let a key of this node expire; None, with no effect, where it is not visible."""
+        check_key(key, self.config, internal=internal)
+        return self.own.delete_after_ttl(key, now)
+
+    # -- a round (section 3) -----------------------------------------------------------------------------------------
+
+    def round(self, now: float) -> list[Datagram]:
+        """Start a gossip round. Due every `gossip_interval`; datagrams that wait are to be received before."""
+        self._excuse_own_delay(now)
+        self._last_round = now
+        peers = self._choose_peers()
+        self.own.heartbeat += 1
+        self._collect_keys(now)
+        sent = self._open_exchanges(peers, now)
+        self._evaluate_liveness(now)
+        self._adapt_stripes()
+        self._exchanges.forget_before(now)
+        self._overtaken_this_round = False
+        self.counters["rounds"] += 1
+        return sent
+
+    def _excuse_own_delay(self, now: float) -> None:
+        interval = self.config.gossip_interval
+        if self._last_round is None:
+            return
+        delay = now - (self._last_round + interval)
+        if delay > LATE_ROUNDS * interval:
+            self.counters["late_rounds"] += 1
+            for state in self._roster.others():
+                self._detector.excuse(state.liveness, delay, now)
+
+    def _choose_peers(self) -> list[Address]:
+        live: dict[Address, None] = {}
+        dead: dict[Address, None] = {}
+        for state in self._roster.others():
+            (live if state.liveness.alive else dead)[state.id.gossip_advertise_addr] = None
+        # An address may be that of a dead and of a live incarnation: as a peer, it is a live one.
+        for address in live:
+            dead.pop(address, None)
+        own = self.own.id.gossip_advertise_addr
+        live.pop(own, None)
+        dead.pop(own, None)
+        seeds = [seed for seed in self.seeds if seed != own]
+        return choose_peers(list(live), list(dead), [*live, *dead], seeds, self.config.gossip_fanout, self._rng)
+
+    def _collect_keys(self, now: float) -> None:
+        grace = self.config.marked_for_deletion_grace_period
+        for state in self._roster.known.values():
+            if state.dying and state.collect(now, grace):
+                self._visible_key_collected = True
+
+    def _open_exchanges(self, peers: Iterable[Address], now: float) -> list[Datagram]:
+        syns: dict[Stripe, bytes] = {}
+        sent: list[Datagram] = []
+        for peer in peers:
+            stripe = self._stripes.next_syn()
+            if stripe not in syns:
+                syns[stripe] = frame_syn(self._roster.encode_digest(stripe), self._cluster_id, stripe)
+            self._exchanges.opened(peer, now, self._roster.births, stripe)
+            self.counters["sent_syn"] += 1
+            sent.append((peer, syns[stripe]))
+        return sent
+
+    def _adapt_stripes(self) -> None:
+        before = self._stripes.stretch_factor
+        grown = self._stripes.growth()
+        after = self._stripes.stretch_factor
+        self._detector.max_interval = self.config.max_interval * after
+        if grown:
+            for state in self._roster.others():
+                self._detector.stretch(state.liveness, 1 << grown)
+        if after != before:
+            self._events.append(StripesChanged(self._stripes.bits))
+
+    # -- liveness (section 5) ----------------------------------------------------------------------------------------
+
+    def _evaluate_liveness(self, now: float) -> None:
+        is_alive = self._detector.is_alive
+        alive = [state for state in self._roster.others() if is_alive(state.liveness, now)]
+        living = self._without_outlived(alive)
+        live_versions: dict[NodeId, int] = {self.own.id: self.own.max_version}
+        grace = self.config.dead_node_grace_period
+        gone: list[NodeState] = []
+        for state in self._roster.others():
+            liveness = state.liveness
+            if state.encoded in living:
+                live_versions[state.id] = state.max_version
+                if not liveness.alive:
+                    liveness.alive = liveness.ever_alive = True
+                    liveness.dead_since = None
+                    self._roster.schedule(state, False)
+                    self._events.append(NodeAlive(state.id))
+                continue
+            if liveness.alive:
+                liveness.alive = False
+                self._events.append(NodeDead(state.id))
+            self._detector.forget_intervals(liveness)
+            if liveness.dead_since is None:
+                liveness.dead_since = now
+            dead_for = now - liveness.dead_since
+            if dead_for >= grace:
+                gone.append(state)
+            elif dead_for >= grace / 2:
+                self._roster.schedule(state, True)
+        for state in gone:
+            self._roster.collect(state)
+            self._events.append(NodeRemoved(state.id))
+        self._tell_live_set(live_versions)
+
+    def _without_outlived(self, alive: Sequence[NodeState]) -> Mapping[bytes, NodeState]:
+        """The identities that are alive: not those of whose node_id a higher generation is."""
+        living = {state.encoded: state for state in alive}
+        for incarnations in self._roster.incarnations():
+            present = [s for s in incarnations if s is self.own or s.encoded in living]
+            newest = max((s.id.generation for s in present), default=0)
+            for state in present:
+                if state.id.generation < newest:
+                    living.pop(state.encoded, None)
+        return living
+
+    def _tell_live_set(self, live_versions: dict[NodeId, int]) -> None:
+        if live_versions == self._live_versions and not self._visible_key_collected:
+            return
+        self._live_versions = live_versions
+        self._visible_key_collected = False
+        states = {node: self._roster.known[node.encoded] for node in live_versions}
+        wanted = self._live_filter
+        self._events.append(LiveSetChanged({n: s for n, s in states.items() if wanted is None or wanted(s)}))
+
+    # -- receiving (sections 3, 9 and 10) ----------------------------------------------------------------------------
+
+    def receive(self, datagram: bytes, source: Address, now: float) -> list[Datagram]:
+        """Take a datagram from `source`: what to send in answer. Bytes that are no message are counted and dropped."""
+        stranger = not self._roster.has_address(source) and source not in self.seeds
+        try:
+            message = self._decoder.decode(datagram)
+        except WireError as error:
+            self.counters["rejected_" + error.reason] += 1
+            self._events.append(DatagramRejected(source, error.reason, str(error)))
+            return []
+        self.counters["received_" + KINDS[type(message)]] += 1
+        self.own.heartbeat += 1
+        answer = self._answer(message, source, now, stranger)
+        return [] if answer is None else [(source, answer)]
+
+    def _answer(self, message: Message, source: Address, now: float, stranger: bool) -> bytes | None:
+        match message:
+            case Syn():
+                answer = self._receive_syn(message, source, now, stranger)
+            case SynAck():
+                answer = self._receive_syn_ack(message, source, now, stranger)
+            case Ack():
+                answer = None
+                if self._exchanges.expects_ack(source, now) or self._takes_unsolicited():
+                    self._apply(message.delta, now)
+            case BadCluster():
+                answer = None
+                self._events.append(WrongCluster(source, None))
+        if answer is not None and stranger:
+            self._strangers.take(len(answer), now)
+        return answer
+
+    def _takes_unsolicited(self) -> bool:
+        self.counters["unsolicited"] += 1
+        return not self.config.drop_unsolicited
+
+    def _may_answer(self, now: float, stranger: bool) -> bool:
+        """Answers to addresses of no known node and no seed share a budget."""
+        if stranger and self._strangers.is_spent(now):
+            self.counters["strangers_unanswered"] += 1
+            return False
+        return True
+
+    def _receive_syn(self, syn: Syn, source: Address, now: float, stranger: bool) -> bytes | None:
+        if not self._may_answer(now, stranger):
+            return None
+        if syn.cluster_id != self.config.cluster_id:
+            self._events.append(WrongCluster(source, syn.cluster_id))
+            self.counters["sent_bad_cluster"] += 1
+            return BAD_CLUSTER_DATAGRAM
+        self._report(syn.digest, now)
+        room = self.config.max_datagram_bytes - HEADER_BYTES
+        stripe = self._stripes.for_answer(syn.stripe, room - DELTA_END_BYTES)
+        digest = self._roster.encode_digest(stripe)
+        room -= len(digest) + len(stripe.encode_trailer())
+        delta = self._make_delta(syn.digest, syn.stripe, stripe, self._roster.births, room)
+        self._exchanges.answered(source, now)
+        self.counters["sent_syn_ack"] += 1
+        return frame_syn_ack(digest, delta, stripe)
+
+    def _receive_syn_ack(self, answer: SynAck, source: Address, now: float, stranger: bool) -> bytes | None:
+        syn = self._exchanges.syn_to(source, now)
+        if syn is None and not self._takes_unsolicited():
+            return None
+        self._report(answer.digest, now)
+        self._apply(answer.delta, now)
+        if not self._may_answer(now, stranger):
+            return None
+        births, stripe = (self._roster.births, answer.stripe) if syn is None else syn
+        room = self.config.max_datagram_bytes - HEADER_BYTES
+        delta = self._make_delta(answer.digest, answer.stripe, stripe, births, room)
+        self.counters["sent_ack"] += 1
+        return frame_ack(delta)
+
+    def _report(self, digest: Digest, now: float) -> None:
+        """Take a digest's heartbeats as signs of life, and its unknown identities into the roster."""
+        known = self._roster.known
+        arrival = self._detector.arrival
+        own = self.own
+        for encoded, heartbeat in zip(digest.ids, digest.heartbeats, strict=True):
+            state = known.get(encoded)
+            if state is None:
+                self._discover(encoded, heartbeat)
+            elif heartbeat > state.heartbeat:
+                if state is own:
+                    self._outrun(heartbeat)
+                elif state.heartbeat == 0:
+                    state.heartbeat = heartbeat
+                else:
+                    state.heartbeat = heartbeat
+                    arrival(state.liveness, now)
+        self._check_own_versions(digest)
+
+    def _discover(self, encoded: bytes, heartbeat: int) -> None:
+        node = decode_node_id(encoded)
+        if self._roster.remembers(node, heartbeat):
+            self.counters["identities_collected_before"] += 1
+            return
+        state = self._create(node)
+        if state is not None:
+            state.heartbeat = heartbeat
+
+    def _create(self, node: NodeId) -> NodeState | None:
+        state = self._roster.create(node)
+        if state is None:
+            self.counters["identities_over_limit"] += 1
+        else:
+            self._events.append(NodeJoined(node))
+        return state
+
+    def _outrun(self, heartbeat: int) -> None:
+        if heartbeat < FORGED:
+            self.own.heartbeat = heartbeat + 1
+
+    def _check_own_versions(self, digest: Digest) -> None:
+        try:
+            row = digest.ids.index(self.own.encoded)
+        except ValueError:
+            return
+        self._overtake(max(digest.max_versions[row], digest.last_gc_versions[row]))
+
+    def _overtake(self, version: int) -> None:
+        if self.own.max_version < version < FORGED and not self._overtaken_this_round:
+            self._overtaken_this_round = True
+            self.own.overtake(version)
+            self._events.append(OwnStateOvertaken(version))
+
+    # -- deltas (section 4) ------------------------------------------------------------------------------------------
+
+    def _make_delta(self, seen: Digest, seen_stripe: Stripe, listed_stripe: Stripe, births: int, room: int) -> bytes:
+        """What a peer that showed `seen` lacks.
+
+        The own side of the exchange listed the nodes of `listed_stripe` that were known when `births` was read.
+        """
+        writer = DeltaWriter(room)
+        for state, from_version in stale_nodes(self._roster, seen, seen_stripe, listed_stripe, births, self._rng):
+            writer.add_node(
+                state.encoded, state.last_gc_version, from_version, state.newer_than(from_version), state.max_version
+            )
+        return writer.finish()
+
+    def _apply(self, delta: list[NodeDelta], now: float) -> None:
+        reset: list[NodeId] = []
+        for node_delta in delta:
+            state = self._roster.known.get(node_delta.node.encoded)
+            if state is None:
+                self.counters["delta_unknown_node"] += 1
+                continue
+            if state is self.own:
+                self._overtake(max(node_delta.max_version, node_delta.last_gc_version))
+                continue
+            outcome, fresh = state.apply(node_delta, now, self.config.max_keys_per_node)
+            self.counters["delta_" + outcome.name.lower()] += 1
+            if outcome is Outcome.RESET:
+                reset.append(state.id)
+            if self.listeners:
+                for kv in fresh:
+                    self._tell_change(state, kv)
+        if reset:
+            self._events.append(CaughtUp(tuple(reset)))
+
+    def _tell_change(self, state: NodeState, kv: KeyValue) -> None:
+        if kv.status != DELETE and self.listeners.wants(kv.key):
+            self._events.append(KeyChanged(state.id, kv))
+
+    def reset_node_state_if_update(
+        self,
+        node: NodeId,
+        key_values: Iterable[tuple[str, str, int, Status]],
+        max_version: int,
+        last_gc_version: int,
+        now: float,
+    ) -> bool:
+        """Take a node's full state, fetched by other means than gossip: (key, value, version, status) each.
+
+        False, with no effect, for the own node, a collected one, one too many, and a state that is not an update.
+        Raises StateUpdateError where a version is not between 1 and `max_version`, or a key or version comes twice.
+        """
+        given = [KeyValue.make(key, value, version, status) for key, value, version, status in key_values]
+        for kv in given:
+            if not 1 <= kv.version <= max_version:
+                raise StateUpdateError(f"key {kv.key!r} has version {kv.version}, not 1 to max_version = {max_version}")
+        if len({kv.key for kv in given}) < len(given) or len({kv.version for kv in given}) < len(given):
+            raise StateUpdateError("a key or a version is given twice")
+        if node == self.own.id or self._roster.remembers(node):
+            return False
+        state = self._roster.known.get(node.encoded)
+        if state is not None and (max_version <= state.max_version or max_version < state.last_gc_version):
+            return False
+        if state is None:
+            state = self._create(node)
+            if state is None:
+                return False
+        for kv in state.replace(given, max_version, last_gc_version, now):
+            self._tell_change(state, kv)
+        return True
