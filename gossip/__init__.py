@@ -1,0 +1,46 @@
+"""Membership, failure detection and eventually consistent key-values: the chitchat gossip protocol, wire version 0.
+
+`GossipNode` runs a node on a UDP socket inside an event loop; `Engine` is the same node as a pure state machine.
+What is imported here is the package's public face.
+"""
+
+from gossip.config import RESERVED_PREFIX, GossipConfig
+from gossip.engine import Engine
+from gossip.errors import (
+    ConfigError,
+    GossipError,
+    KeyRefusedError,
+    KeyTooLargeError,
+    ReservedKeyError,
+    StateUpdateError,
+    TooManyKeysError,
+    WireError,
+)
+from gossip.identity import MAX_ID_BYTES, Address, NodeId
+from gossip.keyvalue import KeyValue, Status
+from gossip.node import GossipNode, open_udp_socket
+from gossip.seeds import Seed
+from gossip.state import NodeState
+
+__all__ = [
+    "MAX_ID_BYTES",
+    "RESERVED_PREFIX",
+    "Address",
+    "ConfigError",
+    "Engine",
+    "GossipConfig",
+    "GossipError",
+    "GossipNode",
+    "KeyRefusedError",
+    "KeyTooLargeError",
+    "KeyValue",
+    "NodeId",
+    "NodeState",
+    "ReservedKeyError",
+    "Seed",
+    "StateUpdateError",
+    "Status",
+    "TooManyKeysError",
+    "WireError",
+    "open_udp_socket",
+]

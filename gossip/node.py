@@ -1,0 +1,322 @@
+"""A gossip node on a UDP socket: the thin asyncio shell around the state machine (spec sections 3 and 8).
+
+Everything the protocol decides is in `engine.py`; here are the socket, the timer, the look-ups and the callbacks.
+A keyring would stand in `_send` and `_receive_waiting`, which are all that touches datagrams.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+
+import structlog
+
+from gossip.engine import Datagram, Engine
+from gossip.events import (
+    CaughtUp,
+    DatagramRejected,
+    Event,
+    KeyChanged,
+    LiveSetChanged,
+    NodeAlive,
+    NodeDead,
+    NodeJoined,
+    NodeRemoved,
+    OwnStateOvertaken,
+    StripesChanged,
+    WrongCluster,
+)
+from gossip.identity import Address, NodeId
+from gossip.keyvalue import KeyValue, Status
+from gossip.listeners import KeyListener
+from gossip.seeds import SeedBook, lookup_of_family
+from gossip.state import NodeState
+from gossip.throttle import Throttle
+
+SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
+"""Asked for in both directions: the system's default holds three large datagrams."""
+
+SEED_REFRESH_SECONDS = 60.0
+"""How often host names of seeds are looked up again."""
+
+MAX_DATAGRAMS_PER_TURN = 256
+"""After this many the event loop gets its turn, before what still waits is read."""
+
+RECEIVE_BYTES = 65_536
+
+DIGEST_WARNING_BYTES = 52_000
+"""A warning is due here: at 65,406 bytes of digest real chitchat nodes stop gossiping."""
+
+LOG_PERIOD_SECONDS = 10.0
+"""Of each kind of noise that peers can make, one line is logged in this time."""
+
+MEMBERSHIP_LOG_BURST = 100
+"""Of nodes that come and go, this many lines are logged in the same time: identities can be forged."""
+
+_MEMBERSHIP_LINES: Mapping[type[Event], tuple[int, str]] = {
+    NodeJoined: (logging.DEBUG, "node joined"),
+    NodeAlive: (logging.INFO, "node alive"),
+    NodeDead: (logging.WARNING, "node dead"),
+    NodeRemoved: (logging.INFO, "node removed"),
+}
+
+log = structlog.stdlib.get_logger("gossip")
+
+
+def open_udp_socket(address: Address) -> socket.socket:
+    """A bound, non-blocking UDP socket. Raises OSError where the address cannot be had."""
+    family = socket.AF_INET6 if address.is_ipv6 else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM)
+    try:
+        sock.setblocking(False)
+        if address.is_ipv6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        for option in (socket.SO_RCVBUF, socket.SO_SNDBUF):
+            with suppress(OSError):
+                sock.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)
+        sock.bind(address)
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class GossipNode:
+    """Runs one `Engine`. To be used inside one event loop; nothing here is safe to call from another thread."""
+
+    def __init__(self, engine: Engine, sock: socket.socket, seeds: Sequence[str] = ()) -> None:
+        """`sock` comes from `open_udp_socket` and is closed by `stop`. Raises ConfigError on a malformed seed."""
+        self.engine = engine
+        self._sock = sock
+        self._seeds = SeedBook(
+            seeds, engine.own.id.gossip_advertise_addr, lookup_of_family(socket.AddressFamily(sock.family))
+        )
+        self._tasks: list[asyncio.Task[None]] = []
+        self._throttle = Throttle(LOG_PERIOD_SECONDS)
+        self._membership_throttle = Throttle(LOG_PERIOD_SECONDS, MEMBERSHIP_LOG_BURST)
+        self._warned_of_size = False
+        self._live: Mapping[NodeId, NodeState] = {}
+        self._live_changed = asyncio.Event()
+        self._stopped = False
+        self.on_catch_up: Callable[[], None] | None = None
+        """Called once for each message that made this node drop and retake a peer's state."""
+        self._observers: list[Callable[[Event], None]] = []
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to gossip; the first round starts at once, and no look-up is waited for."""
+        self.engine.seeds = self._seeds.addresses()
+        asyncio.get_running_loop().add_reader(self._sock, self._receive_waiting)
+        self._tasks.append(asyncio.create_task(self._run_rounds(), name="gossip rounds"))
+        if self._seeds.has_names:
+            self._tasks.append(asyncio.create_task(self._run_lookups(), name="seed look-ups"))
+
+    async def stop(self) -> None:
+        """End all tasks, close the socket and let every watcher go. Safe to call twice."""
+        if self._stopped:
+            return
+        self._stopped = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        asyncio.get_running_loop().remove_reader(self._sock)
+        self._sock.close()
+        self._live_changed.set()
+
+    async def _run_rounds(self) -> None:
+        interval = self.engine.config.gossip_interval
+        due = time.monotonic()
+        while True:
+            await asyncio.sleep(due - time.monotonic())
+            # What waits in the socket is news that a late round must not judge without (section 3).
+            self._receive_waiting()
+            now = time.monotonic()
+            try:
+                self._send(self.engine.round(now))
+            except Exception:  # noqa: BLE001 - a fault in one round must not end gossip; it is counted and logged
+                self._tell_fault("round")
+            self._dispatch_events()
+            self._warn_of_size()
+            due = due + interval if due + interval > now else now + interval
+
+    async def _run_lookups(self) -> None:
+        while True:
+            failed = await self._seeds.refresh()
+            for seed, error in failed.items():
+                log.warning("seed look-up failed", seed=seed, error=str(error), retry_seconds=SEED_REFRESH_SECONDS)
+            self.engine.seeds = self._seeds.addresses()
+            await asyncio.sleep(SEED_REFRESH_SECONDS)
+
+    # -- datagrams ---------------------------------------------------------------------------------------------------
+
+    def _receive_waiting(self) -> None:
+        for _ in range(MAX_DATAGRAMS_PER_TURN):
+            try:
+                datagram, source = self._sock.recvfrom(RECEIVE_BYTES)
+            except (BlockingIOError, InterruptedError):
+                break
+            except OSError as error:
+                self._noise("receiving failed", "receive_errors", error=str(error))
+                break
+            self.engine.counters["received_bytes"] += len(datagram)
+            try:
+                answers = self.engine.receive(datagram, Address(*source[:2]), time.monotonic())
+            except Exception:  # noqa: BLE001 - whatever a datagram holds, the node goes on; it is counted and logged
+                self._tell_fault("datagram")
+                continue
+            self._send(answers)
+        self._dispatch_events()
+
+    def _send(self, datagrams: Iterable[Datagram]) -> None:
+        for address, datagram in datagrams:
+            try:
+                self._sock.sendto(datagram, address)
+            except (BlockingIOError, InterruptedError):
+                self._noise("send buffer full", "send_buffer_full")
+            except OSError as error:
+                self._noise("sending failed", "send_errors", peer=str(address), error=str(error))
+            else:
+                self.engine.counters["sent_bytes"] += len(datagram)
+
+    # -- logs --------------------------------------------------------------------------------------------------------
+
+    def _noise(self, what: str, counter: str, **fields: object) -> None:
+        """Count, and log at a bounded rate, what peers and the network can cause as often as they like."""
+        self.engine.counters[counter] += 1
+        suppressed = self._throttle.admit(counter, time.monotonic())
+        if suppressed is not None:
+            log.warning(what, suppressed=suppressed, **fields)
+
+    def _tell_fault(self, where: str) -> None:
+        self.engine.counters["internal_errors"] += 1
+        suppressed = self._throttle.admit("internal_errors", time.monotonic())
+        if suppressed is not None:
+            log.exception("internal error: please report it", where=where, suppressed=suppressed)
+
+    def _warn_of_size(self) -> None:
+        size = self.engine.digest_bytes
+        if size >= DIGEST_WARNING_BYTES and not self._warned_of_size:
+            log.warning("the digest nears the size at which real chitchat nodes fail", digest_bytes=size)
+        self._warned_of_size = size >= DIGEST_WARNING_BYTES
+
+    def _dispatch_events(self) -> None:
+        for event in self.engine.take_events():
+            match event:
+                case KeyChanged():
+                    for call in self.engine.listeners.calls(event):
+                        self._call("key listener", call)
+                case CaughtUp(nodes):
+                    log.info("caught up", nodes=[str(n.node_id) for n in nodes])
+                    if self.on_catch_up is not None:
+                        self._call("catch-up callback", self.on_catch_up)
+                case LiveSetChanged(live):
+                    self._live = live
+                    self._live_changed.set()
+                    self._live_changed = asyncio.Event()
+                case DatagramRejected(source, reason, detail):
+                    self._noise("datagram rejected", "rejected", source=str(source), reason=reason, detail=detail)
+                case WrongCluster(source, cluster_id):
+                    self._noise("peer of another cluster", "wrong_cluster", peer=str(source), cluster_id=cluster_id)
+                case NodeJoined() | NodeAlive() | NodeDead() | NodeRemoved():
+                    self._tell_membership(event)
+                case OwnStateOvertaken(version):
+                    self._noise(
+                        "peers held newer versions of this node; moved above them", "overtaken", version=version
+                    )
+                case StripesChanged(bits):
+                    log.warning("digest cut into stripes", stripes=1 << bits, digest_bytes=self.engine.digest_bytes)
+            for observer in list(self._observers):
+                self._call("event observer", partial(observer, event))
+
+    def _tell_membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
+        level, what = _MEMBERSHIP_LINES[type(event)]
+        suppressed = self._membership_throttle.admit(what, time.monotonic())
+        if suppressed is not None:
+            node = event.node
+            log.log(
+                level,
+                what,
+                node_id=node.node_id,
+                generation=node.generation,
+                gossip_advertise_addr=str(node.gossip_advertise_addr),
+                **({"suppressed": suppressed} if suppressed else {}),
+            )
+
+    def _call(self, what: str, call: Callable[[], None]) -> None:
+        try:
+            call()
+        except Exception:
+            log.exception("callback failed", callback=what)
+
+    # -- the face ----------------------------------------------------------------------------------------------------
+
+    @property
+    def node(self) -> NodeId:
+        return self.engine.own.id
+
+    @property
+    def seed_addresses(self) -> tuple[Address, ...]:
+        return tuple(self.engine.seeds)
+
+    def set(self, key: str, value: str) -> KeyValue | None:
+        """Write a key of this node. None where nothing changes. Raises KeyRefusedError."""
+        return self._after(self.engine.set(key, value, time.monotonic()))
+
+    def set_with_ttl(self, key: str, value: str) -> KeyValue | None:
+        """Write a key that expires after `marked_for_deletion_grace_period`. Raises KeyRefusedError."""
+        return self._after(self.engine.set_with_ttl(key, value, time.monotonic()))
+
+    def delete(self, key: str) -> KeyValue | None:
+        """Turn a key of this node into a tombstone; None where there is none. Raises KeyRefusedError."""
+        kv = self._after(self.engine.delete(key, time.monotonic()))
+        if kv is None:
+            log.warning("nothing to delete", key=key)
+        return kv
+
+    def delete_after_ttl(self, key: str) -> KeyValue | None:
+        """Let a key of this node expire; None where it is not visible. Raises KeyRefusedError."""
+        kv = self._after(self.engine.delete_after_ttl(key, time.monotonic()))
+        if kv is None:
+            log.warning("nothing to expire", key=key)
+        return kv
+
+    def reset_node_state_if_update(
+        self,
+        node: NodeId,
+        key_values: Iterable[tuple[str, str, int, Status]],
+        max_version: int,
+        last_gc_version: int,
+    ) -> bool:
+        """Take a node's full state fetched by other means; see `Engine.reset_node_state_if_update`."""
+        taken = self.engine.reset_node_state_if_update(node, key_values, max_version, last_gc_version, time.monotonic())
+        self._dispatch_events()
+        return taken
+
+    def _after(self, kv: KeyValue | None) -> KeyValue | None:
+        self._dispatch_events()
+        return kv
+
+    def subscribe(self, prefix: str, listener: KeyListener) -> Callable[[], None]:
+        """Call `listener` for every visible key written under `prefix`, on any node. Returns what ends it."""
+        return self.engine.listeners.subscribe(prefix, listener)
+
+    def observe(self, observer: Callable[[Event], None]) -> Callable[[], None]:
+        """Call `observer` for every event. Returns what ends it."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer) if observer in self._observers else None
+
+    async def watch_live_nodes(self) -> AsyncIterator[Mapping[NodeId, NodeState]]:
+        """The live nodes now (at first: none), then whenever they or their max_versions change. Ends with the node.
+
+        A slow watcher misses steps in between, never the last. The states are the node's own: read, do not write.
+        """
+        while not self._stopped:
+            changed = self._live_changed
+            yield self._live
+            await changed.wait()
