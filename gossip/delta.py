@@ -35,6 +35,8 @@ _OP_NODE, _OP_SET_MAX_VERSION = 0, 2
 
 _BLOCK_HEADER = struct.Struct("<BH")
 _BLOCK_HEADER_BYTES = 3
+_OP_HEAD = struct.Struct("<BH")  # a tag, and the length of the text that two of the three operations start with
+_U16 = struct.Struct("<H")
 _U64 = struct.Struct("<Q")
 _U64_PAIR = struct.Struct("<QQ")
 _VERSION_STATUS = struct.Struct("<QB")
@@ -208,27 +210,34 @@ def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: boo
     deltas: list[NodeDelta] = []
     seen: set[bytes] = set()
     key_values: list[KeyValue] = []
-    version_status = _VERSION_STATUS.unpack_from
+    keys: dict[bytes, str] = {}  # nodes of one system mostly share their keys: each is decoded, and held, once
+    head, u16, version_status = _OP_HEAD.unpack_from, _U16.unpack_from, _VERSION_STATUS.unpack_from
     size = len(plain)
     at = ops = 0
     floor = 0  # the highest version of the current node so far
     try:
         while at < size and ops < max_ops:
             ops += 1
-            tag = plain[at]
+            tag, length = head(plain, at)
             if tag == OP_KEY_VALUE:
-                key_end = at + 3 + (plain[at + 1] | plain[at + 2] << 8)
-                value_end = key_end + 2 + (plain[key_end] | plain[key_end + 1] << 8)
+                key_end = at + 3 + length
+                value_end = key_end + 2 + u16(plain, key_end)[0]
                 version, status = version_status(plain, value_end)
                 if version <= floor:
                     raise WireError("version-order", "the versions of a node do not increase")
                 if status > 2:
                     raise WireError("status", f"the status of a key-value is 0, 1 or 2, not {status}")
-                str(plain[key_end + 2 : value_end], "utf-8")  # the value is only checked here
+                value = plain[key_end + 2 : value_end]
+                if not value.isascii():
+                    str(value, "utf-8")  # only checked here: `KeyValue` reads it again when asked
+                raw_key = plain[at + 3 : key_end]
+                key = keys.get(raw_key)
+                if key is None:
+                    key = keys[raw_key] = str(raw_key, "utf-8")
                 end = value_end + 9
                 if not deltas:
                     raise WireError("op-order", "a key-value before any node")
-                key_values.append(KeyValue(str(plain[at + 3 : key_end], "utf-8"), version, status, plain[at:end]))
+                key_values.append(KeyValue(key, version, status, plain[at:end]))
                 floor = version
                 at = end
             elif tag == _OP_NODE:

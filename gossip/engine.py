@@ -94,7 +94,7 @@ class Engine:
         """Resolved seed addresses, without the own one; the shell keeps them fresh."""
         self._rng = rng
         self._roster = Roster(self.own, config.max_known_nodes)
-        self._detector = PhiAccrualDetector(
+        self.detector = PhiAccrualDetector(
             config.phi_threshold, config.initial_interval, config.max_interval, config.sampling_window
         )
         self._cluster_id = config.cluster_id.encode()
@@ -117,7 +117,7 @@ class Engine:
     @property
     def states(self) -> Sequence[NodeState]:
         """Every known node's state, the own one included, by node id."""
-        return sorted(self._roster.known.values(), key=lambda state: state.id)
+        return sorted(self._roster.known.values(), key=lambda state: state.id.sort_key)
 
     def state(self, node: NodeId) -> NodeState | None:
         return self._roster.known.get(node.encoded)
@@ -133,7 +133,7 @@ class Engine:
         return [s.id for s in self.states if s.liveness.dead_since is not None]
 
     def phi(self, state: NodeState, now: float) -> float | None:
-        return self._detector.phi(state.liveness, now)
+        return self.detector.phi(state.liveness, now)
 
     @property
     def digest_bytes(self) -> int:
@@ -191,8 +191,8 @@ class Engine:
         peers = self._choose_peers()
         self.own.heartbeat += 1
         self._collect_keys(now)
-        sent = self._open_exchanges(peers, now)
-        self._evaluate_liveness(now)
+        sent = self.open_exchanges(peers, now)
+        self.evaluate_liveness(now)
         self._adapt_stripes()
         self._exchanges.forget_before(now)
         self._overtaken_this_round = False
@@ -207,7 +207,7 @@ class Engine:
         if delay > LATE_ROUNDS * interval:
             self.counters["late_rounds"] += 1
             for state in self._roster.others():
-                self._detector.excuse(state.liveness, delay, now)
+                self.detector.excuse(state.liveness, delay, now)
 
     def _choose_peers(self) -> list[Address]:
         live: dict[Address, None] = {}
@@ -229,7 +229,7 @@ class Engine:
             if state.dying and state.collect(now, grace):
                 self._visible_key_collected = True
 
-    def _open_exchanges(self, peers: Iterable[Address], now: float) -> list[Datagram]:
+    def open_exchanges(self, peers: Iterable[Address], now: float) -> list[Datagram]:
         syns: dict[Stripe, bytes] = {}
         sent: list[Datagram] = []
         for peer in peers:
@@ -245,17 +245,17 @@ class Engine:
         before = self._stripes.stretch_factor
         grown = self._stripes.growth()
         after = self._stripes.stretch_factor
-        self._detector.max_interval = self.config.max_interval * after
+        self.detector.max_interval = self.config.max_interval * after
         if grown:
             for state in self._roster.others():
-                self._detector.stretch(state.liveness, 1 << grown)
+                self.detector.stretch(state.liveness, 1 << grown)
         if after != before:
             self._events.append(StripesChanged(self._stripes.bits))
 
     # -- liveness (section 5) ----------------------------------------------------------------------------------------
 
-    def _evaluate_liveness(self, now: float) -> None:
-        is_alive = self._detector.is_alive
+    def evaluate_liveness(self, now: float) -> None:
+        is_alive = self.detector.is_alive
         alive = [state for state in self._roster.others() if is_alive(state.liveness, now)]
         living = self._without_outlived(alive)
         live_versions: dict[NodeId, int] = {self.own.id: self.own.max_version}
@@ -274,7 +274,7 @@ class Engine:
             if liveness.alive:
                 liveness.alive = False
                 self._events.append(NodeDead(state.id))
-            self._detector.forget_intervals(liveness)
+            self.detector.forget_intervals(liveness)
             if liveness.dead_since is None:
                 liveness.dead_since = now
             dead_for = now - liveness.dead_since
@@ -385,7 +385,7 @@ class Engine:
     def _report(self, digest: Digest, now: float) -> None:
         """Take a digest's heartbeats as signs of life, and its unknown identities into the roster."""
         known = self._roster.known
-        arrival = self._detector.arrival
+        arrival = self.detector.arrival
         own = self.own
         for encoded, heartbeat in zip(digest.ids, digest.heartbeats, strict=True):
             state = known.get(encoded)

@@ -144,14 +144,25 @@ class NodeState:
             return Outcome.NOTHING_NEW, []
 
         floor, gc = self.max_version, self.last_gc_version
-        fresh = [kv for kv in delta.key_values if kv.version > floor and (kv.status == SET or kv.version > gc)]
+        fresh = delta.key_values
+        if floor or gc:
+            fresh = [kv for kv in fresh if kv.version > floor and (kv.status == SET or kv.version > gc)]
         if len(self.key_values) + len(fresh) > max_keys:
             return self._apply_within(fresh, now, max_keys, outcome)
-        put = self.put
-        for kv in fresh:
-            put(kv, now)
+        self._take(fresh, now)
         self.max_version = delta.max_version
         return outcome, fresh
+
+    def _take(self, fresh: list[KeyValue], now: float) -> None:
+        if not self.key_values:
+            # A newcomer's first sight of a node, all at once; a key that comes twice needs its place in the order.
+            taken = {kv.key: kv for kv in fresh}
+            if len(taken) == len(fresh):
+                self.key_values = taken
+                self.dying = {kv.key: now for kv in fresh if kv.status != SET} or None
+                return
+        for kv in fresh:
+            self.put(kv, now)
 
     def _apply_within(
         self, fresh: list[KeyValue], now: float, max_keys: int, outcome: Outcome

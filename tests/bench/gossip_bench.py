@@ -1,0 +1,101 @@
+"""What gossip costs: handshakes, a full delta, a liveness pass, memory (issue figures beside ours)."""
+
+from __future__ import annotations
+
+import gc
+import timeit
+import tracemalloc
+from collections.abc import Callable, Iterator
+
+from gossip import Address, Engine
+from tests.bench.clusters import engine, generated_id, knowing
+
+REPEATS = 7
+
+
+def best_microseconds(run: Callable[[], object], setup: Callable[[], object] | None = None, number: int = 20) -> float:
+    """The best mean of several series, with the cyclic collector off as timeit has it. `setup` is not counted."""
+    if setup is None:
+        return min(timeit.repeat(run, number=number, repeat=REPEATS)) / number * 1e6
+    return min(timeit.repeat(run, setup, number=1, repeat=REPEATS * number)) * 1e6
+
+
+def handshake(a: Engine, b: Engine, a_addr: Address, b_addr: Address, now: float) -> None:
+    """Syn, SynAck and Ack with encoding and decoding on both sides."""
+    syn = a.open_exchanges([b_addr], now)[0][1]
+    syn_ack = b.receive(syn, a_addr, now)[0][1]
+    ack = a.receive(syn_ack, b_addr, now)[0][1]
+    b.receive(ack, a_addr, now)
+
+
+def handshakes() -> Iterator[tuple[str, float]]:
+    for nodes in (10, 100, 500):
+        a, b = knowing(0, nodes), knowing(1, nodes)
+        a_addr, b_addr = generated_id(0).gossip_advertise_addr, generated_id(1).gossip_advertise_addr
+        clock = iter(range(3, 10**9))
+
+        def run(a: Engine = a, b: Engine = b, x: Address = a_addr, y: Address = b_addr) -> None:
+            handshake(a, b, x, y, float(next(clock)) * 0.5)
+
+        def move(a: Engine = a) -> None:
+            for state in a.states:
+                state.heartbeat += 1
+
+        run()
+        yield f"handshake, {nodes} nodes, in sync (us)", best_microseconds(run)
+        yield f"handshake, {nodes} nodes, all heartbeats moved (us)", best_microseconds(run, move)
+
+
+def full_delta() -> Iterator[tuple[str, float]]:
+    a = knowing(0, 500)
+    a_addr = generated_id(0).gossip_advertise_addr
+    newcomer_addr = generated_id(1).gossip_advertise_addr
+    held: list[Engine] = []
+
+    def fresh() -> None:
+        # A newcomer that has heard of all nodes but holds no key of any.
+        b = engine(1, keys=0)
+        for state in a.states:
+            if state.id != b.own.id:
+                b.reset_node_state_if_update(state.id, [], 0, 0, 0.0)
+                b.state(state.id).heartbeat = 1  # type: ignore[union-attr]
+        held[:] = [b]
+
+    def run() -> None:
+        b = held[0]
+        b_syn = b.open_exchanges([a_addr], 3.0)[0][1]
+        answer = a.receive(b_syn, newcomer_addr, 3.0)[0][1]
+        b.receive(answer, a_addr, 3.0)
+
+    fresh()
+    run()
+    taken = sum(len(s.key_values) for s in held[0].states)
+    micros = best_microseconds(run, fresh, number=3)
+    yield f"full delta, 500 nodes x 10 keys ({taken} key-values taken), Syn to applied (us)", micros
+
+
+def liveness_pass() -> Iterator[tuple[str, float]]:
+    a = knowing(0, 500)
+    yield "liveness pass, 500 nodes (us)", best_microseconds(lambda: a.evaluate_liveness(2.5))
+
+
+def memory() -> Iterator[tuple[str, float]]:
+    knowing(0, 10)
+    gc.collect()
+    tracemalloc.start()
+    small = knowing(0, 100)
+    middle = tracemalloc.get_traced_memory()[0]
+    large = knowing(0, 1_100)
+    after = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    # Two clusters differ by what 1,000 more nodes take; the smaller one's own share is in `middle`.
+    per_node = (after - middle - middle / 100 * 100) / 1_000
+    yield "memory per known node with 10 keys (bytes)", per_node
+    del small, large
+
+
+def rows() -> Iterator[tuple[str, float]]:
+    yield from handshakes()
+    yield from full_delta()
+    yield from liveness_pass()
+    yield from memory()
