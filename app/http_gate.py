@@ -1,0 +1,74 @@
+"""What every HTTP request passes first and last: limits on its size, its encoding, faults, and the access log."""
+
+from __future__ import annotations
+
+import logging
+import time
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import ApiError, Code
+from app.settings import HttpSettings
+
+log = structlog.stdlib.get_logger("http")
+_stdlib_log = logging.getLogger("http")
+
+
+class HttpGate:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, limits: HttpSettings) -> None:
+        self._app = app
+        self._limits = limits
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        status = 0
+        started = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        refused: ApiError | None = None
+        try:
+            self._admit(scope)
+            await self._app(scope, receive, watch)
+        except ApiError as error:
+            refused = error
+        except Exception:
+            log.exception("internal error: please report it", method=scope["method"], path=scope["path"])
+            if status:
+                raise
+            refused = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
+        if refused is not None:
+            await refused.response()(scope, receive, watch)
+        if _stdlib_log.isEnabledFor(logging.DEBUG):
+            took = time.perf_counter() - started
+            log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1e3, 3))
+
+    def _admit(self, scope: Scope) -> None:
+        """Raises ApiError for what is too long or not text."""
+        query: bytes = scope["query_string"]
+        if len(scope["raw_path"]) + len(query) > self._limits.max_query_bytes:
+            raise ApiError(
+                Code.QUERY_TOO_LONG,
+                f"path and query are longer than http.max_query_bytes = {self._limits.max_query_bytes}",
+            )
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.max_header_bytes:
+            raise ApiError(
+                Code.HEADERS_TOO_LARGE,
+                f"the headers are larger than http.max_header_bytes = {self._limits.max_header_bytes}",
+            )
+        # The framework would put U+FFFD in the place of what is not UTF-8.
+        if b"%" in query:
+            try:
+                unquote_to_bytes(query).decode()
+            except UnicodeDecodeError:
+                raise ApiError(Code.INVALID_ENCODING, "the query is not UTF-8 once its %-escapes are read") from None

@@ -1,0 +1,125 @@
+"""Limits on connections, where uvicorn has none: how many there are, how long and how large a request's head may be.
+
+What is refused here never reaches the application, and is answered in the same shape.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from http import HTTPStatus
+from typing import Any, ClassVar
+
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.errors import ApiError, Code
+from app.settings import HttpSettings
+
+try:
+    from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+except ImportError:  # httptools is C, and not everywhere
+    HttpToolsProtocol = None  # type: ignore[assignment,misc]
+
+RETRY_AFTER_SECONDS = 1
+
+
+def bounded_protocol(limits: HttpSettings) -> type[asyncio.Protocol]:
+    """What uvicorn shall speak HTTP with."""
+    base = _BoundedH11 if HttpToolsProtocol is None else _BoundedHttpTools
+    return type("BoundedProtocol", (base,), {"limits": limits})
+
+
+class _Bounded(asyncio.Protocol):
+    """To be mixed into one of uvicorn's protocols."""
+
+    limits: ClassVar[HttpSettings]
+    connections: set[Any]
+    loop: asyncio.AbstractEventLoop
+    transport: asyncio.Transport
+    _head_deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        limit = self.limits.max_connections
+        if len(self.connections) > limit:
+            self._refuse(
+                ApiError(Code.TOO_MANY_CONNECTIONS, f"this node serves http.max_connections = {limit} already")
+            )
+        else:
+            self._head_begins()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._head_ends()
+        super().connection_lost(exc)
+
+    def send_400_response(self, _message: str) -> None:
+        """What uvicorn answers to bytes that are no HTTP."""
+        self._refuse(
+            ApiError(Code.INVALID_REQUEST, "this is not an HTTP request (what is not ASCII must be %-escaped)")
+        )
+
+    def _head_begins(self) -> None:
+        if self._head_deadline is None:
+            self._head_deadline = self.loop.call_later(self.limits.head_seconds, self.transport.close)
+
+    def _head_ends(self) -> None:
+        if self._head_deadline is not None:
+            self._head_deadline.cancel()
+            self._head_deadline = None
+
+    def _refuse(self, error: ApiError) -> None:
+        if not self.transport.is_closing():
+            self.transport.write(_whole_answer(error))
+            self.transport.close()
+
+
+def _whole_answer(error: ApiError) -> bytes:
+    body = error.body()
+    status = HTTPStatus(error.code.status)
+    retry = f"retry-after: {RETRY_AFTER_SECONDS}\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\n"
+        f"content-type: application/json\r\ncontent-length: {len(body)}\r\n{retry}connection: close\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+if HttpToolsProtocol is not None:
+
+    class _BoundedHttpTools(_Bounded, HttpToolsProtocol):
+        """httptools itself takes heads of any length."""
+
+        _in_head = True
+        _head_bytes = 0
+
+        def data_received(self, data: bytes) -> None:
+            if self._in_head:
+                limit = self.limits.max_query_bytes + self.limits.max_header_bytes
+                if self._head_bytes > limit:
+                    self._refuse(ApiError(Code.HEADERS_TOO_LARGE, f"the head of a request may take {limit} bytes"))
+                    return
+                # A head that ends in these bytes is measured by the application.
+                self._head_bytes += len(data)
+            super().data_received(data)
+
+        def on_message_begin(self) -> None:
+            self._in_head = True
+            self._head_bytes = 0
+            self._head_begins()
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_head = False
+            self._head_ends()
+            super().on_headers_complete()
+
+
+class _BoundedH11(_Bounded, H11Protocol):
+    """h11 bounds the head by itself, with what uvicorn's Config tells it."""
+
+    def data_received(self, data: bytes) -> None:
+        before = self.cycle
+        super().data_received(data)
+        if self.cycle is not before:
+            self._head_ends()
+        elif getattr(before, "response_complete", True):
+            self._head_begins()

@@ -1,0 +1,57 @@
+"""The `coterie` command: reads the command line and the settings, runs the node, and turns errors into exit codes.
+
+0: stopped as told. 1: the node cannot start here and now (address in use, data directory held). 2: wrong usage or
+settings. Whatever is wrong is said in a line each on standard error, never by a traceback.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from app.command_line import PROGRAM, UsageError, parse_command_line
+
+CANNOT_START = 1
+WRONG_USAGE = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with `arguments` (those of the process); returns its exit code."""
+    # Until the node runs and stops in good order, there is nothing to put in order.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: os._exit(0))
+    try:
+        options = parse_command_line(sys.argv[1:] if arguments is None else arguments)
+    except UsageError as error:
+        return _fail(error.lines, WRONG_USAGE)
+    return _run_node(options)
+
+
+def _run_node(options: Mapping[str, Any]) -> int:
+    # Imported here, for they take most of a second: help is quick, and an early Ctrl-C meets the handlers above.
+    from app.data_dir import DataDirError  # noqa: PLC0415
+    from app.listening import ListenError  # noqa: PLC0415
+    from app.logs import configure_logs  # noqa: PLC0415
+    from app.server import run_node  # noqa: PLC0415
+    from app.settings_loading import BadSettingsError, load_settings  # noqa: PLC0415
+
+    try:
+        settings = load_settings(options)
+        configure_logs(settings.log)
+        run_node(settings)
+    except BadSettingsError as error:
+        return _fail(error.lines, WRONG_USAGE)
+    except (ListenError, DataDirError) as error:
+        return _fail([str(error)], CANNOT_START)
+    # A thread that still looks up a host name would hold up an orderly exit, and nothing is left to put in order.
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
+
+
+def _fail(lines: Sequence[str], exit_code: int) -> int:
+    sys.stderr.writelines(f"{PROGRAM}: {line}\n" for line in lines)
+    return exit_code

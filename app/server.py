@@ -1,0 +1,168 @@
+"""Runs a node: its sockets, its identity, then gossip and HTTP in one event loop, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import socket
+import string
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.metadata import version
+from random import Random
+
+import structlog
+import uvicorn
+from fastapi import FastAPI
+
+from app.api import create_app
+from app.data_dir import DataDir, Identity
+from app.http_protocol import bounded_protocol
+from app.listening import open_sockets
+from app.settings import HttpSettings, Settings
+from gossip import Address, Engine, GossipNode, NodeId
+
+RANDOM_NAME_CHARACTERS = 6
+
+log = structlog.stdlib.get_logger("coterie")
+
+
+def run_node(settings: Settings) -> None:
+    """Run a node until SIGINT or SIGTERM, as the last thing that the process does.
+
+    Raises ListenError and DataDirError before anything is started.
+    """
+    # The data directory first: where a second node is started on it, that is what to say, not that its port is taken.
+    data_dir = DataDir(settings.data_dir) if settings.data_dir else None
+    sockets = open_sockets(settings.listen_addr, settings.http.backlog)
+    public = _public_address(settings, sockets.address)
+    identity = _identity(settings, data_dir, public)
+    engine = Engine(
+        settings.gossip_config(),
+        NodeId(identity.node_id, identity.generation, public),
+        Random(),
+        now=time.monotonic(),
+        key_values=settings.key_values.items(),
+    )
+    node = GossipNode(engine, sockets.udp, settings.seed)
+    server = _Server(
+        create_app(node, settings.http), settings.http, lambda: _tell_start(settings, node, sockets.address)
+    )
+    # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
+    loop = _new_event_loop()
+    loop.run_until_complete(_serve(node, server, sockets.tcp))
+    loop.run_until_complete(_cancel_other_tasks())
+    log.info("node stopped", node_id=identity.node_id)
+
+
+async def _serve(node: GossipNode, server: _Server, tcp: socket.socket) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    await node.start()
+    try:
+        await server.serve(sockets=[tcp])
+    finally:
+        await node.stop()
+
+
+async def _cancel_other_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+class _Server(uvicorn.Server):
+    """uvicorn, but for its handling of signals, which would kill the process with the signal it was stopped by."""
+
+    def __init__(self, app: FastAPI, limits: HttpSettings, on_start: Callable[[], None]) -> None:
+        super().__init__(
+            uvicorn.Config(
+                app,
+                http=bounded_protocol(limits),
+                ws="none",
+                lifespan="off",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                backlog=limits.backlog,
+                timeout_keep_alive=limits.keep_alive_seconds,
+                timeout_graceful_shutdown=limits.shutdown_seconds,
+                h11_max_incomplete_event_size=limits.max_query_bytes + limits.max_header_bytes,
+            )
+        )
+        self._on_start = on_start
+        self._stop = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._on_start()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+    async def main_loop(self) -> None:
+        """Once a second, for the `Date` header; uvicorn's own looks ten times a second whether it shall stop."""
+        while not await self.on_tick(0):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(1.0):
+                    await self._stop.wait()
+
+    def stop(self) -> None:
+        self.should_exit = True
+        self._stop.set()
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - it is not to be had everywhere
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _public_address(settings: Settings, listening: Address) -> Address:
+    public = settings.public_addr or listening
+    return public if public.port else public._replace(port=listening.port)
+
+
+def _identity(settings: Settings, data_dir: DataDir | None, public: Address) -> Identity:
+    def generate() -> str:
+        alphabet = string.ascii_lowercase + string.digits
+        return f"server:{public}-{''.join(secrets.choice(alphabet) for _ in range(RANDOM_NAME_CHARACTERS))}"
+
+    if data_dir is not None:
+        return data_dir.next_identity(settings.node_id, generate, time.time())
+    return Identity(settings.node_id or generate(), int(time.time()))
+
+
+def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> None:
+    """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
+    own = node.node
+    public = own.gossip_advertise_addr
+    url = f"http://{listening if any(listening.packed) else public}/"
+    log.info(
+        "node started",
+        url=url,
+        node_id=own.node_id,
+        generation=own.generation,
+        cluster_id=settings.cluster_id,
+        listen_addr=str(listening),
+        public_addr=str(public),
+        seeds=list(settings.seed),
+        data_dir=str(settings.data_dir) if settings.data_dir else None,
+        version=version("coterie"),
+    )
+    if sys.stdout.isatty():
+        sys.stdout.write(
+            f"\n  A node of the cluster {settings.cluster_id!r} is up; Ctrl-C stops it. From another terminal:\n\n"
+            f"    see the cluster   curl {url}\n"
+            f"    set a key         curl '{url}set_kv?key=hello&value=world'\n"
+            f"    add a node        coterie --listen_addr {public._replace(port=0)} --seed {public}\n\n"
+        )
+        sys.stdout.flush()
