@@ -40,6 +40,9 @@ _U16 = struct.Struct("<H")
 _U64 = struct.Struct("<Q")
 _U64_PAIR = struct.Struct("<QQ")
 _VERSION_STATUS = struct.Struct("<QB")
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_SINGLE_SEGMENT = 0x20  # in a frame's descriptor: no window descriptor follows, the window is the content
+_WIDEST_WINDOW = (WINDOW_LOG_MAX - 10) << 3  # as a window descriptor
 _DECODER_OPTIONS: dict[int, int] = {zstd.DecompressionParameter.window_log_max: WINDOW_LOG_MAX}
 
 
@@ -116,7 +119,8 @@ class DeltaWriter:
 
     def _finish(self, plain: bytes) -> None:
         stored, tag = zstd.compress(plain), _ZSTD
-        if len(stored) > len(plain):
+        # Raw where the two are equally long as well: real nodes do the same.
+        if len(stored) >= len(plain):
             stored, tag = plain, _RAW
         self._finished += (_BLOCK_HEADER.pack(tag, len(stored)), stored)
         self._finished_bytes += _BLOCK_HEADER_BYTES + len(stored)
@@ -194,7 +198,7 @@ def _decompress(stored: bytes) -> bytes:
             size = zstd.get_frame_size(rest)
             decoder = zstd.ZstdDecompressor(options=_DECODER_OPTIONS)
             # One byte more than allowed shows an excess without unpacking it.
-            plain += decoder.decompress(rest[:size], MAX_PLAIN_BLOCK_BYTES + 1 - len(plain))
+            plain += decoder.decompress(_narrow(rest[:size]), MAX_PLAIN_BLOCK_BYTES + 1 - len(plain))
             if len(plain) > MAX_PLAIN_BLOCK_BYTES:
                 raise WireError("zstd", f"a block unpacks to more than {MAX_PLAIN_BLOCK_BYTES} bytes")
             if not decoder.eof:
@@ -203,6 +207,18 @@ def _decompress(stored: bytes) -> bytes:
     except zstd.ZstdError as error:
         raise WireError("zstd", str(error)) from None
     return plain
+
+
+def _narrow(frame: memoryview) -> memoryview | bytes:
+    """The frame, asking for a window of 128 KiB at most (RFC 8878, section 3.1.1.1.2).
+
+    Real nodes take any window, and zstd's streaming compressors ask for megabytes whatever they compress; content that
+    a block may hold never reaches further back than this.
+    """
+    is_data = frame[:4] == _ZSTD_MAGIC
+    if is_data and not frame[4] & _SINGLE_SEGMENT and frame[5] > _WIDEST_WINDOW:
+        return b"".join((frame[:5], bytes((_WIDEST_WINDOW,)), frame[6:]))
+    return frame
 
 
 def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: bool) -> list[NodeDelta]:

@@ -58,6 +58,10 @@ class PhiAccrualDetector:
             liveness.total += intervals[at] - old
             liveness.cursor = at + 1 if at + 1 < self._window else 0
 
+    def late_arrival(self, liveness: Liveness, now: float) -> None:
+        """A sign of life that waited until `now` while this node slept: how long it took to come is not known."""
+        liveness.last_arrival = now
+
     def phi(self, liveness: Liveness, now: float) -> float | None:
         """Suspicion at `now`, or None while no interval is recorded."""
         n = len(liveness.intervals)

@@ -199,12 +199,17 @@ class Engine:
         self.counters["rounds"] += 1
         return sent
 
-    def _excuse_own_delay(self, now: float) -> None:
-        interval = self.config.gossip_interval
+    def _own_delay(self, now: float) -> float:
+        """By how much the next round is overdue (seconds) where this node slept; otherwise 0."""
         if self._last_round is None:
-            return
+            return 0.0
+        interval = self.config.gossip_interval
         delay = now - (self._last_round + interval)
-        if delay > LATE_ROUNDS * interval:
+        return delay if delay > LATE_ROUNDS * interval else 0.0
+
+    def _excuse_own_delay(self, now: float) -> None:
+        delay = self._own_delay(now)
+        if delay:
             self.counters["late_rounds"] += 1
             for state in self._roster.others():
                 self.detector.excuse(state.liveness, delay, now)
@@ -352,13 +357,16 @@ class Engine:
         return True
 
     def _receive_syn(self, syn: Syn, source: Address, now: float, stranger: bool) -> bytes | None:
-        if not self._may_answer(now, stranger):
-            return None
         if syn.cluster_id != self.config.cluster_id:
             self._events.append(WrongCluster(source, syn.cluster_id))
+            if not self._may_answer(now, stranger):
+                return None
             self.counters["sent_bad_cluster"] += 1
             return BAD_CLUSTER_DATAGRAM
+        # Unanswered or not, it is heard: so a newcomer gets known, and is no stranger from then on.
         self._report(syn.digest, now)
+        if not self._may_answer(now, stranger):
+            return None
         room = self.config.max_datagram_bytes - HEADER_BYTES
         stripe = self._stripes.for_answer(syn.stripe, room - DELTA_END_BYTES)
         digest = self._roster.encode_digest(stripe)
@@ -385,7 +393,8 @@ class Engine:
     def _report(self, digest: Digest, now: float) -> None:
         """Take a digest's heartbeats as signs of life, and its unknown identities into the roster."""
         known = self._roster.known
-        arrival = self.detector.arrival
+        # What waited while this node slept is read in one instant; intervals of nothing would make it impatient.
+        arrival = self.detector.late_arrival if self._own_delay(now) else self.detector.arrival
         own = self.own
         for encoded, heartbeat in zip(digest.ids, digest.heartbeats, strict=True):
             state = known.get(encoded)

@@ -110,12 +110,16 @@ def node_id_end(buf: bytes, start: int) -> int:
     return end
 
 
-@lru_cache(maxsize=16_384)
 def decode_node_id(encoded: bytes) -> NodeId:
     """The identity behind one encoded form. Raises WireError where its text is not UTF-8.
 
-    Cached: peers go on listing identities that this node has collected or will not create.
+    Cached: peers go on listing identities that this node has collected or will not create. Not so what is longer than
+    any node starts with, for it could fill gigabytes.
     """
+    return _decode_cached(encoded) if len(encoded) <= _MAX_CACHED_BYTES else _decode(encoded)
+
+
+def _decode(encoded: bytes) -> NodeId:
     name_end = 2 + _U16.unpack_from(encoded)[0]
     tag_at = name_end + 8
     ip = encoded[tag_at + 1 : -2]
@@ -125,3 +129,9 @@ def decode_node_id(encoded: bytes) -> NodeId:
         raise WireError("utf-8", "a node id is not UTF-8") from None
     address = Address(str(ip_address(ip)), _U16.unpack_from(encoded, len(encoded) - 2)[0])
     return NodeId(name, _U64.unpack_from(encoded, name_end)[0], address)
+
+
+_MAX_CACHED_BYTES = MAX_ID_BYTES + 29
+"""The longest id, with its length, a generation, an IPv6 address and a port."""
+
+_decode_cached = lru_cache(maxsize=16_384)(_decode)

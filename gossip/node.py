@@ -47,6 +47,9 @@ SEED_REFRESH_SECONDS = 60.0
 MAX_DATAGRAMS_PER_TURN = 256
 """After this many the event loop gets its turn, before what still waits is read."""
 
+MAX_TURNS_BEFORE_ROUND = 64
+"""How many times that is read before a round at the most: a flood must not keep rounds from happening."""
+
 RECEIVE_BYTES = 65_536
 
 DIGEST_WARNING_BYTES = 52_000
@@ -135,7 +138,9 @@ class GossipNode:
         while True:
             await asyncio.sleep(due - time.monotonic())
             # What waits in the socket is news that a late round must not judge without (section 3).
-            self._receive_waiting()
+            for _ in range(MAX_TURNS_BEFORE_ROUND):
+                if self._receive_waiting() < MAX_DATAGRAMS_PER_TURN:
+                    break
             now = time.monotonic()
             try:
                 self._send(self.engine.round(now))
@@ -155,8 +160,10 @@ class GossipNode:
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
-    def _receive_waiting(self) -> None:
-        for _ in range(MAX_DATAGRAMS_PER_TURN):
+    def _receive_waiting(self) -> int:
+        """Handle what waits in the socket, within bounds; returns how many datagrams that was."""
+        handled = 0
+        while handled < MAX_DATAGRAMS_PER_TURN:
             try:
                 datagram, source = self._sock.recvfrom(RECEIVE_BYTES)
             except (BlockingIOError, InterruptedError):
@@ -164,6 +171,7 @@ class GossipNode:
             except OSError as error:
                 self._noise("receiving failed", "receive_errors", error=str(error))
                 break
+            handled += 1
             self.engine.counters["received_bytes"] += len(datagram)
             try:
                 answers = self.engine.receive(datagram, Address(*source[:2]), time.monotonic())
@@ -172,6 +180,7 @@ class GossipNode:
                 continue
             self._send(answers)
         self._dispatch_events()
+        return handled
 
     def _send(self, datagrams: Iterable[Datagram]) -> None:
         for address, datagram in datagrams:

@@ -10,7 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator
 
 from gossip.digest import DigestLayout, Stripe, encode_digest
-from gossip.identity import Address, NodeId
+from gossip.identity import MAX_ID_BYTES, Address, NodeId
 from gossip.state import NodeState
 
 MIN_COLLECTED_REMEMBERED = 500
@@ -75,8 +75,11 @@ class Roster:
     # -- coming and going --------------------------------------------------------------------------------------------
 
     def create(self, node: NodeId) -> NodeState | None:
-        """Make the state of an identity, with heartbeat 0. None where too many are known."""
-        if len(self.known) >= self._max_known:
+        """Make the state of an identity, with heartbeat 0. None where too many are known, or its name is too long.
+
+        No node starts with such a name; a few of them would fill a datagram.
+        """
+        if len(self.known) >= self._max_known or len(node.sort_key[0]) > MAX_ID_BYTES:
             return None
         self._collected.pop(node.encoded, None)
         state = NodeState(node, born=self._births)

@@ -60,7 +60,10 @@ def _unheard_of(
     if not (narrower.within(seen_stripe) and narrower.within(listed_stripe)):
         return
     heard_of = set(seen.ids)
-    for state in roster.layout(narrower).entries:
+    layout = roster.layout(narrower)
+    if heard_of.issuperset(layout.ids):
+        return
+    for state in layout.entries:
         if (
             state.max_version > 0
             and state.born < births

@@ -21,6 +21,7 @@ class Outcome(Enum):
     IGNORED = auto()
     FROM_THE_FUTURE = auto()
     GAP = auto()
+    STALE_SOURCE = auto()
     NOTHING_NEW = auto()
     APPLIED = auto()
     RESET = auto()
@@ -142,6 +143,9 @@ class NodeState:
             self.last_gc_version = delta.last_gc_version
         elif delta.max_version <= self.max_version:
             return Outcome.NOTHING_NEW, []
+        elif max(delta.last_gc_version, delta.max_version) < self.last_gc_version:
+            # Half rebuilt after a reset; a source that has yet to come as far may still show what was deleted.
+            return Outcome.STALE_SOURCE, []
 
         floor, gc = self.max_version, self.last_gc_version
         fresh = delta.key_values
