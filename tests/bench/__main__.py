@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from tests.bench import gossip_bench
+from itertools import chain
+
+from tests.bench import gossip_bench, idle_bench
 
 
 def main() -> None:
-    for name, value in gossip_bench.rows():
+    for name, value in chain(gossip_bench.rows(), idle_bench.rows()):
         print(f"{value:12,.1f}  {name}", flush=True)
 
 
