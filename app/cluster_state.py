@@ -15,7 +15,7 @@ _STATUS_LABELS = tuple(status.label for status in Status)
 
 
 def encode_cluster_state(engine: Engine) -> bytes:
-    """The answer to `GET /`, as JSON. Takes about 1 µs for each key-value."""
+    """The answer to `GET /`, as JSON. Takes about 1.5 µs for each key-value."""
     return orjson.dumps(
         {
             "cluster_id": engine.config.cluster_id,

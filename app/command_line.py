@@ -6,9 +6,12 @@ It says what was typed, nothing more: values are checked with all other settings
 from __future__ import annotations
 
 import argparse
+import shutil
+import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, NoReturn
 
 PROGRAM = "coterie"
@@ -35,6 +38,11 @@ OPTIONS:
 Settings are taken from the command line, then from COTERIE_* environment variables (COTERIE_LISTEN_ADDR,
 COTERIE_GOSSIP__PHI_THRESHOLD), then from the file; configs/reference.toml lists them all.
 """
+
+
+def shell_command() -> str:
+    """How to call this program from a shell: by its path where it is installed off the search path."""
+    return PROGRAM if shutil.which(PROGRAM) else str(Path(sys.executable).with_name(PROGRAM))
 
 
 class UsageError(Exception):

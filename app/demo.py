@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.command_line import shell_command
 from app.logs import has_colors
 from app.settings import ENV_PREFIX
 from app.settings_loading import BadSettingsError, load_settings
@@ -130,7 +131,7 @@ class Demo:
                 url3=third.url,
                 pid2=second.process.pid,
                 config2=self._configs / "node2.toml",
-                coterie=Path(sys.executable).with_name("coterie"),
+                coterie=shell_command(),
             )
         )
 
@@ -158,7 +159,7 @@ def _sees_all(child: Child) -> bool:
     try:
         connection.request("GET", "/")
         live = json.loads(connection.getresponse().read())["live_nodes"]
-    except (OSError, http.client.HTTPException):
+    except (OSError, http.client.HTTPException, ValueError, KeyError):
         return False
     finally:
         connection.close()

@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.api import create_app
+from app.command_line import shell_command
 from app.data_dir import DataDir, Identity
 from app.http_protocol import bounded_protocol
 from app.listening import open_sockets
@@ -163,6 +164,6 @@ def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> Non
             f"\n  A node of the cluster {settings.cluster_id!r} is up; Ctrl-C stops it. From another terminal:\n\n"
             f"    see the cluster   curl {url}\n"
             f"    set a key         curl '{url}set_kv?key=hello&value=world'\n"
-            f"    add a node        coterie --listen_addr {public._replace(port=0)} --seed {public}\n\n"
+            f"    add a node        {shell_command()} --listen_addr {public._replace(port=0)} --seed {public}\n\n"
         )
         sys.stdout.flush()
