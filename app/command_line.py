@@ -18,7 +18,7 @@ PROGRAM = "coterie"
 
 HELP = """\
 {program} {version}
-A control plane in Python: gossip for membership and liveness, Raft for what all must agree on
+A control plane in Python: chitchat gossip for membership, liveness and key-values
 
 USAGE:
     {program} [OPTIONS]

@@ -98,7 +98,7 @@ def _seed(value: str) -> str:
     try:
         Seed(value)
     except ConfigError as error:
-        raise ValueError(str(error).removeprefix("seed: ")) from None
+        raise ValueError(error.problem) from None
     return value
 
 

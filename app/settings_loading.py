@@ -201,7 +201,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]]:
         config = settings.gossip_config()
     except ConfigError as error:
         top_level = {"cluster_id": ("cluster_id",), "gossip_interval": ("interval_ms",)}
-        yield top_level.get(error.field, ("gossip", error.field)), str(error).removeprefix(f"{error.field}: ")
+        yield top_level.get(error.field, ("gossip", error.field)), error.problem
         return
     if config.gossip_interval >= config.max_interval:
         yield (

@@ -22,6 +22,7 @@ class ConfigError(GossipError):
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
         self.field = field
+        self.problem = problem
 
 
 class KeyRefusedError(GossipError):

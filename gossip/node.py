@@ -285,14 +285,14 @@ class GossipNode:
         """Turn a key of this node into a tombstone; None where there is none. Raises KeyRefusedError."""
         kv = self._after(self.engine.delete(key, time.monotonic()))
         if kv is None:
-            log.warning("nothing to delete", key=key)
+            self._noise("nothing to delete", "deletions_of_nothing", key=key)
         return kv
 
     def delete_after_ttl(self, key: str) -> KeyValue | None:
         """Let a key of this node expire; None where it is not visible. Raises KeyRefusedError."""
         kv = self._after(self.engine.delete_after_ttl(key, time.monotonic()))
         if kv is None:
-            log.warning("nothing to expire", key=key)
+            self._noise("nothing to expire", "deletions_of_nothing", key=key)
         return kv
 
     def reset_node_state_if_update(
