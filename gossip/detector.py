@@ -34,9 +34,9 @@ class PhiAccrualDetector:
         self, phi_threshold: float, initial_interval: float, max_interval: float, sampling_window: int
     ) -> None:
         self.phi_threshold = phi_threshold
-        self.max_interval = max_interval
+        self._calm_max_interval = self.max_interval = max_interval
+        self._calm_prior = self._prior = PRIOR_WEIGHT * initial_interval
         self._window = sampling_window
-        self._prior = PRIOR_WEIGHT * initial_interval
 
     def arrival(self, liveness: Liveness, now: float) -> None:
         """A sign of life at `now` (seconds). An interval above `max_interval` is not recorded."""
@@ -84,6 +84,11 @@ class PhiAccrualDetector:
         """Move the last arrival forward by the `delay` (seconds) that this node itself slept, to `now` at most."""
         if liveness.last_arrival is not None:
             liveness.last_arrival = min(now, liveness.last_arrival + delay)
+
+    def expect_slower(self, factor: int) -> None:
+        """Take signs of life to come `factor` times more slowly than was configured, of nodes not yet known too."""
+        self.max_interval = self._calm_max_interval * factor
+        self._prior = self._calm_prior * factor
 
     def stretch(self, liveness: Liveness, factor: int) -> None:
         """Multiply the recorded intervals, when signs of life are about to come `factor` times more slowly."""

@@ -250,7 +250,7 @@ class Engine:
         before = self._stripes.stretch_factor
         grown = self._stripes.growth()
         after = self._stripes.stretch_factor
-        self.detector.max_interval = self.config.max_interval * after
+        self.detector.expect_slower(after)
         if grown:
             for state in self._roster.others():
                 self.detector.stretch(state.liveness, 1 << grown)
