@@ -11,6 +11,7 @@ from gossip import Address, NodeId, NodeState
 from gossip.digest import WHOLE, Digest, DigestLayout, Stripe
 from gossip.identity import U64_MAX, decode_node_id
 from gossip.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
+from tests.gossip.blocks import block, skippable_frame
 from tests.gossip.helpers import delta_of, digest_of, node, rows_of
 from tests.gossip.strategies import digests, messages, node_ids, stripes, texts
 
@@ -78,6 +79,7 @@ def test_a_striped_digest_may_list_its_sender_twice_and_the_last_wins(
         message = reader.decode(datagram)
         assert isinstance(message, Syn)
         assert rows_of(message.digest) == rows_of(digest)
+        assert len(message.digest.ids) == len(digest.ids), "no node is told twice"
         assert (message.cluster_id, message.stripe) == (cluster_id, stripe)
 
 
@@ -93,12 +95,22 @@ def test_a_layout_is_asked_for_the_stripe_that_the_trailer_names() -> None:
     assert asked == [WHOLE, Stripe(3, 5)]
 
 
-def test_a_trailer_inside_the_message_is_none() -> None:
-    every = (Stripe(bits, number) for bits in range(1, 13) for number in range(1 << bits))
-    texts = (s.encode_trailer().decode(errors="replace") for s in every)
+EVERY_TRAILER = [Stripe(bits, number).encode_trailer() for bits in range(1, 13) for number in range(1 << bits)]
+
+
+def test_a_trailer_inside_a_syn_is_none() -> None:
+    texts = (trailer.decode(errors="replace") for trailer in EVERY_TRAILER)
     cluster_id = next(t for t in texts if "\ufffd" not in t)
     datagram = encode(Syn(digest_of((node("a"), 1, 0, 0)), cluster_id))
     assert Stripe.decode_trailer(datagram) != WHOLE
     message = Decoder(layout_of=lambda _stripe: DigestLayout([])).decode(datagram)
     assert isinstance(message, Syn)
     assert (message.stripe, message.cluster_id, len(message.digest.ids)) == (WHOLE, cluster_id, 1)
+
+
+def test_a_trailer_inside_a_syn_ack_is_none() -> None:
+    """Bytes that a delta skips, with its end byte, make up a trailer that verifies."""
+    trailer = next(t for t in EVERY_TRAILER if t.endswith(b"\0"))
+    datagram = encode(SynAck(digest_of()))[:-1] + block(1, skippable_frame(trailer[:-1])) + b"\0"
+    assert Stripe.decode_trailer(datagram) != WHOLE
+    assert Decoder().decode(datagram) == SynAck(digest_of())

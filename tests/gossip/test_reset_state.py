@@ -95,6 +95,8 @@ def test_a_remembered_collected_node_is_ignored() -> None:
     assert engine.state(PEER) is None
     assert not engine.reset_node_state_if_update(PEER, [], 99, 0, 110.0)
     assert engine.state(PEER) is None
+    hear(engine, (PEER, 8, 0, 0), now=111.0)
+    assert engine.reset_node_state_if_update(PEER, [], 99, 0, 111.0), "once back, it is collected no more"
 
 
 def test_an_unknown_node_is_created_with_heartbeat_0_and_collected_one_day() -> None:

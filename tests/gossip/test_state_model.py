@@ -188,4 +188,4 @@ class Replication(RuleBasedStateMachine):
 
 
 TestReplication = Replication.TestCase
-TestReplication.settings = settings(max_examples=150, stateful_step_count=50)
+TestReplication.settings = settings(max_examples=300, stateful_step_count=50)

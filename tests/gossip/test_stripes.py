@@ -158,6 +158,13 @@ def test_stripes_are_the_fewest_that_fit_and_turns_cover_them_all(count: int, st
     assert next_syn(engine).stripe == seen[0]
 
 
+def test_a_digest_a_little_past_the_datagram_is_cut_in_two() -> None:
+    engine = make_engine()
+    know(engine, names(1_400, "a-name-of-some-length-"))
+    assert engine.digest_bytes > 65_507
+    assert engine.stripe_bits == 1
+
+
 def test_a_striped_syn_lists_the_sender_first_then_the_stripe_by_node_id() -> None:
     engine = small_engine()
     nodes = names(300)
