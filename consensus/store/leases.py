@@ -1,0 +1,101 @@
+"""Leases: with a time to live in cluster time, or bound to a node's process (spec section 3).
+
+The table is replicated. By node and by deadline it is indexed for the leader, who proposes the ends: from those indexes
+nothing is decided that operations do.
+"""
+
+from __future__ import annotations
+
+import heapq
+
+import msgspec
+
+
+class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    id: int
+    renewal: int
+    """0 at first, one more with every keep-alive."""
+    ttl_ms: int
+    """0 for a node-bound lease."""
+    deadline_ms: int
+    """When it is due, in cluster time; 0 for a node-bound lease."""
+    node: str = ""
+    generation: int = 0
+    hold_ms: int = 0
+    """For how long gossip must hold the node dead before the lease ends."""
+
+
+class Leases:
+    def __init__(self, next_id: int = 1) -> None:
+        self.next_id = next_id
+        """Ids count up and are never used again."""
+        self.table: dict[int, Lease] = {}
+        self._by_node: dict[str, dict[int, None]] = {}
+        self._deadlines: list[tuple[int, int, int]] = []  # a heap of (deadline, id, renewal), some of them outdated
+
+    def grant_for(self, ttl_ms: int, now_ms: int) -> Lease:
+        return self._add(Lease(self.next_id, 0, ttl_ms, now_ms + ttl_ms))
+
+    def bind(self, node: str, generation: int, hold_ms: int) -> Lease:
+        return self._add(Lease(self.next_id, 0, 0, 0, node, generation, hold_ms))
+
+    def renew(self, lease: Lease, now_ms: int) -> Lease:
+        renewed = Lease(
+            lease.id,
+            lease.renewal + 1,
+            lease.ttl_ms,
+            now_ms + lease.ttl_ms if lease.ttl_ms else 0,
+            lease.node,
+            lease.generation,
+            lease.hold_ms,
+        )
+        self.load(renewed)
+        return renewed
+
+    def remove(self, lease: Lease) -> None:
+        del self.table[lease.id]
+        if lease.node:
+            of_node = self._by_node[lease.node]
+            del of_node[lease.id]
+            if not of_node:
+                del self._by_node[lease.node]
+
+    def due(self, now_ms: int) -> list[Lease]:
+        """The leases whose time is over at `now_ms`, earliest first."""
+        due = []
+        while self._deadlines and self._deadlines[0][0] <= now_ms:
+            _, lease_id, renewal = heapq.heappop(self._deadlines)
+            lease = self.table.get(lease_id)
+            if lease is not None and lease.renewal == renewal:
+                due.append(lease)
+        for lease in due:  # until the operation that ends it is applied, it stays due
+            heapq.heappush(self._deadlines, (lease.deadline_ms, lease.id, lease.renewal))
+        return due
+
+    def next_deadline_ms(self) -> int | None:
+        """When, in cluster time, `due` has something to say at the earliest."""
+        return self._deadlines[0][0] if self._deadlines else None
+
+    def of_node(self, node: str) -> list[Lease]:
+        """The leases bound to any process of `node`, by id."""
+        return [self.table[lease_id] for lease_id in sorted(self._by_node.get(node, ()))]
+
+    def nodes(self) -> list[str]:
+        """The nodes to which leases are bound, by name."""
+        return sorted(self._by_node)
+
+    def _add(self, lease: Lease) -> Lease:
+        self.next_id += 1
+        self.load(lease)
+        return lease
+
+    def load(self, lease: Lease) -> None:
+        """Put a lease, new or renewed, into the table and its indexes."""
+        self.table[lease.id] = lease
+        if lease.node:
+            self._by_node.setdefault(lease.node, {})[lease.id] = None
+            return
+        heapq.heappush(self._deadlines, (lease.deadline_ms, lease.id, lease.renewal))
+        if len(self._deadlines) > 2 * len(self.table) + 1_000:
+            self._deadlines = [(it.deadline_ms, it.id, it.renewal) for it in self.table.values() if not it.node]
+            heapq.heapify(self._deadlines)

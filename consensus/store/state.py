@@ -1,0 +1,249 @@
+"""The replicated state: everything that the log's operations build up, and the one way to apply them (spec section 3).
+
+Pure and deterministic: the same operations in the same order give the same state, results and digest on every replica,
+whether it applied them all or began from a snapshot. Time is cluster time, an integer of milliseconds that the
+operations themselves bring along.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from consensus.store import governing, leasing, queueing, reading, writing
+from consensus.store import operations as ops
+from consensus.store.codec import decode, decode_single
+from consensus.store.errors import Code, CodecError, RefusedError, UnsupportedVersionError
+from consensus.store.governing import Barred
+from consensus.store.keyspace import Keyspace
+from consensus.store.leases import Lease, Leases
+from consensus.store.limits import RESTORE_REVISION_STEP, Limits
+from consensus.store.operations import QueueKind
+from consensus.store.queues import Place, Queues
+from consensus.store.reading import Page
+from consensus.store.records import Record
+from consensus.store.requests import Requests
+from consensus.store.results import BatchDone, Refused, Result, SingleResult
+from consensus.store.snapshot_reader import SnapshotReader
+from consensus.store.snapshot_writer import View, digest
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Sizes of the state, for metrics."""
+
+    revision: int
+    compacted: int
+    keys: int
+    data_bytes: int
+    history_events: int
+    history_bytes: int
+    leases: int
+    requests: int
+
+
+class State:
+    def __init__(self, limits: Limits | None = None) -> None:
+        self.level = 1
+        """Operations up to this version are allowed."""
+        self.halted = 0
+        """Above 0: the cluster went on to this level, which this node does not know. Stop, and upgrade it."""
+        self.applied_index = 0
+        """Log index of the last entry applied."""
+        self.time_ms = 0
+        self.cluster_id = ""
+        self.membership_epoch = 0
+        """Counts the changes of `config`."""
+        self.config = b""
+        """The configuration as of the last applied index, in the bytes that the Raft layer gave."""
+        self.bans: dict[str, Barred] = {}
+        self.limits = limits or Limits()
+        self.keyspace = Keyspace()
+        self.leases = Leases()
+        self.queues = Queues(self.keyspace)
+        self.requests = Requests()
+
+    # -- applying --------------------------------------------------------------------------------------------------
+
+    def apply(self, op: bytes, index: int) -> Result:
+        """Apply what the log entry at `index` carries. Never raises: whatever is wrong with it is its result.
+
+        (A MemoryError does get out: it says nothing about the operation, and a replica that took it for a result would
+        part from the others. The node must stop then.) Operations of one entry may come one by one, at the same index.
+        """
+        if self.halted > 0:
+            return Refused(Code.HALTED, self.halted)
+        if index < self.applied_index:
+            return Refused(Code.STALE_INDEX, self.applied_index)
+        before, self.applied_index = self.applied_index, index
+        try:
+            operation = decode(op, self.level)
+        except CodecError as error:
+            return self._not_decoded(error)
+        result: Result
+        if isinstance(operation, ops.Batch):
+            self.time_ms = max(self.time_ms, operation.time_ms)
+            result = BatchDone(tuple([self._apply_member(member) for member in operation.operations]))
+        else:
+            result = self._apply_single(operation)
+        self.requests.prune(self.time_ms, self.limits)
+        if self.halted > 0:
+            self.applied_index = before
+        return result
+
+    def skip(self, index: int) -> None:
+        """The log entry at `index` carries no operation."""
+        self.applied_index = max(self.applied_index, index)
+
+    def configure(self, config: bytes, index: int) -> None:
+        """The log entry at `index` made this the configuration; it is kept for snapshots, and decides nothing here."""
+        self.skip(index)
+        self.config = config
+        self.membership_epoch += 1
+
+    def _apply_member(self, op: bytes) -> SingleResult:
+        try:
+            return self._apply_single(decode_single(op, self.level))
+        except CodecError as error:
+            return self._not_decoded(error)
+
+    def _apply_single(self, operation: ops.SingleOperation) -> SingleResult:
+        try:
+            if isinstance(operation, ops.Once):
+                return self._apply_once(operation)
+            if self.halted > 0:
+                return Refused(Code.HALTED, self.halted)
+            return _HANDLERS[type(operation)](self, operation)
+        except RefusedError as refusal:
+            return Refused(refusal.code, refusal.detail)
+        except MemoryError:
+            raise
+        except Exception:  # noqa: BLE001 - an entry that raises would stop every replica, at every start
+            self.keyspace.revision += 1  # whatever it changed before stands alone: no later change shares its revision
+            return Refused(Code.INTERNAL)
+
+    def _apply_once(self, once: ops.Once) -> SingleResult:
+        known = self.requests.recall(once.id, once.time_ms, self.time_ms)
+        if known is not None:
+            return known
+        result = self._apply_single(once.operation)
+        self.requests.remember(once.id, once.time_ms, result)
+        return result
+
+    def _not_decoded(self, error: CodecError) -> Refused:
+        if isinstance(error, UnsupportedVersionError):
+            return Refused(Code.UNSUPPORTED, self.level)
+        return Refused(Code.MALFORMED)
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def get(self, key: bytes, revision: int | None = None) -> Record | None:
+        """The record of `key`, now or at a revision. Raises CompactedError or FutureRevisionError."""
+        return self.keyspace.table.get(key) if revision is None else reading.get_at(self.keyspace, key, revision)
+
+    def range(self, start: bytes, end: bytes | None, *, limit: int = 1_000, revision: int | None = None) -> Page:
+        """A page of the records from `start` to below `end` (None: to the last key), now or at a revision.
+
+        Raises CompactedError or FutureRevisionError.
+        """
+        return reading.first_page(self.keyspace, self.limits, start, end, limit, revision)
+
+    def next_page(self, token: str, *, limit: int = 1_000) -> Page:
+        """The page after the one that gave `token`, at the same revision. Raises BadTokenError, CompactedError."""
+        return reading.next_page(self.keyspace, self.limits, token, limit)
+
+    # -- snapshots -------------------------------------------------------------------------------------------------
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The state as of now, in chunks, whatever is applied later. A halted state raises SnapshotError."""
+        return View(self).chunks()
+
+    def restore(self, chunks: Iterable[bytes]) -> None:
+        """Become the state of a snapshot. Raises SnapshotError or UnsupportedVersionError, and then is unchanged."""
+        reader = SnapshotReader(State())
+        for chunk in chunks:
+            reader.feed(chunk)
+        self.__dict__.update(reader.finish().__dict__)
+
+    def digest(self) -> str:
+        """A name for the state: equal on replicas that applied the same log. Costs as much as a snapshot."""
+        return digest(self)
+
+    def start_new_cluster(self, cluster_id: str) -> None:
+        """Make a restored state the beginning of another cluster (spec section 4, the last rules).
+
+        Its revisions are above all that the old cluster can have come to, so that fencing tokens never repeat; of the
+        old history nothing is kept, so that positions of old watches answer `compacted`. Bans stay.
+        """
+        self.keyspace.revision += RESTORE_REVISION_STEP
+        self.keyspace.history.compact(self.keyspace.revision)
+        self.leases.next_id += RESTORE_REVISION_STEP
+        self.cluster_id = cluster_id
+        self.applied_index = 0
+        self.config = b""
+        self.membership_epoch += 1
+
+    # -- what leases and queues there are --------------------------------------------------------------------------
+
+    def lease(self, lease_id: int) -> Lease | None:
+        return self.leases.table.get(lease_id)
+
+    def lease_keys(self, lease_id: int) -> list[bytes]:
+        """The keys that go with a lease, in order."""
+        return sorted(self.keyspace.lease_keys.get(lease_id, ()))
+
+    def due_leases(self, now_ms: int) -> list[Lease]:
+        """For the leader: whose time is over at `now_ms` of cluster time. Each wants a LeaseExpire."""
+        return self.leases.due(now_ms)
+
+    def leased_nodes(self) -> list[str]:
+        """For the leader: the nodes to which leases are bound, by name."""
+        return self.leases.nodes()
+
+    def leases_of_node(self, node: str) -> list[Lease]:
+        """For the leader: once the node is lost, each wants a LeaseNodeLost."""
+        return self.leases.of_node(node)
+
+    def places(self, kind: QueueKind, name: bytes, limit: int = 1_000) -> list[Place]:
+        """Who holds a lock, election or semaphore (token above 0), then who waits for it, in order."""
+        return self.queues.places(kind, name, limit)
+
+    def queue_names(self, kind: QueueKind) -> list[bytes]:
+        """The locks, elections or semaphores that anybody holds, in order."""
+        return self.queues.names(kind)
+
+    def figures(self) -> Figures:
+        keyspace = self.keyspace
+        return Figures(
+            keyspace.revision,
+            keyspace.history.compacted,
+            len(keyspace.table),
+            keyspace.size,
+            keyspace.history.count,
+            keyspace.history.size,
+            len(self.leases.table),
+            self.requests.count,
+        )
+
+
+_HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
+    ops.Put: writing.put,
+    ops.Delete: writing.delete,
+    ops.DeleteRange: writing.delete_range,
+    ops.Txn: writing.txn,
+    ops.Compact: writing.compact,
+    ops.LeaseGrant: leasing.grant,
+    ops.LeaseBind: leasing.bind,
+    ops.LeaseKeepAlive: leasing.keep_alive,
+    ops.LeaseRevoke: leasing.revoke,
+    ops.LeaseExpire: leasing.expire,
+    ops.LeaseNodeLost: leasing.node_lost,
+    ops.Acquire: queueing.acquire,
+    ops.Release: queueing.release,
+    ops.Proclaim: queueing.proclaim,
+    ops.Found: governing.found,
+    ops.Ban: governing.ban,
+    ops.SetLimits: governing.set_limits,
+    ops.SetLevel: governing.set_level,
+}

@@ -1,0 +1,250 @@
+"""Snapshots: complete, canonical, fixed while the state goes on, and refused when anything is wrong with them."""
+
+from __future__ import annotations
+
+import itertools
+from zlib import crc32
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from consensus.store import (
+    Acquire,
+    Ban,
+    Batch,
+    BatchDone,
+    Compact,
+    CompactedError,
+    Delete,
+    Found,
+    LeaseBind,
+    LeaseDone,
+    LeaseGrant,
+    Once,
+    Put,
+    PutDone,
+    QueueKind,
+    SingleOperation,
+    SnapshotError,
+    SnapshotReader,
+    State,
+    UnsupportedVersionError,
+    WatchHub,
+    encode,
+)
+from consensus.store.limits import RESTORE_REVISION_STEP
+from consensus.store.snapshot_format import CHUNK_BYTES, FRAME, HEAD, HEAD_CHECKED
+from tests.consensus.store.helpers import Driver, restored, snapshot
+from tests.consensus.store.strategies import operations
+
+
+def full() -> Driver:
+    """A state with something of everything."""
+    driver = Driver()
+    driver.at_time(1_000, Found("cluster"), Ban("m1", "wiped"), LeaseGrant(5_000), LeaseBind("n1", 3, 1_000))
+    driver.state.configure(b"voters", driver.index)
+    for number in range(5):
+        driver.put(b"k%d" % number, b"v%d" % number, lease=number % 3)
+    driver.do(Compact(3))
+    driver.put(b"k0", b"again")
+    driver.do(Delete(b"k1"))
+    driver.do(Acquire(QueueKind.LOCK, b"x", 1, b"one"))
+    driver.do(Acquire(QueueKind.LOCK, b"x", 2, b"two"))
+    driver.do(Once(b"id", 900, Put(b"k4", b"once", prev=True)))
+    return driver
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@given(st.lists(operations, max_size=60), st.lists(operations, max_size=30))
+def test_a_restored_state_is_equal_and_behaves_the_same_from_there(
+    before: list[SingleOperation], after: list[SingleOperation]
+) -> None:
+    driver = Driver(max_history_events=12, request_window_ms=500)
+    for time_ms, operation in enumerate(before):
+        driver.at_time(time_ms * 50, operation)
+    data = snapshot(driver.state)
+    twin = Driver()
+    twin.state, twin.index = restored(data), driver.index
+    assert snapshot(twin.state) == data
+    assert twin.state.digest() == driver.state.digest()
+    for time_ms, operation in enumerate(after, len(before)):
+        assert twin.at_time(time_ms * 50, operation) == driver.at_time(time_ms * 50, operation)
+    assert twin.state.digest() == driver.state.digest()
+    assert twin.state.figures() == driver.state.figures()
+
+
+def test_everything_is_in_it() -> None:
+    driver = full()
+    fresh = restored(snapshot(driver.state))
+    assert fresh.figures() == driver.state.figures()
+    for name in ("level", "applied_index", "time_ms", "cluster_id", "membership_epoch", "config", "bans", "limits"):
+        assert getattr(fresh, name) == getattr(driver.state, name)
+    assert fresh.leases.table == driver.state.leases.table
+    assert fresh.leases.next_id == 3
+    assert fresh.places(QueueKind.LOCK, b"x") == driver.state.places(QueueKind.LOCK, b"x")
+    assert fresh.lease_keys(1) == driver.state.lease_keys(1)
+    assert [lease.id for lease in fresh.due_leases(6_000)] == [1]
+    assert [lease.id for lease in fresh.leases_of_node("n1")] == [2]
+    assert list(fresh.keyspace.history.after(3)) == list(driver.state.keyspace.history.after(3))
+    for revision in range(3, driver.revision + 1):
+        assert fresh.range(b"", None, revision=revision) == driver.state.range(b"", None, revision=revision)
+
+
+def test_versions_that_records_and_history_share_are_one_object_after_a_restore() -> None:
+    driver = full()
+    fresh = restored(snapshot(driver.state))
+    events = list(fresh.keyspace.history.after(3))
+    assert any(event.record is not None and event.record is fresh.get(event.key) for event in events)
+    by_key: dict[bytes, object] = {}
+    for event in events:
+        if event.key in by_key:
+            assert event.prev is by_key[event.key]
+        by_key[event.key] = event.record
+
+
+def test_a_snapshot_shows_its_index_while_the_state_goes_on() -> None:
+    driver = Driver(max_history_events=3_000, request_window_ms=10_000)
+    for number in range(4_000):
+        driver.do(Once(b"%d" % number, driver.state.time_ms, Put(b"%05d" % (number * 7 % 5_000), b"v" * 50)))
+    quiet = snapshot(driver.state)
+    chunks = driver.state.snapshot()
+    written = []
+    for number in itertools.count():
+        for other in range(40):
+            key = b"%05d" % (number * 131 + other * 977 % 6_000)
+            driver.do(Delete(key) if other % 3 == 0 else Put(key, b"new"))
+        driver.at_time(driver.state.time_ms + 90, LeaseGrant(1_000), Ban(f"m{number}"))
+        driver.do(Once(b"new %d" % number, driver.state.time_ms, Put(b"a", b"b")))
+        if number == 3:
+            driver.do(Compact(driver.revision - 5))
+        chunk = next(chunks, None)
+        if chunk is None:
+            break
+        written.append(chunk)
+    assert number > 5
+    assert b"".join(written) == quiet
+    assert max(map(len, written)) < 2 * CHUNK_BYTES
+
+
+def test_two_snapshots_at_a_time_do_not_disturb_each_other() -> None:
+    driver = full()
+    first, first_chunks = snapshot(driver.state), driver.state.snapshot()
+    driver.put(b"k0", b"between")
+    second, second_chunks = snapshot(driver.state), driver.state.snapshot()
+    driver.put(b"k0", b"after")
+    assert b"".join(first_chunks) == first
+    assert b"".join(second_chunks) == second
+    assert first != second
+
+
+def test_the_bytes_may_come_in_pieces_of_any_size() -> None:
+    data = snapshot(full().state)
+    for size in (1, 7, 1_000):
+        reader = SnapshotReader(State())
+        for begin in range(0, len(data), size):
+            reader.feed(data[begin : begin + size])
+        assert reader.finish().digest() == full().state.digest()
+
+
+def test_a_flip_of_any_byte_is_detected() -> None:
+    data = snapshot(full().state)
+    for at in range(len(data)):
+        for flip in (1, 0x80, 0xFF):
+            damaged = bytearray(data)
+            damaged[at] ^= flip
+            with pytest.raises((SnapshotError, UnsupportedVersionError)):
+                restored(bytes(damaged))
+
+
+def test_a_cut_at_any_byte_is_detected_and_so_are_bytes_too_many() -> None:
+    data = snapshot(full().state)
+    for end in range(len(data)):
+        with pytest.raises(SnapshotError):
+            restored(data[:end])
+    for more in (b"\0", data, data[HEAD.size :]):
+        with pytest.raises(SnapshotError):
+            restored(data + more)
+
+
+def test_a_frame_lost_doubled_or_moved_is_detected() -> None:
+    data = snapshot(full().state)
+    frames = []
+    at = HEAD.size
+    while at < len(data):
+        size = FRAME.size + FRAME.unpack_from(data, at)[1]
+        frames.append(data[at : at + size])
+        at += size
+    assert len(frames) == 7
+    for at in range(len(frames)):
+        others = frames[:at] + frames[at + 1 :]
+        for changed in (others, [*frames[:at], frames[at], *frames[at:]], [*others, frames[at]], [frames[at], *others]):
+            if changed != frames:
+                with pytest.raises(SnapshotError):
+                    restored(b"".join([data[: HEAD.size], *changed]))
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.integers(0, 400))
+def test_random_bytes_are_no_snapshot(data: bytes, keep: int) -> None:
+    with pytest.raises((SnapshotError, UnsupportedVersionError)):
+        restored(snapshot(full().state)[:keep] + data)
+
+
+def test_a_snapshot_that_fails_leaves_the_state_as_it_was() -> None:
+    driver = full()
+    digest = driver.state.digest()
+    other = Driver()
+    other.put(b"other")
+    with pytest.raises(SnapshotError):
+        driver.state.restore([snapshot(other.state)[:-1]])
+    assert driver.state.digest() == digest
+    assert isinstance(driver.do(Put(b"k", b"")), PutDone)
+
+
+def test_a_snapshot_of_a_later_format_says_what_to_do() -> None:
+    head = HEAD.pack(b"coterie\n", 2, 0)[:HEAD_CHECKED]
+    with pytest.raises(UnsupportedVersionError, match="upgrade"):
+        restored(head + crc32(head).to_bytes(4, "big"))
+
+
+def test_a_frame_that_claims_too_much_is_refused_before_it_is_waited_for() -> None:
+    data = snapshot(State())
+    head = FRAME.pack(1, 2**31, 0, 0)[:-4]
+    reader = SnapshotReader(State())
+    with pytest.raises(SnapshotError):
+        reader.feed(data[: HEAD.size] + head + crc32(head).to_bytes(4, "big"))
+
+
+def test_a_restore_as_a_new_cluster_never_repeats_a_revision_or_a_lease() -> None:
+    driver = full()
+    old = driver.revision
+    data = snapshot(driver.state)
+    driver.state.start_new_cluster("another")
+    state = driver.state
+    assert (state.cluster_id, state.applied_index, state.config, state.membership_epoch) == ("another", 0, b"", 2)
+    assert set(state.bans) == {"m1"}
+    with pytest.raises(CompactedError):
+        WatchHub(state).watch(b"", None, from_revision=old + 1)
+    with pytest.raises(CompactedError):
+        state.get(b"k0", old)
+    assert state.range(b"", None).records == restored(data).range(b"", None).records
+    driver.index = 0
+    assert driver.put(b"k0") == old + RESTORE_REVISION_STEP + 1
+    assert driver.expect(LeaseDone, LeaseGrant(1_000)).lease == 3 + RESTORE_REVISION_STEP
+    assert driver.record(b"k0").version == 3
+    again = restored(snapshot(driver.state))
+    assert again.digest() == driver.state.digest()
+    assert driver.do(Batch(5_000)) == BatchDone(())
+
+
+def test_equal_logs_give_equal_digests_and_different_ones_do_not() -> None:
+    one, other = full(), full()
+    assert one.state.digest() == other.state.digest()
+    for operation in (Put(b"k", b"v"), Ban("m9"), LeaseGrant(1_000), Once(b"i", 1_000, Delete(b"none"))):
+        one.do(operation)
+        other.raw(encode(Batch(0)))
+        assert one.state.digest() != other.state.digest()
+        other.index -= 1
+        other.do(operation)
+        assert one.state.digest() == other.state.digest()
