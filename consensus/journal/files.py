@@ -1,0 +1,203 @@
+"""The only place that makes blocking disk calls: files, directory entries and the directory's lock.
+
+Everything above it is written against `Files` and `File`, so that tests can put a disk there that loses power at any
+call (consensus spec section 2b, "Durability"). All calls raise OSError; `disk_call` turns that into the typed errors.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Protocol
+
+from consensus.journal.errors import DiskFailedError, DiskFullError
+
+ZEROS_BYTES = 1024 * 1024
+"""Written at a time where a file system cannot allocate without writing."""
+
+
+class File(Protocol):
+    """An open file. Offsets and sizes in bytes."""
+
+    def size(self) -> int: ...
+
+    def read(self, size: int, offset: int) -> bytes:
+        """At most `size` bytes; fewer only at the end of the file."""
+        ...
+
+    def write(self, data: bytes, offset: int) -> None:
+        """All of `data`, or an OSError. Not durable before `sync` returns."""
+        ...
+
+    def sync(self) -> None:
+        """Make the content and the size durable. After an error nothing is known of what was written before."""
+        ...
+
+    def preallocate(self, size: int) -> None:
+        """Extend to `size` bytes of zeros that have their place on the disk. OSError ENOSPC where there is none."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Lock(Protocol):
+    def close(self) -> None: ...
+
+
+class Files(Protocol):
+    """A file system. What creates, renames or removes a name is durable only after `sync_directory`."""
+
+    def make_directory(self, directory: Path) -> None:
+        """Make it, with its parents, unless it exists. Durable on return, also where an earlier process made it."""
+        ...
+
+    def names(self, directory: Path) -> list[str]: ...
+
+    def create(self, path: Path) -> File:
+        """A new, empty file. FileExistsError where the name is taken."""
+        ...
+
+    def open(self, path: Path) -> File:
+        """An existing file, to read and write. FileNotFoundError where there is none."""
+        ...
+
+    def rename(self, old: Path, new: Path) -> None:
+        """Replaces `new` where it exists."""
+        ...
+
+    def remove(self, path: Path) -> None: ...
+
+    def sync_directory(self, directory: Path) -> None: ...
+
+    def lock(self, path: Path) -> Lock:
+        """An exclusive lock that ends with the process. BlockingIOError where another holds it."""
+        ...
+
+
+@contextmanager
+def disk_call(doing: str) -> Iterator[None]:
+    """Turn OSError into DiskFullError or DiskFailedError. `doing` says what was tried, as in "write x"."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise DiskFullError(f"cannot {doing}: the disk is full; free some space") from error
+        raise DiskFailedError(
+            f"cannot {doing}: {error}. What was written last may be lost: this process must stop. "
+            "Check the disk, then start it again"
+        ) from error
+
+
+class DiskFile:
+    """A file on a real disk."""
+
+    __slots__ = ("_fd",)
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+
+    def size(self) -> int:
+        return os.fstat(self._fd).st_size
+
+    def read(self, size: int, offset: int) -> bytes:
+        data = os.pread(self._fd, size, offset)
+        while len(data) < size and (more := os.pread(self._fd, size - len(data), offset + len(data))):
+            data += more
+        return data
+
+    def write(self, data: bytes, offset: int) -> None:
+        done = os.pwrite(self._fd, data, offset)
+        while done < len(data):
+            done += os.pwrite(self._fd, memoryview(data)[done:], offset + done)
+
+    def sync(self) -> None:
+        if sys.platform == "darwin":
+            fcntl.fcntl(self._fd, fcntl.F_FULLFSYNC)  # fsync there leaves bytes in the drive's cache
+        else:
+            os.fdatasync(self._fd)
+
+    def preallocate(self, size: int) -> None:
+        if sys.platform != "darwin":
+            try:
+                return os.posix_fallocate(self._fd, 0, size)
+            except OSError as error:
+                if error.errno not in {errno.EOPNOTSUPP, errno.EINVAL}:
+                    raise
+        for offset in range(self.size(), size, ZEROS_BYTES):
+            self.write(bytes(min(ZEROS_BYTES, size - offset)), offset)
+        return None
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class DiskFiles:
+    """The real file system."""
+
+    def make_directory(self, directory: Path) -> None:
+        if directory.is_dir():
+            with suppress(PermissionError):  # a parent that this user may not read was there before
+                self.sync_directory(directory.parent)
+            return
+        self.make_directory(directory.parent)
+        with suppress(FileExistsError):
+            directory.mkdir(mode=0o700)
+        self.sync_directory(directory.parent)
+
+    def names(self, directory: Path) -> list[str]:
+        return sorted(os.listdir(directory))
+
+    def create(self, path: Path) -> File:
+        return DiskFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+    def open(self, path: Path) -> File:
+        return DiskFile(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+
+    def rename(self, old: Path, new: Path) -> None:
+        os.rename(old, new)
+
+    def remove(self, path: Path) -> None:
+        os.unlink(path)
+
+    def sync_directory(self, directory: Path) -> None:
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def lock(self, path: Path) -> Lock:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(fd)
+            raise
+        return DiskFile(fd)
+
+
+def create_durably(files: Files, path: Path, content: bytes, size: int = 0) -> File:
+    """A file that either is there with all its content or is not there at all, whenever the power goes.
+
+    With `size`, that much space is allocated. Returns it open. Whoever calls has removed older "*.tmp" files.
+    """
+    draft = path.with_name(path.name + ".tmp")
+    file = files.create(draft)
+    try:
+        if size:
+            file.preallocate(size)
+        file.write(content, 0)
+        file.sync()
+        files.rename(draft, path)
+        files.sync_directory(path.parent)
+    except OSError:
+        file.close()
+        with suppress(OSError):
+            files.remove(draft)
+        raise
+    return file

@@ -1,0 +1,99 @@
+"""The hardened node, alone in its cluster, on these files: what it acknowledged outlives the power."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+from consensus.journal import Store, open_store
+from consensus.raft import engine
+from consensus.raft.errors import RaftError
+from consensus.raft.node import RaftNode
+from consensus.raft.settings import RaftSettings
+from tests.consensus.journal.member import DIRECTORY, SMALL
+from tests.consensus.journal.memory_files import Fate, MemoryFiles
+from tests.consensus.raft.sim.machine import Registers, encode_op
+
+
+class NoTransport(engine.Transport):  # type: ignore[misc] # has no types
+    ready = True
+
+    def __init__(self) -> None:
+        super().__init__(None, None, [])
+
+    def tryGetReady(self) -> None:  # noqa: N802 - PySyncObj's name
+        pass
+
+    def send(self, _node: Any, _message: Any) -> bool:
+        return True
+
+
+class Hand:
+    """Disk and clock, moved by hand: jobs run at once and report when `turn` is called."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.reports: list[tuple[Callable[..., None], Any, BaseException | None]] = []
+
+    def submit(self, job: Callable[[], Any], done: Callable[..., None]) -> None:
+        self.reports.append((done, job(), None))
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def random(self) -> float:
+        return 0.5
+
+    def turn(self, node: RaftNode) -> None:
+        self.now += 0.02
+        node.tick()
+        reports, self.reports = self.reports, []
+        for done, result, error in reports:
+            done(result, error)
+
+
+def run(store: Store, first: int) -> tuple[RaftNode, Registers, list[int]]:
+    """A node that has led, taken 40 operations from number `first` on, and cut its log; what it acknowledged."""
+    machine, hand, acknowledged = Registers(), Hand(), list[int]()
+    node = RaftNode(
+        "a",
+        ("a",),
+        journal=store.journal,
+        snapshots=store.snapshots,
+        machine=machine,
+        transport=NoTransport(),
+        disk=hand,
+        clock=hand,
+        settings=RaftSettings(),
+    )
+    node.start()
+    while not node.leading:
+        hand.turn(node)
+
+    def answered(error: RaftError | None, revision: int) -> None:
+        assert error is None
+        acknowledged.append(revision)
+
+    for number in range(first, first + 40):
+        node.propose(encode_op((number, "key", number)), answered, 5.0)
+        hand.turn(node)
+        if number % 15 == 0:
+            node.compact()
+    while len(acknowledged) < 40:
+        hand.turn(node)
+    return node, machine, acknowledged
+
+
+def test_what_the_node_acknowledged_is_there_after_every_power_cut() -> None:
+    files = MemoryFiles()
+    for start in range(5):
+        store = open_store(DIRECTORY, config=SMALL, files=files)
+        node, machine, acknowledged = run(store, 1 + 40 * start)
+        assert node.failure is None
+        assert acknowledged == list(range(1 + 40 * start, 41 + 40 * start))
+        assert machine.ids == list(range(1, 41 + 40 * start))
+        latest = store.snapshots.latest()
+        assert latest is not None
+        assert len(store.journal) < 60
+        files = files.rebooted(Fate.MIXED, Random(start))
