@@ -1,0 +1,174 @@
+"""Elections: pre-vote, stickiness, votes per member, check-quorum (paper 5.2, 5.4; thesis 4.2.3, 6.2, 9.6; faults 7,
+11)."""
+
+from __future__ import annotations
+
+from math import inf
+
+from consensus.raft import rules
+from consensus.raft.configuration import encode_voters
+from consensus.raft.core import Member
+from consensus.raft.engine import CANDIDATE, FOLLOWER, LEADER, NO_OP
+from consensus.raft.errors import SafetyError
+from consensus.raft.logkeeping import LogKeeping
+from consensus.raft.messages import RequestVote, ResponseVote, TimeoutNow
+
+
+class Campaign:
+    """Votes of one campaign, by member."""
+
+    __slots__ = ("granted", "pre", "term")
+
+    def __init__(self, term: int, own: str, *, pre: bool) -> None:
+        self.term = term
+        self.pre = pre
+        self.granted = {own}
+
+
+class Elections(LogKeeping):
+    def _prepare_elections(self) -> None:
+        self.campaign: Campaign | None = None
+        self.leader_contact = -inf
+        """When the current leader was last heard."""
+
+    # roles
+
+    def _election_timeout(self) -> float:
+        low, high = self.settings.election_min, self.settings.election_max
+        return low + (high - low) * self.clock.random()
+
+    def _postpone_election(self) -> None:
+        self.election_deadline = self.clock.monotonic() + self._election_timeout()
+
+    def _store_term(self, term: int, voted_for: str | None) -> None:
+        """Term and vote, durable when this returns."""
+        if term < self.term:
+            raise AssertionError("the term never goes back")
+        self.term = term
+        self.voted_for = voted_for
+        self.log.setCurrentTerm(term, voted_for)
+
+    def _become_follower(self, term: int, leader: Member | None) -> None:
+        if term > self.term:
+            self._store_term(term, None)
+            self._term_changed()
+        self.campaign = None
+        was_leading = self.leading
+        self.role = FOLLOWER
+        self.leader = leader
+        if was_leading:
+            self._postpone_election()
+            self._lost_leadership()
+
+    def _term_changed(self) -> None:
+        """The term has grown. Each layer adds its own."""
+        self.campaign = None
+
+    def _see_term(self, term: int) -> None:
+        """Whoever sees a higher term follows it (Figure 2, all servers)."""
+        if term > self.term:
+            self._become_follower(term, None)
+
+    def _hear_leader(self, leader: Member) -> None:
+        """A message of the current term's leader came in."""
+        if self.leading:
+            raise SafetyError(f"{leader} and {self.own} both lead term {self.term}")
+        self._become_follower(self.term, leader)
+        self.leader_contact = self.clock.monotonic()
+        self._postpone_election()
+
+    # campaigns
+
+    def _campaign_if_due(self) -> None:
+        if self.role == LEADER or self.clock.monotonic() <= self.election_deadline:
+            return
+        self._postpone_election()
+        if self._SyncObj__connectedToAnyone():
+            self._campaign(pre=True)
+
+    def _campaign(self, *, pre: bool, transfer: bool = False) -> None:
+        """Ask for votes. A pre-vote changes nothing but the knowledge that the leader is gone."""
+        self.leader = None
+        self.leader_contact = -inf
+        if pre:
+            self.role = FOLLOWER
+        else:
+            self._store_term(self.term + 1, self.own)
+            self._term_changed()
+            self.role = CANDIDATE
+        term = self.term + 1 if pre else self.term
+        self.campaign = Campaign(term, self.own, pre=pre)
+        request = RequestVote(term, self.last_index, self.last_term, pre, transfer)
+        for member in sorted(self.others, key=str):
+            self._send(member, request)
+        self._count_votes()
+
+    def _count_votes(self) -> None:
+        campaign = self.campaign
+        if campaign is None or not self.votes or not rules.is_quorum(self.voters, campaign.granted):
+            return
+        if campaign.pre:
+            self._campaign(pre=False)
+        else:
+            self._become_leader()
+
+    def _become_leader(self) -> None:
+        self.campaign = None
+        self.role = LEADER
+        self.leader = self.me
+        now = self.clock.monotonic()
+        self.match.clear()
+        self.next.clear()
+        self.heard.clear()
+        self.flows.clear()
+        for member in sorted(self.others | self.connected, key=str):
+            self._track(member, now)
+        self.noop_index = self.last_index + 1
+        self._append((NO_OP, self.noop_index, self.term))
+        if self.configurations.founding:
+            # A member that joins later knows the configuration from the log alone.
+            self._append((encode_voters(self.voters), self.last_index + 1, self.term))
+        self.ping_due = now
+
+    # messages
+
+    def _on_request_vote(self, candidate: Member, request: RequestVote) -> None:
+        sticky = self.clock.monotonic() - self.leader_contact < self.settings.election_min
+        ballot = rules.Ballot(
+            self.term, self.voted_for, self.last_index, self.last_term, has_leader=self.leading or sticky
+        )
+        answer = rules.answer_vote(ballot, request, candidate.id)
+        self._see_term(answer.term)
+        if answer.record:
+            self._store_term(answer.term, candidate.id)
+        if answer.granted is None:
+            return
+        if answer.granted and not request.pre:
+            self.campaign = None
+            self._postpone_election()
+        term = request.term if answer.granted else self.term
+        self._send(candidate, ResponseVote(term, answer.granted, request.pre))
+
+    def _on_response_vote(self, voter: Member, response: ResponseVote) -> None:
+        if not response.granted:
+            self._see_term(response.term)
+            return
+        campaign = self.campaign
+        if campaign is None or campaign.term != response.term or campaign.pre != response.pre:
+            return
+        campaign.granted.add(voter.id)
+        self._count_votes()
+
+    def _on_timeout_now(self, sender: Member, message: TimeoutNow) -> None:
+        """The leader hands over: campaign at once, without asking first (thesis 3.10)."""
+        if message.term == self.term and sender == self.leader and self.votes and not self.leading:
+            self._postpone_election()
+            self._campaign(pre=False, transfer=True)
+
+    def _check_quorum(self) -> None:
+        """A leader that no majority has answered lately gives up (thesis 6.2); any answer counts (fault 25)."""
+        deadline = self.clock.monotonic() - self.settings.leader_fallback
+        heard = {member.id for member, at in self.heard.items() if at > deadline}
+        heard.add(self.own)
+        if not rules.is_quorum(self.voters, heard):
+            self._become_follower(self.term, None)

@@ -1,0 +1,175 @@
+"""What Raft nodes say to each other, typed (specification, sections 2 and 2b); names follow PySyncObj's where it has
+one.
+
+Encoded as tagged msgpack maps. Decoding checks every type and range; nothing here can run code (fault 6), and an entry
+comes back as a tuple (fault 27). A message of stock PySyncObj that has no class here (`apply_command`, `transmission`
+and the utility messages) cannot be expressed, which is how it is refused.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from consensus.raft.errors import ProtocolError
+from consensus.raft.ports import Entry
+
+Index = Annotated[int, Meta(ge=0, le=2**62)]
+Term = Annotated[int, Meta(ge=0, le=2**62)]
+SnapshotState = Literal["receiving", "installed", "failed"]
+Outcome = Literal["accepted", "read", "refused", "unavailable"]
+WireEntry = tuple[bytes, Index, Term]
+
+
+class RequestVote(Struct, frozen=True, tag="request_vote"):
+    """With `pre`, `term` is the one the sender would campaign at. `transfer` overrides stickiness."""
+
+    term: Term
+    last_index: Index
+    last_term: Term
+    pre: bool = False
+    transfer: bool = False
+
+
+class ResponseVote(Struct, frozen=True, tag="response_vote"):
+    """Granted: `term` is that of the request. Refused: the own current term."""
+
+    term: Term
+    granted: bool
+    pre: bool = False
+
+
+class AppendEntries(Struct, frozen=True, tag="append_entries"):
+    """`seq` numbers the sender's messages of one term, so that a refusal names the message it refuses."""
+
+    term: Term
+    prev_index: Index
+    prev_term: Term
+    commit: Index
+    entries: tuple[WireEntry, ...] = ()
+    seq: Index = 0
+
+
+class NextNodeIdx(Struct, frozen=True, tag="next_node_idx"):
+    """Acknowledges: in `term`, everything up to `match` is as the leader's and durable. Or refuses message `seq`:
+    then `match` is only the index that the leader may try next as the previous one. Or has no space (`full`)."""
+
+    term: Term
+    success: bool
+    match: Index
+    seq: Index = 0
+    full: bool = False
+
+
+class Ping(Struct, frozen=True, tag="ping"):
+    """The heartbeat, and a read-index round."""
+
+    term: Term
+    round: Index
+
+
+class Pong(Struct, frozen=True, tag="pong"):
+    term: Term
+    round: Index
+
+
+class SnapshotChunk(Struct, frozen=True, tag="snapshot_chunk"):
+    """A piece of transfer `transfer` of the snapshot up to (`last_index`, `last_term`)."""
+
+    term: Term
+    transfer: Index
+    last_index: Index
+    last_term: Term
+    offset: Index
+    data: bytes
+    final: bool
+
+
+class SnapshotAck(Struct, frozen=True, tag="snapshot_ack"):
+    """`state`: "receiving" (`offset` bytes are here), "installed" (verified, loaded, durable) or "failed"."""
+
+    term: Term
+    transfer: Index
+    offset: Index
+    state: SnapshotState
+
+
+class TimeoutNow(Struct, frozen=True, tag="timeout_now"):
+    term: Term
+
+
+class Forward(Struct, frozen=True, tag="forward"):
+    """A follower's call at the leader: `kind` is "propose" or "read"; `timeout` in seconds from arrival."""
+
+    request: Index
+    kind: Literal["propose", "read"]
+    body: bytes
+    timeout: Annotated[float, Meta(ge=0, le=86_400)]
+
+
+class ForwardReply(Struct, frozen=True, tag="forward_reply"):
+    """`outcome`: "accepted" (the proposal is at `position` of the entry `index` of `entry_term`), "read" (what is
+    applied at `index` is fresh), "refused" or "unavailable", with a reason: then nothing happened.
+
+    An accepted proposal's result is not carried: whoever forwarded it applies that entry, and takes it from there.
+    """
+
+    request: Index
+    outcome: Outcome
+    index: Index = 0
+    entry_term: Term = 0
+    position: Index = 0
+    reason: str = ""
+
+
+Message = (
+    RequestVote
+    | ResponseVote
+    | AppendEntries
+    | NextNodeIdx
+    | Ping
+    | Pong
+    | SnapshotChunk
+    | SnapshotAck
+    | TimeoutNow
+    | Forward
+    | ForwardReply
+)
+
+_encoder = msgspec.msgpack.Encoder()
+_decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+
+
+def encode(message: Message) -> bytes:
+    return _encoder.encode(message)
+
+
+def decode(data: bytes) -> Message:
+    """Raises ProtocolError for anything but one well-formed message."""
+    try:
+        return _decoder.decode(data)
+    except (msgspec.MsgspecError, RecursionError, ValueError) as error:
+        raise ProtocolError(f"not a Raft message: {error}") from None
+
+
+__all__ = [
+    "AppendEntries",
+    "Entry",
+    "Forward",
+    "ForwardReply",
+    "Message",
+    "NextNodeIdx",
+    "Outcome",
+    "Ping",
+    "Pong",
+    "RequestVote",
+    "ResponseVote",
+    "SnapshotAck",
+    "SnapshotChunk",
+    "SnapshotState",
+    "TimeoutNow",
+    "decode",
+    "encode",
+]

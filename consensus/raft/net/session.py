@@ -1,0 +1,213 @@
+"""One link's protocol, without a socket: handshake with mutual authentication, then numbered and authenticated frames.
+
+Three messages open a link. Each side proves the shared secret over both hellos, nonces included, so nothing of a former
+link can be replayed into this one; after that every frame carries a keyed checksum over its number in its direction, so
+that no frame can be forged, repeated, dropped, reordered or sent back. Confidentiality is mutual TLS's, where
+configured.
+
+Layout of a frame: length (4 bytes, big-endian) of the rest, kind (1 byte), body, and once open a checksum (16 bytes).
+"""
+
+from __future__ import annotations
+
+import hmac
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import msgspec
+
+from consensus.raft.errors import ProtocolError
+
+VERSION = 1
+NONCE_BYTES = 32
+PROOF_BYTES = 32
+CHECK_BYTES = 16
+HEAD_BYTES = 4
+MAX_HANDSHAKE_BYTES = 1024
+"""No stranger makes a node buffer more than this."""
+
+HELLO, WELCOME, PROOF, REFUSAL, DATA, IDLE = range(6)
+
+
+class Hello(msgspec.Struct, frozen=True, array_like=True):
+    """Who speaks. `incarnation` counts a data directory's starts; `process` is drawn anew at each."""
+
+    version: int
+    cluster: str
+    member: str
+    incarnation: int
+    process: bytes
+    nonce: bytes
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode_hello = msgspec.msgpack.Decoder(Hello).decode
+
+
+class HandshakeError(ProtocolError):
+    """The other side may not talk to us. `reason` is a word of a small fixed set."""
+
+    def __init__(self, reason: str, detail: str = "") -> None:
+        super().__init__(f"{reason}: {detail}" if detail else reason)
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a node says of itself."""
+
+    cluster: str
+    member: str
+    incarnation: int
+    process: bytes
+    secret: bytes
+
+
+class Session:
+    """`feed` bytes, take `outgoing` ones. `peer` is set once the other side has proved the secret."""
+
+    def __init__(self, own: Identity, nonce: bytes, *, dialled: str | None, max_frame: int) -> None:
+        """`dialled`: the member that this side called, or None where it was called."""
+        if len(nonce) != NONCE_BYTES:
+            raise ValueError(f"a nonce has {NONCE_BYTES} bytes")
+        self._own = own
+        self._dialled = dialled
+        self._max_frame = max_frame
+        self._mine = _encode(Hello(VERSION, own.cluster, own.member, own.incarnation, own.process, nonce))
+        self._theirs = b""
+        self._hello: Hello | None = None
+        self._buffer = bytearray()
+        self._sent = self._received = 0
+        self._keys: tuple[bytes, bytes] | None = None  # sending, receiving
+        self.outgoing: list[bytes] = []
+        self.peer: Hello | None = None
+        if dialled is not None:
+            self._plain(HELLO, self._mine)
+
+    # out
+
+    def send(self, body: bytes) -> bytes:
+        """The frame of one message."""
+        return self._sealed(DATA, body)
+
+    def idle(self) -> bytes:
+        """The frame that says only that this side is alive."""
+        return self._sealed(IDLE, b"")
+
+    def refuse(self, reason: str) -> None:
+        """Tell the other side why the link ends; unauthenticated, for people to read."""
+        self._plain(REFUSAL, reason.encode()[:100])
+
+    def _plain(self, kind: int, body: bytes) -> None:
+        self.outgoing.append((len(body) + 1).to_bytes(HEAD_BYTES, "big") + bytes([kind]) + body)
+
+    def _sealed(self, kind: int, body: bytes) -> bytes:
+        if self._keys is None:
+            raise ProtocolError("the link is not open")
+        size = len(body) + 1 + CHECK_BYTES
+        if size > self._max_frame:
+            raise ProtocolError(f"a frame of {size} bytes is too large to be sent")
+        frame = size.to_bytes(HEAD_BYTES, "big") + bytes([kind]) + body
+        check = _check(self._keys[0], self._sent, frame)
+        self._sent += 1
+        return frame + check
+
+    # in
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """Take bytes; return the bodies of complete messages. Raises ProtocolError: then the link must be closed."""
+        self._buffer += data
+        bodies = []
+        at = 0
+        while len(self._buffer) - at >= HEAD_BYTES:
+            size = int.from_bytes(self._buffer[at : at + HEAD_BYTES], "big")
+            limit = self._max_frame if self._keys is not None else MAX_HANDSHAKE_BYTES
+            if not 1 <= size <= limit:
+                raise ProtocolError(f"a frame claims {size} bytes, at most {limit} are taken")
+            end = at + HEAD_BYTES + size
+            if len(self._buffer) < end:
+                break
+            frame = bytes(self._buffer[at:end])
+            at = end
+            body = self._frame(frame)
+            if body is not None:
+                bodies.append(body)
+        del self._buffer[:at]
+        return bodies
+
+    def _frame(self, frame: bytes) -> bytes | None:
+        kind = frame[HEAD_BYTES]
+        if self._keys is None:
+            self._handshake(kind, frame[HEAD_BYTES + 1 :])
+            return None
+        if len(frame) < HEAD_BYTES + 1 + CHECK_BYTES:
+            raise ProtocolError("a frame without its checksum")
+        content, check = frame[:-CHECK_BYTES], frame[-CHECK_BYTES:]
+        if not hmac.compare_digest(check, _check(self._keys[1], self._received, content)):
+            raise ProtocolError("a frame's checksum is wrong: forged, repeated or damaged")
+        self._received += 1
+        if kind == DATA:
+            return content[HEAD_BYTES + 1 :]
+        if kind != IDLE:
+            raise ProtocolError(f"a frame of kind {kind} on an open link")
+        return None
+
+    # the handshake
+
+    def _handshake(self, kind: int, body: bytes) -> None:
+        if kind == REFUSAL:
+            raise HandshakeError("refused_by_peer", body.decode("utf-8", "replace"))
+        if self._dialled is None and kind == HELLO and self._hello is None:
+            self._take_hello(body)
+            self._plain(WELCOME, self._mine + self._proof(b"called"))
+        elif self._dialled is not None and kind == WELCOME and self._hello is None:
+            self._take_hello(body[:-PROOF_BYTES])
+            self._verify(body[-PROOF_BYTES:], b"called")
+            self._plain(PROOF, self._proof(b"calling"))
+            self._open()
+        elif self._dialled is None and kind == PROOF and self._hello is not None:
+            self._verify(body, b"calling")
+            self._open()
+        else:
+            raise ProtocolError(f"a frame of kind {kind} out of turn")
+
+    def _take_hello(self, body: bytes) -> None:
+        try:
+            hello = _decode_hello(body)
+        except (msgspec.MsgspecError, ValueError) as error:
+            raise ProtocolError(f"not a hello: {error}") from None
+        if hello.version != VERSION:
+            raise HandshakeError("wrong_version", str(hello.version))
+        if hello.cluster != self._own.cluster:
+            raise HandshakeError("wrong_cluster", hello.cluster[:64])
+        if hello.member == self._own.member:
+            raise HandshakeError("own_member_id", hello.member[:64])
+        if self._dialled is not None and hello.member != self._dialled:
+            raise HandshakeError("wrong_member", f"{hello.member[:64]} answers for {self._dialled}")
+        if len(hello.nonce) != NONCE_BYTES:
+            raise ProtocolError("a nonce of another length")
+        self._hello = hello
+        self._theirs = body
+
+    def _transcript(self) -> bytes:
+        first, second = (self._theirs, self._mine) if self._dialled is None else (self._mine, self._theirs)
+        return len(first).to_bytes(4, "big") + first + second
+
+    def _proof(self, role: bytes) -> bytes:
+        return hmac.digest(self._own.secret, b"coterie raft proof " + role + b"\0" + self._transcript(), "sha256")
+
+    def _verify(self, proof: bytes, role: bytes) -> None:
+        if not hmac.compare_digest(proof, self._proof(role)):
+            raise HandshakeError("wrong_secret")
+
+    def _open(self) -> None:
+        calling, called = (
+            hmac.digest(self._own.secret, b"coterie raft frames " + role + b"\0" + self._transcript(), "sha256")
+            for role in (b"calling", b"called")
+        )
+        self._keys = (called, calling) if self._dialled is None else (calling, called)
+        self.peer = self._hello
+
+
+def _check(key: bytes, number: int, frame: bytes) -> bytes:
+    return blake2b(number.to_bytes(8, "big") + frame, digest_size=CHECK_BYTES, key=key).digest()

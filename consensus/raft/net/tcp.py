@@ -1,0 +1,325 @@
+"""The transport: PySyncObj's interface over asyncio TCP (specification, sections 2 and 2b; faults 6, 12, 13, 16).
+
+FIFO, no duplicates, loss only by closing a link. Of two members the one with the higher id calls; its partner's
+address is
+asked for, and resolved, at every call. Who may connect is decided here, by proof, and never by a configuration.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from consensus.raft.core import Member
+from consensus.raft.engine import Transport
+from consensus.raft.errors import ProtocolError
+from consensus.raft.messages import Message, decode, encode
+from consensus.raft.net.admission import Admission
+from consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, Session
+
+logger = logging.getLogger(__name__)
+
+Locate = Callable[[str], tuple[str, int] | None]
+"""Where a member is now: (host or address, port), or None while nobody knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class NetSettings:
+    max_frame_bytes: int = 8 << 20
+    """A frame's size, to be above the largest batch, append and snapshot chunk."""
+    max_unsent_bytes: int = 64 << 20
+    """A link that holds more than this unsent is closed."""
+    max_connections: int = 256
+    max_strangers: int = 64
+    """Connections that have not proved the secret; one more closes the oldest."""
+    handshake_timeout: float = 3.0
+    idle_after: float = 1.0
+    """Seconds of silence after which a side says that it is alive (fault 12)."""
+    dead_after: float = 5.0
+    """Seconds without a byte after which a link is closed."""
+    retry_min: float = 0.1
+    retry_max: float = 2.0
+
+
+class Link(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, owner: TcpTransport, dialled: str | None) -> None:
+        self.owner = owner
+        self.dialled = dialled
+        self.session = Session(
+            owner.identity,
+            secrets.token_bytes(NONCE_BYTES),
+            dialled=dialled,
+            max_frame=owner.settings.max_frame_bytes,
+        )
+        self.socket: asyncio.Transport | None = None
+        self.member: Member | None = None  # once it is open
+        self.unsent: list[bytes] = []
+        self.heard = self.spoke = owner.loop.time()
+        self.closed = False
+        self.gone = asyncio.Event()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.socket = cast(asyncio.Transport, transport)
+        self.socket.set_write_buffer_limits(high=self.owner.settings.max_unsent_bytes)
+        if not self.owner._arrived(self):
+            self.close()
+            return
+        self._flush_handshake()
+
+    def data_received(self, data: bytes) -> None:
+        if self.closed:
+            return
+        self.heard = self.owner.loop.time()
+        try:
+            bodies = self.session.feed(data)
+            if self.member is None and self.session.peer is not None:
+                self.owner._opened(self)
+            self._flush_handshake()
+            for body in bodies:
+                member = self.member
+                if member is None or (self.socket is not None and self.socket.is_closing()):
+                    return
+                self.owner._onMessageReceived(member, decode(body))
+        except HandshakeError as error:
+            if error.reason != "refused_by_peer":
+                self.session.refuse(error.reason)
+                self._flush_handshake()
+            self.owner._report(error.reason, f"{self.name}: {error}")
+            self.close()
+        except ProtocolError as error:
+            self.owner._report("bad_bytes", f"{self.name}: {error}")
+            self.close()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.closed = True
+        self.gone.set()
+        self.owner._lost(self)
+
+    @property
+    def name(self) -> str:
+        if self.member is not None:
+            return str(self.member.id)
+        where = self.socket.get_extra_info("peername") if self.socket is not None else None
+        return str(where)
+
+    def _flush_handshake(self) -> None:
+        if self.session.outgoing and self.socket is not None:
+            self.socket.writelines(self.session.outgoing)
+            self.session.outgoing.clear()
+
+    def put(self, frame: bytes) -> None:
+        """Queue a frame; all of one loop turn are written together."""
+        if not self.unsent:
+            self.owner.loop.call_soon(self.flush)
+        self.unsent.append(frame)
+
+    def flush(self) -> None:
+        if self.closed or self.socket is None:
+            return
+        self.spoke = self.owner.loop.time()
+        frames, self.unsent = self.unsent, []
+        self.socket.writelines(frames)
+        if self.socket.get_write_buffer_size() > self.owner.settings.max_unsent_bytes:
+            self.owner._report("slow_link", f"{self.name} does not take what is sent")
+            self.abort()
+
+    def close(self) -> None:
+        self.closed = True
+        if self.socket is not None:
+            self.socket.close()
+
+    def abort(self) -> None:
+        self.closed = True
+        if self.socket is not None:
+            self.socket.abort()
+
+
+class TcpTransport(Transport):  # type: ignore[misc]
+    """`on_event(kind, detail)` hears what an operator should: wrong cluster, wrong secret, clones, bad bytes."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        locate: Locate,
+        settings: NetSettings | None = None,
+        *,
+        server_tls: ssl.SSLContext | None = None,
+        client_tls: ssl.SSLContext | None = None,
+        on_event: Callable[[str, str], None] | None = None,
+    ) -> None:
+        super().__init__(None, None, [])
+        self.identity = identity
+        self.locate = locate
+        self.settings = settings if settings is not None else NetSettings()
+        self.server_tls = server_tls
+        self.client_tls = client_tls
+        self.on_event = on_event
+        self.loop = asyncio.get_running_loop()
+        self.links: dict[Member, Link] = {}
+        self.strangers: dict[Link, float] = {}  # not open yet -> since when; oldest first
+        self.all: set[Link] = set()
+        self.wanted: dict[str, asyncio.Task[None]] = {}
+        self.admission = Admission()
+        self.server: asyncio.Server | None = None
+        self._care: asyncio.Task[None] | None = None
+        self._stopping = False
+        self._reports: dict[str, tuple[float, int]] = {}
+
+    async def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Take connections on an address (IPv4, IPv6 or a name); returns where. The node must have ticked once."""
+        options: dict[str, Any] = {}
+        if self.server_tls is not None:
+            options = {"ssl": self.server_tls, "ssl_handshake_timeout": self.settings.handshake_timeout}
+        self.server = await self.loop.create_server(lambda: Link(self, None), host, port, backlog=128, **options)
+        self._care = self.loop.create_task(self._take_care())
+        bound = self.server.sockets[0].getsockname()
+        return str(bound[0]), int(bound[1])
+
+    async def close(self) -> None:
+        self._stopping = True
+        tasks = [*self.wanted.values(), *([self._care] if self._care is not None else [])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self.server is not None:
+            self.server.close()
+        for link in list(self.all):
+            link.abort()
+        await asyncio.sleep(0)
+
+    def destroy(self) -> None:
+        """PySyncObj's end; `close` waits for it."""
+        self._stopping = True
+        for link in list(self.all):
+            link.abort()
+
+    # PySyncObj's interface
+
+    def addNode(self, node: Any) -> None:  # noqa: N802
+        """Keep a link to a member. The one with the higher id calls, the other waits to be called."""
+        member = str(node.id)
+        if self.identity.member > member and member not in self.wanted and not self._stopping:
+            self.wanted[member] = self.loop.create_task(self._keep(member))
+
+    def dropNode(self, node: Any) -> None:  # noqa: N802
+        """The member broke the protocol: close its link. It may come back."""
+        link = self.links.get(node)
+        if link is not None:
+            self.loop.call_soon(link.abort)
+
+    def send(self, node: Any, message: Message) -> bool:
+        """Only enqueues; never calls back."""
+        link = self.links.get(node)
+        if link is None or link.closed:
+            return False
+        link.put(link.session.send(encode(message)))
+        return True
+
+    # links
+
+    async def _keep(self, member: str) -> None:
+        """Call a member, and call again whenever the link is gone."""
+        wait = self.settings.retry_min
+        while True:
+            link = await self._call(member)
+            if link is not None:
+                await link.gone.wait()
+                if link.member is not None:
+                    wait = self.settings.retry_min
+            await asyncio.sleep(wait * (0.5 + secrets.randbelow(1000) / 1000))
+            wait = min(wait * 2, self.settings.retry_max)
+
+    async def _call(self, member: str) -> Link | None:
+        where = self.locate(member)
+        if where is None:
+            return None
+        try:
+            async with asyncio.timeout(self.settings.handshake_timeout):
+                _, link = await self.loop.create_connection(
+                    lambda: Link(self, member), *where, ssl=self.client_tls, happy_eyeballs_delay=0.25
+                )
+        except (OSError, ssl.SSLError) as error:
+            self._report("no_connection", f"{member} at {where[0]}:{where[1]}: {error}")
+            return None
+        return link
+
+    def _arrived(self, link: Link) -> bool:
+        """A connection is there; whose is not known yet. False: there are too many."""
+        if self._stopping:
+            return False
+        if link.dialled is None and len(self.all) >= self.settings.max_connections and not self.strangers:
+            self._report("too_many_connections", link.name)
+            return False
+        self.all.add(link)
+        self.strangers[link] = self.loop.time()
+        while len(self.strangers) > self.settings.max_strangers:
+            oldest = next(iter(self.strangers))
+            del self.strangers[oldest]
+            self._report("stranger_pushed_out", oldest.name)
+            oldest.abort()
+        return True
+
+    def _opened(self, link: Link) -> None:
+        """The peer has proved the secret. Raises HandshakeError where it is refused all the same."""
+        peer = link.session.peer
+        if peer is None:
+            raise ProtocolError("not open")
+        if link.dialled is None and self.identity.member > peer.member:
+            raise HandshakeError("wrong_direction", f"{peer.member} is called by this node")
+        self.admission.admit(peer)
+        self.strangers.pop(link, None)
+        member = Member(peer.member)
+        former = self.links.get(member)
+        if former is not None:
+            self._forget(former)
+            former.abort()
+        link.member = member
+        self.links[member] = link
+        self._onNodeConnected(member)
+
+    def _lost(self, link: Link) -> None:
+        self.all.discard(link)
+        self.strangers.pop(link, None)
+        self._forget(link)
+
+    def _forget(self, link: Link) -> None:
+        if link.member is not None and self.links.get(link.member) is link:
+            del self.links[link.member]
+            self._onNodeDisconnected(link.member)
+
+    async def _take_care(self) -> None:
+        """Say that we live, close what is dead, drop strangers that take too long."""
+        settings = self.settings
+        while True:
+            await asyncio.sleep(min(settings.idle_after, settings.handshake_timeout) / 2)
+            now = self.loop.time()
+            for link, since in list(self.strangers.items()):
+                if now - since > settings.handshake_timeout:
+                    self._report("handshake_timeout", link.name)
+                    link.abort()
+            for link in list(self.links.values()):
+                if now - link.heard > settings.dead_after:
+                    self._report("dead_link", link.name)
+                    link.abort()
+                elif now - link.spoke >= settings.idle_after / 2 and not link.unsent:
+                    link.put(link.session.idle())
+
+    def _report(self, kind: str, detail: str) -> None:
+        """One line a kind and second in the log: strangers cannot flood it."""
+        now = self.loop.time()
+        since, hidden = self._reports.get(kind, (float("-inf"), 0))
+        if now - since < 1.0:
+            self._reports[kind] = (since, hidden + 1)
+            return
+        self._reports[kind] = (now, 0)
+        more = f" (and {hidden} more)" if hidden else ""
+        logger.warning("raft link, %s: %s%s", kind, detail, more)
+        if self.on_event is not None:
+            self.on_event(kind, detail)

@@ -1,0 +1,156 @@
+"""What the Raft node asks of its surroundings: journal, snapshot store, state machine, disk thread, transport, clock.
+
+The rules behind these shapes are in the consensus specification, section 2b (durability, flow control, the loop).
+Anything that keeps them can stand behind a port: files and sockets in a process, memory with faults in a simulation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Protocol, overload
+
+Entry = tuple[bytes, int, int]
+"""A log entry, always a tuple: (command, index, term). The first byte of the command is its type."""
+
+
+class Journal(Protocol):
+    """The log, the term and the vote: PySyncObj's journal interface, plus durability.
+
+    `add`, `clear` and `deleteEntries*` change memory at once and only buffer for the disk: they cannot raise. Positions
+    are those of a list (0 is the oldest entry kept), not log indexes. Reading gives back what was added, synced or not.
+    """
+
+    def add(self, command: bytes, idx: int, term: int) -> None: ...
+
+    def clear(self) -> None: ...
+
+    def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N802, N803 - PySyncObj's names
+        """Drop the entries from list position `entryFrom` on."""
+
+    def deleteEntriesTo(self, entryTo: int) -> None:  # noqa: N802, N803
+        """Drop the entries before list position `entryTo`."""
+
+    @overload
+    def __getitem__(self, item: int) -> Entry: ...
+    @overload
+    def __getitem__(self, item: slice) -> list[Entry]: ...
+
+    def __len__(self) -> int: ...
+
+    def sync(self) -> None:
+        """Make everything buffered so far durable. Raises OSError; then the node stops, and never tries again."""
+
+    def begin_sync(self) -> Callable[[], None]:
+        """Take what is buffered now; the returned job makes it durable and may run in the disk thread.
+
+        `sync()` is `begin_sync()()`. One job is in flight at most; buffering goes on meanwhile.
+        """
+
+    def has_room(self, size: int, entries: int = 1) -> bool:
+        """Is space for `entries` more, of `size` bytes of commands, preallocated? False on a full disk; never
+        raises."""
+
+    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+        """Store term and vote; returns after their sync. Raises OSError."""
+
+    def getCurrentTerm(self) -> int: ...  # noqa: N802
+
+    def getVotedForNodeId(self) -> str | None: ...  # noqa: N802
+
+    def setRaftCommitIndex(self, raftCommitIndex: int) -> None: ...  # noqa: N802, N803
+
+    def getRaftCommitIndex(self) -> int:  # noqa: N802
+        """1: what is committed is learnt from the snapshot and from the cluster, never from this file."""
+
+    def onOneSecondTimer(self) -> None: ...  # noqa: N802
+
+    def _destroy(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """What a snapshot covers: the last entry in it, the one before that, and the voters as of the last entry."""
+
+    prev: Entry
+    last: Entry
+    voters: tuple[str, ...]
+
+    @property
+    def index(self) -> int:
+        return self.last[1]
+
+    @property
+    def term(self) -> int:
+        return self.last[2]
+
+
+class SnapshotReader(Protocol):
+    """An installed snapshot's bytes as they are sent to another node; readable until closed, whatever replaces it."""
+
+    info: SnapshotInfo
+    size: int
+
+    def read(self, offset: int, size: int) -> bytes: ...
+
+    def close(self) -> None: ...
+
+
+class SnapshotWriter(Protocol):
+    """A snapshot in the making. Nothing of it can be seen by `latest` before `install` returns."""
+
+    def write(self, data: bytes) -> None:
+        """Append bytes (state chunks from `create`, raw bytes from `receive`). Raises OSError."""
+
+    def seal(self) -> SnapshotInfo:
+        """Verify checksums and sync the bytes. Raises CorruptSnapshotError or OSError. May run in the disk thread."""
+
+    def state(self) -> Iterator[bytes]:
+        """The state chunks of a sealed snapshot."""
+
+    def install(self) -> None:
+        """Rename into place and sync the directory. Raises OSError."""
+
+    def abort(self) -> None: ...
+
+
+class SnapshotStore(Protocol):
+    def latest(self) -> SnapshotInfo | None:
+        """The installed snapshot, its checksums verified. Raises CorruptSnapshotError."""
+
+    def state(self) -> Iterator[bytes]:
+        """The state chunks of the installed snapshot."""
+
+    def open(self) -> SnapshotReader: ...
+
+    def create(self, info: SnapshotInfo) -> SnapshotWriter:
+        """Start to write an own snapshot from state chunks."""
+
+    def receive(self) -> SnapshotWriter:
+        """Start to write a snapshot that arrives as another store's `SnapshotReader` gives it out."""
+
+
+class StateMachine(Protocol):
+    """The replicated state: total and deterministic. An error is a result; an exception stops the node."""
+
+    def apply(self, op: bytes, index: int) -> Any: ...
+
+    def snapshot(self) -> Iterator[bytes]:
+        """The state as of now, in chunks; later `apply` calls do not change what the iterator gives."""
+
+    def restore(self, chunks: Iterator[bytes]) -> None:
+        """Replace the state. Raises, with the former state intact, where the chunks make no sense."""
+
+
+class Disk(Protocol):
+    """The disk thread: runs jobs one after the other, in order, and reports each on the loop."""
+
+    def submit(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None: ...
+
+
+class Clock(Protocol):
+    def monotonic(self) -> float:
+        """Seconds; never goes back."""
+
+    def random(self) -> float:
+        """Uniform in [0, 1)."""

@@ -1,0 +1,57 @@
+"""Before a node starts: is what the disk holds whole, and do journal and snapshot fit? (Faults 3, 4, 10; section 2b.)
+
+A gap or a contradiction stops the node here, before it can vote. It never starts empty in their place.
+"""
+
+from __future__ import annotations
+
+from consensus.raft.errors import CorruptStateError
+from consensus.raft.ports import Journal, SnapshotInfo, SnapshotStore
+
+
+def recover(journal: Journal, snapshots: SnapshotStore) -> SnapshotInfo | None:
+    """Fit the journal to the installed snapshot, sync it, and return the snapshot's description.
+
+    Raises CorruptStateError, CorruptSnapshotError, OSError.
+    """
+    info = snapshots.latest()
+    _check_entries(journal)
+    if info is None:
+        if len(journal) and journal[0][1] != 1:
+            raise CorruptStateError(f"the log begins at {journal[0][1]}, and the snapshot before it is missing")
+        if not len(journal) and journal.getCurrentTerm() > 0:
+            raise CorruptStateError("there is a vote, but no log and no snapshot: the log was lost")
+    else:
+        _align(journal, info)
+    journal.sync()
+    return info
+
+
+def _check_entries(journal: Journal) -> None:
+    """Indexes rise by one, terms never fall, entries are tuples (fault 27)."""
+    before = None
+    for at in range(len(journal)):
+        entry: object = journal[at]
+        if not isinstance(entry, tuple) or len(entry) != 3 or not isinstance(entry[0], bytes) or not entry[0]:
+            raise CorruptStateError(f"the log's record {at} is not an entry")
+        if before is not None and (entry[1] != before[1] + 1 or entry[2] < before[2]):
+            raise CorruptStateError(f"the log is broken between entries {before[1]} and {entry[1]}")
+        before = entry
+
+
+def _align(journal: Journal, info: SnapshotInfo) -> None:
+    """Make the journal begin with the snapshot's last two entries."""
+    if len(journal) and journal[0][1] > info.prev[1]:
+        raise CorruptStateError(
+            f"the log begins at {journal[0][1]}, the snapshot ends at {info.index}: entries between them are missing"
+        )
+    at = info.index - journal[0][1] if len(journal) else -1
+    if 0 < at < len(journal) and journal[at] == info.last:
+        journal.deleteEntriesTo(at - 1)
+        if journal[0] != info.prev:
+            raise CorruptStateError(f"the log and the snapshot disagree on entry {info.prev[1]}")
+        return
+    # Shorter than the snapshot, or a former leader's: all that was committed is in the snapshot.
+    journal.clear()
+    journal.add(*info.prev)
+    journal.add(*info.last)

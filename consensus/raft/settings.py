@@ -1,0 +1,72 @@
+"""Settings of the Raft node, with units and defaults (specification, section 2, "a known-good starting point")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from consensus.raft.engine import SyncObjConf
+
+
+@dataclass(frozen=True, slots=True)
+class RaftSettings:
+    heartbeat: float = 0.1
+    """Seconds between a leader's pings."""
+    election_min: float = 0.4
+    election_max: float = 0.8
+    """Seconds without a leader before a campaign: random in between. Stickiness lasts `election_min`."""
+    leader_fallback: float = 0.35
+    """Seconds without answers from a majority before a leader gives up: below `election_min` (fault 11)."""
+
+    max_op_bytes: int = 1 << 20
+    max_batch_bytes: int = 2 << 20
+    """All proposals of one loop turn become one entry of at most this size."""
+    max_pending: int = 10_000
+    """Proposals in the queue or waiting for their outcome."""
+    max_waiting_reads: int = 10_000
+    max_forwarded: int = 10_000
+    """Calls of other members that this leader holds at once."""
+
+    max_append_bytes: int = 1 << 20
+    """An append carries entries up to this size, or one entry."""
+    max_appends_in_flight: int = 32
+    max_bytes_in_flight: int = 8 << 20
+    """Sent to one member and not yet acknowledged."""
+
+    snapshot_chunk_bytes: int = 256 << 10
+    snapshot_window: int = 4
+    """Chunks in flight to one member."""
+    snapshot_patience: float = 5.0
+    """Seconds without progress before a transfer starts anew."""
+    snapshot_failures: int = 3
+    """A node stops after refusing so many snapshots in a row as unreadable (fault 22)."""
+    compact_after: int = 10_000
+    """Applied entries in the log before a snapshot is taken."""
+    snapshot_slice: int = 16
+    """State chunks encoded in one loop turn while a snapshot is taken."""
+    snapshot_backoff: float = 5.0
+    """Seconds before the next try after a snapshot could not be written."""
+
+    def __post_init__(self) -> None:
+        if not self.leader_fallback < self.election_min < self.election_max:
+            raise ValueError("leader_fallback < election_min < election_max must hold")
+        if not self.heartbeat * 3 < self.leader_fallback:
+            raise ValueError("leader_fallback must exceed three heartbeats")
+        if not 0 < self.max_op_bytes + 4 <= self.max_batch_bytes:
+            raise ValueError("max_batch_bytes must exceed max_op_bytes by 4")
+
+    def engine_conf(self) -> Any:
+        """PySyncObj's own settings, where what is left of it reads them."""
+        return SyncObjConf(
+            autoTick=False,
+            appendEntriesPeriod=self.heartbeat,
+            raftMinTimeout=self.election_min,
+            raftMaxTimeout=self.election_max,
+            leaderFallbackTimeout=self.leader_fallback,
+            connectionTimeout=max(10.0, self.election_max),
+            commandsWaitLeader=False,
+            commandsQueueSize=0,
+            dynamicMembershipChange=True,
+            appendEntriesUseBatch=True,
+            appendEntriesBatchSizeBytes=self.max_batch_bytes + 1024,
+        )

@@ -1,0 +1,190 @@
+"""A link's protocol without sockets: who gets through the handshake, and what an attacker on the wire cannot do."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from consensus.raft.errors import ProtocolError
+from consensus.raft.net.admission import Admission
+from consensus.raft.net.session import MAX_HANDSHAKE_BYTES, HandshakeError, Hello, Identity, Session
+
+A = Identity("cluster", "a", 3, b"process-a", b"secret")
+B = Identity("cluster", "b", 7, b"process-b", b"secret")
+LIMIT = 10_000
+
+
+def pair(calling: Identity = B, called: Identity = A, *, dialled: str = "a") -> tuple[Session, Session]:
+    return (
+        Session(calling, os.urandom(32), dialled=dialled, max_frame=LIMIT),
+        Session(called, os.urandom(32), dialled=None, max_frame=LIMIT),
+    )
+
+
+def out(session: Session) -> bytes:
+    data = b"".join(session.outgoing)
+    session.outgoing.clear()
+    return data
+
+
+def opened() -> tuple[Session, Session]:
+    calling, called = pair()
+    called.feed(out(calling))
+    calling.feed(out(called))
+    called.feed(out(calling))
+    return calling, called
+
+
+def test_both_sides_know_each_other_after_three_messages() -> None:
+    calling, called = opened()
+    assert calling.peer is not None
+    assert called.peer is not None
+    assert (calling.peer.member, calling.peer.incarnation) == ("a", 3)
+    assert (called.peer.member, called.peer.incarnation) == ("b", 7)
+    assert called.feed(calling.send(b"one") + calling.idle() + calling.send(b"two")) == [b"one", b"two"]
+    assert calling.feed(called.send(b"back")) == [b"back"]
+
+
+@given(st.lists(st.integers(1, 50), max_size=30))
+def test_bytes_may_arrive_in_any_pieces(sizes: list[int]) -> None:
+    calling, called = opened()
+    data = b"".join(calling.send(bytes([i]) * i) for i in range(10))
+    got: list[bytes] = []
+    for size in sizes:
+        got += called.feed(data[:size])
+        data = data[size:]
+    got += called.feed(data)
+    assert got == [bytes([i]) * i for i in range(10)]
+
+
+@pytest.mark.parametrize(
+    ("calling", "reason"),
+    [
+        (replace(B, cluster="other"), "wrong_cluster"),
+        (replace(B, member="a"), "own_member_id"),
+    ],
+)
+def test_strangers_are_refused_with_a_reason(calling: Identity, reason: str) -> None:
+    first, second = pair(calling)
+    with pytest.raises(HandshakeError) as refused:
+        second.feed(out(first))
+    assert refused.value.reason == reason
+    assert second.peer is None
+
+
+def test_a_wrong_secret_is_noticed_by_both_sides() -> None:
+    calling, called = pair(replace(B, secret=b"guess"))
+    called.feed(out(calling))
+    with pytest.raises(HandshakeError, match="wrong_secret"):
+        calling.feed(out(called))
+    stubborn, called = pair(replace(B, secret=b"guess"))
+    called.feed(out(stubborn))
+    stubborn._verify = lambda proof, role: None  # type: ignore[method-assign]
+    stubborn.feed(out(called))
+    with pytest.raises(HandshakeError, match="wrong_secret"):
+        called.feed(out(stubborn))
+    assert called.peer is None
+
+
+def test_another_member_at_the_address_is_dropped() -> None:
+    calling, called = pair(dialled="c")
+    called.feed(out(calling))
+    with pytest.raises(HandshakeError, match="wrong_member"):
+        calling.feed(out(called))
+
+
+def test_a_recorded_handshake_opens_nothing() -> None:
+    calling, called = pair()
+    hello = out(calling)
+    called.feed(hello)
+    calling.feed(out(called))
+    proof = out(calling)
+    called.feed(proof)
+    frames = calling.send(b"a message")
+    called.feed(frames)
+    fresh = Session(A, os.urandom(32), dialled=None, max_frame=LIMIT)
+    fresh.feed(hello)
+    with pytest.raises(HandshakeError, match="wrong_secret"):
+        fresh.feed(proof + frames)
+
+
+def test_a_proof_cannot_be_reflected() -> None:
+    """An attacker without the secret answers a node with the node's own words."""
+    calling = Session(B, os.urandom(32), dialled="b2", max_frame=LIMIT)
+    out(calling)
+    called = Session(B, os.urandom(32), dialled=None, max_frame=LIMIT)
+    mirror = Session(replace(A, secret=b"none"), os.urandom(32), dialled="b", max_frame=LIMIT)
+    called.feed(out(mirror))
+    welcome = out(called)
+    with pytest.raises(ProtocolError):
+        called.feed(welcome)
+    assert called.peer is None
+
+
+@pytest.mark.parametrize("attack", ["repeat", "drop", "swap", "flip", "reflect"])
+def test_frames_cannot_be_tampered_with(attack: str) -> None:
+    calling, called = opened()
+    one, two = calling.send(b"one"), calling.send(b"two")
+    stream = {
+        "repeat": one + one,
+        "drop": two,
+        "swap": two + one,
+        "flip": one[:7] + bytes([one[7] ^ 1]) + one[8:],
+        "reflect": called.send(b"one"),
+    }[attack]
+    got: list[bytes] = []
+    for at in range(len(stream)):
+        try:
+            got += called.feed(stream[at : at + 1])
+        except ProtocolError:
+            break
+    else:
+        pytest.fail("the tampering was not noticed")
+    assert got in ([], [b"one"] if attack == "repeat" else [])
+
+
+@given(st.binary(min_size=1, max_size=300))
+def test_random_bytes_open_nothing_and_take_no_memory(data: bytes) -> None:
+    _, called = pair()
+    for _ in range(20):
+        try:
+            assert called.feed(data) == []
+        except ProtocolError:
+            break
+        assert len(called._buffer) <= MAX_HANDSHAKE_BYTES + 4
+    assert called.peer is None
+
+
+@pytest.mark.parametrize("size", [0, MAX_HANDSHAKE_BYTES + 1, 2**31 - 1, 2**32 - 1])
+def test_a_giant_length_is_refused_before_a_byte_of_it_arrives(size: int) -> None:
+    _, called = pair()
+    with pytest.raises(ProtocolError, match="bytes"):
+        called.feed(size.to_bytes(4, "big"))
+    calling, called = opened()
+    if size > LIMIT:
+        with pytest.raises(ProtocolError):
+            called.feed(size.to_bytes(4, "big"))
+    with pytest.raises(ProtocolError):
+        calling.send(bytes(LIMIT))
+
+
+def test_rolled_back_and_cloned_directories_are_refused() -> None:
+    admission = Admission(max_members=2)
+
+    def hello(member: str, incarnation: int, process: bytes) -> Hello:
+        return Hello(1, "cluster", member, incarnation, process, bytes(32))
+
+    admission.admit(hello("a", 3, b"p"))
+    admission.admit(hello("a", 3, b"p"))  # the same process calls again
+    for incarnation, process, reason in ((2, b"p", "rolled_back"), (3, b"q", "cloned")):
+        with pytest.raises(HandshakeError) as refused:
+            admission.admit(hello("a", incarnation, process))
+        assert refused.value.reason == reason
+    admission.admit(hello("a", 4, b"r"))
+    admission.admit(hello("b", 1, b"s"))
+    with pytest.raises(HandshakeError):
+        admission.admit(hello("c", 1, b"t"))

@@ -1,0 +1,307 @@
+"""Groups of real nodes on loopback sockets, and what strangers can do to them (faults 2, 6, 12, 16)."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import shutil
+import socket
+import ssl
+import subprocess
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from consensus.raft.core import Member
+from consensus.raft.driver import Driver, SystemClock
+from consensus.raft.messages import Ping, encode
+from consensus.raft.net.session import Identity, Session
+from consensus.raft.net.tcp import NetSettings, TcpTransport
+from consensus.raft.node import RaftNode
+from consensus.raft.settings import RaftSettings
+from tests.consensus.raft.sim.disk import Platter, SimJournal, SimSnapshots
+from tests.consensus.raft.sim.machine import Registers, encode_op
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+class Inline:
+    """A disk whose jobs end at once."""
+
+    def submit(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        done(job(), None)
+
+
+class Peer:
+    """One node on a socket of its own."""
+
+    def __init__(self, group: TcpGroup, name: str, **changes: Any) -> None:
+        self.name = name
+        self.events: list[str] = []
+        identity = {"cluster": "test", "member": name, "incarnation": 1, "process": os.urandom(8), "secret": b"s"}
+        self.driver = Driver()
+        self.transport = TcpTransport(
+            Identity(**{**identity, **changes.pop("identity", {})}),
+            group.where.get,
+            group.net,
+            on_event=lambda kind, _: self.events.append(kind),
+            **changes,
+        )
+        self.machine = Registers()
+        rng = random.Random(name)
+        platter = Platter()
+        self.node = RaftNode(
+            name,
+            group.voters,
+            journal=SimJournal(platter, rng, lambda _entry, _former: None, lambda _entries: None),
+            snapshots=SimSnapshots(platter, rng),
+            machine=self.machine,
+            transport=self.transport,
+            disk=Inline(),
+            clock=SystemClock(),
+            settings=RaftSettings(),
+            on_work=self.driver.wake,
+        )
+
+    async def start(self, group: TcpGroup, host: str = "127.0.0.1") -> None:
+        self.driver.run(self.node)
+        group.where[self.name] = await self.transport.listen(host, 0)
+        for other in group.voters:
+            if other != self.name:
+                self.transport.addNode(Member(other))
+
+    async def stop(self) -> None:
+        self.driver.stop()
+        self.node.stop()
+        await self.transport.close()
+
+    async def put(self, number: int, within: float = 10.0) -> int:
+        done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+        def answer(error: Exception | None, result: int) -> None:
+            if not done.done():
+                done.set_exception(error) if error is not None else done.set_result(result)
+
+        self.node.propose(encode_op((number, "k", number)), answer, within)
+        return await done
+
+
+class TcpGroup:
+    def __init__(self, *voters: str, net: NetSettings | None = None) -> None:
+        self.voters = voters
+        self.where: dict[str, tuple[str, int]] = {}
+        self.net = net if net is not None else NetSettings()
+        self.peers: list[Peer] = []
+
+    async def start(self, host: str = "127.0.0.1", **changes: Any) -> None:
+        self.peers = [Peer(self, name, **changes) for name in self.voters]
+        for peer in self.peers:
+            await peer.start(self, host)
+
+    def leader(self) -> Peer | None:
+        return next((peer for peer in self.peers if peer.node.leading), None)
+
+    async def stop(self) -> None:
+        for peer in self.peers:
+            await peer.stop()
+
+
+async def closed_by_peer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Wait until the other side has closed a connection, and close this one."""
+    async with asyncio.timeout(10):
+        with suppress(ConnectionError):
+            while await reader.read(4096):
+                pass
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - any condition, whoever brings it about
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def group() -> AsyncIterator[TcpGroup]:
+    group = TcpGroup("a", "b", "c")
+    await group.start()
+    yield group
+    await group.stop()
+
+
+async def test_a_group_elects_writes_and_survives_its_leader(group: TcpGroup) -> None:
+    for number in range(10):
+        assert await group.peers[number % 3].put(number) == number + 1
+    leader = group.leader()
+    assert leader is not None
+    await leader.stop()
+    rest = [peer for peer in group.peers if peer is not leader]
+    await until(lambda: not any(Member(leader.name) in peer.transport.links for peer in rest))
+    assert await rest[0].put(100) == 11
+    await until(lambda: all(peer.machine.ids[-1:] == [100] for peer in rest))
+    group.peers = rest
+
+
+async def test_idle_links_stay(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    followers = [peer for peer in group.peers if not peer.node.leading]
+    link = followers[0].transport.links[Member(followers[1].name)]
+    first = link.heard
+    await until(lambda: link.heard > first + 1.0)  # between followers nothing but the keep-alive is said
+    assert followers[0].transport.links[Member(followers[1].name)] is link
+
+
+async def test_random_bytes_and_giant_lengths_do_not_disturb(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    rng = random.Random(5)
+    host, port = group.where["a"]
+    for data in [rng.randbytes(rng.randrange(1, 4000)) for _ in range(50)] + [
+        b"\xff" * 8,
+        b"\x7f\xff\xff\xff" + bytes(999),
+    ]:
+        reader, writer = await asyncio.open_connection(host, port)
+        writer.write(data)
+        writer.write_eof()
+        await closed_by_peer(reader, writer)
+    assert await group.peers[1].put(2) == 2
+    assert "bad_bytes" in group.peers[0].events
+    assert not any(peer.node.stopped for peer in group.peers)
+
+
+@pytest.mark.parametrize(
+    ("identity", "reason"),
+    [
+        ({"cluster": "other"}, "wrong_cluster"),
+        ({"secret": b"guess"}, "refused_by_peer"),
+    ],
+)
+async def test_a_stranger_is_refused_and_reported(group: TcpGroup, identity: dict[str, object], reason: str) -> None:
+    await group.peers[0].put(1)
+    stranger = Peer(group, "z", identity=identity)
+    stranger.node.start()
+    stranger.transport.addNode(Member("a"))
+    await until(lambda: stranger.events)
+    assert stranger.transport.links == {}
+    assert Member("z") not in group.peers[0].transport.links
+    if "cluster" in identity:
+        await until(lambda: reason in group.peers[0].events)
+    else:
+        assert "wrong_secret" in stranger.events  # the called side proves itself first, and here it cannot
+    assert await group.peers[1].put(2) == 2
+    await stranger.stop()
+
+
+async def test_a_copied_data_directory_is_refused(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    clone = Peer(group, "c")  # the same member and start, another process
+    clone.node.start()
+    clone.transport.addNode(Member("a"))
+    await until(lambda: "cloned" in group.peers[0].events)
+    assert await group.peers[0].put(2) == 2
+    await clone.stop()
+
+
+async def test_recorded_frames_are_worth_nothing(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    term = group.peers[0].node.term
+    identity = Identity("test", "zz", 1, b"p", b"s")
+    reader, writer = await asyncio.open_connection(*group.where["a"])
+    session = Session(identity, os.urandom(32), dialled="a", max_frame=10**6)
+    recorded = b"".join(session.outgoing)
+    writer.write(recorded)
+    session.outgoing.clear()
+    while session.peer is None:
+        session.feed(await reader.read(4096))
+    tail = b"".join(session.outgoing) + session.send(encode(Ping(term, 1)))
+    recorded += tail
+    writer.write(tail)
+    await until(lambda: Member("zz") in group.peers[0].transport.links)
+    writer.close()
+    await writer.wait_closed()
+    await until(lambda: Member("zz") not in group.peers[0].transport.links)
+    reader, writer = await asyncio.open_connection(*group.where["a"])
+    writer.write(recorded)
+    await closed_by_peer(reader, writer)
+    assert Member("zz") not in group.peers[0].transport.links
+    assert "wrong_secret" in group.peers[0].events
+
+
+async def test_a_thousand_open_connections_leave_the_group_available(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    sockets = []
+    loop = asyncio.get_running_loop()
+    try:
+        for _ in range(1000):
+            sock = socket.socket()
+            sock.setblocking(False)
+            await loop.sock_connect(sock, group.where["a"])
+            sockets.append(sock)
+        transport = group.peers[0].transport
+        await until(lambda: len(transport.all) <= group.net.max_strangers + 2)
+        assert await group.peers[1].put(2) == 2
+        leader = group.leader()
+        assert leader is not None
+        transport.links[Member("b")].abort()  # and a member that has lost its link gets in among them
+        await until(lambda: Member("b") in transport.links)
+    finally:
+        for sock in sockets:
+            sock.close()
+
+
+async def test_a_member_that_has_moved_is_found_at_its_new_address(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    moved = group.peers[0]
+    assert moved.transport.server is not None
+    moved.transport.server.close()
+    group.where["a"] = await moved.transport.listen("127.0.0.1", 0)
+    for link in list(moved.transport.links.values()):
+        link.abort()
+    await until(lambda: len(moved.transport.links) == 2)
+    assert await moved.put(2) == 2
+
+
+async def test_ipv6() -> None:
+    group = TcpGroup("a", "b")
+    try:
+        await group.start("::1")
+    except OSError:
+        pytest.skip("no IPv6 on this machine")
+    assert await group.peers[0].put(1) == 1
+    await group.stop()
+
+
+async def test_mutual_tls(tmp_path: Path) -> None:
+    openssl = shutil.which("openssl")
+    if openssl is None:
+        pytest.skip("no openssl to make a certificate")
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
+        [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    for context in (server, client):
+        context.load_cert_chain(certificate, key)
+        context.load_verify_locations(certificate)
+        context.verify_mode = ssl.CERT_REQUIRED
+    group = TcpGroup("a", "b")
+    await group.start(server_tls=server, client_tls=client)
+    assert await group.peers[1].put(1) == 1
+    reader, writer = await asyncio.open_connection(*group.where["a"])  # without TLS, and without a certificate
+    writer.write(b"plain")
+    await closed_by_peer(reader, writer)
+    assert await group.peers[0].put(2) == 2
+    await group.stop()

@@ -1,0 +1,239 @@
+"""A node's disk in memory: a journal and a snapshot store whose unsynced tail a crash keeps, drops or tears, and which
+run full or fail on request. `Platter` is what survives a crash; the rest is the process's view of it."""
+
+from __future__ import annotations
+
+import errno
+import random
+import zlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import msgspec
+
+from consensus.raft.errors import CorruptSnapshotError
+from consensus.raft.ports import Entry, SnapshotInfo
+
+Operation = tuple[str, Any]
+
+
+class Platter:
+    """What is durable."""
+
+    def __init__(self) -> None:
+        self.log: list[Entry] = []
+        self.term = 0
+        self.voted_for: str | None = None
+        self.snapshot: bytes | None = None
+        self.full = False  # no space for more entries
+        self.failing: int | None = None  # errno that the next sync raises
+
+    def apply(self, operations: list[Operation]) -> None:
+        for name, argument in operations:
+            if name == "add":
+                self.log.append(argument)
+            elif name == "clear":
+                self.log = []
+            elif name == "from":
+                del self.log[argument:]
+            else:
+                self.log = self.log[argument:]
+
+    def holds(self, index: int, term: int) -> bool:
+        """Is the entry (index, term) safe here, in the log or in the snapshot?"""
+        if self.snapshot is not None and read_snapshot(self.snapshot)[0].index >= index:
+            return True
+        at = index - self.log[0][1] if self.log else -1
+        return 0 <= at < len(self.log) and self.log[at][2] == term
+
+
+class SimJournal:
+    """The journal port over a platter. `on_add(entry, former last entry)` sees every entry that enters the log,
+    `on_remove(entries)` those that leave it other than by compaction."""
+
+    def __init__(
+        self,
+        platter: Platter,
+        rng: random.Random,
+        on_add: Callable[[Entry, Entry | None], None],
+        on_remove: Callable[[list[Entry]], None],
+    ) -> None:
+        self.on_remove = on_remove
+        self.platter = platter
+        self.rng = rng
+        self.on_add = on_add
+        self.entries = list(platter.log)
+        self.buffer: list[Operation] = []
+        self.in_flight: list[Operation] = []
+        self.dead = False
+
+    def add(self, command: bytes, idx: int, term: int) -> None:
+        entry = (command, idx, term)
+        self.on_add(entry, self.entries[-1] if self.entries else None)
+        self.entries.append(entry)
+        self.buffer.append(("add", entry))
+
+    def clear(self) -> None:
+        self.on_remove(self.entries)
+        self.entries = []
+        self.buffer.append(("clear", None))
+
+    def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N802, N803
+        self.on_remove(self.entries[entryFrom:])
+        del self.entries[entryFrom:]
+        self.buffer.append(("from", entryFrom))
+
+    def deleteEntriesTo(self, entryTo: int) -> None:  # noqa: N802, N803
+        self.entries = self.entries[entryTo:]
+        self.buffer.append(("to", entryTo))
+
+    def __getitem__(self, item: Any) -> Any:
+        return self.entries[item]
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def sync(self) -> None:
+        self.begin_sync()()
+
+    def begin_sync(self) -> Callable[[], None]:
+        assert not self.in_flight, "one sync at a time"
+        self.in_flight, self.buffer = self.buffer, []
+
+        def job() -> None:
+            operations, self.in_flight = self.in_flight, []
+            failing, self.platter.failing = self.platter.failing, None
+            if failing is not None:
+                self.platter.apply(operations[: self.rng.randrange(len(operations) + 1)])
+                self.dead = True
+                raise OSError(failing, "injected")
+            self.platter.apply(operations)
+
+        return job
+
+    def has_room(self, size: int, entries: int = 1) -> bool:
+        return not self.platter.full
+
+    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+        if self.platter.failing is not None and self.rng.random() < 0.5:
+            self.platter.failing = None
+            if self.rng.random() < 0.5:
+                self.platter.term, self.platter.voted_for = term, votedForNodeId
+            raise OSError(errno.EIO, "injected")
+        self.platter.term, self.platter.voted_for = term, votedForNodeId
+
+    def getCurrentTerm(self) -> int:  # noqa: N802
+        return self.platter.term
+
+    def getVotedForNodeId(self) -> str | None:  # noqa: N802
+        return self.platter.voted_for
+
+    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:  # noqa: N802, N803
+        pass
+
+    def getRaftCommitIndex(self) -> int:  # noqa: N802
+        return 1
+
+    def onOneSecondTimer(self) -> None:  # noqa: N802
+        pass
+
+    def _destroy(self) -> None:
+        pass
+
+    def crash(self) -> None:
+        """Power loss: of the unsynced operations none, all or a first part reached the platter."""
+        if self.dead:
+            return
+        self.dead = True
+        unsynced = self.in_flight + self.buffer
+        kept = self.rng.choice([0, len(unsynced), self.rng.randrange(len(unsynced) + 1)])
+        self.platter.apply(unsynced[:kept])
+
+
+_Blob = tuple[tuple[bytes, int, int], tuple[bytes, int, int], tuple[str, ...], list[bytes]]
+_decode_blob = msgspec.msgpack.Decoder(_Blob).decode
+
+
+def write_snapshot(info: SnapshotInfo, chunks: list[bytes]) -> bytes:
+    body = msgspec.msgpack.encode((info.prev, info.last, info.voters, chunks))
+    return zlib.crc32(body).to_bytes(4, "little") + body
+
+
+def read_snapshot(blob: bytes) -> tuple[SnapshotInfo, list[bytes]]:
+    if zlib.crc32(blob[4:]).to_bytes(4, "little") != blob[:4]:
+        raise CorruptSnapshotError("checksum")
+    prev, last, voters, chunks = _decode_blob(blob[4:])
+    return SnapshotInfo(prev, last, voters), chunks
+
+
+class SimReader:
+    def __init__(self, blob: bytes, flip: bool) -> None:
+        self.info, _ = read_snapshot(blob)
+        self.size = len(blob)
+        self.blob = blob[:-1] + bytes([blob[-1] ^ 1]) if flip else blob
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self.blob[offset : offset + size]
+
+    def close(self) -> None:
+        self.blob = b""
+
+
+class SimWriter:
+    def __init__(self, store: SimSnapshots, info: SnapshotInfo | None) -> None:
+        self.store = store
+        self.info = info
+        self.parts: list[bytes] = []
+        self.sealed: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        if self.store.failing():
+            raise OSError(errno.ENOSPC, "injected")
+        self.parts.append(data)
+
+    def seal(self) -> SnapshotInfo:
+        if self.store.failing():
+            raise OSError(errno.EIO, "injected")
+        blob = b"".join(self.parts) if self.info is None else write_snapshot(self.info, self.parts)
+        info, _ = read_snapshot(blob)
+        self.sealed = blob
+        return info
+
+    def state(self) -> Iterator[bytes]:
+        assert self.sealed is not None
+        return iter(read_snapshot(self.sealed)[1])
+
+    def install(self) -> None:
+        assert self.sealed is not None
+        self.store.platter.snapshot = self.sealed
+
+    def abort(self) -> None:
+        self.parts = []
+
+
+class SimSnapshots:
+    def __init__(self, platter: Platter, rng: random.Random) -> None:
+        self.platter = platter
+        self.rng = rng
+        self.failure_rate = 0.0
+        self.flip_rate = 0.0
+
+    def failing(self) -> bool:
+        return self.failure_rate > 0 and self.rng.random() < self.failure_rate
+
+    def latest(self) -> SnapshotInfo | None:
+        return None if self.platter.snapshot is None else read_snapshot(self.platter.snapshot)[0]
+
+    def state(self) -> Iterator[bytes]:
+        assert self.platter.snapshot is not None
+        return iter(read_snapshot(self.platter.snapshot)[1])
+
+    def open(self) -> SimReader:
+        assert self.platter.snapshot is not None
+        return SimReader(self.platter.snapshot, self.flip_rate > 0 and self.rng.random() < self.flip_rate)
+
+    def create(self, info: SnapshotInfo) -> SimWriter:
+        return SimWriter(self, info)
+
+    def receive(self) -> SimWriter:
+        return SimWriter(self, None)

@@ -1,0 +1,188 @@
+"""The rules on the running node: elections and replication (Raft paper, Figure 2; thesis 3, 6, 9)."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import pytest
+
+from consensus.raft.errors import (
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from consensus.raft.messages import (
+    AppendEntries,
+    NextNodeIdx,
+    Ping,
+    Pong,
+    RequestVote,
+    ResponseVote,
+    SnapshotAck,
+    SnapshotChunk,
+)
+from tests.consensus.raft.helpers import SETTINGS, Group
+
+NO_OP = b"\x01"
+
+
+@pytest.fixture
+def group() -> Group:
+    group = Group(3, 1)
+    group.lead("n0")
+    return group
+
+
+# elections
+
+
+def test_a_higher_term_in_any_answer_ends_a_leadership(group: Group) -> None:
+    for answer in (
+        lambda term: Pong(term, 1),
+        lambda term: NextNodeIdx(term, success=False, match=0),
+        lambda term: ResponseVote(term, granted=False),
+        lambda term: SnapshotAck(term, 1, 0, "failed"),
+    ):
+        leader = group.lead("n0")
+        group.feed("n0", "n1", answer(leader.term + 1))
+        assert not leader.leading
+        assert group.hosts["n0"].platter.term == leader.term  # durable before anything else
+
+
+def test_a_stale_leader_is_told_the_term(group: Group) -> None:
+    node = group.node("n1")
+    old = node.term - 1
+    for message in (
+        AppendEntries(old, 1, 0, 1),
+        Ping(old, 5),
+        SnapshotChunk(old, 1, 99, old, 0, b"", final=True),
+    ):
+        [(_, answer)] = group.feed("n1", "n2", message)
+        assert answer.term == node.term  # type: ignore[union-attr]
+        assert node.leader == node.member("n0")
+
+
+def test_a_vote_is_durable_before_it_is_sent(group: Group) -> None:
+    node = group.node("n1")
+    node.leader_contact = -1e9
+    group.hosts["n1"].platter.failing = errno.EIO
+    group.hosts["n1"].rng.seed(1)
+    while group.hosts["n1"].rng.random() >= 0.5:
+        pass
+    state = group.hosts["n1"].rng.getstate()
+    for seed in range(50):  # until the injected fault meets the vote itself
+        group.hosts["n1"].rng.seed(seed)
+        if group.hosts["n1"].rng.random() < 0.5:
+            group.hosts["n1"].rng.seed(seed)
+            break
+    assert state
+    sent = group.feed("n1", "n2", RequestVote(node.term + 1, node.last_index, node.last_term))
+    assert sent == []
+    assert node.stopped
+
+
+def test_two_leaders_of_one_term_stop_the_node_that_sees_it(group: Group) -> None:
+    leader = group.lead("n0")
+    group.feed("n0", "n1", Ping(leader.term, 1))
+    assert leader.stopped
+    assert "both lead" in str(leader.failure)
+
+
+def test_a_learner_never_campaigns(group: Group) -> None:
+    group.cut_off("n3")
+    group.run(5.0)
+    node = group.node("n3")
+    assert node.campaign is None
+    assert node.term == group.node("n0").term
+
+
+def test_a_node_alone_leads_itself() -> None:
+    single = Group(1)
+    leader = single.lead("n0")
+    single.puts("n0", 3)
+    assert leader.commit == leader.last_index
+
+
+# replication
+
+
+def test_a_follower_repairs_a_diverged_tail(group: Group) -> None:
+    group.cut_off("n0")
+    lost = [group.put("n0", number) for number in range(1, 4)]
+    assert group.run_until(lambda: any(group.node(name).leading for name in ("n1", "n2")), 5.0)
+    winner = next(name for name in ("n1", "n2") if group.node(name).leading)
+    group.puts(winner, 3)
+    group.heal()
+    assert group.run_until(group.settled, 5.0)
+    assert group.node("n0").log[-1] == group.node(winner).log[-1]
+    for answer in lost:
+        assert isinstance(answer.error, UnavailableError | UnknownOutcomeError)
+    assert set(group.hosts["n0"].machine.ids) & {1, 2, 3} == set()
+
+
+def test_entries_of_a_former_term_wait_for_one_of_the_own(group: Group) -> None:
+    leader = group.lead("n0")
+    entry = (NO_OP, leader.last_index + 1, leader.term)
+    group.invariants.check = lambda host: None  # type: ignore[method-assign]
+    node = group.node("n1")
+    group.feed("n1", "n0", AppendEntries(leader.term, leader.last_index, leader.last_term, leader.commit, (entry,)))
+    node._event(node._store_term, node.term + 1, "n1")
+    node._event(node._become_leader)
+    node.durability.durable = node.last_index
+    before = node.commit
+    group.feed("n1", "n2", NextNodeIdx(node.term, success=True, match=entry[1]))
+    node._event(node._advance_commit)
+    assert node.commit == before  # on two of three, but of a former term
+    group.feed("n1", "n2", NextNodeIdx(node.term, success=True, match=node.last_index))
+    node._event(node._advance_commit)
+    assert node.commit == node.last_index
+
+
+def test_appends_in_flight_are_bounded(group: Group) -> None:
+    leader = group.lead("n0")
+    group.network.block("n1", "n0")
+    for number in range(100):
+        group.put("n0", number, 5.0)
+        leader.tick()
+    flow = leader.flows[leader.member("n1")]
+    assert len(flow.in_flight) <= SETTINGS.max_appends_in_flight
+
+
+def test_an_acknowledgement_of_what_was_never_sent_is_a_breach(group: Group) -> None:
+    leader = group.lead("n0")
+    dropped: list[Any] = []
+    group.hosts["n0"].transport.dropNode = dropped.append  # type: ignore[method-assign,assignment]
+    group.feed("n0", "n1", NextNodeIdx(leader.term, success=True, match=leader.last_index + 1))
+    assert len(dropped) == 1
+    assert leader.leading
+
+
+def test_a_full_disk_keeps_following_and_catches_up(group: Group) -> None:
+    group.hosts["n1"].platter.full = True
+    group.puts("n0", 10)
+    assert group.node("n1").last_index < group.node("n0").last_index
+    assert group.node("n1").leader == group.node("n1").member("n0")
+    group.hosts["n1"].platter.full = False
+    assert group.run_until(group.settled, 5.0)
+
+
+def test_all_proposals_of_a_turn_are_one_entry_and_one_sync(group: Group) -> None:
+    leader = group.lead("n0")
+    before = leader.last_index
+    answers = [group.put("n0", number) for number in range(50)]
+    leader.tick()
+    assert leader.last_index == before + 1
+    assert group.run_until(lambda: not any(answer.open for answer in answers), 2.0)
+    assert [answer.result for answer in answers] == list(range(1, 51))
+
+
+def test_the_engines_status_is_that_of_the_node(group: Group) -> None:
+    leader = group.lead("n0")
+    group.puts("n0", 3)
+    status = leader.getStatus()
+    assert status["leader"] == leader.me
+    assert (status["commit_idx"], status["last_applied"]) == (leader.commit, leader.applied)
+    assert status["match_idx_server_n1"] == leader.last_index
+    assert status["partner_nodes_count"] == 2
+    assert status["readonly_nodes_count"] == 1
+    assert status["has_quorum"]
