@@ -1,0 +1,49 @@
+"""Linearizability checkers: pure functions from a history to what is wrong with it.
+
+`check` is the main one: near-linear, by revisions and the record of a watch. `second_opinion` searches for an order that
+explains what clients saw, on keys and locks, without looking at either. `render` and `render_violation` draw what they
+find; `dump` and `load` keep a history as JSON lines.
+"""
+
+from tests.checkers.archive import dump, load
+from tests.checkers.check import check
+from tests.checkers.findings import Anomaly, Finding, Report
+from tests.checkers.history import (
+    Commit,
+    Delivery,
+    History,
+    HistoryError,
+    KeyDeleted,
+    KeyPut,
+    LockGranted,
+    LockReleased,
+    Operation,
+    Watch,
+)
+from tests.checkers.opinion import Opinion, render_violation, second_opinion
+from tests.checkers.search import Answer
+from tests.checkers.timeline import render
+
+__all__ = [
+    "Anomaly",
+    "Answer",
+    "Commit",
+    "Delivery",
+    "Finding",
+    "History",
+    "HistoryError",
+    "KeyDeleted",
+    "KeyPut",
+    "LockGranted",
+    "LockReleased",
+    "Operation",
+    "Opinion",
+    "Report",
+    "Watch",
+    "check",
+    "dump",
+    "load",
+    "render",
+    "render_violation",
+    "second_opinion",
+]
