@@ -13,7 +13,7 @@ from gossip.delta import NodeDelta
 from gossip.digest import WHOLE, Stripe
 from gossip.messages import Ack, Decoder, Syn, SynAck, encode
 from tests.gossip.blocks import split_blocks
-from tests.gossip.helpers import SET, delta_of, digest_of, hear, hear_delta, make_engine, node
+from tests.gossip.helpers import SELF, SET, delta_of, digest_of, hear, hear_delta, make_engine, node
 from tests.gossip.strategies import stripes
 
 LIMIT = 65_507
@@ -88,19 +88,22 @@ def test_no_datagram_is_larger_than_udp_takes(
             check(engine, engine.receive(encode(syn_ack), PEER_AT, now))
 
 
-def engine_with_digest_of(size: int) -> Engine:
-    """An engine whose whole digest takes exactly `size` bytes, and which has far more to tell than fits."""
-    engine = make_engine(key_values=[(f"k{i}", "z" * 16_000) for i in range(3)])
-    rng = Random(size)
-    engine.set("noise", "".join(map(chr, rng.choices(range(33, 127), k=16_000))), 0.0)
-    engine.set("more", "".join(map(chr, rng.choices(range(33, 127), k=16_000))), 0.0)
-    left = size - engine.digest_bytes
+def grow_digest(engine: Engine, size: int) -> None:
+    """Let an engine hear of nodes until its whole digest takes exactly `size` bytes."""
     i = 0
-    while left:
+    while left := size - engine.digest_bytes:
         name = f"{i}-".ljust(200 if left > 2 * 241 else (left - 41 if left <= 1_000 else left // 2 - 41), "n")
         hear(engine, (node(name), 1, 0, 0), now=0.0, source=PEER_AT)
-        left, i = size - engine.digest_bytes, i + 1
+        i += 1
     assert engine.digest_bytes == size
+
+
+def engine_with_digest_of(size: int) -> Engine:
+    """An engine with such a digest, and with far more to tell than fits beside it."""
+    engine = make_engine()
+    for i in range(5):
+        engine.set(f"k{i}", incompressible(16_000 + i), 0.0)
+    grow_digest(engine, size)
     return engine
 
 
@@ -139,6 +142,43 @@ def test_a_large_answer_uses_nearly_all_of_its_datagram() -> None:
         engine.set(f"k{i}", "".join(map(chr, rng.choices(range(33, 127), k=40))), 0.0)
     [(_, answer)] = engine.receive(encode(Syn(digest_of(), "testing")), PEER_AT, 0.0)
     assert 65_507 - 4_096 < len(answer) <= LIMIT
+
+
+def incompressible(size: int) -> str:
+    """Text of so many bytes in UTF-8, nearly every byte being equally frequent."""
+    rng = Random(size)
+    kinds = rng.choices([(0, 0x80), (0x80, 0x800), (0x1000, 0xD000)], weights=[128, 30, 16], k=size)
+    text, left = [], size
+    for first, last in kinds:
+        char = chr(rng.randrange(first, last))
+        if len(char.encode()) <= left:
+            text.append(char)
+            left -= len(char.encode())
+    return "".join(text)
+
+
+@pytest.mark.parametrize("size", [45_000, 66_000])
+def test_an_answer_is_filled_to_the_last_byte_and_no_further(size: int) -> None:
+    """Beside a whole digest and beside a stripe with its trailer, with a value that zstd cannot shorten."""
+    engine = make_engine(max_key_value_bytes=60_000)
+    grow_digest(engine, size)
+    asked = Stripe(engine.stripe_bits, 0)
+    assert (asked == WHOLE) == (size < LIMIT)
+    syn = encode(Syn(digest_of((SELF, 1, 0, 0)), "testing", asked))
+
+    def answer() -> bytes:
+        [(_, datagram)] = engine.receive(syn, PEER_AT, 1.0)
+        return datagram
+
+    empty = answer()
+    room = LIMIT - len(empty)
+    plain = next(n for n in range(room, 0, -1) if n + 3 * -(-n // 16_384) <= room)
+    # A Node operation, and a KeyValue operation around its value.
+    value_bytes = plain - (17 + len(SELF.encoded)) - (14 + len("k"))
+    engine.set("k", incompressible(value_bytes), 1.0)
+    assert len(answer()) == LIMIT
+    engine.set("k", incompressible(value_bytes + 1), 1.0)
+    assert len(answer()) == len(empty)
 
 
 def test_the_largest_key_value_goes_out_in_an_ack() -> None:

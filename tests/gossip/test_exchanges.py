@@ -6,7 +6,7 @@ from gossip import Address
 from gossip.digest import WHOLE, Stripe
 from gossip.exchanges import MAX_EXCHANGES, Exchanges
 
-A, B = Address("10.0.0.1", 1), Address("10.0.0.2", 2)
+A, B, C = (Address(f"10.0.0.{i}", i) for i in (1, 2, 3))
 
 
 def test_a_syn_is_remembered_for_the_window() -> None:
@@ -34,13 +34,13 @@ def test_an_ack_is_expected_only_after_an_answer() -> None:
 
 def test_what_is_older_than_the_window_is_dropped() -> None:
     exchanges = Exchanges(10.0)
-    for at, peer in ((1.0, A), (2.0, B), (9.0, A)):
+    for at, peer in ((1.0, A), (2.0, B), (5.0, C), (9.0, A)):
         exchanges.opened(peer, at, 0, WHOLE)
         exchanges.answered(peer, at)
     exchanges.forget_before(15.0)
     # Asked as of an earlier time, what was dropped is not there, and what was not is.
-    assert [exchanges.syn_to(peer, 9.0) for peer in (A, B)] == [(0, WHOLE), None]
-    assert [exchanges.expects_ack(peer, 9.0) for peer in (A, B)] == [True, False]
+    assert [exchanges.syn_to(peer, 9.0) for peer in (A, B, C)] == [(0, WHOLE), None, (0, WHOLE)]
+    assert [exchanges.expects_ack(peer, 9.0) for peer in (A, B, C)] == [True, False, True]
 
 
 def test_the_oldest_give_way_when_too_many_are_remembered() -> None:

@@ -41,7 +41,15 @@ class Plan:
     seed: int = 1
 
     def config(self) -> GossipConfig:
-        return GossipConfig(gossip_interval=self.interval, sampling_window=self.sampling_window)
+        """The defaults, with the detector's times in their default proportion to the gossip interval."""
+        defaults = GossipConfig()
+        scale = self.interval / defaults.gossip_interval
+        return GossipConfig(
+            gossip_interval=self.interval,
+            initial_interval=defaults.initial_interval * scale,
+            max_interval=defaults.max_interval * scale,
+            sampling_window=self.sampling_window,
+        )
 
 
 @dataclass(slots=True)
