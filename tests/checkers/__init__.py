@@ -1,8 +1,8 @@
 """Linearizability checkers: pure functions from a history to what is wrong with it.
 
-`check` is the main one: near-linear, by revisions and the record of a watch. `second_opinion` searches for an order that
-explains what clients saw, on keys and locks, without looking at either. `render` and `render_violation` draw what they
-find; `dump` and `load` keep a history as JSON lines.
+`check` is the main one: near-linear, by revisions and the record of a watch. `second_opinion` searches for an order
+that explains what clients saw, on keys and locks, without looking at either. `render` and `render_violation` draw what
+they find; `dump` and `load` keep a history as JSON lines.
 """
 
 from tests.checkers.archive import dump, load
