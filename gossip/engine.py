@@ -31,7 +31,7 @@ from gossip.events import (
     WrongCluster,
 )
 from gossip.exchanges import Exchanges
-from gossip.identity import MAX_ID_BYTES, Address, NodeId, decode_node_id
+from gossip.identity import MAX_ID_BYTES, MAX_STRING_BYTES, U64_MAX, Address, NodeId, decode_node_id
 from gossip.keyvalue import DELETE, DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
 from gossip.listeners import Listeners
 from gossip.messages import (
@@ -64,6 +64,10 @@ LATE_ROUNDS = 2
 """A round this many intervals late means that this node slept (section 3)."""
 
 DELTA_END_BYTES = 1
+
+MAX_GENERATIONS = 16
+"""Identities known of one node_id at a time. All share a stripe at every number of stripes, so that a process that
+crashes and restarts all day would else outgrow a datagram by itself."""
 
 
 class Engine:
@@ -337,7 +341,7 @@ class Engine:
             case Ack():
                 answer = None
                 if self._exchanges.expects_ack(source, now) or self._takes_unsolicited():
-                    self._apply(message.delta, now)
+                    self._apply(message.delta, source, now)
             case BadCluster():
                 answer = None
                 self._events.append(WrongCluster(source, None))
@@ -381,7 +385,7 @@ class Engine:
         if syn is None and not self._takes_unsolicited():
             return None
         self._report(answer.digest, now)
-        self._apply(answer.delta, now)
+        self._apply(answer.delta, source, now)
         if not self._may_answer(now, stranger):
             return None
         births, stripe = (self._roster.births, answer.stripe) if syn is None else syn
@@ -420,12 +424,25 @@ class Engine:
             state.heartbeat = heartbeat
 
     def _create(self, node: NodeId) -> NodeState | None:
-        state = self._roster.create(node)
+        state = self._roster.create(node) if self._make_way(node) else None
         if state is None:
             self.counters["identities_over_limit"] += 1
         else:
             self._events.append(NodeJoined(node))
         return state
+
+    def _make_way(self, node: NodeId) -> bool:
+        """Whether there is room for one more generation of a node_id, if need be in its oldest dead one's place."""
+        siblings = self._roster.generations(node.node_id)
+        if len(siblings) < MAX_GENERATIONS:
+            return True
+        dead = [s for s in siblings if s is not self.own and not s.liveness.alive]
+        oldest = min(dead, key=lambda s: s.id.generation, default=None)
+        if oldest is None or oldest.id.generation > node.generation:
+            return False
+        self._roster.collect(oldest)
+        self._events.append(NodeRemoved(oldest.id))
+        return True
 
     def _outrun(self, heartbeat: int) -> None:
         if heartbeat < FORGED:
@@ -458,7 +475,7 @@ class Engine:
             )
         return writer.finish()
 
-    def _apply(self, delta: list[NodeDelta], now: float) -> None:
+    def _apply(self, delta: list[NodeDelta], source: Address, now: float) -> None:
         reset: list[NodeId] = []
         for node_delta in delta:
             state = self._roster.known.get(node_delta.node.encoded)
@@ -468,7 +485,8 @@ class Engine:
             if state is self.own:
                 self._overtake(max(node_delta.max_version, node_delta.last_gc_version))
                 continue
-            outcome, fresh = state.apply(node_delta, now, self.config.max_keys_per_node)
+            from_owner = state.id.gossip_advertise_addr == source
+            outcome, fresh = state.apply(node_delta, now, self.config.max_keys_per_node, from_owner=from_owner)
             self.counters["delta_" + outcome.name.lower()] += 1
             if outcome is Outcome.RESET:
                 reset.append(state.id)
@@ -493,12 +511,18 @@ class Engine:
         """Take a node's full state, fetched by other means than gossip: (key, value, version, status) each.
 
         False, with no effect, for the own node, a collected one, one too many, and a state that is not an update.
-        Raises StateUpdateError where a version is not between 1 and `max_version`, or a key or version comes twice.
+        Raises StateUpdateError where a version is not between 1 and `max_version`, where a key or version comes twice,
+        and where the wire could not carry it.
         """
-        given = [KeyValue.make(key, value, version, status) for key, value, version, status in key_values]
-        for kv in given:
-            if not 1 <= kv.version <= max_version:
-                raise StateUpdateError(f"key {kv.key!r} has version {kv.version}, not 1 to max_version = {max_version}")
+        if not (0 <= max_version <= U64_MAX and 0 <= last_gc_version <= U64_MAX):
+            raise StateUpdateError("max_version and last_gc_version must be from 0 to 2^64 - 1")
+        given: list[KeyValue] = []
+        for key, value, version, status in key_values:
+            if not 1 <= version <= max_version:
+                raise StateUpdateError(f"key {key!r} has version {version}, not 1 to max_version = {max_version}")
+            if max(len(key.encode()), len(value.encode())) > MAX_STRING_BYTES:
+                raise StateUpdateError(f"key {key[:40]!r} or its value is longer than {MAX_STRING_BYTES} bytes")
+            given.append(KeyValue.make(key, value, version, status))
         if len({kv.key for kv in given}) < len(given) or len({kv.version for kv in given}) < len(given):
             raise StateUpdateError("a key or a version is given twice")
         if node == self.own.id or self._roster.remembers(node):

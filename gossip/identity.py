@@ -20,6 +20,9 @@ MAX_ID_BYTES = 1024
 
 U64_MAX = 2**64 - 1
 
+MAX_STRING_BYTES = 0xFFFF
+"""Longest text that the wire carries, in UTF-8 bytes."""
+
 _U16 = struct.Struct("<H")
 _U64 = struct.Struct("<Q")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import Counter, OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gossip.digest import DigestLayout, Stripe, encode_digest
 from gossip.identity import MAX_ID_BYTES, Address, NodeId
@@ -71,6 +71,10 @@ class Roster:
     def incarnations(self) -> Iterator[list[NodeState]]:
         """The identities that share a node_id, where there are several."""
         return (states for states in self._incarnations.values() if len(states) > 1)
+
+    def generations(self, node_id: str) -> Sequence[NodeState]:
+        """The identities known of a node_id."""
+        return self._incarnations.get(node_id, ())
 
     # -- coming and going --------------------------------------------------------------------------------------------
 

@@ -122,8 +122,10 @@ class NodeState:
 
     # -- what a replica takes from others ----------------------------------------------------------------------------
 
-    def apply(self, delta: NodeDelta, now: float, max_keys: int) -> tuple[Outcome, list[KeyValue]]:
-        """Take what a peer sent of this node: the outcome, and the key-values that were set.
+    def apply(
+        self, delta: NodeDelta, now: float, max_keys: int, *, from_owner: bool = False
+    ) -> tuple[Outcome, list[KeyValue]]:
+        """Take what a peer, or the owner itself, sent of this node: the outcome, and the key-values that were set.
 
         Stops, at a prefix, before the state would hold more than `max_keys` keys.
         """
@@ -143,8 +145,9 @@ class NodeState:
             self.last_gc_version = delta.last_gc_version
         elif delta.max_version <= self.max_version:
             return Outcome.NOTHING_NEW, []
-        elif max(delta.last_gc_version, delta.max_version) < self.last_gc_version:
-            # Half rebuilt after a reset; a source that has yet to come as far may still show what was deleted.
+        elif not from_owner and max(delta.last_gc_version, delta.max_version) < self.last_gc_version:
+            # Half rebuilt after a reset; a source that has yet to come as far may still show what was deleted. Only
+            # the owner never does.
             return Outcome.STALE_SOURCE, []
 
         floor, gc = self.max_version, self.last_gc_version

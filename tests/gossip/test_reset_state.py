@@ -139,3 +139,16 @@ def test_gossip_goes_on_from_there() -> None:
     engine.reset_node_state_if_update(PEER, [("k", "v", 9, SET)], 10, 3, 5.0)
     hear_delta(engine, delta_of(PEER, ("k", "w", 11, SET), gc=3, from_version=10), now=6.0)
     assert contents(held(engine, PEER)) == [("k", "w", 11, SET)]
+
+
+@pytest.mark.parametrize(
+    ("value", "version", "max_version", "last_gc_version"),
+    [("x", 2**64, 2**64, 0), ("x", 1, 2**64, 0), ("x", 1, 9, 2**64), ("x", 1, 9, -1), ("x" * 65_536, 1, 9, 0)],
+)
+def test_what_the_wire_cannot_carry_is_the_callers_error(
+    value: str, version: int, max_version: int, last_gc_version: int
+) -> None:
+    engine = engine_with()
+    with pytest.raises(StateUpdateError):
+        engine.reset_node_state_if_update(PEER, [("k", value, version, SET)], max_version, last_gc_version, 5.0)
+    assert contents(held(engine, PEER)) == HELD

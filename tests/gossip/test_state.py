@@ -237,6 +237,15 @@ def test_what_was_collected_here_does_not_come_back() -> None:
     assert (contents(state), versions(state)) == ([fresh[2], fresh[4]], (10, 11))
 
 
+def test_a_replica_in_the_midst_of_a_reset_takes_what_the_owner_itself_sends() -> None:
+    """The owner has nothing that was deleted, however little of its state one message holds."""
+    state = replica(("a", "1", 2, SET), gc=11)
+    from_owner = delta_of(OWNER, ("c", "x", 4, SET), from_version=2)
+    assert state.apply(from_owner, 1.0, MANY)[0] is Outcome.STALE_SOURCE
+    assert state.apply(from_owner, 1.0, MANY, from_owner=True)[0] is Outcome.APPLIED
+    assert versions(state) == (11, 4)
+
+
 def test_a_replica_in_the_midst_of_a_reset_takes_nothing_from_a_source_that_is_behind_it() -> None:
     """Such a source may still show keys whose deletion was collected elsewhere."""
     state = replica(("a", "1", 2, SET), gc=6)

@@ -189,3 +189,26 @@ class Replication(RuleBasedStateMachine):
 
 TestReplication = Replication.TestCase
 TestReplication.settings = settings(max_examples=300, stateful_step_count=50)
+
+
+def test_a_collected_deletion_does_not_come_back_through_a_stale_replica() -> None:
+    """What the model meets too rarely: a newcomer is cut off in its reset, and asks a replica that slept meanwhile."""
+    owner, stale, newcomer = (NodeState(OWNER) for _ in range(3))
+    for key in "abcde":
+        owner.set(key, "v", 0.0)
+    stale.apply(NodeDelta(OWNER, 0, 0, owner.newer_than(0), 5), 0.0, MANY)
+    owner.delete("d", 0.0)
+    owner.collect(GRACE, GRACE)
+    owner.set("f", "v", GRACE)
+
+    def send(source: NodeState, from_version: int, count: int) -> None:
+        key_values = source.newer_than(from_version)[:count]
+        delta = NodeDelta(OWNER, source.last_gc_version, from_version, key_values, key_values[-1].version)
+        newcomer.apply(delta, GRACE, MANY)
+
+    send(owner, 0, 2)
+    assert (newcomer.last_gc_version, newcomer.max_version) == (6, 2)
+    send(stale, 2, 5)
+    send(owner, newcomer.max_version, 5)
+    assert [kv.key for kv in newcomer.visible()] == ["a", "b", "c", "e", "f"]
+    assert newcomer.max_version == owner.max_version
