@@ -11,7 +11,7 @@ from tests.consensus.journal.member import Member, act
 from tests.consensus.journal.memory_files import Fate, MemoryFiles, PowerCut
 
 STEPS = 60
-STEPS_BEFORE_SECOND_CUT = 20
+STEPS_BEFORE_SECOND_CUT = 12
 FATES = (None, Fate.KEEP, Fate.DROP, Fate.TEAR, Fate.TEAR, Fate.TEAR, Fate.MIXED, Fate.MIXED)
 
 

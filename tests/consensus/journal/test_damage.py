@@ -30,10 +30,12 @@ def settled() -> Member:
 
 
 def unsettled() -> Member:
-    """The same with one frame more, synced, that the watermark does not know of yet."""
+    """The same with two frames more, synced, that the watermark does not know of yet."""
     member = filled()
     member.sync()
     member.tick()
+    member.add(b"a frame above the watermark")
+    member.sync()
     member.add(b"the last entry")
     member.add(b"and one more in its frame")
     member.sync()
@@ -147,8 +149,8 @@ def test_damage_before_the_last_frame_is_refused_whatever_the_watermark_says() -
     name = segment_name(3)
     rng = Random(5)
     path = DIRECTORY / name
-    last = read_segment(whole.files.open(path), path, member_bytes(whole)).frames[-1]
-    for place in range(SEGMENT_HEAD_BYTES, last.offset):
+    frames = read_segment(whole.files.open(path), path, member_bytes(whole)).frames
+    for place in [*range(SEGMENT_HEAD_BYTES, frames[-2].offset, 7), *range(frames[-2].offset, frames[-1].offset)]:
         member = whole.crashed(None, rng)
         member.files.content(path)[place] ^= 1 << rng.randrange(8)
         with pytest.raises(CorruptFileError):

@@ -225,6 +225,17 @@ def test_drafts_of_an_earlier_process_are_removed() -> None:
     assert snapshot_files(again) == []
 
 
+def test_a_former_snapshot_that_a_power_cut_brought_back_is_removed() -> None:
+    files, store = opened()
+    save(store, OLDER, b"old")
+    save(store, INFO, b"new")
+    again = files.rebooted(Fate.DROP, Random(0))
+    assert snapshot_files(again) == [snapshot_name(OLDER), snapshot_name(INFO)]
+    _, store = opened(again)
+    assert store.latest() == INFO
+    assert snapshot_files(again) == [snapshot_name(INFO)]
+
+
 def test_opening_where_there_is_no_snapshot_says_so() -> None:
     _, store = opened()
     assert store.latest() is None
