@@ -2,10 +2,10 @@
 
     head     magic (8 bytes), version (4), CRC-32 of both (4)
     frame    section (1), length of the payload (4), CRC-32 of the payload (4), CRC-32 of these nine bytes (4), payload
-    payload  MessagePack: of SUMMARY and END one value, of the others a list, of which a section may have many
+    payload  MessagePack: of SUMMARY and END one value, of the others a list; a section may have many
 
-Numbers are big-endian. Sections come in the order of their numbers. END holds the count of items of each section and a
-BLAKE2b digest of all bytes before it; nothing follows it. Equal states give equal bytes, so the digest names the state.
+Numbers are big-endian. Sections come in the order of their numbers, the first and the last one once. END holds a
+BLAKE2b digest of all bytes before it. Equal states give equal bytes.
 
 Whatever is derived is left out: records that history holds too are in EVENTS alone, as are versions replaced by others
 in history; indexes of leases, queues and history are built anew.
@@ -52,11 +52,3 @@ class Summary(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_field
     compacted: int
     next_lease: int
     horizon_ms: int
-
-
-class Totals(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
-    """What END holds."""
-
-    items: dict[int, int] = msgspec.field(default_factory=dict)
-    """By section, where there are any."""
-    digest: bytes = b""

@@ -36,7 +36,6 @@ from consensus.store.snapshot_format import (
     SNAPSHOT_VERSION,
     SUMMARY,
     Summary,
-    Totals,
 )
 
 if TYPE_CHECKING:
@@ -51,7 +50,7 @@ _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
         RECORDS: list[Record],
         EVENTS: list[Event],
         REQUESTS: list[Remembered],
-        END: Totals,
+        END: bytes,
     }.items()
 }
 
@@ -66,7 +65,6 @@ class SnapshotReader:
         self._head_read = False
         self._section = 0
         self._revision = 0  # of the last event
-        self._items: dict[int, int] = {}
         self._digest = blake2b(digest_size=DIGEST_BYTES)
 
     def feed(self, data: bytes) -> None:
@@ -78,8 +76,6 @@ class SnapshotReader:
                 self._read_head(pending[: HEAD.size])
                 done = HEAD.size
             while self._head_read and (size := self._frame_size(pending, done)):
-                if self._section == END:
-                    raise self._broken(done, "bytes after the end")
                 self._read_frame(pending[done : done + size], done)
                 done += size
         del self._pending[:done]
@@ -125,9 +121,9 @@ class SnapshotReader:
         self._digest.update(frame)
 
     def _may_follow(self, section: int) -> bool:
-        if self._section == 0 or section == SUMMARY:
-            return self._section == 0 and section == SUMMARY
-        return section >= self._section
+        if self._section == 0:
+            return section == SUMMARY
+        return SUMMARY < section >= self._section != END
 
     def _take(self, section: int, value: Any) -> None:
         """Raises ValueError for what does not follow from the sections before."""
@@ -138,7 +134,6 @@ class SnapshotReader:
         if section == END:
             self._take_end(value)
             return
-        self._items[section] = self._items.get(section, 0) + len(value)
         if section == BANS:
             state.bans.update((it.member_id, it) for it in value)
         elif section == LEASES:
@@ -176,9 +171,9 @@ class SnapshotReader:
         self._revision = event.revision
         self._state.keyspace.replay(event)
 
-    def _take_end(self, totals: Totals) -> None:
-        if totals.items != self._items or totals.digest != self._digest.digest():
-            raise ValueError("counts or digest do not match")
+    def _take_end(self, digest: bytes) -> None:
+        if digest != self._digest.digest():
+            raise ValueError("the digest does not match")
         table = self._state.keyspace.table
         for prefix in PREFIXES.values():
             for record in table.scan(prefix, prefix_end(prefix), len(table)):

@@ -34,7 +34,6 @@ from consensus.store.snapshot_format import (
     SNAPSHOT_VERSION,
     SUMMARY,
     Summary,
-    Totals,
 )
 
 if TYPE_CHECKING:
@@ -76,7 +75,6 @@ class View:
     def chunks(self) -> Iterator[bytes]:
         head = HEAD.pack(MAGIC, SNAPSHOT_VERSION, 0)[:HEAD_CHECKED]
         digest = blake2b(digest_size=DIGEST_BYTES)
-        totals = Totals()
         chunk = head + crc32(head).to_bytes(4, "big") + _frame(SUMMARY, _encode(self.summary))
         digest.update(chunk)
         yield chunk
@@ -89,11 +87,10 @@ class View:
             (REQUESTS, _batches(self._requests, _request_bytes)),
         ):
             for batch in batches:
-                totals.items[section] = totals.items.get(section, 0) + len(batch)
                 chunk = _frame(section, _encode(batch))
                 digest.update(chunk)
                 yield chunk
-        yield _frame(END, _encode(msgspec.structs.replace(totals, digest=digest.digest())))
+        yield _frame(END, _encode(digest.digest()))
 
     def _old_records(self) -> Iterator[Record]:
         compacted = self.summary.compacted

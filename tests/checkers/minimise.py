@@ -1,64 +1,77 @@
-"""The smallest failing part of a history that the search rejects, by delta debugging.
+"""The smallest failing part of a history that the search rejects.
 
 Leaving operations out may itself make a history fail, as when a read stays and its write goes. So only steps are taken
 after which a failure proves that the whole fails: the history is cut off at a time (a prefix of a linearizable history
 is linearizable); a read is left out; a write becomes optional, to be placed where it was or left out; an optional write
-goes when it can explain nothing.
+goes when it can explain nothing. The start is what ended last before the search was stuck, and as much before it as it
+takes to fail; delta debugging does the rest.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from tests.checkers.history import Operation
 from tests.checkers.parts import Part, search_some
-from tests.checkers.search import Answer
+from tests.checkers.search import Answer, Searched
 
 ItemT = TypeVar("ItemT")
 
 TRIAL_STEPS = 50_000
-"""A trial that takes longer counts as not failing."""
+"""A trial on some of the operations that takes longer counts as not failing."""
 
 
-def minimise(part: Part[Any]) -> tuple[list[Operation], list[Operation]]:
-    """The operations that must all be placed, and cannot; and those that may be placed, and do not help."""
+def minimise(part: Part[Any], searched: Searched[Any]) -> tuple[list[Operation], list[Operation]]:
+    """The operations that must all be placed, and cannot; and those that may be placed, and do not help.
 
-    def fails(required: Sequence[Operation], optional: Sequence[Operation]) -> bool:
-        return search_some(part, required, optional, TRIAL_STEPS).answer is Answer.VIOLATION
-
-    required, optional = _cut(part.operations, fails)
-    if not fails(required, optional):
-        return required, optional
-
-    def weakened(kept: Sequence[Operation]) -> list[Operation]:
-        names = {operation.id for operation in kept}
-        # What became optional must fit as it was answered: an answer that changed nothing explains nothing.
-        return [*optional, *(o for o in required if o.id not in names and o.wrote)]
-
-    kept = ddmin(required, lambda some: fails(some, weakened(some)))
-    return kept, part.prune(kept, weakened(kept))
+    `searched` is the search that rejected the part. Where every trial gives up, all operations are returned.
+    """
+    for end in _ends(part.operations, searched.stuck):
+        begun = [operation for operation in part.operations if operation.invoked <= end]
+        ended = [operation for operation in begun if operation.returned is not None and operation.returned <= end]
+        ended.sort(key=lambda operation: operation.returned or 0.0)
+        for size in _doubling(len(ended)):
+            steps = TRIAL_STEPS + (2 * searched.steps if size == len(ended) else 0)
+            if _fails(part, ended[-size:], begun, steps):
+                return _shrink(part, ended[-size:], begun)
+    required = [operation for operation in part.operations if not operation.unknown]
+    return required, [operation for operation in part.operations if operation.unknown]
 
 
-def _cut(
-    operations: Sequence[Operation], fails: Callable[[Sequence[Operation], Sequence[Operation]], bool]
+def _shrink(
+    part: Part[Any], required: Sequence[Operation], begun: Sequence[Operation]
 ) -> tuple[list[Operation], list[Operation]]:
-    """The shortest prefix in time that fails: what had returned by then, and what had begun."""
+    kept = ddmin(required, lambda some: _fails(part, some, begun, TRIAL_STEPS))
+    return kept, part.prune(kept, _optional(kept, begun))
+
+
+def _fails(part: Part[Any], required: Sequence[Operation], begun: Sequence[Operation], steps: int) -> bool:
+    return search_some(part, required, _optional(required, begun), steps).answer is Answer.VIOLATION
+
+
+def _optional(required: Sequence[Operation], begun: Sequence[Operation]) -> list[Operation]:
+    """The others that may have had an effect. Those that have answers must fit as answered, where they are placed."""
+    names = {operation.id for operation in required}
+    return [o for o in begun if o.id not in names and (o.wrote or o.unknown)]
+
+
+def _ends(operations: Sequence[Operation], stuck: Sequence[Operation]) -> Iterator[float]:
+    """When to cut the history off: where the search was stuck, then later and later."""
     ends = sorted({operation.returned for operation in operations if operation.returned is not None})
+    first = min((operation.returned for operation in stuck if operation.returned is not None), default=ends[-1])
+    later = [end for end in ends if end >= first]
+    for size in _doubling(len(later)):
+        yield later[size - 1]
 
-    def prefix(end: float) -> tuple[list[Operation], list[Operation]]:
-        required = [o for o in operations if o.returned is not None and o.returned <= end]
-        begun = [o for o in operations if o.invoked <= end and (o.returned is None or o.returned > end)]
-        return required, [o for o in begun if o.unknown or o.wrote]
 
-    low, high = 0, len(ends) - 1
-    while low < high:
-        middle = (low + high) // 2
-        if fails(*prefix(ends[middle])):
-            high = middle
-        else:
-            low = middle + 1
-    return prefix(ends[low])
+def _doubling(last: int) -> Iterator[int]:
+    """1, 2, 4 and so on, and `last` in the end."""
+    size = 1
+    while size < last:
+        yield size
+        size *= 2
+    yield last
 
 
 def ddmin(items: Sequence[ItemT], fails: Callable[[Sequence[ItemT]], bool]) -> list[ItemT]:

@@ -28,6 +28,7 @@ from tests.checkers.requests import (
     Txn,
     Written,
 )
+from tests.checkers.sightings import Sightings, sightings_of
 from tests.checkers.store import Store
 
 ThingT = TypeVar("ThingT")
@@ -82,13 +83,14 @@ def wrong_version(rng: Random, history: History) -> Mutated | None:
 def stale_read(rng: Random, history: History) -> Mutated | None:
     """A read answers, honestly, from just before a write that had finished when it began."""
     states = _States(history)
+    sightings = Sightings(sightings_of(replace(history, watches=())))
     choices: list[Operation] = []
     for read in history.operations:
         if isinstance(read.request, Get) and read.ok and _of_the_present(read):
-            floor = _floor(history, read)
-            if floor > 0:
-                old = states.get(read.request.key, floor - 1)
-                found = Found(floor - 1, () if old is None else (old,))
+            seen = sightings.before(read.invoked)
+            if seen is not None and seen.revision > 0:
+                old = states.get(read.request.key, seen.revision - 1)
+                found = Found(seen.revision - 1, () if old is None else (old,))
                 choices.append(replace(read, result=found))
     stale = _one(rng, choices)
     if stale is None:
@@ -309,12 +311,6 @@ class _States:
 
     def get(self, key: str, revision: int) -> Item | None:
         return self._items[revision].get(key)
-
-
-def _floor(history: History, operation: Operation) -> int:
-    """The highest revision that an operation was told before this one began."""
-    told = [o.revision or 0 for o in history.operations if o.returned is not None and o.returned < operation.invoked]
-    return max(told, default=0)
 
 
 def _puts(operation: Operation, key: str, value: str) -> bool:

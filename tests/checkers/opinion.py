@@ -19,6 +19,9 @@ from tests.checkers.search import MAX_STEPS, Answer, Searched
 from tests.checkers.timeline import draw, operation_bar
 from tests.checkers.wording import name
 
+MOST_SHOWN = 40
+"""Operations that a drawing shows at most: the latest."""
+
 
 @dataclass(frozen=True, slots=True)
 class Judged:
@@ -61,14 +64,18 @@ def second_opinion(history: History, max_steps: int = MAX_STEPS) -> Opinion:
 def render_violation(judged: Judged) -> str:
     """The smallest failing part of a part as a timeline, with the longest order of it that works."""
     part = judged.part
-    required, optional = minimise(part)
+    required, optional = minimise(part, judged.searched)
     searched = search_some(part, required, optional, MAX_STEPS)
+    shown = sorted((*required, *optional), key=lambda operation: operation.invoked)[-MOST_SHOWN:]
+    left_out = len(required) + len(optional) - len(shown)
+    order = [operation.id for operation in searched.order if operation in shown]
     lines = [
         f"{part.name}: no order of these operations explains every answer",
+        *([f"  {left_out:,} earlier operations are not shown"] if left_out else []),
         "",
-        draw(operation_bar(operation) for operation in (*required, *optional)),
+        draw(operation_bar(operation) for operation in shown),
         "",
-        f"  longest order that works  {', '.join(operation.id for operation in searched.order) or 'none'}",
+        f"  longest order that works  {', '.join(order) or 'none'}",
         f"  state then                {part.show(searched.state)}",
         f"  does not fit              {'; '.join(name(operation) for operation in searched.stuck)}",
     ]

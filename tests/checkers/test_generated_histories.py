@@ -96,7 +96,7 @@ def test_what_is_minimised_still_fails_and_nothing_required_can_go(
     assert mutated is not None
     for judged in second_opinion(mutated.history, STEPS).violations:
         part = judged.part
-        required, optional = minimise(part)
+        required, optional = minimise(part, judged.searched)
         event(f"required: {len(required)}")
         assert search_some(part, required, optional, STEPS).answer is Answer.VIOLATION
         for operation in required:

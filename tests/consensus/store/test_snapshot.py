@@ -46,8 +46,9 @@ def full() -> Driver:
     driver.state.configure(b"voters", driver.index)
     for number in range(5):
         driver.put(b"k%d" % number, b"v%d" % number, lease=number % 3)
-    driver.do(Compact(3))
+    driver.do(Compact(4))
     driver.put(b"k0", b"again")
+    driver.put(b"k3", b"again")
     driver.do(Delete(b"k1"))
     driver.do(Acquire(QueueKind.LOCK, b"x", 1, b"one"))
     driver.do(Acquire(QueueKind.LOCK, b"x", 2, b"two"))
@@ -86,15 +87,15 @@ def test_everything_is_in_it() -> None:
     assert fresh.lease_keys(1) == driver.state.lease_keys(1)
     assert [lease.id for lease in fresh.due_leases(6_000)] == [1]
     assert [lease.id for lease in fresh.leases_of_node("n1")] == [2]
-    assert list(fresh.keyspace.history.after(3)) == list(driver.state.keyspace.history.after(3))
-    for revision in range(3, driver.revision + 1):
+    assert list(fresh.keyspace.history.after(4)) == list(driver.state.keyspace.history.after(4))
+    for revision in range(4, driver.revision + 1):
         assert fresh.range(b"", None, revision=revision) == driver.state.range(b"", None, revision=revision)
 
 
 def test_versions_that_records_and_history_share_are_one_object_after_a_restore() -> None:
     driver = full()
     fresh = restored(snapshot(driver.state))
-    events = list(fresh.keyspace.history.after(3))
+    events = list(fresh.keyspace.history.after(4))
     assert any(event.record is not None and event.record is fresh.get(event.key) for event in events)
     by_key: dict[bytes, object] = {}
     for event in events:
@@ -167,14 +168,19 @@ def test_a_cut_at_any_byte_is_detected_and_so_are_bytes_too_many() -> None:
             restored(data + more)
 
 
-def test_a_frame_lost_doubled_or_moved_is_detected() -> None:
-    data = snapshot(full().state)
+def frames_of(data: bytes) -> list[bytes]:
     frames = []
     at = HEAD.size
     while at < len(data):
         size = FRAME.size + FRAME.unpack_from(data, at)[1]
         frames.append(data[at : at + size])
         at += size
+    return frames
+
+
+def test_a_frame_lost_doubled_or_moved_is_detected() -> None:
+    data = snapshot(full().state)
+    frames = frames_of(data)
     assert len(frames) == 7
     for at in range(len(frames)):
         others = frames[:at] + frames[at + 1 :]
@@ -182,6 +188,24 @@ def test_a_frame_lost_doubled_or_moved_is_detected() -> None:
             if changed != frames:
                 with pytest.raises(SnapshotError):
                     restored(b"".join([data[: HEAD.size], *changed]))
+
+
+def test_damage_is_detected_with_its_frame_not_only_at_the_end() -> None:
+    data = bytearray(snapshot(full().state))
+    data[HEAD.size + FRAME.size] ^= 1
+    reader = SnapshotReader(State())
+    with pytest.raises(SnapshotError, match="byte 16"):
+        reader.feed(bytes(data[: HEAD.size + FRAME.size + FRAME.unpack_from(data, HEAD.size)[1]]))
+
+
+def test_frames_of_two_snapshots_do_not_mix() -> None:
+    driver, other = Driver(), Driver()
+    driver.put(b"a", b"1")
+    other.put(b"a", b"2")
+    ours, theirs = frames_of(snapshot(driver.state)), frames_of(snapshot(other.state))
+    assert len(ours) == 3
+    with pytest.raises(SnapshotError, match="digest"):
+        restored(snapshot(driver.state)[: HEAD.size] + ours[0] + theirs[1] + ours[2])
 
 
 @settings(max_examples=300, deadline=None)

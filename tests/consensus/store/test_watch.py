@@ -223,6 +223,19 @@ def test_watches_go_on_where_they_were_when_a_snapshot_is_installed(driver: Driv
     assert taken(hub, ahead) == [(5, b"a")]
 
 
+def test_a_watch_from_a_revision_to_come_waits_for_it_through_a_snapshot_too(driver: Driver, hub: WatchHub) -> None:
+    watch = hub.watch(b"", None, from_revision=4)
+    driver.put(b"a")
+    hub.feed()
+    driver.state.restore([snapshot(driver.state)])
+    hub.feed()
+    assert taken(hub, watch) == []
+    for _ in range(4):
+        driver.put(b"a")
+        hub.feed()
+    assert taken(hub, watch) == [(4, b"a"), (5, b"a")]
+
+
 def test_a_closed_watch_leaves_nothing_behind() -> None:
     hub = WatchHub(State())
     watches = [
