@@ -145,6 +145,9 @@ class History:
 
 
 def _chain(slabs: list[list[Event]], skip: int) -> Iterator[Event]:
-    for slab in slabs:
+    """The events of slabs, but for the first ones. A slab is let go once it is done."""
+    slabs.reverse()
+    while slabs:
+        slab = slabs.pop()
         yield from slab[skip:] if skip else slab
         skip = 0

@@ -19,33 +19,21 @@ MIN_BLOCK = 16
 
 
 class Block:
-    __slots__ = ("epoch", "keys", "records")
+    """Records in key order, and their keys. Each list is as old as its epoch: two blocks may share an older one."""
 
-    def __init__(self, keys: list[bytes], records: list[Record], epoch: int) -> None:
+    __slots__ = ("epoch", "keys", "keys_epoch", "records")
+
+    def __init__(self, keys: list[bytes], records: list[Record], keys_epoch: int, epoch: int) -> None:
         self.keys = keys
         self.records = records
+        self.keys_epoch = keys_epoch
         self.epoch = epoch
-
-
-class View:
-    """The table as it was when the view was taken."""
-
-    def __init__(self, blocks: Sequence[Block], count: int) -> None:
-        self._blocks = blocks
-        self._count = count
-
-    def __len__(self) -> int:
-        return self._count
-
-    def __iter__(self) -> Iterator[Record]:
-        for block in self._blocks:
-            yield from block.records
 
 
 class Table:
     def __init__(self) -> None:
         self._epoch = 0  # a block of an older epoch may be part of a view
-        self._blocks = [Block([], [], 0)]
+        self._blocks = [Block([], [], 0, 0)]
         self._first = [b""]  # where each block begins: not above its first key, above every key before it
         self._count = 0
 
@@ -75,9 +63,7 @@ class Table:
 
     def insert(self, number: int, at: int, record: Record) -> None:
         """Add the record of a new key at its place."""
-        block = self._blocks[number]
-        if block.epoch != self._epoch:
-            block = self._own(number)
+        block = self._own_with_keys(number)
         block.keys.insert(at, record.key)
         block.records.insert(at, record)
         self._count += 1
@@ -85,9 +71,7 @@ class Table:
             self._split(number)
 
     def remove(self, number: int, at: int) -> None:
-        block = self._blocks[number]
-        if block.epoch != self._epoch:
-            block = self._own(number)
+        block = self._own_with_keys(number)
         del block.keys[at]
         del block.records[at]
         self._count -= 1
@@ -98,7 +82,7 @@ class Table:
         """Add records above every key so far, in order: how a snapshot is loaded."""
         for begin in range(0, len(records), MAX_BLOCK // 2):
             part = list(records[begin : begin + MAX_BLOCK // 2])
-            block = Block([record.key for record in part], part, self._epoch)
+            block = Block([record.key for record in part], part, self._epoch, self._epoch)
             if self._count:
                 self._blocks.append(block)
                 self._first.append(part[0].key)
@@ -125,19 +109,31 @@ class Table:
             number, at = number + 1, 0
         return found
 
-    def view(self) -> View:
+    def view(self) -> Iterator[Record]:
+        """All records as of now, in key order."""
         self._epoch += 1
-        return View(list(self._blocks), self._count)
+        return _drain(self._blocks[::-1])
 
     def _own(self, number: int) -> Block:
+        """Make the records of a block, which may be part of a view, safe to change."""
         shared = self._blocks[number]
-        block = self._blocks[number] = Block(shared.keys.copy(), shared.records.copy(), self._epoch)
+        block = Block(shared.keys, shared.records.copy(), shared.keys_epoch, self._epoch)
+        self._blocks[number] = block
+        return block
+
+    def _own_with_keys(self, number: int) -> Block:
+        block = self._blocks[number]
+        if block.epoch != self._epoch:
+            block = self._own(number)
+        if block.keys_epoch != self._epoch:
+            block.keys = block.keys.copy()
+            block.keys_epoch = self._epoch
         return block
 
     def _split(self, number: int) -> None:
         block = self._blocks[number]
         half = len(block.keys) // 2
-        upper = Block(block.keys[half:], block.records[half:], self._epoch)
+        upper = Block(block.keys[half:], block.records[half:], self._epoch, self._epoch)
         del block.keys[half:]
         del block.records[half:]
         self._blocks.insert(number + 1, upper)
@@ -150,10 +146,14 @@ class Table:
         together = len(self._blocks[left].keys) + len(self._blocks[right].keys)
         if together > MAX_BLOCK // 2 and self._blocks[number].keys:  # an empty block goes in any case
             return
-        block = self._blocks[left]
-        if block.epoch != self._epoch:
-            block = self._own(left)
+        block = self._own_with_keys(left)
         block.keys += self._blocks[right].keys
         block.records += self._blocks[right].records
         del self._blocks[right]
         del self._first[right]
+
+
+def _drain(blocks: list[Block]) -> Iterator[Record]:
+    """The records of blocks, the last block first. A block is let go once it is done, not all of them at the end."""
+    while blocks:
+        yield from blocks.pop().records

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import random
 import resource
 import sys
@@ -171,6 +172,7 @@ def snapshots() -> None:
     apply_all(state, batches([encode(Put(key(number), b"x" * VALUE)) for number in range(STATE_KEYS)], 64))
     apply_all(state, batches(puts(100_000, STATE_KEYS, 10), 64))
     writes = iter(batches(puts(50_000, STATE_KEYS, 11), 16))
+    gc.disable()  # its pauses depend on everything else in the process
     begin = time.process_time()
     chunks = state.snapshot()
     pause = time.process_time() - begin
@@ -199,6 +201,7 @@ def snapshots() -> None:
         f"  meanwhile {len(written) * 16 / applying:,.0f} puts/s, the slowest entry of 16 took "
         f"{slowest_apply * 1e3:.1f} ms"
     )
+    gc.enable()
     fresh = State()
     begin = time.process_time()
     fresh.restore(iter(written))
