@@ -60,6 +60,52 @@ BAD_LOCKS: tuple[Known, ...] = (
         Anomaly.RELEASE_FROM_NOWHERE,
     ),
     bad(
+        "an acknowledged release is not the one in the record: the lease had ended before",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            release("a", (4, 5), "l", 1, 3),
+            commits=[Commit(1, (LockGranted("l", "a1", 1),)), Commit(2, (LockReleased("l", 1),)), Commit(3)],
+            leases_expire=True,
+        ),
+        Anomaly.LOST_WRITE,
+        search=UNSEEN,
+    ),
+    bad(
+        "a refused release takes effect",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            release("a", (2, 3), "l", 1),
+            acquire("b", (4, 5), "l", 3),
+            also=[Commit(2, (LockReleased("l", 1),))],
+        ),
+        Anomaly.FAILED_WRITE_APPLIED,
+    ),
+    bad(
+        "a release of unknown outcome takes effect before it begins",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            acquire("b", (2, 3), "l", 3),
+            release("a", (4, None), "l", 1),
+            also=[Commit(2, (LockReleased("l", 1),))],
+        ),
+        Anomaly.WRITE_IN_THE_PAST,
+    ),
+    bad(
+        "an acquisition is granted twice",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            release("a", (2, 3), "l", 1, 2),
+            acquire("b", (0, None), "l"),
+            also=[
+                Commit(3, (LockGranted("l", "b1", 3),)),
+                Commit(4, (LockReleased("l", 3), LockGranted("l", "b1", 4))),
+            ],
+            leases_expire=True,
+        ),
+        Anomaly.DUPLICATE_APPLY,
+        search=UNSEEN,
+    ),
+    bad(
         "a token releases a lock that another holds",
         history(
             acquire("a", (0, 1), "l", 1),

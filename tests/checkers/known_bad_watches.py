@@ -18,6 +18,12 @@ BAD_WATCHES: tuple[Known, ...] = (
         search=UNSEEN,
     ),
     bad(
+        "a watch misses its first event",
+        history(*THREE, watches=[watch("w", 0, delivered(7, 2, **SECOND))]),
+        Anomaly.WATCH_GAP,
+        search=UNSEEN,
+    ),
+    bad(
         "a watch says that it is complete, and is not",
         history(*THREE, watches=[watch("w", 0, delivered(6, 1, **FIRST), delivered(7, 3), prefix="k/")]),
         Anomaly.WATCH_GAP,
@@ -32,6 +38,12 @@ BAD_WATCHES: tuple[Known, ...] = (
     bad(
         "a watch shows events in the wrong order",
         history(*THREE, watches=[watch("w", 0, delivered(6, 3, **THIRD), delivered(7, 1, **FIRST), prefix="k/")]),
+        Anomaly.WATCH_REORDERED,
+        search=UNSEEN,
+    ),
+    bad(
+        "a watch shows an event after it said that there was none",
+        history(*THREE, watches=[watch("w", 6, delivered(7, 3), delivered(8, 3, **THIRD), start=3)]),
         Anomaly.WATCH_REORDERED,
         search=UNSEEN,
     ),
@@ -94,7 +106,7 @@ BAD_WATCHES: tuple[Known, ...] = (
     ),
     bad(
         "a watch is refused as compacted though history goes back far enough",
-        history(*THREE, watches=[watch("w", 6, start=3, compacted=2)]),
+        history(*THREE, watches=[watch("w", 6, start=3, compacted=3)]),
         Anomaly.COMPACTED_UNJUSTIFIED,
         search=UNSEEN,
     ),

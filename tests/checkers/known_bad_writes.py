@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.checkers.findings import Anomaly
+from tests.checkers.history import Commit, KeyDeleted
 from tests.checkers.known import UNSEEN, Known, bad
 from tests.checkers.requests import Found, Get, Put, Written
 from tests.checkers.script import absent, acquire, cas, changed, delete, get, held, history, put, release, txn
@@ -105,6 +106,18 @@ BAD_WRITES: tuple[Known, ...] = (
         Anomaly.FAILED_WRITE_APPLIED,
     ),
     bad(
+        "a refused delete takes effect, like one before it",
+        history(
+            put("a", (0, 1), "x", "1", 1),
+            delete("a", (2, 3), "x", 2),
+            put("a", (4, 5), "x", "2", 3),
+            delete("a", (6, 7), "x"),
+            get("b", (8, 9), "x", None, 4),
+            also=[Commit(4, (KeyDeleted("x"),))],
+        ),
+        Anomaly.FAILED_WRITE_APPLIED,
+    ),
+    bad(
         "a commit that nobody asked for",
         history(put("a", (0, 1), "x", "1", 1), get("b", (2, 3), "x", "9", 2), also=[changed(2, "x", "9")]),
         Anomaly.WRITE_FROM_NOWHERE,
@@ -160,6 +173,12 @@ BAD_WRITES: tuple[Known, ...] = (
     bad(
         "the record has a gap",
         history(put("a", (0, 1), "x", "1", 1), put("a", (2, 3), "x", "2", 3)),
+        Anomaly.RECORD_GAP,
+        search=UNSEEN,
+    ),
+    bad(
+        "the record ends too early",
+        history(put("a", (0, 1), "x", "1", 1), get("b", (2, 3), "x", "1", 1), until=2),
         Anomaly.RECORD_GAP,
         search=UNSEEN,
     ),

@@ -93,6 +93,14 @@ GOOD: tuple[Known, ...] = (
         ),
     ),
     good(
+        "a write of unknown outcome begins as the read returns that saw it",
+        history(
+            get("a", (0, 1), "x", "1", 1),
+            put("b", (1, None), "x", "1"),
+            also=[changed(1, "x", "1")],
+        ),
+    ),
+    good(
         "two deletes of unknown outcome each explain one commit",
         history(
             put("a", (0, 1), "x", "1", 1),
@@ -178,6 +186,14 @@ GOOD: tuple[Known, ...] = (
             ),
         ),
         NOT_ITS_KIND,
+    ),
+    good(
+        "a read tells of a key's version and nothing else",
+        history(
+            put("a", (0, 1), "x", "1", 1),
+            put("a", (2, 3), "x", "2", 2),
+            txn("b", (4, 5), [], [Get("x")], at=2, responses=[Found(2, (Item("x", "2", version=2),))]),
+        ),
     ),
     good(
         "a deleted key starts again",
@@ -288,6 +304,37 @@ GOOD: tuple[Known, ...] = (
         ),
     ),
     good(
+        "a release of unknown outcome begins when the lease has ended already",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            acquire("b", (2, 3), "l", 3),
+            release("a", (4, None), "l", 1),
+            acquire("c", (5, 6), "l", at=3),
+            also=[Commit(2, (LockReleased("l", 1),))],
+            leases_expire=True,
+        ),
+    ),
+    good(
+        "a release of unknown outcome begins as its effect is seen",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            acquire("b", (2, 3), "l", 3),
+            release("a", (3, None), "l", 1),
+            also=[Commit(2, (LockReleased("l", 1),))],
+        ),
+    ),
+    good(
+        "a release is tried anew under another id, and the first try took effect",
+        history(
+            acquire("a", (0, 1), "l", 1),
+            release("a", (2, None), "l", 1),
+            acquire("b", (3, 4), "l", 3),
+            release("a", (5, 6), "l", 1, 3, released=False),
+            release("a", (5, None), "l", 1),
+            also=[Commit(2, (LockReleased("l", 1),))],
+        ),
+    ),
+    good(
         "a semaphore is held by as many as it has room for",
         history(
             acquire("a", (0, 1), "s", 1),
@@ -329,6 +376,17 @@ GOOD: tuple[Known, ...] = (
         ),
     ),
     good(
+        "a watch is cut before anything came, and asks again",
+        history(
+            put("a", (0, 1), "x", "1", 1),
+            put("a", (2, 3), "x", "2", 2),
+            watches=[
+                watch("w", 0),
+                watch("w", 2, delivered(4, 1, x="1"), delivered(5, 2, x="2"), delivered(6, 2), connection=2),
+            ],
+        ),
+    ),
+    good(
         "a watch that fell behind starts again where history begins",
         history(
             put("a", (0, 1), "x", "1", 1),
@@ -355,6 +413,7 @@ GOOD: tuple[Known, ...] = (
         history(
             txn("a", (0, 1), [], [Put("x", "1"), Put("y", "1")], at=1, responses=[Written(1), Written(1)]),
             commits=[Commit(1, (KeyPut("y", "1"), KeyPut("x", "1")))],
+            watches=[watch("w", 0, delivered(2, 1, x="1", y="1"))],
         ),
     ),
 )

@@ -22,7 +22,7 @@ class LockRules:
         self._sightings = sightings
         self._granted_at: dict[tuple[str, int], Commit] = {}
         self._told: dict[tuple[str, str, int], Operation] = {}
-        self._asking: defaultdict[tuple[str, str], list[Operation]] = defaultdict(list)
+        self._asking: dict[tuple[str, str], Operation] = {}
         self._releasing: defaultdict[tuple[str, int], list[Operation]] = defaultdict(list)
         self.applied: dict[str, Commit] = {}
         """The commit in which each acquisition and release took effect, by operation id."""
@@ -31,7 +31,7 @@ class LockRules:
                 case Acquire(lock=lock, owner=owner), Granted(token=token):
                     self._told[lock, owner, token] = operation
                 case Acquire(lock=lock, owner=owner), None:
-                    self._asking[lock, owner].append(operation)
+                    self._asking[lock, owner] = operation
                 case Release(lock=lock, token=token), Released(released=True) | None:
                     self._releasing[lock, token].append(operation)
 
@@ -84,11 +84,7 @@ class LockRules:
 
     def _asker(self, event: LockGranted) -> Operation | None:
         told = self._told.get((event.lock, event.owner, event.token))
-        if told is not None:
-            return told
-        asking = self._asking[event.lock, event.owner]
-        free = [operation for operation in asking if operation.id not in self.applied]
-        return next(iter([*(o for o in free if o.unknown), *free, *asking]), None)
+        return told or self._asking.get((event.lock, event.owner))
 
     def _release(self, commit: Commit, event: LockReleased) -> Iterator[Finding]:
         lock, token = event.lock, event.token

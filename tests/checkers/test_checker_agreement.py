@@ -67,6 +67,7 @@ workloads = st.builds(
     overlap=st.sampled_from([0.3, 2.0]),
     unknown=st.sampled_from([0.0, 0.1]),
     request_ids=st.booleans(),
+    leases_expire=st.booleans(),
     multi=st.booleans(),
 )
 
