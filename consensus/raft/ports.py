@@ -133,7 +133,16 @@ class SnapshotStore(Protocol):
 class StateMachine(Protocol):
     """The replicated state: total and deterministic. An error is a result; an exception stops the node."""
 
+    def stamp(self) -> bytes | None:
+        """An operation that this leader puts before the others of each entry, such as the time; None for none."""
+
     def apply(self, op: bytes, index: int) -> Any: ...
+
+    def configure(self, voters: tuple[str, ...], index: int) -> None:
+        """The entry at `index` made these the voters."""
+
+    def skip(self, index: int) -> None:
+        """The entry at `index` holds nothing for the state."""
 
     def snapshot(self) -> Iterator[bytes]:
         """The state as of now, in chunks; later `apply` calls do not change what the iterator gives."""

@@ -156,8 +156,10 @@ class Proposals(Transfers):
     def _append_batch(self, batch: list[tuple[bytes, Proposal]]) -> None:
         if not batch:
             return
-        command = REGULAR + encode_batch([op for op, _ in batch])
-        self._log_command(command, [proposal for _, proposal in batch])
+        stamp = self.machine.stamp()
+        ops = [op for op, _ in batch]
+        command = REGULAR + encode_batch(ops if stamp is None else [stamp, *ops])
+        self._log_command(command, [proposal for _, proposal in batch], first=0 if stamp is None else 1)
 
     def _append_change(self, command: bytes, proposal: Proposal) -> None:
         """One change at a time (fault 1): in force as soon as it is in the log."""
@@ -179,19 +181,20 @@ class Proposals(Transfers):
             return
         self._log_command(encode_voters(after), [proposal])
 
-    def _log_command(self, command: bytes, proposals: list[Proposal]) -> None:
+    def _log_command(self, command: bytes, proposals: list[Proposal], first: int = 0) -> None:
+        """Append an entry that decides `proposals`; the results of applying it begin with theirs at `first`."""
         if not self.log.has_room(len(command)):
             for proposal in proposals:
                 self._end(proposal, RefusedError("disk_full", "the leader has no space for its log"))
             return
         index = self.last_index + 1
         self._append((command, index, self.term))
-        for position, proposal in enumerate(proposals):
+        for position, proposal in enumerate(proposals, first):
             proposal.logged()
             if proposal.accepted is not None:
                 proposal.accepted(index, self.term, position)
                 self._end(proposal, None)
-        waiting = Waiting([(position, each) for position, each in enumerate(proposals) if not each.ended])
+        waiting = Waiting([(position, each) for position, each in enumerate(proposals, first) if not each.ended])
         if waiting.proposals:
             self.waiting[index].append((self.term, waiting))
 
@@ -222,7 +225,10 @@ class Proposals(Transfers):
         if command[:1] == REGULAR:
             return [self.machine.apply(op, index) for op in decode_batch(command[1:])]
         if command[:1] == MEMBERSHIP:
-            return [self.configurations.as_of(index)]  # in force since it was appended: nothing to do (fault 20)
+            voters = self.configurations.as_of(index)  # in force since it was appended: it is only told (fault 20)
+            self.machine.configure(voters, index)
+            return [voters]
+        self.machine.skip(index)
         return []
 
     def _jumped(self, index: int) -> None:

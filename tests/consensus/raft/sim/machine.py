@@ -27,6 +27,13 @@ class Registers:
         self.values: dict[str, tuple[int, int]] = {}
         self.ids: list[int] = []
 
+    def stamp(self) -> None:
+        return None
+
+    def configure(self, voters: tuple[str, ...], index: int) -> None: ...
+
+    def skip(self, index: int) -> None: ...
+
     def apply(self, op: bytes, index: int) -> int:
         number, key, value = _op.decode(op)
         self.revision += 1
