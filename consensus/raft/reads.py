@@ -48,6 +48,8 @@ class Reads(Replication):
         self.forwarded: dict[int, tuple[Member, Call]] = {}  # calls at the leader, by request number
         self._requests = 0
         self._reading = 0
+        self._term_since = 0.0
+        self._asked_in_term = 0  # all forwarded calls are at the leader of this term, or a later one
 
     def read(self, callback: Callback, timeout: float) -> None:
         """Wait until what is applied here is as fresh as anything acknowledged before now.
@@ -82,8 +84,13 @@ class Reads(Replication):
         self._complete(call.callback, error, result)
 
     def _expire(self) -> None:
-        for call in self.deadlines.due(self.clock.monotonic()):
+        now = self.clock.monotonic()
+        for call in self.deadlines.due(now):
             self._end(call, call.late)
+        if self._asked_in_term < self.term and now - self._term_since > self.settings.leader_fallback:
+            # A former leader that is still there has answered by now; one that hangs would hold them to their end.
+            self._asked_in_term = self.term
+            self._lose_forwarded([request for request, (leader, _) in self.forwarded.items() if leader != self.leader])
 
     # rounds
 
@@ -194,10 +201,15 @@ class Reads(Replication):
 
     def _disconnected(self, member: Member) -> None:
         super()._disconnected(member)
-        for request, (leader, call) in list(self.forwarded.items()):
-            if leader == member:
-                del self.forwarded[request]
-                self._forward_lost(call)
+        self._lose_forwarded([request for request, (leader, _) in self.forwarded.items() if leader == member])
+
+    def _term_changed(self) -> None:
+        super()._term_changed()
+        self._term_since = self.clock.monotonic()
+
+    def _lose_forwarded(self, requests: list[int]) -> None:
+        for request in requests:
+            self._forward_lost(self.forwarded.pop(request)[1])
 
     def _forward_lost(self, call: Call) -> None:
         """The link to the leader broke before it answered."""

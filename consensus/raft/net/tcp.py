@@ -11,7 +11,7 @@ import asyncio
 import logging
 import secrets
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -153,8 +153,11 @@ class TcpTransport(Transport):  # type: ignore[misc]
         server_tls: ssl.SSLContext | None = None,
         client_tls: ssl.SSLContext | None = None,
         on_event: Callable[[str, str], None] | None = None,
+        refuse: Callable[[str], str | None] | None = None,
     ) -> None:
+        """`refuse`: a word for why a member gets no link though it knows the secret, or None."""
         super().__init__(None, None, [])
+        self.refuse = refuse
         self.identity = identity
         self.locate = locate
         self.settings = settings if settings is not None else NetSettings()
@@ -207,6 +210,15 @@ class TcpTransport(Transport):  # type: ignore[misc]
         member = str(node.id)
         if self.identity.member > member and member not in self.wanted and not self._stopping:
             self.wanted[member] = self.loop.create_task(self._keep(member))
+
+    def keep(self, members: Collection[str]) -> None:
+        """Keep links to these members, and close those to others that this side keeps."""
+        for member in list(self.wanted):
+            if member not in members:
+                self.wanted.pop(member).cancel()
+                self.dropNode(Member(member))
+        for member in sorted(members):
+            self.addNode(Member(member))
 
     def dropNode(self, node: Any) -> None:  # noqa: N802
         """The member broke the protocol: close its link. It may come back."""
@@ -273,6 +285,9 @@ class TcpTransport(Transport):  # type: ignore[misc]
             raise ProtocolError("not open")
         if link.dialled is None and self.identity.member > peer.member:
             raise HandshakeError("wrong_direction", f"{peer.member} is called by this node")
+        reason = self.refuse(peer.member) if self.refuse is not None else None
+        if reason is not None:
+            raise HandshakeError(reason, f"{peer.member} is refused")
         self.admission.admit(peer)
         self.strangers.pop(link, None)
         member = Member(peer.member)

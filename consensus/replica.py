@@ -1,0 +1,102 @@
+"""The replicated state as the Raft node sees it: stamps of cluster time, applying, and watchers that hear of it.
+
+Cluster time (consensus specification, section 3): the leader adds its own monotonic elapsed time to the last value that
+it knows, and puts the sum before each entry's operations. A new leader goes on from the last value, so a change of
+leaders lengthens leases and never shortens them. No wall clock is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import msgspec
+
+from consensus.raft.errors import SafetyError
+from consensus.store import Result, SnapshotReader, State, WatchHub, encode_batch
+
+_encode_voters = msgspec.msgpack.Encoder().encode
+
+
+class HaltedError(SafetyError):
+    """The cluster went on to operations that this release does not know."""
+
+    def __init__(self, level: int) -> None:
+        super().__init__(f"the cluster uses operations of version {level}; run a newer release of coterie on this node")
+
+
+class Replica:
+    """`on_change` is called after entries were applied, once for each run of them at the earliest."""
+
+    def __init__(self, state: State, monotonic: Callable[[], float], on_change: Callable[[], None]) -> None:
+        self.state = state
+        self.hub = WatchHub(state)
+        self._monotonic = monotonic
+        self._on_change = on_change
+        self._base: tuple[float, int] | None = None
+
+    # cluster time, at the leader
+
+    def lead(self) -> None:
+        """This node has begun to lead: its time goes on from the state's."""
+        self._base = (self._monotonic(), self.state.time_ms)
+
+    def follow(self) -> None:
+        """This node leads no longer."""
+        self._base = None
+
+    @property
+    def now_ms(self) -> int:
+        """Cluster time: the leader's now, or a follower's as of the last entry applied."""
+        if self._base is None:
+            return self.state.time_ms
+        since, base = self._base
+        return max(self.state.time_ms, base + int((self._monotonic() - since) * 1000))
+
+    def stamp(self) -> bytes:
+        return encode_batch(self.now_ms, ())
+
+    # the port (`raft.ports.StateMachine`)
+
+    def apply(self, op: bytes, index: int) -> Result:
+        result = self.state.apply(op, index)
+        if self.state.halted:
+            raise HaltedError(self.state.halted)
+        self._on_change()
+        return result
+
+    def configure(self, voters: tuple[str, ...], index: int) -> None:
+        self.state.configure(_encode_voters(voters), index)
+        self._on_change()
+
+    def skip(self, index: int) -> None:
+        self.state.skip(index)
+
+    def snapshot(self) -> Iterator[bytes]:
+        return self.state.snapshot()
+
+    def restore(self, chunks: Iterator[bytes]) -> None:
+        loader = self.loader()
+        for chunk in chunks:
+            loader.feed(chunk)
+        loader.finish()
+
+    def loader(self) -> ReplicaLoader:
+        return ReplicaLoader(self)
+
+    def restored(self, state: State) -> None:
+        self.state.__dict__.update(state.__dict__)
+        self._on_change()
+
+
+class ReplicaLoader:
+    """Reads a snapshot chunk by chunk; `finish` makes it the state. Raises SnapshotError, the former state intact."""
+
+    def __init__(self, replica: Replica) -> None:
+        self._replica = replica
+        self._reader = SnapshotReader(State())
+
+    def feed(self, chunk: bytes) -> None:
+        self._reader.feed(chunk)
+
+    def finish(self) -> None:
+        self._replica.restored(self._reader.finish())
