@@ -8,20 +8,17 @@ from pathlib import Path
 import pytest
 
 from consensus import LeaseLostError, Metadata, RefusedError, UnavailableError
-from consensus.store import Put, QueueKind, places_prefix
+from consensus.store import Kind, Put, QueueKind, places_prefix
 from tests.consensus.face.groups import running
 
 pytestmark = pytest.mark.anyio
 
 
-async def somebody_waits(metadata: Metadata) -> None:
-    """Return once the lock `l` has a second place."""
-    asked: set[bytes] = set()
-    async with metadata.watch_prefix(places_prefix(QueueKind.LOCK, b"l"), from_revision=1) as watching:
-        async for batch in watching:
-            asked.update(event.key for event in batch.events)
-            if len(asked) > 1:
-                return
+async def somebody_asks(metadata: Metadata, after: int) -> None:
+    """Return once the lock `l` has a place that it did not have at revision `after`."""
+    prefix = places_prefix(QueueKind.LOCK, b"l")
+    async with metadata.watch_prefix(prefix, from_revision=after + 1, kind=Kind.PUT) as watching:
+        await anext(watching)
 
 
 async def test_a_kept_lease_outlives_its_time_to_live_and_goes_at_the_end(tmp_path: Path) -> None:
@@ -99,13 +96,14 @@ async def test_waiting_for_a_lock_ends_with_the_lease_or_the_time(tmp_path: Path
                 async with two.lock(b"l", timeout=0.3):
                     pass
             lease = (await two.grant_lease(60)).lease
+            before = (await one.get(b"k")).revision
 
             async def wait() -> None:
                 async with two.lock(b"l", lease=lease):
                     pass
 
             waiting = asyncio.create_task(wait())
-            await somebody_waits(one)
+            await somebody_asks(one, before)
             await one.revoke(lease)
             with pytest.raises(LeaseLostError):
                 await waiting
@@ -115,14 +113,14 @@ async def test_waiting_for_a_lock_ends_with_the_lease_or_the_time(tmp_path: Path
 async def test_a_cancelled_waiter_leaves_the_queue(tmp_path: Path) -> None:
     async with running(tmp_path) as group:
         metadata = group.members[0].metadata
-        async with metadata.lock(b"l"):
+        async with metadata.lock(b"l") as held:
 
             async def wait() -> None:
                 async with metadata.lock(b"l"):
                     pass
 
             waiting = asyncio.create_task(wait())
-            await somebody_waits(metadata)
+            await somebody_asks(metadata, held.token)
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
