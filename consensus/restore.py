@@ -1,0 +1,110 @@
+"""Backup, and the two ways to begin a new cluster from what is left of an old one (consensus specification, section 4).
+
+A backup is the state alone: its stream is versioned and checksummed. Restoring one, or going on from a survivor after
+a lost majority, makes a *new* cluster of one member: with a new cluster id and member id, its revision raised by 10^9
+so that no fencing token is ever given again. Every other node must be given an empty directory and joins it anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from uuid import uuid4
+
+from consensus.journal import JournalConfig, open_store
+from consensus.member import Member
+from consensus.raft.configuration import encode_voters
+from consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
+from consensus.raft.entries import decode_batch
+from consensus.raft.errors import CorruptStateError
+from consensus.raft.ports import SnapshotInfo
+from consensus.store import SnapshotReader, State
+
+CHUNKS_PER_TURN = 16
+"""Of a backup, between two turns of the event loop."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewCluster:
+    """What was made."""
+
+    cluster: str
+    member: str
+    revision: int
+    keys: int
+
+
+async def backup(member: Member) -> AsyncIterator[bytes]:
+    """The state as it is once the call has begun, acknowledged writes included, in chunks. Raises UnavailableError."""
+    await member.metadata.barrier()
+    chunks = member.replica.snapshot()
+    while part := list(islice(chunks, CHUNKS_PER_TURN)):
+        yield b"".join(part)
+
+
+def read_backup(chunks: Iterable[bytes]) -> State:
+    """The state in a backup. Raises SnapshotError or UnsupportedVersionError."""
+    reader = SnapshotReader(State())
+    for chunk in chunks:
+        reader.feed(chunk)
+    return reader.finish()
+
+
+def read_survivor(directory: Path) -> tuple[State, str | None]:
+    """The state in a stopped member's directory, every entry of its log applied, and its cluster id.
+
+    Entries that never were committed count too: which those are, the lost members alone knew. Raises as `open_store`.
+    """
+    store = open_store(directory)
+    try:
+        state = State()
+        if store.snapshots.latest() is not None:
+            reader = SnapshotReader(state)
+            for chunk in store.snapshots.state():
+                reader.feed(chunk)
+            state = reader.finish()
+        latest = store.snapshots.latest()
+        first = 0 if latest is None else latest.index + 1
+        for command, index, _ in store.journal[:]:
+            if index >= first:
+                _apply(state, command, index)
+        return state, store.identity.cluster_id
+    finally:
+        store.close()
+
+
+def _apply(state: State, command: bytes, index: int) -> None:
+    if command[:1] == REGULAR:
+        for op in decode_batch(command[1:]):
+            state.apply(op, index)
+    elif command[:1] == MEMBERSHIP:
+        state.configure(command[1:], index)
+    else:
+        state.skip(index)
+    if state.halted:
+        raise CorruptStateError(f"entry {index} needs a newer release of coterie")
+
+
+def found_from(state: State, directory: Path, *, config: JournalConfig | None = None) -> NewCluster:
+    """Make `directory`, which must not exist, the only member of a new cluster with this state.
+
+    Raises FileExistsError; DiskFullError, DiskFailedError.
+    """
+    if directory.exists():
+        raise FileExistsError(f"{directory} exists; a new cluster begins in a directory of its own")
+    store = open_store(directory, config=config)
+    try:
+        cluster, member = uuid4().hex, store.identity.member_id.hex
+        state.start_new_cluster(cluster)
+        voters = (member,)
+        draft = store.snapshots.create(SnapshotInfo((NO_OP, 1, 0), (encode_voters(voters), 2, 0), voters))
+        for chunk in state.snapshot():
+            draft.write(chunk)
+        draft.seal()
+        draft.install()
+        store.identity.join_cluster(cluster)
+    finally:
+        store.close()
+    return NewCluster(cluster, member, state.keyspace.revision, len(state.keyspace.table))
