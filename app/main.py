@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.command_line import PROGRAM, UsageError, parse_command_line
+from app.recover import RecoverError, recover
 
 CANNOT_START = 1
 WRONG_USAGE = 2
@@ -20,14 +21,27 @@ WRONG_USAGE = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process); returns its exit code."""
+    given = sys.argv[1:] if arguments is None else arguments
+    if given and given[0] == "recover":
+        return _recover(given[1:])
     # Until the node runs and stops in good order, there is nothing to put in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
     try:
-        options = parse_command_line(sys.argv[1:] if arguments is None else arguments)
+        options = parse_command_line(given)
     except UsageError as error:
         return _fail(error.lines, WRONG_USAGE)
     return _run_node(options)
+
+
+def _recover(arguments: Sequence[str]) -> int:
+    try:
+        recover(arguments)
+    except UsageError as error:
+        return _fail(error.lines, WRONG_USAGE)
+    except RecoverError as error:
+        return _fail([str(error)], CANNOT_START)
+    return 0
 
 
 def _run_node(options: Mapping[str, Any]) -> int:
