@@ -273,17 +273,20 @@ class GossipNode:
     def seed_addresses(self) -> tuple[Address, ...]:
         return tuple(self.engine.seeds)
 
-    def set(self, key: str, value: str) -> KeyValue | None:
-        """Write a key of this node. None where nothing changes. Raises KeyRefusedError."""
-        return self._after(self.engine.set(key, value, time.monotonic()))
+    def set(self, key: str, value: str, *, internal: bool = False) -> KeyValue | None:
+        """Write a key of this node. None where nothing changes. Raises KeyRefusedError.
+
+        `internal`: on the node's own behalf, which alone may write under RESERVED_PREFIX; never for a client.
+        """
+        return self._after(self.engine.set(key, value, time.monotonic(), internal=internal))
 
     def set_with_ttl(self, key: str, value: str) -> KeyValue | None:
         """Write a key that expires after `marked_for_deletion_grace_period`. Raises KeyRefusedError."""
         return self._after(self.engine.set_with_ttl(key, value, time.monotonic()))
 
-    def delete(self, key: str) -> KeyValue | None:
+    def delete(self, key: str, *, internal: bool = False) -> KeyValue | None:
         """Turn a key of this node into a tombstone; None where there is none. Raises KeyRefusedError."""
-        kv = self._after(self.engine.delete(key, time.monotonic()))
+        kv = self._after(self.engine.delete(key, time.monotonic(), internal=internal))
         if kv is None:
             self._noise("nothing to delete", "deletions_of_nothing", key=key)
         return kv
