@@ -73,6 +73,7 @@ from consensus.store import (
 )
 from consensus.store import CompactedError as HistoryCompactedError
 from consensus.store import Done as StoreDone
+from consensus.store.operations import SystemOperation
 from consensus.watching import Watching
 
 RETRY_SECONDS = 0.02
@@ -150,6 +151,16 @@ class Metadata:
         makes that possible across calls. Without, it is tried once and carries an id only where one is given.
         Raises RefusedError, UnavailableError, UnknownOutcomeError.
         """
+        return await self._submit(operation, request, retry=retry, timeout=timeout)
+
+    async def _submit(
+        self,
+        operation: ClientOperation | SystemOperation,
+        request: RequestId | None,
+        *,
+        retry: bool,
+        timeout: float | None,
+    ) -> SingleResult:
         end = self._loop.time() + (self._timeout if timeout is None else timeout)
         if request is None and retry:
             request = self.new_request()
@@ -176,6 +187,10 @@ class Metadata:
                 raise failure
             await asyncio.sleep(wait)
             pause = min(2 * pause, MAX_RETRY_SECONDS)
+
+    async def govern(self, operation: SystemOperation, *, timeout: float | None = None) -> SingleResult:
+        """As `submit`, for the cluster's own operations; never for a client's."""
+        return await self._submit(operation, None, retry=True, timeout=timeout)
 
     def _propose(self, data: bytes, left: float, done: Done) -> None:
         self._node.propose(data, done, max(0.0, left))

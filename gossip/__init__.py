@@ -16,6 +16,7 @@ from gossip.errors import (
     TooManyKeysError,
     WireError,
 )
+from gossip.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 from gossip.identity import MAX_ID_BYTES, Address, NodeId
 from gossip.keyvalue import KeyValue, Status
 from gossip.node import GossipNode, open_udp_socket
@@ -28,13 +29,18 @@ __all__ = [
     "Address",
     "ConfigError",
     "Engine",
+    "Event",
     "GossipConfig",
     "GossipError",
     "GossipNode",
     "KeyRefusedError",
     "KeyTooLargeError",
     "KeyValue",
+    "NodeAlive",
+    "NodeDead",
     "NodeId",
+    "NodeJoined",
+    "NodeRemoved",
     "NodeState",
     "ReservedKeyError",
     "Seed",

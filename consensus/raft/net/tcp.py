@@ -165,6 +165,9 @@ class TcpTransport(Transport):  # type: ignore[misc]
         self.client_tls = client_tls
         self.on_event = on_event
         self.loop = asyncio.get_running_loop()
+        # A name with several addresses: all are tried, a quarter of a second apart (uvloop: one after the other).
+        asyncios = isinstance(self.loop, asyncio.BaseEventLoop)
+        self._connecting: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if asyncios else {}
         self.links: dict[Member, Link] = {}
         self.strangers: dict[Link, float] = {}  # not open yet -> since when; oldest first
         self.all: set[Link] = set()
@@ -240,7 +243,11 @@ class TcpTransport(Transport):  # type: ignore[misc]
         """Call a member, and call again whenever the link is gone."""
         wait = self.settings.retry_min
         while True:
-            link = await self._call(member)
+            try:
+                link = await self._call(member)
+            except Exception:
+                logger.exception("internal error in calling %s: please report it", member)
+                link = None
             if link is not None:
                 await link.gone.wait()
                 if link.member is not None:
@@ -255,7 +262,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self.settings.handshake_timeout):
                 _, link = await self.loop.create_connection(
-                    lambda: Link(self, member), *where, ssl=self.client_tls, happy_eyeballs_delay=0.25
+                    lambda: Link(self, member), *where, ssl=self.client_tls, **self._connecting
                 )
         except (OSError, ssl.SSLError) as error:
             self._report("no_connection", f"{member} at {where[0]}:{where[1]}: {error}")

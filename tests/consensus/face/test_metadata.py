@@ -214,3 +214,9 @@ async def test_queues_are_listed(tmp_path: Path) -> None:
             assert [(place.token, place.value) for place in places] == [(held.token, b"me")]
             assert (await metadata.queue_names(QueueKind.LOCK)).value == [b"one"]
         assert (await metadata.queue_names(QueueKind.LOCK)).value == []
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
+async def test_it_runs_on_the_loop_that_nodes_run_on(tmp_path: Path) -> None:
+    async with running(tmp_path) as group:
+        await group.followers()[0].metadata.put(b"k", b"v")

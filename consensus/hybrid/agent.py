@@ -1,0 +1,466 @@
+"""A node's part in the metadata cluster: the asyncio shell of this package, between a gossip node and a Raft member.
+
+It owns the member's directory. Again and again it asks the pure parts what to do: `bootstrap.step` until there is a
+cluster, the `Governor` while this member leads; and it keeps announcements, links and addresses in step with both.
+Nothing of Raft's safety or timers passes through here: gossip gives addresses, candidates and evidence.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from uuid import uuid4
+
+from consensus import Member, MemberConfig, MemberStatus, Metadata, UnavailableError
+from consensus.hybrid import bootstrap
+from consensus.hybrid.address_book import AddressBook
+from consensus.hybrid.announcement import KEY_PREFIX, Announcement, FoundingRule, Role, Status
+from consensus.hybrid.ballot_file import BallotFile
+from consensus.hybrid.gossip_view import GossipView
+from consensus.hybrid.governor import Governor, bar
+from consensus.hybrid.membership import Cause, Fate, Rejoining, fate
+from consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
+from consensus.hybrid.policy import Policy
+from consensus.hybrid.sightings import Sightings
+from consensus.journal import DiskFiles, JournalConfig, Store, open_store
+from consensus.raft.errors import RaftError
+from gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+
+logger = logging.getLogger(__name__)
+
+TURN_SECONDS = 0.5
+"""How often everything is looked at, where nothing happens that asks for it."""
+
+MAX_MOVES_A_TURN = 8
+"""Of a founding: each is one durable step."""
+
+MAX_LINK_EVENTS = 100
+"""Of what links report, the last ones are kept for operators."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    listen: tuple[str, int]
+    """Host and TCP port of the Raft links; port 0 is one that the system chooses."""
+    advertise: tuple[str, int]
+    """Where others reach it; port 0 is the one listened on."""
+    rule: FoundingRule
+    member: MemberConfig
+    journal: JournalConfig = field(default_factory=JournalConfig)
+    zone: str = ""
+    policy: Policy = field(default_factory=Policy)
+    rejoining: Rejoining = field(default_factory=Rejoining)
+    """After which removals a member sets its directory aside, and joins again as a new one."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """Something that an operator should know: a wrong secret, another cluster, a copied directory."""
+
+    at: float
+    """Unix seconds."""
+    kind: str
+    detail: str
+
+
+class Agent:
+    """To be made and used in one running event loop."""
+
+    def __init__(self, gossip: GossipNode, directory: Path, config: AgentConfig) -> None:
+        """Opens the directory, or makes it. Raises as `open_store`."""
+        self.gossip = gossip
+        self.directory = directory
+        self.config = config
+        self.view = GossipView(gossip)
+        self.reason = "starting"
+        """Why this node is not in a cluster, or what its founding waits for; "" where all is well."""
+        self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
+        self.member: Member | None = None
+        self.governor: Governor | None = None
+        self._members: list[Callable[[Member], None]] = []
+        self._ordered: deque[Keep | SetAside] = deque()  # an operator's
+        self._leaving = False
+        self._gone = False
+        self._store: Store | None = None
+        self._ballot: BallotFile
+        self._addresses: AddressBook
+        self._open()
+        self._listening = config.listen
+        self._started = time.monotonic()
+        self._news = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._unobserve: list[Callable[[], None]] = []
+        self.failure: BaseException | None = None
+        """Why this node's part in Raft is over until it is started again."""
+
+    # -- the directory -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        files = DiskFiles()
+        store = open_store(self.directory, config=self.config.journal, files=files)
+        try:
+            self._ballot = BallotFile.open(files, self.directory)
+        except BaseException:
+            store.close()
+            raise
+        self._store = store
+        self._addresses = AddressBook(self.directory)
+        self.member_id = store.identity.member_id.hex
+        self.incarnation = store.identity.incarnation
+        self.cluster = store.identity.cluster_id
+
+    def _close(self) -> None:
+        self._ballot.close()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    async def _set_aside(self, reason: str) -> None:
+        """End as this member; begin again with an empty directory, as a new one."""
+        await self._halt()
+        self._close()
+        number = 1
+        while (aside := self.directory.with_name(f"{self.directory.name}.set-aside-{number}")).exists():
+            number += 1
+        self.directory.rename(aside)
+        logger.warning("the member %s ends (%s): its files are now in %s", self.member_id, reason, aside)
+        self._open()
+
+    # -- life --------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Begin to look for a cluster, or to take part in the one that the directory belongs to. Does not wait.
+
+        Raises OSError where the Raft address cannot be had.
+        """
+        # Tried at once: an address in use is an error now, and the port must be known before it is announced.
+        server = await asyncio.get_running_loop().create_server(asyncio.Protocol, *self._listening)
+        self._listening = (self._listening[0], server.sockets[0].getsockname()[1])
+        server.close()
+        self._unobserve = [
+            self.gossip.observe(self._gossip_event),
+            self.gossip.subscribe(KEY_PREFIX, lambda *_: self._news.set()),
+        ]
+        self._task = asyncio.create_task(self._run(), name="raft agent")
+
+    def _gossip_event(self, event: Event) -> None:
+        if isinstance(event, NodeJoined | NodeAlive | NodeDead | NodeRemoved):
+            self._news.set()
+
+    async def stop(self) -> None:
+        """End this node's part: leadership is handed over, the vote is kept, the directory let go."""
+        for end in self._unobserve:
+            end()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        member = self.member
+        if member is not None and member.leading and len(member.node.voters) > 1:
+            try:
+                async with asyncio.timeout(2 * self.config.member.raft.election_max):
+                    await member.transfer()
+            except (TimeoutError, UnavailableError, RaftError, Exception) as error:  # noqa: BLE001 - it stops anyhow
+                logger.info("leadership was not handed over: %s", error)
+        await self._halt()
+        self._close()
+
+    async def _halt(self) -> None:
+        governor, self.governor = self.governor, None
+        if governor is not None:
+            await governor.stop()
+        member, self.member = self.member, None
+        if member is not None:
+            await member.stop()
+            self._store = None  # closed with it
+
+    async def _run(self) -> None:
+        while True:
+            try:
+                await self._turn()
+            except (RaftError, OSError) as error:
+                self.failure = self.failure or error
+            except Exception:
+                logger.exception("internal error: please report it")
+            if self.failure is not None:
+                # Disk and files are met, not obeyed: gossip and HTTP go on, and an operator is told.
+                self.reason = f"this node's part in Raft has stopped: {self.failure}"
+                logger.critical("%s", self.reason)
+                self._announce(None)
+                await self._halt()
+                return
+            self._news.clear()
+            try:
+                async with asyncio.timeout(TURN_SECONDS):
+                    await self._news.wait()
+            except TimeoutError:
+                pass
+            await asyncio.sleep(0.02)  # what comes together is looked at together
+
+    # -- turns -------------------------------------------------------------------------------------------------------
+
+    async def _turn(self) -> None:
+        await self._meet_fate()
+        if self._gone:
+            return
+        seen = self.view.sightings(time.monotonic())
+        for _ in range(MAX_MOVES_A_TURN):
+            move = self._ordered.popleft() if self._ordered else bootstrap.step(self._own(), seen, uuid4().hex)
+            if not await self._make(move):
+                break
+            self._announce(self._announcement())  # a move is durable by now, and may be told
+            seen = self.view.sightings(time.monotonic())
+        self._keep_links(seen)
+        if self.governor is not None and self.cluster is not None:
+            self.governor.turn(seen, time.monotonic())
+        self._announce(self._announcement())
+
+    async def _meet_fate(self) -> None:
+        """Act upon this member's own removal, once it has learnt of it from the log."""
+        member, governor = self.member, self.governor
+        if member is None or governor is None or self._gone:
+            return
+        what, why = fate(
+            self.member_id, member.node.voters, governor.bans(), self.config.rejoining, leaving=self._leaving
+        )
+        if what is Fate.REJOIN:
+            await self._set_aside(why)
+        elif what is Fate.GONE:
+            self._gone = True
+            self._announce(self._announcement())
+            self._tell(why)
+            await self._halt()
+
+    def _own(self) -> Own:
+        member, store = self.member, self._store
+        if member is not None:
+            term, last = member.node.term, member.node.last_index
+        elif store is not None:
+            log = store.journal
+            term, last = log.getCurrentTerm(), log[-1][1] if len(log) else 0
+        else:
+            raise AssertionError("the directory is open")
+        return Own(
+            member=self.member_id,
+            node=self.gossip.node.node_id,
+            generation=self.gossip.node.generation,
+            rule=self.config.rule,
+            ballot=self._ballot.ballot,
+            cluster_id=self.cluster,
+            term=term,
+            last_index=last,
+            running=None if member is None else member.cluster,
+            up_for=time.monotonic() - self._started,
+        )
+
+    async def _make(self, move: Wait | Keep | Halt | Run | Bind | SetAside) -> bool:
+        """Make a move; True where the next one is to be asked for at once."""
+        match move:
+            case Wait(reason):
+                self._tell(reason)
+                return False
+            case Keep(ballot, reason):
+                self._tell(reason)
+                self._ballot.store(ballot)
+            case Halt(reason):
+                self._tell(reason)
+                await self._halt()
+                self._ballot.close()
+                self._open()
+            case SetAside(reason):
+                await self._set_aside(reason)
+            case Bind(cluster_id, _, reason):
+                self._tell(reason)
+                if self._store is None:
+                    raise AssertionError("the directory is open")
+                self._store.identity.join_cluster(cluster_id)
+                self.cluster = cluster_id
+            case Run(cluster_id, founders, waiting):
+                if self.member is None:
+                    await self._start_member(cluster_id, founders)
+                self._tell(waiting or "")
+                return False
+        return True
+
+    def _tell(self, reason: str) -> None:
+        if reason != self.reason:
+            self.reason = reason
+            if reason:
+                logger.info("raft: %s", reason)
+
+    async def _start_member(self, cluster_id: str, founders: tuple[str, ...]) -> None:
+        store = self._store
+        if store is None:
+            raise AssertionError("the directory is open")
+        member = Member(
+            store,
+            cluster_id,
+            founders,
+            self._locate,
+            self.config.member,
+            on_event=self._link_event,
+            on_stop=self._member_stopped,
+        )
+        try:
+            await member.start(*self._listening)
+        except BaseException as error:
+            await member.stop()
+            self._store = None
+            if isinstance(error, OSError) and not isinstance(error, RaftError):
+                self._ballot.close()
+                self._open()
+                self._tell(f"the Raft address cannot be listened on: {error}")
+                return
+            raise
+        self.member = member
+        self.governor = Governor(member, self.config.policy)
+        member.observe(self._changed(member))
+        for callback in self._members:
+            callback(member)
+
+    def _changed(self, member: Member) -> Callable[[], None]:
+        """Wakes this agent when who leads or votes has changed, not at every write."""
+        last: tuple[object, ...] = ()
+
+        def look() -> None:
+            nonlocal last
+            node = member.node
+            now = (node.term, member.leader, node.voters, node.last_index > 1, self.member_id in member.state.bans)
+            if now != last:
+                last = now
+                self._news.set()
+
+        return look
+
+    def _member_stopped(self, failure: BaseException | None) -> None:
+        if failure is not None:
+            self.failure = failure
+            self._news.set()
+
+    def _link_event(self, kind: str, detail: str) -> None:
+        self.link_events.append(LinkEvent(time.time(), kind, detail))
+
+    # -- links and announcements -------------------------------------------------------------------------------------
+
+    def _locate(self, member: str) -> tuple[str, int] | None:
+        """Gossip's address, else the last that worked."""
+        seen = self.view.sightings(time.monotonic()).of_member.get(member)
+        if seen is not None and seen.announcement is not None:
+            return seen.announcement.address
+        return self._addresses.find(member)
+
+    def _keep_links(self, seen: Sightings) -> None:
+        """Voters link to every member of the cluster, others to the voters."""
+        member = self.member
+        if member is None:
+            return
+        here = {
+            other: sighting.announcement
+            for other, sighting in seen.of_member.items()
+            if sighting.announcement is not None and other != self.member_id
+        }
+        status_voters = set(member.node.voters)
+        if self.member_id in status_voters or not status_voters:
+            member.link(other for other, it in here.items() if it.cluster_id == member.cluster)
+        else:
+            leaders = {it.status.leader for it in here.values() if it.status is not None and it.status.leader}
+            told = {other for other, it in here.items() if it.cluster_id == member.cluster and it.role == "voter"}
+            member.link(told | {leader for leader in leaders if leader in here})
+        for other in member.node.connected:
+            if (it := here.get(str(other.id))) is not None:
+                self._addresses.note(str(other.id), it.address)
+        self._addresses.save()
+
+    def _announcement(self) -> Announcement:
+        host, port = self.config.advertise
+        member = self.member
+        ballot = self._ballot.ballot
+        status = None
+        if member is not None and self.cluster is not None:
+            status = Status(member.node.term, member.leader, member.state.membership_epoch, member.node.applied)
+        return Announcement(
+            member=self.member_id,
+            incarnation=self.incarnation,
+            host=host,
+            port=port or self._listening[1],
+            role=self.role,
+            cluster_id=self.cluster,
+            rule=self.config.rule,
+            zone=self.config.zone,
+            answer=ballot.answer,
+            floor=ballot.floor,
+            status=status,
+        )
+
+    def _announce(self, announcement: Announcement | None) -> None:
+        if announcement is None:
+            self.view.withdraw()
+        else:
+            self.view.announce(announcement)
+
+    # -- operators' commands ------------------------------------------------------------------------------------------
+
+    async def leave(self, timeout: float = 30.0) -> None:
+        """Give up this member's vote and its place in the cluster, for good; the node goes on without Raft.
+
+        Raises UnavailableError where that did not come to pass in time, and then it may still.
+        """
+        member = self._running()
+        self._leaving = True
+        await bar(member, self.member_id, Cause.LEAVE, "")
+        try:
+            async with asyncio.timeout(timeout):
+                while not self._gone:
+                    self._news.set()
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            raise UnavailableError("timed_out", "no majority has let this member go yet") from None
+
+    async def remove(self, member: str, words: str) -> None:
+        """Send a member away, dead or alive, on an operator's word. The leader carries it out. Raises MetadataError."""
+        await bar(self._running(), member, Cause.FORCED, words)
+
+    def give_up_founding(self) -> str | None:
+        """Stop waiting for a founder that will never come; returns what was done, None where nothing is founded."""
+        move = bootstrap.give_up(self._own())
+        if move is None:
+            return None
+        self._ordered.append(move)
+        self._news.set()
+        return move.reason
+
+    def _running(self) -> Member:
+        if self.member is None or self.cluster is None:
+            raise UnavailableError("no_cluster", self.reason or "this node is in no metadata cluster yet")
+        return self.member
+
+    # -- the face ----------------------------------------------------------------------------------------------------
+
+    @property
+    def role(self) -> Role:
+        member = self.member
+        if self._gone:
+            return "left" if self._leaving else "removed"
+        if member is None or self.cluster is None:
+            return self._own().role if self._store is not None or member is not None else "candidate"
+        if self.member_id in member.state.bans and self.member_id not in member.node.voters:
+            return "left" if self._leaving else "removed"
+        return "voter" if self.member_id in member.node.voters else "observer"
+
+    @property
+    def metadata(self) -> Metadata:
+        """The metadata's face. Raises UnavailableError, with the reason, where this node is in no cluster yet."""
+        return self._running().metadata
+
+    def status(self) -> MemberStatus | None:
+        return None if self.member is None else self.member.status()
+
+    def on_member(self, callback: Callable[[Member], None]) -> None:
+        """Call `callback` for every member that this agent starts: its directory may be set aside for a new one."""
+        self._members.append(callback)
+        if self.member is not None:
+            callback(self.member)
