@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from contextlib import suppress
 
 from consensus.errors import MetadataError
+from consensus.hybrid.decision_log import Taken, record
 from consensus.hybrid.explain import non_voters
 from consensus.hybrid.lost_nodes import LostNodes
 from consensus.hybrid.membership import Cause, ban_reason
@@ -27,28 +27,8 @@ from consensus.store import Ban, Found, encode
 
 logger = logging.getLogger(__name__)
 
-MAX_DECISIONS = 100
-"""The last ones are kept for operators."""
-
 PAUSE_SECONDS = 2.0
 """After a decision that could not be carried out, before the next."""
-
-
-@dataclass(frozen=True, slots=True)
-class Taken:
-    """A decision that this node took as leader, and what became of it."""
-
-    at: float
-    """Unix seconds."""
-    term: int
-    kind: str
-    """promote, remove or transfer."""
-    member: str
-    node: str
-    """The name of the member's node, where gossip knows it."""
-    reason: str
-    outcome: str
-    """done, or why it failed; under way until then."""
 
 
 class Governor:
@@ -57,7 +37,7 @@ class Governor:
     def __init__(self, member: Member, policy: Policy) -> None:
         self.member = member
         self.policy = policy
-        self.decisions: deque[Taken] = deque(maxlen=MAX_DECISIONS)
+        self._last: tuple[str, str, str] | None = None  # (kind, member, outcome) of the last decision
         self.view: ClusterView | None = None
         self._tracker = Tracker(policy.max_lag_entries)
         self._lost = LostNodes()
@@ -116,8 +96,6 @@ class Governor:
 
     async def _carry_out(self, decision: Decision, term: int) -> None:
         node = self.view.member(decision.member).node if self.view is not None else ""
-        taken = Taken(time.time(), term, decision.kind.value, decision.member, node, decision.reason, "under way")
-        self.decisions.append(taken)
         try:
             await self._do(decision)
         except MetadataError as error:
@@ -125,20 +103,17 @@ class Governor:
             self._not_before = time.monotonic() + PAUSE_SECONDS
         else:
             outcome = "done"
-        logger.info("raft: %s %s (%s): %s: %s", taken.kind, taken.member, node or "no node", decision.reason, outcome)
-        self._settle(taken, outcome)
+        taken = Taken(time.time(), term, decision.kind.value, decision.member, node, decision.reason, outcome)
+        logger.info("raft: %s %s (%s): %s: %s", taken.kind, taken.member, node or "no node", taken.reason, outcome)
+        await self._record(taken)
 
-    def _settle(self, taken: Taken, outcome: str) -> None:
-        """Put the outcome in its place; where the same failed the same way just before, one line is enough."""
-        at = next((at for at, each in enumerate(self.decisions) if each is taken), None)
-        if at is None:
+    async def _record(self, taken: Taken) -> None:
+        """Where the same fails in the same way again, one record is enough."""
+        former, self._last = self._last, (taken.kind, taken.member, taken.outcome)
+        if taken.outcome != "done" and former == self._last:
             return
-        ended = replace(taken, outcome=outcome)
-        self.decisions[at] = ended
-        if outcome != "done" and at > 0:
-            former = self.decisions[at - 1]
-            if replace(former, at=ended.at, reason=ended.reason) == ended:
-                del self.decisions[at - 1]
+        with suppress(MetadataError):  # then the log of this node has it
+            await self.member.metadata.submit(record(self.member.state, taken))
 
     async def _do(self, decision: Decision) -> None:
         member = self.member
