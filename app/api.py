@@ -5,21 +5,32 @@ Every answer that is not 200 has the shape of `app/errors.py`.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from importlib.metadata import version
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Query, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import ASGIApp
 
 from app.cluster_state import encode_cluster_state
+from app.documenting import ANYWHERE, errors, listed
 from app.errors import ApiError, Code, json_response
-from app.http_gate import HttpGate
+from app.http_gate import FAULT, HttpGate
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from app.settings import HttpSettings
-from gossip import GossipNode, KeyRefusedError, KeyTooLargeError, ReservedKeyError, TooManyKeysError
+from app.settings import HttpSettings, RaftSettings
+from app.v1.context import Context
+from app.v1.face import add_v1
+from app.v1.forwarding import Forwarder
+from app.v1.front import Front
+from app.v1.gossip_keys import refuse
+from app.v1.heard import HeardRaft
+from app.v1.raft_part import RaftPart
+from gossip import GossipNode, KeyRefusedError
 
 DESCRIPTION = """\
 A node of a gossip cluster. Each node has keys of its own, which it alone writes and which spread to all others; \
@@ -27,14 +38,44 @@ and each node tells live nodes from dead ones.
 
 Every error is answered with the same shape, `ErrorAnswer`: rely on its `code`."""
 
+_KEY_REFUSALS = (
+    Code.MISSING_PARAMETER,
+    Code.EMPTY_PARAMETER,
+    Code.INVALID_ENCODING,
+    Code.INVALID_REQUEST,
+    Code.KEY_REFUSED,
+    Code.RESERVED_KEY,
+    Code.TOO_LARGE,
+)
+
 DONE = b'{"status":true}'
 
 Key = Annotated[str, Query(min_length=1, description="The key; not empty.", examples=["hello"])]
 Value = Annotated[str, Query(description="The value to associate with the key; may be empty.", examples=["world"])]
 
 
-def create_app(node: GossipNode, limits: HttpSettings) -> FastAPI:
-    """The ASGI application of a node. It must run in the node's own event loop."""
+def create_app(
+    node: GossipNode,
+    limits: HttpSettings,
+    raft_settings: RaftSettings | None = None,
+    raft: RaftPart | None = None,
+    stopping: asyncio.Event | None = None,
+) -> ASGIApp:
+    """The ASGI application of a node. It must run in the node's own event loop.
+
+    `raft`: the node's part in the Raft layer; without one it is a client of the others'. `stopping`: set it when
+    the node stops, for streams to end.
+    """
+    settings = raft_settings or RaftSettings()
+    raft = raft or HeardRaft(node)
+    stopping = stopping or asyncio.Event()
+    forwarder = Forwarder(node.node.node_id, raft.leader_address, limits, stopping)
+    context = Context(node, raft, limits, settings, forwarder, stopping)
+    return HttpGate(Front(_documented(context), context), limits)
+
+
+def _documented(context: Context) -> FastAPI:
+    """What FastAPI describes, and serves where the front does not."""
     app = FastAPI(
         title="Coterie",
         version=version("coterie"),
@@ -48,13 +89,13 @@ def create_app(node: GossipNode, limits: HttpSettings) -> FastAPI:
         responses={
             "default": {
                 "model": ErrorAnswer,
-                "description": "Any other error: " + _listed(404, 405, 414, 431, 500, 503),
+                "description": "Any other error: " + listed(*ANYWHERE),
             }
         },
     )
-    app.add_middleware(HttpGate, limits=limits)
     _add_error_answers(app)
-    _add_endpoints(app, node)
+    _add_endpoints(app, context.node)
+    add_v1(app, context)
     return app
 
 
@@ -89,7 +130,7 @@ def _add_endpoints(app: FastAPI, node: GossipNode) -> None:
         summary="Set a key of this node",
         response_model=StatusAnswer,
         response_description="Done",
-        responses=_errors(400, 403, 413, 507),
+        responses=errors(*_KEY_REFUSALS, Code.TOO_MANY_KEYS),
         tags=["keys"],
     )
     async def set_kv(key: Key, value: Value) -> Response:
@@ -97,7 +138,7 @@ def _add_endpoints(app: FastAPI, node: GossipNode) -> None:
         try:
             node.set(key, value)
         except KeyRefusedError as error:
-            _refuse(error, "key" if len(key.encode()) > engine.config.max_key_value_bytes else "value")
+            refuse(error, "key" if len(key.encode()) > engine.config.max_key_value_bytes else "value")
         return json_response(DONE)
 
     @documented(
@@ -105,7 +146,7 @@ def _add_endpoints(app: FastAPI, node: GossipNode) -> None:
         summary="Delete a key of this node",
         response_model=StatusAnswer,
         response_description="Done",
-        responses=_errors(400, 403, 413),
+        responses=errors(*_KEY_REFUSALS),
         tags=["keys"],
     )
     async def mark_for_deletion(key: Key) -> Response:
@@ -117,43 +158,8 @@ def _add_endpoints(app: FastAPI, node: GossipNode) -> None:
         try:
             node.delete(key)
         except KeyRefusedError as error:
-            _refuse(error, "key")
+            refuse(error, "key")
         return json_response(DONE)
-
-
-def _refuse(error: KeyRefusedError, larger: str) -> NoReturn:
-    match error:
-        case KeyTooLargeError():
-            raise ApiError(Code.TOO_LARGE, str(error), larger)
-        case ReservedKeyError():
-            raise ApiError(Code.RESERVED_KEY, str(error), "key")
-        case TooManyKeysError():
-            raise ApiError(Code.TOO_MANY_KEYS, f"{error}; delete some, and wait for their grace period")
-    raise ApiError(Code.KEY_REFUSED, str(error), "key")
-
-
-# -- errors ------------------------------------------------------------------------------------------------------------
-
-_MEANINGS = {
-    400: "A parameter is missing, empty or not UTF-8, or the key is refused",
-    403: "The key stands under the prefix that the node keeps for itself",
-    413: "Key and value are larger than `max_key_value_bytes`",
-    507: "The node holds `max_keys_per_node` keys already",
-}
-
-
-def _listed(*statuses: int) -> str:
-    return ", ".join(f"`{code}` ({code.status})" for code in Code if code.status in statuses)
-
-
-def _errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    return {
-        status: {
-            "model": ErrorAnswer,
-            "description": f"{_MEANINGS[status]}: {_listed(status)}",
-        }
-        for status in statuses
-    }
 
 
 def _add_error_answers(app: FastAPI) -> None:
@@ -161,27 +167,42 @@ def _add_error_answers(app: FastAPI) -> None:
     async def answer_api_error(_request: Request, error: ApiError) -> Response:
         return error.response()
 
+    @app.exception_handler(Exception)
+    async def answer_fault(_request: Request, _error: Exception) -> Response:
+        return FAULT.response()  # the gate logs it
+
     @app.exception_handler(RequestValidationError)
     async def answer_validation_error(_request: Request, error: RequestValidationError) -> Response:
         details = error.errors()[0]
-        parameter = str(details["loc"][-1])
+        where, *path = map(str, details["loc"])
+        parameter = ".".join(path) or where
         match details["type"]:
             case "missing":
                 refused = ApiError(Code.MISSING_PARAMETER, f"the parameter {parameter} is missing", parameter)
             case "string_too_short":
                 refused = ApiError(Code.EMPTY_PARAMETER, f"the parameter {parameter} must not be empty", parameter)
             case _:
-                refused = ApiError(Code.INVALID_REQUEST, f"the parameter {parameter}: {details['msg']}", parameter)
+                problem = details["msg"].removeprefix("Value error, ")
+                refused = ApiError(Code.INVALID_REQUEST, f"the parameter {parameter}: {problem}", parameter)
         return refused.response()
 
     @app.exception_handler(HTTPException)
     async def answer_http_exception(request: Request, error: HTTPException) -> Response:
+        headers = dict(error.headers or {})
         match error.status_code:
             case 404:
                 refused = ApiError(Code.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is")
             case 405:
-                use = (error.headers or {}).get("Allow", "another method")
+                use = _allowed(request)
+                headers["Allow"] = use
                 refused = ApiError(Code.METHOD_NOT_ALLOWED, f"{request.method} is not possible at this path; use {use}")
             case _:
                 refused = ApiError(Code.INVALID_REQUEST, str(error.detail))
-        return refused.response(error.headers)
+        return refused.response(headers)
+
+
+def _allowed(request: Request) -> str:
+    """What can be done at a path, by all the routes that have it."""
+    routes = [route for route in request.app.routes if isinstance(route, Route)]
+    fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
+    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))

@@ -41,11 +41,19 @@ GREETING = """
     set a key on node1             curl '{url1}set_kv?key=hello&value=world'
     read it on node3               curl -s {url3} | jq '.cluster_state.node_states[].key_values'
     delete it again                curl '{url1}mark_for_deletion?key=hello'
-    kill node2, and watch          kill -9 {pid2}
+{metadata}    kill node2, and watch          kill -9 {pid2}
     start it again                 {coterie} --config {config2}
     add a fourth                   {coterie} --listen_addr 127.0.0.1:10004 --seed {addr1}
 
   Ctrl-C stops them all.
+"""
+
+
+METADATA = """\
+    who leads, who votes           curl -s {url1}v1/cluster | jq .raft
+    agree on a value               curl -X PUT '{url2}v1/meta/config/color' -d blue
+    read it anywhere               curl -s '{url3}v1/meta/config/color'
+    write only what nobody wrote   curl -i -X PUT -H 'If-None-Match: *' '{url3}v1/meta/config/color' -d red
 """
 
 
@@ -56,6 +64,7 @@ class Child:
     name: str
     address: str
     process: asyncio.subprocess.Process
+    in_raft: bool
 
     @property
     def url(self) -> str:
@@ -105,7 +114,7 @@ class Demo:
             stderr=asyncio.subprocess.STDOUT,
             limit=MAX_LINE_BYTES,
         )
-        return Child(name, str(settings.listen_addr), process)
+        return Child(name, str(settings.listen_addr), process, settings.raft.enabled)
 
     async def _show_log(self, child: Child) -> None:
         prefix = f"\x1b[{COLORS[child.name]}m{child.name}\x1b[0m" if self._colors else child.name
@@ -122,13 +131,14 @@ class Demo:
     async def _greet(self, children: Sequence[Child]) -> None:
         first, second, third = children
         for child in children:
-            while not await asyncio.to_thread(_sees_all, child):  # noqa: ASYNC110 - only asking tells
+            while not await asyncio.to_thread(_is_ready, child):  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(POLL_SECONDS)
         self._say(
             GREETING.format(
                 url1=first.url,
                 addr1=first.address,
                 url3=third.url,
+                metadata=METADATA.format(url1=first.url, url2=second.url, url3=third.url) if first.in_raft else "",
                 pid2=second.process.pid,
                 config2=self._configs / "node2.toml",
                 coterie=shell_command(),
@@ -154,16 +164,23 @@ class Demo:
         sys.stdout.flush()
 
 
-def _sees_all(child: Child) -> bool:
-    connection = http.client.HTTPConnection(child.address, timeout=ANSWER_SECONDS)
+def _is_ready(child: Child) -> bool:
+    """Whether it knows the others and, where it takes part in Raft, a leader."""
     try:
-        connection.request("GET", "/")
-        live = json.loads(connection.getresponse().read())["live_nodes"]
+        live = _get(child, "/")["live_nodes"]
+        leader = _get(child, "/v1/cluster")["raft"]["leader"] if child.in_raft else child.name
     except (OSError, http.client.HTTPException, ValueError, KeyError):
         return False
+    return leader is not None and {node["node_id"] for node in live} >= set(NAMES)
+
+
+def _get(child: Child, path: str) -> Any:
+    connection = http.client.HTTPConnection(child.address, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        return json.loads(connection.getresponse().read())
     finally:
         connection.close()
-    return {node["node_id"] for node in live} >= set(NAMES)
 
 
 def main() -> int:

@@ -2,14 +2,18 @@
 
     {"error": {"code": "missing_parameter", "message": "...", "parameter": "key"}}
 
-`parameter` is null where the error is about no single one. Clients may rely on codes and statuses; messages are for
-people and may change.
+`parameter` is null where the error is about no single one. Some codes bring `details`: what a program needs to go on.
+Clients may rely on codes, statuses and details; messages are for people and may change.
+
+What a client may conclude: 4xx and 507 are definite, nothing happened and the same request will be refused again; 503
+is about now, nothing happened and it may be sent again; 504 is a write of which nobody here knows whether it happened.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Any
 
 import orjson
 from starlette.responses import Response
@@ -31,17 +35,47 @@ class Code(StrEnum):
     INVALID_ENCODING = "invalid_encoding", 400
     INVALID_REQUEST = "invalid_request", 400
     KEY_REFUSED = "key_refused", 400
+    KEY_INVALID = "key_invalid", 400
+    NAME_INVALID = "name_invalid", 400
+    BAD_PAGE_TOKEN = "bad_page_token", 400
+    FUTURE_REVISION = "future_revision", 400
+    TTL_OUT_OF_RANGE = "ttl_out_of_range", 400
+    TOO_MANY_OPS = "too_many_ops", 400
+    DUPLICATE_KEY = "duplicate_key", 400
+    REQUEST_AHEAD = "request_ahead", 400
     RESERVED_KEY = "reserved_key", 403
     NOT_FOUND = "not_found", 404
+    KEY_NOT_FOUND = "key_not_found", 404
+    NODE_NOT_FOUND = "node_not_found", 404
+    LEASE_NOT_FOUND = "lease_not_found", 404
     METHOD_NOT_ALLOWED = "method_not_allowed", 405
+    BODY_TIMEOUT = "body_timeout", 408
+    BUSY = "busy", 409
+    NOT_HELD = "not_held", 409
+    PERMITS_DIFFER = "permits_differ", 409
+    REFUSED = "refused", 409
+    COMPACTED = "compacted", 410
+    PRECONDITION_FAILED = "precondition_failed", 412
     TOO_LARGE = "too_large", 413
+    DELETE_TOO_LARGE = "delete_too_large", 413
+    RESULT_TOO_LARGE = "result_too_large", 413
     QUERY_TOO_LONG = "query_too_long", 414
     HEADERS_TOO_LARGE = "headers_too_large", 431
     INTERNAL = "internal", 500
     TOO_MANY_CONNECTIONS = "too_many_connections", 503
+    UNAVAILABLE = "unavailable", 503
+    OUTCOME_UNKNOWN = "outcome_unknown", 504
     # Not 503: waiting does not help, so clients should not come back by themselves and load balancers should not
     # take the node for broken. Only deleting keys makes room.
     TOO_MANY_KEYS = "too_many_keys", 507
+    NO_SPACE = "no_space", 507
+    TOO_MANY_LEASES = "too_many_leases", 507
+    LEASE_FULL = "lease_full", 507
+    QUEUE_FULL = "queue_full", 507
+
+
+RETRY_AFTER_SECONDS = 1
+"""What 503 answers ask for: a new leader is found, and most of what stands in the way is over, within this time."""
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -52,14 +86,42 @@ def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | N
 class ApiError(Exception):
     """Raised by endpoints; answered in the one shape."""
 
-    def __init__(self, code: Code, message: str, parameter: str | None = None) -> None:
+    def __init__(
+        self,
+        code: Code,
+        message: str,
+        parameter: str | None = None,
+        details: Mapping[str, Any] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        closes: bool = False,
+    ) -> None:
+        """`closes`: the rest of the request is not waited for; the connection ends with this answer."""
         super().__init__(message)
         self.code = code
         self.message = message
         self.parameter = parameter
+        self.details = details
+        self._headers = dict(headers or {})
+        self.closes = closes
 
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
-        return json_response(self.body(), self.code.status, headers)
+        return json_response(self.body(), self.code.status, {**self.headers, **(headers or {})})
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the body."""
+        headers = dict(self._headers)
+        if self.closes:
+            headers["Connection"] = "close"
+        if self.code is Code.UNAVAILABLE:
+            headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+        elif self.code is Code.PRECONDITION_FAILED and self.details and self.details.get("mod_revision"):
+            headers["ETag"] = f'"{self.details["mod_revision"]}"'
+        return headers
 
     def body(self) -> bytes:
-        return orjson.dumps({"error": {"code": self.code, "message": self.message, "parameter": self.parameter}})
+        error: dict[str, Any] = {"code": self.code, "message": self.message, "parameter": self.parameter}
+        if self.details is not None:
+            error["details"] = self.details
+        return orjson.dumps({"error": error})

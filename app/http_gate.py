@@ -15,6 +15,8 @@ from app.settings import HttpSettings
 log = structlog.stdlib.get_logger("http")
 _stdlib_log = logging.getLogger("http")
 
+FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
+
 
 class HttpGate:
     """ASGI middleware."""
@@ -28,12 +30,15 @@ class HttpGate:
             await self._app(scope, receive, send)
             return
         status = 0
+        complete = False
         started = time.perf_counter()
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif message["type"] == "http.response.body":
+                complete = not message.get("more_body", False)
             await send(message)
 
         refused: ApiError | None = None
@@ -44,9 +49,9 @@ class HttpGate:
             refused = error
         except Exception:
             log.exception("internal error: please report it", method=scope["method"], path=scope["path"])
-            if status:
+            if status and not complete:
                 raise
-            refused = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
+            refused = None if status else FAULT
         if refused is not None:
             await refused.response()(scope, receive, watch)
         if _stdlib_log.isEnabledFor(logging.DEBUG):
@@ -61,7 +66,10 @@ class HttpGate:
                 Code.QUERY_TOO_LONG,
                 f"path and query are longer than http.max_query_bytes = {self._limits.max_query_bytes}",
             )
-        if sum(len(name) + len(value) for name, value in scope["headers"]) > self._limits.max_header_bytes:
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        if size > self._limits.max_header_bytes:
             raise ApiError(
                 Code.HEADERS_TOO_LARGE,
                 f"the headers are larger than http.max_header_bytes = {self._limits.max_header_bytes}",

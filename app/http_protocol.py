@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from app.errors import ApiError, Code
+from app.errors import RETRY_AFTER_SECONDS, ApiError, Code
 from app.settings import HttpSettings
 
 try:
@@ -19,7 +19,8 @@ try:
 except ImportError:  # httptools is C, and not everywhere
     HttpToolsProtocol = None  # type: ignore[assignment,misc]
 
-RETRY_AFTER_SECONDS = 1
+ABORT = "coterie.abort"
+"""An extension of the ASGI scope: ends the connection at once, for answers that cannot be ended well."""
 
 
 def bounded_protocol(limits: HttpSettings) -> type[asyncio.Protocol]:
@@ -72,6 +73,10 @@ class _Bounded(asyncio.Protocol):
             self.transport.close()
 
 
+def _extensions(transport: asyncio.Transport) -> Any:
+    return {"extensions": {ABORT: transport.abort}}
+
+
 def _whole_answer(error: ApiError) -> bytes:
     body = error.body()
     status = HTTPStatus(error.code.status)
@@ -110,6 +115,7 @@ if HttpToolsProtocol is not None:
         def on_headers_complete(self) -> None:
             self._in_head = False
             self._head_ends()
+            self.scope.update(_extensions(self.transport))
             super().on_headers_complete()
 
 
@@ -120,6 +126,7 @@ class _BoundedH11(_Bounded, H11Protocol):
         before = self.cycle
         super().data_received(data)
         if self.cycle is not before:
+            self.cycle.scope.update(_extensions(self.transport))
             self._head_ends()
         elif getattr(before, "response_complete", True):
             self._head_begins()

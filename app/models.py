@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -89,6 +89,9 @@ class Error(Answer):
     """For people, with what to do; it may change."""
     parameter: Annotated[str | None, Field(examples=["key"])]
     """The parameter that is wrong; null where it is about no single one."""
+    details: dict[str, Any] | None = None
+    """What a program needs to go on, where the code has such: `mod_revision` (precondition_failed), `reason`
+    (unavailable, refused), `request_id` (outcome_unknown), `compacted`, `limit`. Left out elsewhere."""
 
 
 class ErrorAnswer(Answer):

@@ -16,14 +16,17 @@ from random import Random
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from app.api import create_app
 from app.command_line import shell_command
-from app.data_dir import DataDir, Identity
+from app.data_dir import DataDir, DataDirError, Identity
 from app.http_protocol import bounded_protocol
-from app.listening import open_sockets
+from app.listening import ListenError, Sockets, open_sockets
 from app.settings import HttpSettings, Settings
+from app.v1.agent_part import AgentPart, agent_config, open_agent
+from consensus.hybrid.agent import Agent
+from consensus.raft.errors import RaftError
 from gossip import Address, Engine, GossipNode, NodeId
 
 RANDOM_NAME_CHARACTERS = 6
@@ -49,24 +52,54 @@ def run_node(settings: Settings) -> None:
         key_values=settings.key_values.items(),
     )
     node = GossipNode(engine, sockets.udp, settings.seed)
-    server = _Server(
-        create_app(node, settings.http), settings.http, lambda: _tell_start(settings, node, sockets.address)
-    )
     # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
     loop = _new_event_loop()
-    loop.run_until_complete(_serve(node, server, sockets.tcp))
+    loop.run_until_complete(_serve(settings, node, sockets, data_dir))
     loop.run_until_complete(_cancel_other_tasks())
     log.info("node stopped", node_id=identity.node_id)
 
 
-async def _serve(node: GossipNode, server: _Server, tcp: socket.socket) -> None:
+async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_dir: DataDir | None) -> None:
+    agent = _open_agent(settings, node, sockets.address, data_dir)
+    part = None if agent is None else AgentPart(agent)
+    stopping = asyncio.Event()
+    server = _Server(
+        create_app(node, settings.http, settings.raft, part, stopping),
+        settings.http,
+        lambda: _tell_start(settings, node, sockets.address),
+        stopping,
+    )
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    if agent is not None:
+        await _start_agent(agent)
     await node.start()
     try:
-        await server.serve(sockets=[tcp])
+        await server.serve(sockets=[sockets.tcp])
     finally:
+        if agent is not None:
+            await agent.stop()
         await node.stop()
+
+
+def _open_agent(settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None) -> Agent | None:
+    if not settings.raft.enabled or data_dir is None:
+        return None
+    config = agent_config(settings, listening, node.node.gossip_advertise_addr)
+    try:
+        return open_agent(node, data_dir.path, config)
+    except (RaftError, OSError) as error:
+        raise DataDirError(str(error)) from None
+
+
+async def _start_agent(agent: Agent) -> None:
+    try:
+        await agent.start()
+    except OSError as error:
+        host, port = agent.config.listen
+        raise ListenError(
+            f"raft.listen_addr {Address(host, port)}: {error.strerror or error}; choose another one"
+        ) from None
 
 
 async def _cancel_other_tasks() -> None:
@@ -79,7 +112,10 @@ async def _cancel_other_tasks() -> None:
 class _Server(uvicorn.Server):
     """uvicorn, but for its handling of signals, which would kill the process with the signal it was stopped by."""
 
-    def __init__(self, app: FastAPI, limits: HttpSettings, on_start: Callable[[], None]) -> None:
+    def __init__(
+        self, app: ASGIApp, limits: HttpSettings, on_start: Callable[[], None], stopping: asyncio.Event
+    ) -> None:
+        """`stopping` is set by `stop`: what never ends by itself ends then."""
         super().__init__(
             uvicorn.Config(
                 app,
@@ -97,7 +133,7 @@ class _Server(uvicorn.Server):
             )
         )
         self._on_start = on_start
-        self._stop = asyncio.Event()
+        self._stop = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)

@@ -15,7 +15,7 @@ from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,6 +28,11 @@ from gossip import MAX_ID_BYTES, Address, ConfigError, GossipConfig, Seed
 
 ENV_PREFIX = "COTERIE_"
 ENV_NESTED_DELIMITER = "__"
+
+RAFT_PORT_OFFSET = 1_000
+"""How far the port of the Raft layer is from the node's own, where it is not set."""
+
+MIN_SECRET_CHARACTERS = 16
 
 _GOSSIP = GossipConfig()
 
@@ -102,6 +107,45 @@ def _seed(value: str) -> str:
     return value
 
 
+def _split_names(value: object) -> object:
+    """Text holds several names, split by commas, or a JSON array of them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        listed = json.loads(value)
+    except ValueError:
+        listed = None
+    return listed if isinstance(listed, list) else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _founders(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError("must name each node once")
+    if len(value) not in {0, 1, 3, 5}:
+        raise ValueError(f"must name 1, 3 or 5 nodes, not {len(value)}")
+    return value
+
+
+def _secret(value: object) -> object:
+    # Its own words: an error must not show the secret.
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str) or len(value) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"must be text of at least {MIN_SECRET_CHARACTERS} characters")
+    return SecretStr(value)
+
+
+def _odd(*allowed: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        text = str(value)
+        if isinstance(value, bool) or not text.isdecimal() or int(text) not in allowed:
+            *most, last = map(str, allowed)
+            raise ValueError(f"must be {', '.join(most)} or {last}, not {value!r}")
+        return int(text)
+
+    return BeforeValidator(check)
+
+
 def _json_object(value: object) -> object:
     if not isinstance(value, str):
         return value
@@ -126,6 +170,8 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 ListenAddress = Annotated[Address, NoDecode, PlainValidator(_address)]
 PublicAddress = Annotated[Address, NoDecode, PlainValidator(_address_port_optional)]
 Seeds = Annotated[tuple[Annotated[str, AfterValidator(_seed)], ...], NoDecode, BeforeValidator(_split_seeds)]
+Names = Annotated[tuple[Identifier, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_founders)]
+Secret = Annotated[SecretStr, PlainValidator(_secret)]
 KeyValues = Annotated[dict[str, str], NoDecode, BeforeValidator(_json_object)]
 Directory = Annotated[Path, BeforeValidator(_directory), AfterValidator(Path.expanduser)]
 
@@ -189,6 +235,56 @@ class GossipSettings(Table):
     """What "lately" means for drop_unsolicited."""
 
 
+class RaftSettings(Table):
+    """The Raft layer: metadata, leases, locks and elections on which all nodes agree."""
+
+    enabled: bool = False
+    """Whether this node takes part: it keeps the metadata, and may come to vote. Needs data_dir. A node that does not
+    take part serves the same requests, by way of those that do."""
+    bootstrap_expect: Annotated[int, _odd(1, 3, 5)] | None = None
+    """How many nodes found the cluster, once: 1, 3 or 5; equal on all of them. They wait for one another. Unset, and
+    without founders: the node joins a cluster that others found."""
+    founders: Names = ()
+    """Instead of bootstrap_expect: the node_ids of the nodes that found the cluster, 1, 3 or 5 of them. As an
+    environment variable: separated by commas, or a JSON array."""
+    listen_addr: ListenAddress | None = None
+    """ip:port (TCP) on which the nodes speak Raft with each other. Unset: the node's listen_addr with the port + 1000.
+    Port 0: the system chooses one."""
+    public_addr: PublicAddress | None = None
+    """ip:port at which other nodes reach it. Unset: the IP address of the node's public_addr, and the port of
+    raft.listen_addr."""
+    secret: Secret | None = None
+    """What nodes prove to each other before they speak Raft: text of at least 16 characters, equal on all nodes. Must
+    be set unless raft.listen_addr is a loopback address."""
+    zone: Annotated[str, Field(max_length=64)] = ""
+    """Where this node stands, such as a rack or a data centre. Voters are preferred in distinct zones."""
+    min_voters: Annotated[Count, Field(le=7)] = 3
+    """No dead voter is removed below this number, unless a ready node takes its place."""
+    max_voters: Annotated[int, _odd(1, 3, 5, 7)] = 5
+    """Most voters; further nodes follow without a vote."""
+    stabilization_time: Seconds = 10.0
+    """How long a node must have been alive and caught up before it may vote."""
+    dead_voter_grace: Seconds = 30.0
+    """How long a voter must have been dead, for gossip and for the leader alike, before another takes its place."""
+    heartbeat_interval: Seconds = 0.1
+    """Time between a leader's signs of life to the other members. Raise it, and election_timeout with it, where round
+    trips take longer than a quarter of it."""
+    election_timeout: Seconds = 0.4
+    """Time without a leader before others campaign: random between this and twice as much. At least 4 times
+    heartbeat_interval."""
+    request_timeout: Seconds = 5.0
+    """How long a request may take where it does not say so itself; then it ends with an error that says whether
+    anything happened."""
+    max_request_timeout: Seconds = 60.0
+    """Longest time that a request may ask for, waiting for locks included."""
+    max_watches: Count = 1_000
+    """Most watches served at a time; further ones are answered 503."""
+    watch_heartbeat: Seconds = 10.0
+    """A watch on which nothing happens says after this time how far it has come."""
+    watch_stall: Seconds = 30.0
+    """A watch whose client takes nothing for this long is ended; it can be resumed."""
+
+
 class LogSettings(Table):
     """What is logged, and how. Logs go to standard error."""
 
@@ -213,6 +309,10 @@ class HttpSettings(Table):
     """Longest path and query of a request together, as sent, that is percent-encoded; longer ones are answered 414."""
     max_header_bytes: Bytes = 32_768
     """Most header bytes of a request; more are answered 431."""
+    max_body_bytes: Bytes = 2_097_152
+    """Largest body of a request; larger ones are answered 413."""
+    body_seconds: WholeSeconds = 30
+    """How long a client may take to send a body once the head is there; then it is answered 408."""
     shutdown_seconds: WholeSeconds = 1
     """How long a stopping node waits for answers under way; idle connections are closed at once."""
 
@@ -253,6 +353,7 @@ class Settings(BaseSettings):
     relative to the working directory. Unset: nothing is kept, and the generation is the start time in Unix seconds."""
 
     gossip: GossipSettings = GossipSettings()
+    raft: RaftSettings = RaftSettings()
     key_values: KeyValues = {}
     """Keys that the node sets for itself at its start, in this order. As an environment variable: COTERIE_KEY_VALUES
     with a JSON object, which replaces this table."""
@@ -278,6 +379,18 @@ class Settings(BaseSettings):
         return GossipConfig(
             cluster_id=self.cluster_id, gossip_interval=self.interval_ms / 1000, **self.gossip.model_dump()
         )
+
+    @property
+    def raft_listen_addr(self) -> Address:
+        """Where the Raft layer listens. Raises ValueError where the node's port leaves no room above it."""
+        if self.raft.listen_addr is not None:
+            return self.raft.listen_addr
+        port = self.listen_addr.port
+        if port + RAFT_PORT_OFFSET > 0xFFFF:
+            raise ValueError(
+                f"the port of listen_addr {self.listen_addr} + {RAFT_PORT_OFFSET} is no port; set raft.listen_addr"
+            )
+        return self.listen_addr._replace(port=port + RAFT_PORT_OFFSET if port else 0)
 
 
 def read_config_file(path: Path) -> dict[str, Any]:

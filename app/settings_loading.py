@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
+from ipaddress import ip_address
 from random import Random
 from typing import Any
 
@@ -208,6 +209,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]]:
             ("interval_ms",),
             f"must be below gossip.max_interval = {config.max_interval:g} s, or no node is ever taken for alive",
         )
+    yield from _raft_contradictions(settings)
     # A probe of the same make refuses what the node would refuse.
     probe = Engine(config, NodeId("probe", 0, Address("127.0.0.1", 1)), Random(0), now=0.0)
     for key, value in settings.key_values.items():
@@ -218,6 +220,52 @@ def _contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]]:
             probe.set(key, value, 0.0)
         except KeyRefusedError as error:
             yield ("key_values", key), str(error)
+
+
+def _raft_contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]]:
+    raft = settings.raft
+    if not raft.enabled:
+        return
+    if settings.data_dir is None:
+        yield (
+            ("raft", "enabled"),
+            "needs data_dir: a member keeps its log and its vote on disk; set data_dir to a directory of this node",
+        )
+    if raft.bootstrap_expect is not None and raft.founders:
+        yield ("raft", "founders"), "and raft.bootstrap_expect exclude each other; set one of them"
+    try:
+        listen = settings.raft_listen_addr
+    except ValueError as error:
+        yield ("raft", "listen_addr"), str(error)
+        return
+    if raft.listen_addr is not None and listen.port and listen == settings.listen_addr:
+        yield ("raft", "listen_addr"), f"{listen} is the node's own listen_addr; choose another port"
+    public = raft.public_addr or settings.public_addr
+    if _is_unspecified(listen) and public is None:
+        yield (
+            ("raft", "listen_addr"),
+            f"other nodes cannot connect to {listen}; set raft.public_addr to where they reach this node",
+        )
+    if raft.public_addr is not None and _is_unspecified(raft.public_addr):
+        yield ("raft", "public_addr"), f"{raft.public_addr.host} is no address to connect to; give this machine's own"
+    if raft.secret is None and not ip_address(listen.host).is_loopback:
+        yield (
+            ("raft", "secret"),
+            (
+                f"must be set where others can connect to {listen}; generate one, such as with openssl rand -hex 32, "
+                "and set it on all nodes"
+            ),
+        )
+    if raft.min_voters > raft.max_voters:
+        yield ("raft", "min_voters"), f"must be at most raft.max_voters = {raft.max_voters}"
+    founding = raft.bootstrap_expect or len(raft.founders)
+    if founding > raft.max_voters:
+        field = "bootstrap_expect" if raft.bootstrap_expect else "founders"
+        yield ("raft", field), f"{founding} nodes found the cluster, above raft.max_voters = {raft.max_voters}"
+    if raft.election_timeout < 4 * raft.heartbeat_interval:
+        yield ("raft", "election_timeout"), "must be at least 4 times raft.heartbeat_interval"
+    if raft.request_timeout > raft.max_request_timeout:
+        yield ("raft", "request_timeout"), f"must be at most raft.max_request_timeout = {raft.max_request_timeout:g} s"
 
 
 def _is_unspecified(address: Address) -> bool:

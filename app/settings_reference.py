@@ -34,6 +34,11 @@ HEADER = """\
 """
 
 EXAMPLES: Mapping[str, str] = {
+    "raft.bootstrap_expect": "bootstrap_expect = 3",
+    "raft.founders": 'founders = ["node1", "node2", "node3"]',
+    "raft.listen_addr": 'listen_addr = "127.0.0.1:11000"',
+    "raft.public_addr": 'public_addr = "192.0.2.10:11000"',
+    "raft.secret": 'secret = "at least 16 characters, the same on all nodes"',
     "public_addr": 'public_addr = "192.0.2.10:10000"',
     "node_id": 'node_id = "node1"',
     "seed": 'seed = ["192.0.2.10:10000", "seeds.example.net:10000"]',
@@ -60,17 +65,18 @@ def _sections() -> Iterator[str]:
             about = (type(field.default).__doc__ or "").strip()
             yield _remark(about)
             for key, key_field in type(field.default).model_fields.items():
-                yield _entry(key, key_field)
+                yield _entry(key, key_field, table=name)
         else:
             yield _remark(field.description or "")
             yield f"# Example: {EXAMPLES[name]}\n"
 
 
-def _entry(name: str, field: FieldInfo) -> str:
+def _entry(name: str, field: FieldInfo, table: str = "") -> str:
     lines = ["\n", _remark(field.description or "")]
     lines += [f"# Unit: {item.name}\n" for item in field.metadata if isinstance(item, Unit)]
-    if name in EXAMPLES:
-        lines.append(f"# Example: {EXAMPLES[name]}\n")
+    dotted = f"{table}.{name}" if table else name
+    if dotted in EXAMPLES:
+        lines.append(f"# Example: {EXAMPLES[dotted]}\n")
     if field.default is not None:
         lines.append(f"#{name} = {_toml(field.default)}\n")
     return "".join(lines)

@@ -40,6 +40,8 @@ def configs(tmp_path: Path) -> tuple[Path, list[str]]:
     for name, address in zip(NAMES, addresses, strict=True):
         (tmp_path / f"{name}.toml").write_text(
             f'listen_addr = "{address}"\nnode_id = "{name}"\nseed = {addresses}\ninterval_ms = 100\n'
+            f'data_dir = "{tmp_path / name}"\n'
+            f'[raft]\nenabled = true\nbootstrap_expect = 3\nlisten_addr = "{HOST}:0"\n'
         )
     return tmp_path, addresses
 
@@ -92,6 +94,7 @@ def test_three_nodes_come_up_notice_a_death_and_go(number: signal.Signals, confi
                 for line in greeting
             ), greeting
         assert any(f"curl 'http://{addresses[0]}/set_kv?key=hello&value=world'" in line for line in greeting)
+        assert any(f"curl -X PUT 'http://{addresses[1]}/v1/meta/config/color' -d blue" in line for line in greeting)
         assert not any("\x1b" in line for line in greeting)
         killed = re.search(r"kill -9 (\d+)", "\n".join(greeting))
         assert killed is not None

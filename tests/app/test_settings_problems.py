@@ -115,6 +115,76 @@ def problems_of_file(tmp_path: Path, text: str) -> list[str]:
             "[log]\nlevel = 'loud'",
             "log.level in node.toml: must be 'debug', 'info', 'warning' or 'error', not 'loud'",
         ),
+        *[
+            (f"data_dir = 'd'\n{top}\n[raft]\nenabled = true\n{text}", f"raft.{line}")
+            for top, text, line in [
+                ("", "bootstrap_expect = 2", "bootstrap_expect in node.toml: must be 1, 3 or 5, not 2"),
+                ("", "bootstrap_expect = '3 nodes'", "bootstrap_expect in node.toml: must be 1, 3 or 5, not '3 nodes'"),
+                ("", "max_voters = 9", "max_voters in node.toml: must be 1, 3, 5 or 7, not 9"),
+                ("", "min_voters = 6", "min_voters in node.toml: must be at most raft.max_voters = 5"),
+                (
+                    "",
+                    "bootstrap_expect = 5\nmax_voters = 3",
+                    "bootstrap_expect in node.toml: 5 nodes found the cluster, above raft.max_voters = 3",
+                ),
+                ("", "founders = ['a', 'b']", "founders in node.toml: must name 1, 3 or 5 nodes, not 2"),
+                ("", "founders = ['a', 'a', 'b']", "founders in node.toml: must name each node once"),
+                (
+                    "",
+                    "founders = ['a']\nbootstrap_expect = 1",
+                    "founders in node.toml: and raft.bootstrap_expect exclude each other; set one of them",
+                ),
+                (
+                    "listen_addr = '127.0.0.1:65000'",
+                    "",
+                    "listen_addr: the port of listen_addr 127.0.0.1:65000 + 1000 is no port; set raft.listen_addr",
+                ),
+                (
+                    "",
+                    "listen_addr = '127.0.0.1:10000'",
+                    "listen_addr in node.toml: 127.0.0.1:10000 is the node's own listen_addr; choose another port",
+                ),
+                (
+                    "",
+                    "listen_addr = '0.0.0.0:11000'\nsecret = '0123456789abcdef'",
+                    (
+                        "listen_addr in node.toml: other nodes cannot connect to 0.0.0.0:11000; set raft.public_addr "
+                        "to where they reach this node"
+                    ),
+                ),
+                (
+                    "",
+                    "public_addr = '0.0.0.0'",
+                    "public_addr in node.toml: 0.0.0.0 is no address to connect to; give this machine's own",
+                ),
+                (
+                    "listen_addr = '192.0.2.1:10000'",
+                    "",
+                    (
+                        "secret: must be set where others can connect to 192.0.2.1:11000; generate one, such as with "
+                        "openssl rand -hex 32, and set it on all nodes"
+                    ),
+                ),
+                ("", "secret = 'short'", "secret in node.toml: must be text of at least 16 characters"),
+                (
+                    "",
+                    "election_timeout = 0.3",
+                    "election_timeout in node.toml: must be at least 4 times raft.heartbeat_interval",
+                ),
+                (
+                    "",
+                    "request_timeout = 61",
+                    "request_timeout in node.toml: must be at most raft.max_request_timeout = 60 s",
+                ),
+            ]
+        ],
+        (
+            "raft.enabled = true",
+            (
+                "raft.enabled in node.toml: needs data_dir: a member keeps its log and its vote on disk; set data_dir "
+                "to a directory of this node"
+            ),
+        ),
         (
             "config = 'other.toml'",
             "config in node.toml: a file cannot name another one; use --config or COTERIE_CONFIG",

@@ -1,0 +1,51 @@
+"""How the OpenAPI document tells of refusals: each operation lists the codes that it answers with, by status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.errors import Code
+from app.models import ErrorAnswer
+
+Responses = dict[int | str, dict[str, Any]]
+
+ANYWHERE = (
+    Code.NOT_FOUND,
+    Code.METHOD_NOT_ALLOWED,
+    Code.QUERY_TOO_LONG,
+    Code.HEADERS_TOO_LARGE,
+    Code.INTERNAL,
+    Code.TOO_MANY_CONNECTIONS,
+)
+"""Answers of the server whatever was asked: no operation lists them by itself."""
+
+
+def listed(*codes: Code) -> str:
+    return ", ".join(f"`{code}` ({code.status})" for code in codes)
+
+
+def errors(*codes: Code) -> Responses:
+    """The refusals of an operation, for its `responses`."""
+    by_status: dict[int, list[Code]] = {}
+    for code in codes:
+        by_status.setdefault(code.status, []).append(code)
+    return {
+        status: {"model": ErrorAnswer, "description": f"{_MEANINGS[status]}: {listed(*of_status)}"}
+        for status, of_status in sorted(by_status.items())
+    }
+
+
+_MEANINGS = {
+    400: "Something of the request is missing, malformed or refused",
+    403: "The key stands under a prefix that is kept for the system",
+    404: "What was asked for is not there",
+    408: "The body did not come in time",
+    409: "It cannot be done as things stand",
+    410: "The history that was asked for is gone",
+    412: "The precondition does not hold; `ETag` and `details.mod_revision` say what does",
+    413: "Something is too large",
+    500: "A fault of this node",
+    503: "Nothing happened, and the same request may be sent again after `Retry-After`; `details.reason` says why",
+    504: "Whether it happened is not known; with `details.request_id` it may be sent again and happens at most once",
+    507: "There is no room",
+}

@@ -1,0 +1,48 @@
+"""What every handler under `/v1` has at hand, and what all requests of the metadata share: times and request ids."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from app.errors import ApiError, Code
+from app.settings import HttpSettings, RaftSettings
+from app.v1.forwarding import Forwarder
+from app.v1.raft_part import RaftPart
+from app.v1.request_ids import read_request_id
+from consensus.metadata import Metadata, RequestId
+from gossip import GossipNode
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    node: GossipNode
+    raft: RaftPart
+    limits: HttpSettings
+    settings: RaftSettings
+    forwarder: Forwarder
+    stopping: asyncio.Event
+    """Set when this node stops: streams and waits end."""
+
+    def timeout(self, query: str | None, header: str | None) -> float:
+        """For how long a request may be worked on, in seconds: what is left (header), asked for (query), or set."""
+        text, name = (header, "Coterie-Timeout") if header is not None else (query, "timeout")
+        if text is None:
+            return self.settings.request_timeout
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        longest = self.settings.max_request_timeout
+        if not 0 < seconds <= longest:
+            raise ApiError(
+                Code.INVALID_REQUEST,
+                f"{name} must be seconds above 0, up to raft.max_request_timeout = {longest:g}, not {text!r}",
+                name,
+            )
+        return seconds
+
+
+def request_id(metadata: Metadata, header: str | None) -> RequestId:
+    """The id that a write comes with, or a new one. Raises ApiError."""
+    return metadata.new_request() if header is None else read_request_id(header)

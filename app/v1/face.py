@@ -1,0 +1,22 @@
+"""Puts the HTTP face under `/v1` together."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from app.v1.cluster import add_cluster
+from app.v1.context import Context
+from app.v1.key_routes import add_key_routes
+from app.v1.leases import add_leases
+from app.v1.members import add_members
+from app.v1.queue_routes import add_queues
+from app.v1.raft_routes import add_raft
+from app.v1.txn import add_txn
+from app.v1.watching import add_watch
+
+
+def add_v1(app: FastAPI, context: Context) -> None:
+    """Add what is documented, and served where the front does not."""
+    app.state.context = context
+    for add in (add_members, add_cluster, add_key_routes, add_txn, add_watch, add_leases, add_queues, add_raft):
+        add(app, context)

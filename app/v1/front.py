@@ -1,0 +1,107 @@
+"""The application that stands before FastAPI: hot paths are served here, and what only the leader can do is forwarded.
+
+gate (limits, faults, access log) -> front -> hot paths | forwarder | FastAPI
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from app.errors import ApiError, Code
+from app.v1.context import Context
+from app.v1.exchange import read_body
+from app.v1.forwarding import TIMEOUT
+from app.v1.hot import HotPaths
+
+_NEED_METADATA = (
+    b"/v1/meta",
+    b"/v1/txn",
+    b"/v1/watch",
+    b"/v1/leases",
+    b"/v1/locks",
+    b"/v1/elections",
+    b"/v1/semaphores",
+    b"/v1/request_ids",
+    b"/v1/raft/snapshot",
+    b"/v1/raft/decisions",
+    b"/v1/raft/members/",
+)
+"""Served by every node that takes part in Raft."""
+
+_NEED_LEADER = b"/v1/raft/transfer"
+"""Done by the leader alone."""
+
+
+_WAIT = (b"/v1/locks/", b"/v1/semaphores/", b"/v1/elections/")
+"""What may be waited for, beyond the time of the request itself."""
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Front:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._context = context
+        self._hot = HotPaths(context)
+        self._rest = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises ApiError for refusals."""
+        if scope["type"] != "http" or not scope["raw_path"].startswith(b"/v1/"):
+            await self._rest(scope, receive, send)
+        elif HotPaths.serves(scope):
+            await self._hot(scope, receive, send)
+        elif self._is_for_leader(scope["raw_path"]):
+            await self._forward(scope, receive, send)
+        else:
+            check_path(scope["raw_path"])
+            if scope["method"] not in _BODILESS:
+                receive = await self._with_whole_body(scope, receive)
+            await self._rest(scope, receive, send)
+
+    def _is_for_leader(self, path: bytes) -> bool:
+        raft = self._context.raft
+        if path.startswith(_NEED_METADATA):
+            return raft.metadata is None
+        if path.startswith(_NEED_LEADER):
+            status = raft.status()
+            return status is None or status.role != "leader"
+        return False
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("timeout")
+        seconds = self._context.timeout(query, _header(scope, TIMEOUT))
+        waits = scope["method"] == "POST" and scope["raw_path"].startswith(_WAIT)
+        longest = self._context.settings.max_request_timeout if waits else 0.0
+        await self._context.forwarder.to_leader(scope, receive, send, seconds, longest)
+
+    async def _with_whole_body(self, scope: Scope, receive: Receive) -> Receive:
+        """The framework takes bodies of any size, for any time: here they are bounded."""
+        declared = next(
+            (value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"), None
+        )
+        body = await read_body(receive, declared, self._context.limits)
+        whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def receive_again() -> Message:
+            nonlocal whole
+            message, whole = whole, None
+            return message or await receive()
+
+        return receive_again
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+
+
+def check_path(raw_path: bytes) -> None:
+    """The framework would put U+FFFD in the place of what is not UTF-8. Raises ApiError."""
+    if b"%" in raw_path:
+        try:
+            unquote_to_bytes(raw_path).decode()
+        except UnicodeDecodeError:
+            raise ApiError(Code.INVALID_ENCODING, "the path is not UTF-8 once its %-escapes are read") from None

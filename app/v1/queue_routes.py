@@ -1,0 +1,341 @@
+"""`/v1/locks`, `/v1/semaphores` and `/v1/elections`: what they have in common, and the little in which they differ."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+import orjson
+from fastapi import FastAPI, Path, Query, Request
+from pydantic import Field, model_validator
+from starlette.responses import Response
+
+from app.errors import Code
+from app.models import Answer
+from app.v1 import holding
+from app.v1.calls import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
+from app.v1.context import Context
+from app.v1.models import Encoding, Revision
+from app.v1.outcomes import api_error, unavailable
+from app.v1.streams import while_wanted
+from app.v1.texts import read_value, shown
+from app.v1.txn import Body
+from app.v1.watching import EventStream, enter, message
+from consensus.errors import MetadataError
+from consensus.store import (
+    Proclaim,
+    QueueKind,
+    Release,
+    State,
+    WatchBatch,
+    places_prefix,
+    prefix_end,
+)
+from consensus.store.limits import MAX_INT
+
+Name = Annotated[str, Path(min_length=1, description="Its name; slashes may be in it.", examples=["jobs/7"])]
+OfLease = Annotated[int, Query(ge=1, le=MAX_INT, description="The lease in whose name it is held.", examples=[3])]
+
+
+class AcquireBody(Body):
+    """In whose name, and for how long to wait."""
+
+    lease: Annotated[int | None, Field(ge=1, le=MAX_INT, examples=[3])] = None
+    """The lease to hold it with: it is lost with the lease."""
+    ttl: Annotated[float | None, Field(gt=0, le=10**9)] = None
+    """Instead: make a lease of so many seconds for it; the answer names it, and it is to be kept alive."""
+    value: Annotated[str, Field(examples=["worker-1"])] = ""
+    """What others see beside the holder."""
+    encoding: Encoding = "utf-8"
+    wait: Annotated[float, Field(ge=0)] = 0.0
+    """Seconds to wait in the queue for it, up to `raft.max_request_timeout`; 0: answer at once."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.lease is None) == (self.ttl is None):
+            raise ValueError("give either lease or ttl")
+        return self
+
+
+class SemaphoreBody(AcquireBody):
+    """In whose name, for how long to wait, and how many may hold it."""
+
+    permits: Annotated[int, Field(ge=1, le=MAX_INT, examples=[3])]
+    """How many hold it at a time; the same number for all while it is in use."""
+
+
+class ProclaimBody(Body):
+    """A new value of the leader."""
+
+    token: Annotated[int, Field(ge=1, le=MAX_INT, examples=[17])]
+    """The leader's own."""
+    value: Annotated[str, Field(examples=["10.0.0.7:8080"])]
+    encoding: Encoding = "utf-8"
+
+
+class HeldAnswer(Answer):
+    """It is held now."""
+
+    name: str
+    lease: int
+    token: Annotated[int, Field(ge=1, examples=[17])]
+    """The fencing token: higher for every later holder. Whatever is changed under it should refuse a lower one."""
+
+
+class PlaceModel(Answer):
+    """A holder, or one that waits."""
+
+    lease: int
+    token: Annotated[int | None, Field(ge=1)]
+    """Null while waiting."""
+    value: str
+    encoding: Encoding
+    since_revision: Revision
+    """When it was asked for."""
+
+
+class QueueAnswer(Answer):
+    """Who holds it, and who waits, in order."""
+
+    name: str
+    revision: Revision
+    holders: list[PlaceModel]
+    waiters: list[PlaceModel]
+
+
+class ElectionAnswer(Answer):
+    """Who leads, and who would, in order."""
+
+    name: str
+    revision: Revision
+    leader: PlaceModel | None
+    candidates: list[PlaceModel]
+
+
+class NamesAnswer(Answer):
+    """Those that anybody holds, in order."""
+
+    names: list[str]
+
+
+class ReleasedAnswer(Answer):
+    """Given back, or no longer waited for."""
+
+    name: str
+    revision: Revision
+    released: Literal[True]
+
+
+class ProclaimedAnswer(Answer):
+    """Others see the new value."""
+
+    name: str
+    revision: Revision
+    token: int
+
+
+ACQUIRE_ERRORS = (
+    Code.MISSING_PARAMETER,
+    Code.EMPTY_PARAMETER,
+    Code.INVALID_ENCODING,
+    Code.NAME_INVALID,
+    Code.TTL_OUT_OF_RANGE,
+    Code.LEASE_NOT_FOUND,
+    Code.BUSY,
+    Code.TOO_MANY_KEYS,
+    Code.NO_SPACE,
+    Code.TOO_MANY_LEASES,
+    Code.LEASE_FULL,
+    Code.QUEUE_FULL,
+)
+
+
+def show_queue(name: str, state: State, kind: QueueKind) -> dict[str, Any]:
+    places = [(place, holding.show_place(place)) for place in state.places(kind, name.encode())]
+    return {
+        "name": name,
+        "revision": state.keyspace.revision,
+        "holders": [shown for place, shown in places if place.token],
+        "waiters": [shown for place, shown in places if not place.token],
+    }
+
+
+def show_election(name: str, state: State) -> dict[str, Any]:
+    queue = show_queue(name, state, QueueKind.ELECTION)
+    return {
+        "name": name,
+        "revision": queue["revision"],
+        "leader": queue["holders"][0] if queue["holders"] else None,
+        "candidates": queue["waiters"],
+    }
+
+
+def add_queues(app: FastAPI, context: Context) -> None:
+    _add_kind(app, context, QueueKind.LOCK, "locks", "lock", "Acquire", AcquireBody)
+    _add_kind(app, context, QueueKind.SEMAPHORE, "semaphores", "semaphore", "Acquire a permit of", SemaphoreBody)
+    _add_kind(app, context, QueueKind.ELECTION, "elections", "election", "Campaign in", AcquireBody)
+    _add_election_extras(app, context)
+
+
+def _add_kind(
+    app: FastAPI,
+    context: Context,
+    kind: QueueKind,
+    plural: str,
+    word: str,
+    verb: str,
+    body_type: type[AcquireBody],
+) -> None:
+    article = "an" if word[0] in "aeiou" else "a"
+    election = kind is QueueKind.ELECTION
+
+    @app.get(
+        f"/v1/{plural}",
+        summary=f"All {plural} in use",
+        operation_id=f"list_{plural}",
+        response_model=NamesAnswer,
+        response_description="Their names",
+        responses=read_errors(),
+        tags=[plural],
+    )
+    async def list_names(call: ReadCall) -> Response:
+        """The names of those that anybody holds."""
+        try:
+            found = await call.metadata.queue_names(kind, timeout=call.seconds)
+        except MetadataError as error:
+            raise api_error(error) from None
+        return answer({"names": [shown(name)[0] for name in found.value]})
+
+    async def acquire(
+        name: Name,
+        body: AcquireBody,
+        request: Request,
+        call: ChangeCall,
+    ) -> Response:
+        wish = holding.Wish(
+            kind,
+            name.encode(),
+            read_value(body.value, body.encoding, "value"),
+            body.permits if isinstance(body, SemaphoreBody) else 1,
+            min(body.wait, context.settings.max_request_timeout),
+        )
+
+        async def get(lease: int) -> dict[str, Any]:
+            return await holding.acquire(call.metadata, wish, lease, call.request, call.seconds)
+
+        if body.lease is not None:
+            work = get(body.lease)
+        else:
+            work = holding.on_new_lease(call.metadata, body.ttl or 0.0, call.request, call.seconds, get)
+        held = await while_wanted(work, request.receive, context.stopping)
+        if held is None:  # what was asked for is being given back
+            raise unavailable("stopped")
+        return answer(held)
+
+    acquire.__annotations__["body"] = body_type
+    acquire.__doc__ = (
+        f"Answers once it is held, or with `busy` when the time to wait is over; it is then not waited for any more. "
+        f"Asking again with the same lease answers with the place that it has. The {word} is lost with the lease."
+    )
+    app.post(
+        f"/v1/{plural}/{{name:path}}",
+        summary=f"{verb} {article} {word}",
+        operation_id="campaign" if election else f"acquire_{word}",
+        response_model=HeldAnswer,
+        response_description="Held, with the fencing token",
+        responses=write_errors(*ACQUIRE_ERRORS, *([Code.PERMITS_DIFFER] if kind is QueueKind.SEMAPHORE else [])),
+        tags=[plural],
+    )(acquire)
+
+    @app.delete(
+        f"/v1/{plural}/{{name:path}}",
+        summary=f"Resign from {article} {word}" if election else f"Give {article} {word} back",
+        operation_id="resign" if election else f"release_{word}",
+        response_model=ReleasedAnswer,
+        response_description="Given back",
+        responses=write_errors(Code.MISSING_PARAMETER, Code.NAME_INVALID, Code.NOT_HELD),
+        tags=[plural],
+    )
+    async def release(name: Name, lease: OfLease, call: ChangeCall) -> Response:
+        """Gives it back, or stops waiting for it; the next one gets it at once."""
+        try:
+            done: Any = await call.metadata.submit(
+                Release(kind, name.encode(), lease), request=call.request, timeout=call.seconds
+            )
+        except MetadataError as error:
+            raise api_error(error, call.request) from None
+        return answer({"name": name, "revision": done.revision, "released": True})
+
+    if not election:
+
+        @app.get(
+            f"/v1/{plural}/{{name:path}}",
+            summary=f"Who holds {article} {word}",
+            operation_id=f"get_{word}",
+            response_model=QueueAnswer,
+            response_description="Holders and waiters",
+            responses=read_errors(),
+            tags=[plural],
+        )
+        async def look(name: Name, call: ReadCall) -> Response:
+            """Holders and waiters, in order; both are empty where nobody wants it."""
+            await barrier(call)
+            return answer(show_queue(name, call.state, kind))
+
+
+def _add_election_extras(app: FastAPI, context: Context) -> None:
+    @app.get(
+        "/v1/elections/{name:path}",
+        summary="Who leads",
+        operation_id="observe_election",
+        response_model=ElectionAnswer,
+        response_description="The leader and the candidates; with `watch` server-sent events",
+        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **read_errors()},
+        tags=["elections"],
+    )
+    async def observe(
+        name: Name,
+        call: ReadCall,
+        watch: Annotated[
+            bool,
+            Query(description="Go on telling: an event `election` now and at every change.", examples=[True]),
+        ] = False,
+    ) -> Response:
+        """The leader with its value, and who would lead next."""
+        if not watch:
+            await barrier(call)
+            return answer(show_election(name, call.state))
+        prefix = places_prefix(QueueKind.ELECTION, name.encode())
+        watching = await enter(
+            call.metadata, prefix, prefix_end(prefix), from_revision=None, kind=None, context=context
+        )
+
+        def tell() -> bytes:
+            shown = show_election(name, call.state)
+            return message("election", orjson.dumps(shown), shown["revision"])
+
+        def render(batch: WatchBatch) -> bytes:
+            # The present state, not each step to it: a slow observer skips steps, never the last.
+            return tell() if batch.events else b""
+
+        return EventStream(watching, render, context, first=tell())
+
+    @app.put(
+        "/v1/elections/{name:path}",
+        summary="Proclaim a value as the leader",
+        operation_id="proclaim",
+        response_model=ProclaimedAnswer,
+        response_description="Proclaimed",
+        responses=write_errors(
+            Code.MISSING_PARAMETER, Code.INVALID_ENCODING, Code.NAME_INVALID, Code.NOT_HELD, Code.NO_SPACE
+        ),
+        tags=["elections"],
+    )
+    async def proclaim(name: Name, body: ProclaimBody, call: ChangeCall) -> Response:
+        """Changes what others see of the leader; refused unless the token is the leader's."""
+        value = read_value(body.value, body.encoding, "value")
+        operation = Proclaim(QueueKind.ELECTION, name.encode(), body.token, value)
+        try:
+            done: Any = await call.metadata.submit(operation, request=call.request, timeout=call.seconds)
+        except MetadataError as error:
+            raise api_error(error, call.request) from None
+        return answer({"name": name, "revision": done.revision, "token": body.token})

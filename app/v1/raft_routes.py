@@ -1,0 +1,312 @@
+"""`/v1/raft/...`: this node's own part in the Raft layer, and what an operator can do about the members."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from math import isfinite
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response, StreamingResponse
+
+from app.documenting import errors
+from app.errors import Code
+from app.models import Answer
+from app.v1.calls import ReadCall, Timeout, answer, read_errors
+from app.v1.cluster import MARK_HEADER, DecisionModel, RaftMemberModel, show_decision, show_raft_members
+from app.v1.context import Context
+from app.v1.models import RequestIdAnswer, Revision
+from app.v1.outcomes import api_error
+from app.v1.request_ids import write_request_id
+from app.v1.txn import Body
+from consensus.errors import MetadataError
+from consensus.member import MemberStatus, PeerStatus
+
+
+class PeerModel(Answer):
+    """Another member, as this one knows it."""
+
+    member_id: str
+    voter: bool
+    connected: bool
+    match_index: Annotated[int, Field(ge=0)]
+    """Up to where it is known to hold the leader's log; 0 where this node does not lead."""
+    silent_seconds: float | None
+    """Since it last answered this leader; null where it never did, or this node does not lead."""
+    receives_snapshot: bool
+
+
+class RaftStatusAnswer(Answer):
+    """This node's own part."""
+
+    enabled: bool
+    """Whether this node takes part; if not, everything else is null or empty."""
+    member_id: str | None
+    cluster_id: str | None
+    role: Annotated[str | None, Field(examples=["leader"])]
+    leader: Annotated[str | None, Field(examples=["node1"])]
+    """Node id."""
+    term: int | None
+    voters: list[str]
+    """Member ids."""
+    last_index: int | None
+    commit_index: int | None
+    applied_index: int | None
+    snapshot_index: int | None
+    log_entries: int | None
+    revision: Revision | None
+    founding: bool | None
+    """The cluster is being founded: every founder's vote is needed."""
+    change_pending: bool | None
+    """The latest change of voters is not committed yet."""
+    quorum: bool | None
+    """A majority is known to be there."""
+    failure: str | None
+    """Why this node has stopped its part."""
+    peers: list[PeerModel]
+
+
+class RaftMembersAnswer(Answer):
+    """Everybody in the Raft layer, as this node sees it."""
+
+    members: list[RaftMemberModel]
+
+
+class DecisionsAnswer(Answer):
+    """What the leaders decided of the voters, oldest first."""
+
+    decisions: list[DecisionModel]
+
+
+class TransferBody(Body):
+    """To whom."""
+
+    node: Annotated[str | None, Field(examples=["node2"])] = None
+    """A voter's node id; left out: whoever holds most of the log."""
+
+
+class TransferAnswer(Answer):
+    """Leadership was handed over."""
+
+    leader: Annotated[str, Field(examples=["node2"])]
+    """Node id of the new leader."""
+
+
+class RemovedAnswer(Answer):
+    """It is barred for ever; the leader removes it."""
+
+    removed: str
+    """Member id."""
+
+
+class LeftAnswer(Answer):
+    """This node has left the Raft layer; it goes on without."""
+
+    left: Literal[True]
+
+
+class GivenUpAnswer(Answer):
+    """The founding that this node waited for is given up."""
+
+    given_up: str | None
+    """What was done; null where there was nothing to give up."""
+
+
+def show_status(context: Context) -> dict[str, Any]:
+    status: MemberStatus | None = context.raft.status()
+    told: dict[str, Any] = {"enabled": context.raft.enabled}
+    if status is None:
+        names = [name for name in RaftStatusAnswer.model_fields if name not in {"enabled", "voters", "peers"}]
+        return {**told, **dict.fromkeys(names), "voters": [], "peers": []}
+    return {
+        **told,
+        "member_id": status.member,
+        "cluster_id": status.cluster,
+        "role": status.role,
+        "leader": context.raft.picture().leader,
+        "term": status.term,
+        "voters": list(status.voters),
+        "last_index": status.last_index,
+        "commit_index": status.commit_index,
+        "applied_index": status.applied_index,
+        "snapshot_index": status.snapshot_index,
+        "log_entries": status.log_entries,
+        "revision": status.revision,
+        "founding": status.founding,
+        "change_pending": status.change_pending,
+        "quorum": status.quorum,
+        "failure": status.failure,
+        "peers": [_show_peer(peer) for peer in context.raft.peers()],
+    }
+
+
+def _show_peer(peer: PeerStatus) -> dict[str, Any]:
+    return {
+        "member_id": peer.member,
+        "voter": peer.voter,
+        "connected": peer.connected,
+        "match_index": peer.match,
+        "silent_seconds": round(peer.silent_seconds, 3) if isfinite(peer.silent_seconds) else None,
+        "receives_snapshot": peer.receives_snapshot,
+    }
+
+
+def add_raft(app: FastAPI, context: Context) -> None:
+    @app.get(
+        "/v1/raft/status",
+        summary="This node's part in Raft",
+        operation_id="get_raft_status",
+        response_model=RaftStatusAnswer,
+        response_description="Its part",
+        tags=["raft"],
+    )
+    async def get_raft_status() -> Response:
+        """Indexes, term and links of this very node."""
+        return answer(show_status(context))
+
+    @app.get(
+        "/v1/raft/members",
+        summary="Members of the Raft layer",
+        operation_id="list_raft_members",
+        response_model=RaftMembersAnswer,
+        response_description="Voters, observers and candidates",
+        tags=["raft"],
+    )
+    async def list_raft_members(request: Request) -> Response:
+        """Each with its role, and why it does not vote."""
+        forwarded = MARK_HEADER in request.headers
+        return answer({"members": await show_raft_members(context, context.raft.picture(), forwarded=forwarded)})
+
+    @app.get(
+        "/v1/raft/decisions",
+        summary="What the leader decided of the voters",
+        operation_id="list_raft_decisions",
+        response_model=DecisionsAnswer,
+        response_description="Decisions with their reasons",
+        responses=errors(Code.UNAVAILABLE),
+        tags=["raft"],
+    )
+    async def list_raft_decisions() -> Response:
+        """The latest of all leaders, as the metadata holds them."""
+        return answer({"decisions": [show_decision(each) for each in context.raft.decisions()]})
+
+    @app.post(
+        "/v1/raft/transfer",
+        summary="Hand leadership over",
+        operation_id="transfer_leadership",
+        response_model=TransferAnswer,
+        response_description="Handed over",
+        responses=errors(Code.INVALID_REQUEST, Code.NODE_NOT_FOUND, Code.REFUSED, Code.UNAVAILABLE),
+        tags=["raft"],
+    )
+    async def transfer_leadership(body: TransferBody) -> Response:
+        """To one voter, or to the one that holds most of the log. Takes about an election timeout at most."""
+        try:
+            return answer({"leader": await context.raft.transfer(body.node)})
+        except MetadataError as error:
+            raise api_error(error) from None
+
+    @app.delete(
+        "/v1/raft/members/{member}",
+        summary="Remove a member by force",
+        operation_id="remove_raft_member",
+        response_model=RemovedAnswer,
+        response_description="Removed",
+        responses=errors(Code.NODE_NOT_FOUND, Code.REFUSED, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN),
+        tags=["raft"],
+    )
+    async def remove_raft_member(
+        member: Annotated[str, Path(description="Its member id.", examples=["0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b"])],
+    ) -> Response:
+        """For a member that is lost for good: its id is barred for ever, and the leader removes it, which `GET
+        /v1/raft/members` shows. Dead voters are replaced by themselves, after `raft.dead_voter_grace`."""
+        try:
+            await context.raft.remove(member)
+        except MetadataError as error:
+            raise api_error(error) from None
+        return answer({"removed": member})
+
+    @app.post(
+        "/v1/raft/leave",
+        summary="Leave the Raft layer",
+        operation_id="leave_raft",
+        response_model=LeftAnswer,
+        response_description="Left",
+        responses=errors(Code.INVALID_REQUEST, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN),
+        tags=["raft"],
+    )
+    async def leave_raft(seconds: Timeout = None) -> Response:
+        """This very node gives up its vote and its place for good, and goes on as a client of the others'. To stop a
+        node for a while, just stop it: it keeps its vote."""
+        try:
+            await context.raft.leave(context.timeout(seconds, None))
+        except MetadataError as error:
+            raise api_error(error) from None
+        return answer({"left": True})
+
+    @app.delete(
+        "/v1/raft/founding",
+        summary="Give up a founding",
+        operation_id="give_up_founding",
+        response_model=GivenUpAnswer,
+        response_description="Given up, where there was one",
+        responses=errors(Code.UNAVAILABLE),
+        tags=["raft"],
+    )
+    async def give_up_founding() -> Response:
+        """For a founder that waits for another that will never come, as `reason` in `GET /v1/cluster` says: it takes
+        back its agreement, and may agree to another founding."""
+        try:
+            return answer({"given_up": context.raft.give_up_founding()})
+        except MetadataError as error:
+            raise api_error(error) from None
+
+    @app.get(
+        "/v1/raft/snapshot",
+        summary="Save the metadata",
+        operation_id="save_snapshot",
+        response_class=Response,
+        response_description="The whole state, as a file for `coterie recover`",
+        responses={
+            200: {"content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}}},
+            **read_errors(),
+        },
+        tags=["raft"],
+    )
+    async def save_snapshot(call: ReadCall) -> Response:
+        """All that was acknowledged before, checksummed. Restoring it makes a new cluster, which is done offline, by
+        the command line: `coterie recover --help`."""
+        chunks = context.raft.save()
+        try:
+            first = await anext(aiter(chunks))
+        except MetadataError as error:
+            raise api_error(error) from None
+        name = f"coterie-revision-{call.state.keyspace.revision}.snapshot"
+        return StreamingResponse(
+            _with_first(first, chunks),
+            media_type="application/octet-stream",
+            headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'},
+        )
+
+    @app.post(
+        "/v1/request_ids",
+        summary="Make a request id",
+        operation_id="make_request_id",
+        response_model=RequestIdAnswer,
+        response_description="An id for one write",
+        responses=read_errors(),
+        tags=["metadata"],
+    )
+    async def make_request_id(call: ReadCall) -> Response:
+        """For the header `Coterie-Request-Id`: a write that carries it happens at most once, however often it is
+        sent. Nothing is stored by this."""
+        request = call.metadata.new_request()
+        valid = call.state.limits.request_window_ms / 1000
+        return answer({"request_id": write_request_id(request), "valid_seconds": valid})
+
+
+async def _with_first(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk

@@ -1,0 +1,122 @@
+"""Real nodes with Raft on, from nothing but their settings: they found one cluster, and any of them answers."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.app.processes import PATIENCE_SECONDS, Running, running
+
+pytestmark = pytest.mark.cluster
+
+NAMES = ("n1", "n2", "n3")
+FAST = {"INTERVAL_MS": "50", "GOSSIP__INITIAL_INTERVAL": "0.1"}
+
+
+def url(node: Running) -> str:
+    host, port = node.address
+    return f"http://{host}:{port}"
+
+
+@pytest.fixture(scope="module")
+def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
+    """Three members, and one that takes no part."""
+    path = tmp_path_factory.mktemp("data")
+    with ExitStack() as stack:
+        started: list[Running] = []
+        seed: dict[str, str] = {}
+        for name in NAMES:
+            settings = {"NODE_ID": name, "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "3", **FAST, **seed}
+            started.append(stack.enter_context(running(DATA_DIR=str(path / name), **settings)))
+            seed = seed or {"SEED": str(started[0].start_line["listen_addr"])}
+        started.append(stack.enter_context(running(NODE_ID="client", **FAST, **seed)))
+        for node in started:
+            _wait_until(node, lambda raft: raft["leader"] is not None and len(raft["voters"]) == 3)
+        yield started
+        _stop_all(started)
+
+
+def _wait_until(node: Running, holds: Any) -> Any:
+    """Ask for the cluster's picture until it is the one wanted."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        raft = httpx.get(f"{url(node)}/v1/cluster", timeout=PATIENCE_SECONDS).json()["raft"]
+        if holds(raft):
+            return raft
+        assert time.monotonic() < deadline, raft
+
+
+def _stop_all(nodes: list[Running]) -> None:
+    """All of them with a watch open, which must not hold anything up."""
+    with ExitStack() as stack:
+        watches = [
+            stack.enter_context(httpx.stream("GET", f"{url(node)}/v1/watch?prefix=", timeout=PATIENCE_SECONDS))
+            for node in nodes
+        ]
+        # The client first: its watch is the leader's, and ends with it otherwise.
+        for node, watch in reversed(list(zip(nodes, watches, strict=True))):
+            assert node.end() == 0
+            errors = [entry for entry in node.entries if entry["level"] in {"error", "critical"}]
+            assert errors == []
+            try:
+                told = watch.read()
+            except httpx.RemoteProtocolError:
+                continue  # a forwarded stream is cut
+            assert b"event: end\n" in told
+
+
+def test_they_are_one_cluster(nodes: list[Running]) -> None:
+    pictures = [_wait_until(node, lambda raft: raft["leader"] is not None) for node in nodes]
+    assert len({picture["cluster_id"] for picture in pictures}) == 1
+    for picture in pictures:
+        assert sorted(picture["voters"]) == list(NAMES)
+        assert picture["leader"] in NAMES
+
+
+def test_any_node_answers(nodes: list[Running]) -> None:
+    for number, writer in enumerate(nodes):
+        key = f"jobs/{number}"
+        written = httpx.put(f"{url(writer)}/v1/meta/{key}", content=b"\x00\xff", timeout=PATIENCE_SECONDS)
+        assert written.status_code == 200, written.text
+        for reader in nodes:
+            read = httpx.get(f"{url(reader)}/v1/meta/{key}?raw=true", timeout=PATIENCE_SECONDS)
+            assert (read.content, read.headers["etag"]) == (b"\x00\xff", written.headers["etag"])
+
+
+def test_leadership_moves_and_is_followed(nodes: list[Running]) -> None:
+    before = _wait_until(nodes[-1], lambda raft: raft["leader"] is not None)["leader"]
+    target = next(name for name in NAMES if name != before)
+    moved = httpx.post(f"{url(nodes[-1])}/v1/raft/transfer", json={"node": target}, timeout=PATIENCE_SECONDS)
+    assert moved.json() == {"leader": target}
+    for node in nodes:
+        _wait_until(node, lambda raft: raft["leader"] == target)
+        answer = httpx.put(f"{url(node)}/v1/meta/after", content=b"x", timeout=PATIENCE_SECONDS)
+        assert answer.status_code == 200, answer.text
+
+
+def test_a_watch_at_a_client_sees_a_write_at_a_member(nodes: list[Running]) -> None:
+    with httpx.stream("GET", f"{url(nodes[-1])}/v1/watch?key=watched", timeout=PATIENCE_SECONDS) as stream:
+        lines = stream.iter_lines()
+        assert next(lines) == "retry: 1000"
+        httpx.put(f"{url(nodes[0])}/v1/meta/watched", content=b"x", timeout=PATIENCE_SECONDS)
+        data = next(line for line in lines if line.startswith("data: "))
+    assert json.loads(data.removeprefix("data: "))["changes"][0]["key"] == "watched"
+
+
+def test_one_node_is_a_cluster_and_keeps_its_data(tmp_path: Path) -> None:
+    settings = {"NODE_ID": "alone", "DATA_DIR": str(tmp_path), "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "1"}
+    for start in range(2):
+        with running(**settings, **FAST) as node:
+            _wait_until(node, lambda raft: raft["leader"] == "alone")
+            if start == 0:
+                httpx.put(f"{url(node)}/v1/meta/a", content=b"kept", timeout=PATIENCE_SECONDS)
+            else:
+                assert httpx.get(f"{url(node)}/v1/meta/a?raw=true", timeout=PATIENCE_SECONDS).text == "kept"
+            assert node.end() == 0

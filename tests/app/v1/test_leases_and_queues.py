@@ -1,0 +1,453 @@
+"""Leases, and what is held on them: locks, semaphores, elections."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import httpx
+import pytest
+from starlette.types import ASGIApp
+
+from app.api import create_app
+from app.v1.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
+from app.v1.queue_routes import (
+    ElectionAnswer,
+    HeldAnswer,
+    NamesAnswer,
+    ProclaimedAnswer,
+    QueueAnswer,
+    ReleasedAnswer,
+)
+from consensus.errors import UnavailableError, UnknownOutcomeError
+from consensus.store import QueueKind
+from gossip import GossipNode
+from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
+from tests.app.v1.streams import PATIENCE_SECONDS, streaming
+from tests.app.v1.test_members_and_cluster import NODE_B, hear, see_alive
+
+pytestmark = pytest.mark.anyio
+
+
+async def lease(api: httpx.AsyncClient) -> int:
+    answer = await api.post("/v1/leases", json={"ttl": 60})
+    assert answer.status_code == 200
+    number: int = answer.json()["lease"]
+    return number
+
+
+# -- leases ------------------------------------------------------------------------------------------------------------
+
+
+async def test_the_life_of_a_lease(api: httpx.AsyncClient) -> None:
+    granted = await api.post("/v1/leases", json={"ttl": 7.5})
+    LeaseAnswer.model_validate_json(granted.content, strict=True)
+    assert granted.json() == {
+        "lease": 1,
+        "kind": "ttl",
+        "ttl_seconds": 7.5,
+        "remaining_seconds": 7.5,
+        "node": None,
+        "generation": None,
+        "hold_seconds": None,
+        "renewals": 0,
+    }
+    await api.put("/v1/meta/a?lease=1", content="x")
+    renewed = await api.post("/v1/leases/1/keepalive")
+    LeaseAnswer.model_validate_json(renewed.content, strict=True)
+    assert renewed.json()["renewals"] == 1
+    one = await api.get("/v1/leases/1")
+    LeaseDetailsAnswer.model_validate_json(one.content, strict=True)
+    assert (one.json()["keys"], one.json()["renewals"]) == (["a"], 1)
+    ended = await api.delete("/v1/leases/1")
+    LeaseEndedAnswer.model_validate_json(ended.content, strict=True)
+    assert ended.json() == {"lease": 1, "revision": 2, "deleted": 1}
+    assert (await api.get("/v1/meta/a")).status_code == 404
+
+
+async def test_a_lease_is_bound_to_a_live_node(api: httpx.AsyncClient, gossip: GossipNode) -> None:
+    hear(gossip, NODE_B)
+    refused = await api.post("/v1/leases", json={"node": "node-b"})
+    assert refused.status_code == 409
+    assert error_of(refused) == {
+        "code": "refused",
+        "message": "the node 'node-b' is not alive",
+        "parameter": "node",
+        "details": {"reason": "node_not_alive"},
+    }
+    see_alive(gossip, NODE_B)
+    bound = await api.post("/v1/leases", json={"node": "node-b", "hold": 2.5})
+    LeaseAnswer.model_validate_json(bound.content, strict=True)
+    assert bound.json() == {
+        "lease": 1,
+        "kind": "node",
+        "ttl_seconds": None,
+        "remaining_seconds": None,
+        "node": "node-b",
+        "generation": 7,
+        "hold_seconds": 2.5,
+        "renewals": 0,
+    }
+
+
+async def test_leases_are_listed_in_pages(api: httpx.AsyncClient) -> None:
+    for _ in range(3):
+        await lease(api)
+    first = await api.get("/v1/leases?limit=2")
+    LeasesAnswer.model_validate_json(first.content, strict=True)
+    assert ([each["lease"] for each in first.json()["leases"]], first.json()["next_page"]) == ([1, 2], "2")
+    second = (await api.get("/v1/leases?limit=2&page=2")).json()
+    assert ([each["lease"] for each in second["leases"]], second["next_page"]) == ([3], None)
+
+
+NO_LEASE = "there is no such lease: it ended, or never was"
+LEASE_REFUSALS: list[tuple[str, str, Any, int, dict[str, Any]]] = [
+    ("GET", "/v1/leases/9", None, 404, {"code": "lease_not_found", "message": NO_LEASE, "parameter": "lease"}),
+    ("DELETE", "/v1/leases/9", None, 404, {"code": "lease_not_found", "message": NO_LEASE, "parameter": None}),
+    ("POST", "/v1/leases/9/keepalive", None, 404, {"code": "lease_not_found", "message": NO_LEASE, "parameter": None}),
+    (
+        "GET",
+        "/v1/leases/x",
+        None,
+        400,
+        {
+            "code": "invalid_request",
+            "message": "the parameter lease: Input should be a valid integer, unable to parse string as an integer",
+            "parameter": "lease",
+        },
+    ),
+    (
+        "POST",
+        "/v1/leases",
+        {"ttl": 0.5},
+        400,
+        {
+            "code": "ttl_out_of_range",
+            "message": "the nearest time that is allowed is 1000 ms",
+            "parameter": None,
+            "details": {"limit": 1000},
+        },
+    ),
+    (
+        "POST",
+        "/v1/leases",
+        {},
+        400,
+        {"code": "invalid_request", "message": "the parameter body: give either ttl or node", "parameter": "body"},
+    ),
+    (
+        "POST",
+        "/v1/leases",
+        {"node": "nobody"},
+        404,
+        {
+            "code": "node_not_found",
+            "message": "no node 'nobody' is known here; GET /v1/members lists them",
+            "parameter": "node",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "body", "status", "error"), LEASE_REFUSALS)
+async def test_refusals_of_leases(
+    method: str, url: str, body: Any, status: int, error: dict[str, Any], api: httpx.AsyncClient
+) -> None:
+    answer = await api.request(method, url, json=body)
+    assert error_of(answer) == error
+    assert answer.status_code == status
+
+
+# -- locks, semaphores, elections --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["locks", "semaphores", "elections"])
+async def test_one_holds_it_and_the_next_waits(kind: str, api: httpx.AsyncClient) -> None:
+    more = {"permits": 1} if kind == "semaphores" else {}
+    first, second = await lease(api), await lease(api)
+    held = await api.post(f"/v1/{kind}/jobs/7", json={"lease": first, "value": "me", **more})
+    HeldAnswer.model_validate_json(held.content, strict=True)
+    assert held.json() == {"name": "jobs/7", "lease": first, "token": 1}
+    again = await api.post(f"/v1/{kind}/jobs/7", json={"lease": first, **more})
+    assert again.json()["token"] == 1
+
+    busy = await api.post(f"/v1/{kind}/jobs/7", json={"lease": second, **more})
+    assert busy.status_code == 409
+    assert error_of(busy) == {"code": "busy", "message": "others hold it", "parameter": None}
+
+    waiting = asyncio.create_task(api.post(f"/v1/{kind}/jobs/7", json={"lease": second, "wait": 30, **more}))
+    queue = await _until_somebody_waits(api, kind)
+    place = {"lease": first, "token": 1, "value": "me", "encoding": "utf-8", "since_revision": 1}
+    waiter = {"lease": second, "token": None, "value": "", "encoding": "utf-8", "since_revision": 2}
+    if kind == "elections":
+        ElectionAnswer.model_validate(queue, strict=True)
+        assert queue == {"name": "jobs/7", "revision": 2, "leader": place, "candidates": [waiter]}
+    else:
+        QueueAnswer.model_validate(queue, strict=True)
+        assert queue == {"name": "jobs/7", "revision": 2, "holders": [place], "waiters": [waiter]}
+    names = await api.get(f"/v1/{kind}")
+    NamesAnswer.model_validate_json(names.content, strict=True)
+    assert names.json() == {"names": ["jobs/7"]}
+
+    released = await api.delete(f"/v1/{kind}/jobs/7?lease={first}")
+    ReleasedAnswer.model_validate_json(released.content, strict=True)
+    assert released.json() == {"name": "jobs/7", "revision": 3, "released": True}
+    assert (await waiting).json() == {"name": "jobs/7", "lease": second, "token": 3}
+    not_held = await api.delete(f"/v1/{kind}/jobs/7?lease={first}")
+    assert not_held.status_code == 409
+    assert error_of(not_held) == {
+        "code": "not_held",
+        "message": "it is not held or waited for in that name: it was lost, or never asked for",
+        "parameter": None,
+    }
+
+
+async def _until_somebody_waits(api: httpx.AsyncClient, kind: str) -> Any:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while True:
+            queue = (await api.get(f"/v1/{kind}/jobs/7")).json()
+            if queue.get("waiters") or queue.get("candidates"):
+                return queue
+
+
+async def test_nobody_holds_what_nobody_wants(api: httpx.AsyncClient) -> None:
+    assert (await api.get("/v1/locks/x")).json() == {"name": "x", "revision": 0, "holders": [], "waiters": []}
+    election = {"name": "x", "revision": 0, "leader": None, "candidates": []}
+    assert (await api.get("/v1/elections/x")).json() == election
+    assert (await api.get("/v1/locks")).json() == {"names": []}
+
+
+async def test_a_wait_that_is_over_leaves_the_queue(api: httpx.AsyncClient) -> None:
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/l", json={"lease": first})
+    busy = await api.post("/v1/locks/l", json={"lease": second, "wait": 0.01})
+    assert (busy.status_code, error_of(busy)["code"]) == (409, "busy")
+    assert (await api.get("/v1/locks/l")).json()["waiters"] == []
+
+
+async def test_whoever_leaves_gives_up_the_wait(app: ASGIApp, api: httpx.AsyncClient, part: Part) -> None:
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/jobs/7", json={"lease": first})
+    gone = asyncio.Event()
+    sent: list[Any] = []
+    body = json.dumps({"lease": second, "wait": 30}).encode()
+    messages = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> Any:
+        if messages:
+            return messages.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    headers = [(b"host", b"x"), (b"content-type", b"application/json")]
+    scope = {
+        "type": "http",
+        "asgi": {"version": "3.0", "spec_version": "2.3"},
+        "http_version": "1.1",
+        "method": "POST",
+        "scheme": "http",
+        "path": "/v1/locks/jobs/7",
+        "raw_path": b"/v1/locks/jobs/7",
+        "query_string": b"",
+        "root_path": "",
+        "headers": headers,
+    }
+    asking = asyncio.ensure_future(app(scope, receive, send))
+    await _until_somebody_waits(api, "locks")
+    gone.set()
+    await asking
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while (await api.get("/v1/locks/jobs/7")).json()["waiters"]:
+            pass
+    assert part.state.lease(second) is not None
+
+
+async def test_a_stopping_node_ends_a_wait(api: httpx.AsyncClient, part: Part) -> None:
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/jobs/7", json={"lease": first})
+    stopping = asyncio.Event()
+    transport = httpx.ASGITransport(app=create_app(part.node, HTTP, RAFT, part, stopping))
+    async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+        waiting = asyncio.create_task(client.post("/v1/locks/jobs/7", json={"lease": second, "wait": 30}))
+        await _until_somebody_waits(api, "locks")
+        stopping.set()
+        answer = await waiting
+    assert (answer.status_code, error_of(answer)["details"]) == (503, {"reason": "stopped"})
+
+
+async def test_a_lease_can_be_made_on_the_way(api: httpx.AsyncClient) -> None:
+    held = await api.post("/v1/locks/l", json={"ttl": 60})
+    assert held.json() == {"name": "l", "lease": 1, "token": 1}
+    busy = await api.post("/v1/locks/l", json={"ttl": 60})
+    assert busy.status_code == 409
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len((await api.get("/v1/leases")).json()["leases"]) > 1:  # the vain try's own is ended later
+            pass
+    await api.delete("/v1/leases/1")
+    assert (await api.post("/v1/locks/l", json={"ttl": 60})).json()["token"] > 1
+
+
+async def test_the_end_of_a_lease_ends_the_wait(api: httpx.AsyncClient) -> None:
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/jobs/7", json={"lease": first})
+    waiting = asyncio.create_task(api.post("/v1/locks/jobs/7", json={"lease": second, "wait": 30}))
+    await _until_somebody_waits(api, "locks")
+    await api.delete(f"/v1/leases/{second}")
+    answer = await waiting
+    assert answer.status_code == 404
+    assert error_of(answer) == {
+        "code": "lease_not_found",
+        "message": "the lease ended while waiting",
+        "parameter": "lease",
+    }
+
+
+async def test_a_lock_whose_answer_was_lost_is_asked_for_again(api: httpx.AsyncClient, part: Part) -> None:
+    request_id = (await api.post("/v1/request_ids")).json()["request_id"]
+    headers = {"Coterie-Request-Id": request_id}
+    part.metadata.loses_answers = UnknownOutcomeError("the leader went away")
+    lost = await api.post("/v1/locks/l", json={"ttl": 60}, headers=headers)
+    assert (lost.status_code, error_of(lost)["details"]) == (504, {"request_id": request_id})
+    part.metadata.loses_answers = None
+    held = await api.post("/v1/locks/l", json={"ttl": 60}, headers=headers)
+    assert held.json() == {"name": "l", "lease": 1, "token": 1}
+    assert len(part.state.leases.table) == 1
+
+
+async def test_a_semaphore_has_so_many_permits(api: httpx.AsyncClient) -> None:
+    for _ in range(2):
+        assert (await api.post("/v1/semaphores/s", json={"ttl": 60, "permits": 2})).status_code == 200
+    assert (await api.post("/v1/semaphores/s", json={"ttl": 60, "permits": 2})).status_code == 409
+    differ = await api.post("/v1/semaphores/s", json={"ttl": 60, "permits": 3})
+    assert differ.status_code == 409
+    assert error_of(differ) == {
+        "code": "permits_differ",
+        "message": "the semaphore is in use with 2 permits",
+        "parameter": None,
+        "details": {"permits": 2},
+    }
+    missing = await api.post("/v1/semaphores/s", json={"ttl": 60})
+    assert (missing.status_code, error_of(missing)["parameter"]) == (400, "permits")
+
+
+async def test_an_election_is_observed(app: ASGIApp, api: httpx.AsyncClient) -> None:
+    first, second = await lease(api), await lease(api)
+    async with streaming(app, "/v1/elections/e", "watch=true") as stream:
+        assert (await stream.next_data())["leader"] is None
+        await api.post("/v1/elections/e", json={"lease": first, "value": "10.0.0.1"})
+        leader = (await stream.next_data())["leader"]
+        assert (leader["lease"], leader["value"]) == (first, "10.0.0.1")
+        proclaimed = await api.put("/v1/elections/e", json={"token": leader["token"], "value": "10.0.0.2"})
+        ProclaimedAnswer.model_validate_json(proclaimed.content, strict=True)
+        assert proclaimed.json() == {"name": "e", "revision": 2, "token": 1}
+        assert (await stream.next_data())["leader"]["value"] == "10.0.0.2"
+        waiting = asyncio.create_task(api.post("/v1/elections/e", json={"lease": second, "wait": 30}))
+        assert (await stream.next_data())["candidates"][0]["lease"] == second
+        await api.delete(f"/v1/elections/e?lease={first}")
+        assert (await waiting).status_code == 200
+        shown = await stream.next_data()
+        ElectionAnswer.model_validate(shown, strict=True)
+        assert (shown["leader"]["lease"], shown["candidates"]) == (second, [])
+    late = await api.put("/v1/elections/e", json={"token": 1, "value": "10.0.0.3"})
+    assert (late.status_code, error_of(late)["code"]) == (409, "not_held")
+
+
+QUEUE_REFUSALS: list[tuple[str, str, Any, int, str, str, str | None]] = [
+    ("POST", "/v1/locks/l", {}, 400, "invalid_request", "the parameter body: give either lease or ttl", "body"),
+    (
+        "POST",
+        "/v1/locks/l",
+        {"lease": 9},
+        404,
+        "lease_not_found",
+        "there is no such lease: it ended, or never was",
+        None,
+    ),
+    (
+        "POST",
+        "/v1/locks/l",
+        {"ttl": 60, "value": "?", "encoding": "base64"},
+        400,
+        "invalid_encoding",
+        "value is not base64",
+        "value",
+    ),
+    ("POST", "/v1/locks/", {"ttl": 60}, 400, "empty_parameter", "the parameter name must not be empty", "name"),
+    ("DELETE", "/v1/locks/l", None, 400, "missing_parameter", "the parameter lease is missing", "lease"),
+    ("PUT", "/v1/elections/e", {"value": ""}, 400, "missing_parameter", "the parameter token is missing", "token"),
+    (
+        "PUT",
+        "/v1/locks/l",
+        {},
+        405,
+        "method_not_allowed",
+        "PUT is not possible at this path; use DELETE, GET, POST",
+        None,
+    ),
+]
+
+
+@pytest.mark.parametrize(("method", "url", "body", "status", "code", "message", "parameter"), QUEUE_REFUSALS)
+async def test_refusals_of_queues(
+    method: str,
+    url: str,
+    body: Any,
+    status: int,
+    code: str,
+    message: str,
+    parameter: str | None,
+    api: httpx.AsyncClient,
+) -> None:
+    answer = await api.request(method, url, json=body)
+    assert error_of(answer) == {"code": code, "message": message, "parameter": parameter}
+    assert answer.status_code == status
+
+
+async def test_a_name_must_not_end_itself(api: httpx.AsyncClient, part: Part) -> None:
+    answer = await api.post("/v1/locks/a@b", json={"ttl": 60})
+    assert answer.status_code == 400
+    assert error_of(answer) == {
+        "code": "name_invalid",
+        "message": 'a name must have from 1 to 256 bytes, and no "@"',
+        "parameter": None,
+        "details": {"limit": 256},
+    }
+    assert part.state.queue_names(QueueKind.LOCK) == []
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body"),
+    [
+        ("POST", "/v1/leases", {"ttl": 60}),
+        ("GET", "/v1/leases", None),
+        ("GET", "/v1/leases/1", None),
+        ("POST", "/v1/leases/1/keepalive", None),
+        ("DELETE", "/v1/leases/1", None),
+        ("GET", "/v1/locks", None),
+        ("GET", "/v1/locks/l", None),
+        ("POST", "/v1/locks/l", {"lease": 1}),
+        ("POST", "/v1/locks/l", {"ttl": 60}),
+        ("DELETE", "/v1/locks/l?lease=1", None),
+        ("GET", "/v1/elections/e", None),
+        ("PUT", "/v1/elections/e", {"token": 1, "value": ""}),
+        ("DELETE", "/v1/meta?prefix=a", None),
+        ("GET", "/v1/meta", None),
+    ],
+)
+async def test_whatever_cannot_be_done_now_says_so(
+    method: str, url: str, body: Any, api: httpx.AsyncClient, part: Part
+) -> None:
+    part.metadata.fails = UnavailableError("timed_out")
+    answer = await api.request(method, url, json=body)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert error_of(answer) == {
+        "code": "unavailable",
+        "message": "the cluster cannot serve this now: no majority, or no leader, answered in time",
+        "parameter": None,
+        "details": {"reason": "timed_out"},
+    }

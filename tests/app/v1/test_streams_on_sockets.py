@@ -1,0 +1,74 @@
+"""Streams over real connections: what a cut one looks like to its client, with either of uvicorn's parsers."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from starlette.types import Receive, Scope, Send
+
+from app import http_protocol
+from app.http_protocol import bounded_protocol
+from app.settings import HttpSettings
+from app.v1.streams import abort, while_wanted
+from tests.app.v1.servers import serving
+
+pytestmark = pytest.mark.anyio
+
+REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+
+
+@pytest.fixture(params=["httptools", "h11"])
+def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[asyncio.Protocol]:
+    if request.param == "h11":
+        monkeypatch.setattr(http_protocol, "HttpToolsProtocol", None)
+    return bounded_protocol(HttpSettings())
+
+
+async def begin(send: Send) -> None:
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"begun", "more_body": True})
+
+
+async def test_an_aborted_answer_has_no_end(protocol: type[asyncio.Protocol]) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await begin(send)
+        await going_on.wait()
+        abort(scope)
+
+    going_on = asyncio.Event()
+    async with serving(app, protocol) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        assert (await reader.readuntil(b"begun\r\n")).startswith(b"HTTP/1.1 200 OK\r\n")
+        going_on.set()
+        with pytest.raises((ConnectionResetError, asyncio.IncompleteReadError)):
+            await reader.readuntil(b"0\r\n\r\n")
+        writer.close()
+
+
+async def test_work_ends_when_its_client_leaves(protocol: type[asyncio.Protocol]) -> None:
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+
+    async def app(_: Scope, receive: Receive, send: Send) -> None:
+        await begin(send)
+        await while_wanted(work(), receive, asyncio.Event())
+
+    async with serving(app, protocol) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(REQUEST)
+        await reader.readuntil(b"begun\r\n")
+        writer.close()
+        async with asyncio.timeout(30):
+            await ended.wait()
+
+
+async def test_another_servers_way_to_end_is_an_exception() -> None:
+    with pytest.raises(ConnectionAbortedError):
+        abort({"type": "http"})
