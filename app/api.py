@@ -69,7 +69,7 @@ def create_app(
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
     stopping = stopping or asyncio.Event()
-    forwarder = Forwarder(node.node.node_id, raft.leader_address, limits, stopping)
+    forwarder = Forwarder(node.node.node_id, raft, limits, stopping)
     context = Context(node, raft, limits, settings, forwarder, stopping)
     return HttpGate(Front(_documented(context), context), limits)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from app.recover import RAFT_DIRECTORY
 from app.settings import Settings
 from app.v1.heard import HeardRaft
-from app.v1.raft_part import Decision, MemberView, RaftPicture, Role
+from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role
 from consensus import MemberConfig, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
 from consensus.hybrid.agent import Agent, AgentConfig
 from consensus.hybrid.announcement import FoundingRule
@@ -84,6 +84,13 @@ class AgentPart(HeardRaft):
     def state(self) -> State | None:
         member = self.agent.member
         return None if member is None or self.agent.cluster is None else member.state
+
+    @property
+    def reason(self) -> str:
+        return self.agent.reason
+
+    def link_events(self) -> Sequence[LinkEvent]:
+        return [LinkEvent(event.at, event.kind, event.detail) for event in self.agent.link_events]
 
     def picture(self) -> RaftPicture:
         heard = super().picture()

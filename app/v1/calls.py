@@ -86,7 +86,7 @@ def _read_call(request: Request, timeout: Timeout = None, time_left: TimeLeft = 
     context: Context = request.app.state.context
     metadata, state = context.raft.metadata, context.raft.state
     if metadata is None or state is None:
-        raise unavailable("no_leader")
+        raise unavailable("no_leader", because=context.raft.reason)
     return Call(metadata, state, context.timeout(timeout, time_left))
 
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +20,7 @@ from app.errors import ApiError, Code
 from app.settings import HttpSettings
 from app.v1.exchange import read_body
 from app.v1.outcomes import unavailable
+from app.v1.raft_part import RaftPart
 from app.v1.streams import abort, while_wanted
 from gossip import Address
 
@@ -113,13 +113,13 @@ class Forwarder:
     def __init__(
         self,
         node_id: str,
-        leader: Callable[[], Address | None],
+        raft: RaftPart,
         limits: HttpSettings,
         stopping: asyncio.Event,
     ) -> None:
-        """`leader`: where gossip says that the leader's HTTP face is. `stopping`: set when this node stops."""
+        """`stopping`: set when this node stops."""
         self._own = quote(node_id).encode()
-        self._leader = leader
+        self._raft = raft
         self._limits = limits
         self._stopping = stopping
         self._idle: deque[tuple[Address, _Connection]] = deque()
@@ -129,10 +129,10 @@ class Forwarder:
         ApiError."""
         headers: dict[bytes, bytes] = dict(scope["headers"])
         if MARK in headers:
-            raise unavailable("not_leader")
-        address = self._leader()
+            raise unavailable("not_leader", because=self._raft.reason)
+        address = self._raft.leader_address()
         if address is None:
-            raise unavailable("no_leader")
+            raise unavailable("no_leader", because=self._raft.reason)
         declared = headers.get(b"content-length")
         body = await read_body(receive, None if declared is None else declared.decode("latin-1"), self._limits)
         head = self._head(scope, address, body, seconds)
@@ -142,7 +142,7 @@ class Forwarder:
 
     async def ask_leader(self, path: bytes, seconds: float) -> bytes | None:
         """The body of the leader's answer to a GET, or None where there is none, or none in time."""
-        address = self._leader()
+        address = self._raft.leader_address()
         if address is None:
             return None
         headers = [(b"host", str(address).encode()), (MARK, self._own)]
@@ -235,9 +235,9 @@ class Forwarder:
                 # A stream may have no end: the client's leaving is one.
                 reusable = await while_wanted(_pump(connection, send), receive, self._stopping) or False
                 if self._stopping.is_set():
-                    abort(scope)
+                    await abort(scope, receive)
         except _Failure:
-            abort(scope)
+            await abort(scope, receive)
         finally:
             self._done_with(address, connection, reusable=reusable)
 

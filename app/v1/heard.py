@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from app.v1.gossip_keys import is_alive
-from app.v1.raft_part import Decision, MemberView, RaftPicture, Role
+from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role
 from consensus.errors import UnavailableError
 from consensus.hybrid.announcement import Announcement
 from consensus.hybrid.gossip_view import GossipView
@@ -79,6 +79,13 @@ class HeardRaft:
     @property
     def state(self) -> State | None:
         return None
+
+    @property
+    def reason(self) -> str:
+        return ""
+
+    def link_events(self) -> Sequence[LinkEvent]:
+        return ()
 
     def leader_address(self) -> Address | None:
         heard = self.heard

@@ -107,9 +107,14 @@ def conflict(mod_revision: int) -> ApiError:
     )
 
 
-def unavailable(reason: str, message: str = "") -> ApiError:
-    """Nothing happened, and the same may be asked again soon."""
+def unavailable(reason: str, message: str = "", *, because: str = "") -> ApiError:
+    """Nothing happened, and the same may be asked again soon.
+
+    `message`: what to say of a reason not known here. `because`: what this node knows of the cause.
+    """
     said = _REASONS.get(reason) or message or reason
+    if because:
+        said = f"{said} ({because})"
     return ApiError(Code.UNAVAILABLE, f"the cluster cannot serve this now: {said}", details={"reason": reason})
 
 

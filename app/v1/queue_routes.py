@@ -313,9 +313,9 @@ def _add_election_extras(app: FastAPI, context: Context) -> None:
             shown = show_election(name, call.state)
             return message("election", orjson.dumps(shown), shown["revision"])
 
-        def render(batch: WatchBatch) -> bytes:
+        def render(batch: WatchBatch) -> list[bytes]:
             # The present state, not each step to it: a slow observer skips steps, never the last.
-            return tell() if batch.events else b""
+            return [tell()] if batch.events else []
 
         return EventStream(watching, render, context, first=tell())
 

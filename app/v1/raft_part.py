@@ -64,6 +64,17 @@ class RaftPicture:
     membership_epoch: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """What a link to another member was refused or broken for: a wrong secret, another cluster, a copied directory."""
+
+    time: float
+    """Unix seconds."""
+    kind: str
+    """A word of a small fixed set."""
+    detail: str
+
+
 class RaftPart(Protocol):
     @property
     def enabled(self) -> bool:
@@ -76,6 +87,13 @@ class RaftPart(Protocol):
     @property
     def state(self) -> State | None:
         """What of the metadata is applied here, to be read; set while `metadata` is."""
+
+    @property
+    def reason(self) -> str:
+        """Why this node is in no cluster, or what it waits for; empty where all is well."""
+
+    def link_events(self) -> Sequence[LinkEvent]:
+        """The latest, oldest first."""
 
     def leader_address(self) -> Address | None:
         """Where gossip says that the leader's HTTP face is; None where it names none, or this very node."""

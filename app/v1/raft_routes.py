@@ -37,6 +37,15 @@ class PeerModel(Answer):
     receives_snapshot: bool
 
 
+class LinkEventModel(Answer):
+    """Something that an operator should know: a wrong secret, another cluster, a copied directory."""
+
+    time: float
+    """Unix seconds."""
+    kind: Annotated[str, Field(examples=["bad_secret"])]
+    detail: str
+
+
 class RaftStatusAnswer(Answer):
     """This node's own part."""
 
@@ -64,6 +73,10 @@ class RaftStatusAnswer(Answer):
     """A majority is known to be there."""
     failure: str | None
     """Why this node has stopped its part."""
+    reason: str | None
+    """Why this node is in no cluster, or what it waits for; null where all is well."""
+    link_events: list[LinkEventModel]
+    """What links to other members were refused or broken for, oldest first."""
     peers: list[PeerModel]
 
 
@@ -115,9 +128,15 @@ class GivenUpAnswer(Answer):
 
 def show_status(context: Context) -> dict[str, Any]:
     status: MemberStatus | None = context.raft.status()
-    told: dict[str, Any] = {"enabled": context.raft.enabled}
+    told: dict[str, Any] = {
+        "enabled": context.raft.enabled,
+        "reason": context.raft.reason or None,
+        "link_events": [
+            {"time": event.time, "kind": event.kind, "detail": event.detail} for event in context.raft.link_events()
+        ],
+    }
     if status is None:
-        names = [name for name in RaftStatusAnswer.model_fields if name not in {"enabled", "voters", "peers"}]
+        names = [name for name in RaftStatusAnswer.model_fields if name not in {*told, "voters", "peers"}]
         return {**told, **dict.fromkeys(names), "voters": [], "peers": []}
     return {
         **told,

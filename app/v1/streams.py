@@ -32,9 +32,10 @@ async def while_wanted(work: Coroutine[Any, Any, T], receive: Receive, stopping:
         await asyncio.gather(doing, *ends, return_exceptions=True)
 
 
-def abort(scope: Scope) -> None:
+async def abort(scope: Scope, receive: Receive) -> None:
     """End the connection: the client sees that the answer is cut short. Another server's way is an exception."""
     end = scope.get("extensions", {}).get(ABORT)
     if end is None:
         raise ConnectionAbortedError("the answer cannot be completed")
     end()
+    await until_gone(receive)

@@ -8,7 +8,7 @@ a slow client does not take stays in history; the connection buffers no more tha
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
 from typing import Annotated, Any, Literal
@@ -42,19 +42,17 @@ STREAM_HEADERS = [
     (b"x-accel-buffering", b"no"),
 ]
 
-Render = Callable[[WatchBatch], bytes]
-"""A batch as the bytes to send; none where it holds nothing to tell but progress."""
+Render = Callable[[WatchBatch], Iterable[bytes]]
+"""What to send of a batch, made piece by piece as the client takes it; nothing where there is only progress to tell."""
 
 
 def render_changes(*, prev: bool) -> Render:
     """The changes of each revision as one event."""
 
-    def render(batch: WatchBatch) -> bytes:
-        parts = []
+    def render(batch: WatchBatch) -> Iterator[bytes]:
         for revision, events in groupby(batch.events, key=lambda event: event.revision):
             content = {"revision": revision, "changes": [_show_change(event, prev=prev) for event in events]}
-            parts.append(message("change", orjson.dumps(content), revision))
-        return b"".join(parts)
+            yield message("change", orjson.dumps(content), revision)
 
     return render
 
@@ -99,20 +97,20 @@ class EventStream(Response):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-            await while_wanted(self._send_all(scope, send), receive, self._stopping)
+            await while_wanted(self._send_all(scope, receive, send), receive, self._stopping)
             if self._stopping.is_set():
                 await self._tell_stop(send)
         finally:
             await self._watching.__aexit__(None, None, None)
 
-    async def _send_all(self, scope: Scope, send: Send) -> None:
+    async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async for part in self._parts():
                 async with asyncio.timeout(self._stall_seconds):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
-            abort(scope)
+            await abort(scope, receive)
 
     async def _tell_stop(self, send: Send) -> None:
         with suppress(TimeoutError):
@@ -123,7 +121,12 @@ class EventStream(Response):
         yield b"retry: %d\n%s" % (RETRY_MS, progress(self._watching.revision)) + self._first
         try:
             async for batch in self._watching:
-                yield self._render(batch) or progress(batch.revision)
+                told = 0
+                for part in self._render(batch):
+                    told += 1
+                    yield part
+                if not told:
+                    yield progress(batch.revision)
         except CompactedError as error:
             yield message("compacted", orjson.dumps({"compacted": error.compacted}))
         except MetadataError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,23 +20,26 @@ NAMES = ("n1", "n2", "n3")
 FAST = {"INTERVAL_MS": "50", "GOSSIP__INITIAL_INTERVAL": "0.1"}
 
 
+def started_with(settings: dict[str, str]) -> AbstractContextManager[Running]:
+    return running(**FAST, **settings)  # type: ignore[arg-type] # all of them are settings
+
+
 def url(node: Running) -> str:
     host, port = node.address
     return f"http://{host}:{port}"
 
 
-@pytest.fixture(scope="module")
-def nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[list[Running]]:
-    """Three members, and one that takes no part."""
-    path = tmp_path_factory.mktemp("data")
+@contextmanager
+def three_members_and_a_client(path: Path) -> Iterator[list[Running]]:
+    """The last one takes no part in Raft."""
     with ExitStack() as stack:
         started: list[Running] = []
         seed: dict[str, str] = {}
         for name in NAMES:
-            settings = {"NODE_ID": name, "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "3", **FAST, **seed}
-            started.append(stack.enter_context(running(DATA_DIR=str(path / name), **settings)))
+            settings = {"NODE_ID": name, "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "3", **seed}
+            started.append(stack.enter_context(started_with({"DATA_DIR": str(path / name), **settings})))
             seed = seed or {"SEED": str(started[0].start_line["listen_addr"])}
-        started.append(stack.enter_context(running(NODE_ID="client", **FAST, **seed)))
+        started.append(stack.enter_context(started_with({"NODE_ID": "client", **seed})))
         for node in started:
             _wait_until(node, lambda raft: raft["leader"] is not None and len(raft["voters"]) == 3)
         yield started
@@ -72,7 +75,15 @@ def _stop_all(nodes: list[Running]) -> None:
             assert b"event: end\n" in told
 
 
-def test_they_are_one_cluster(nodes: list[Running]) -> None:
+def test_nodes_found_one_cluster_by_themselves_and_any_of_them_answers(tmp_path: Path) -> None:
+    with three_members_and_a_client(tmp_path) as nodes:
+        _they_are_one_cluster(nodes)
+        _any_node_answers(nodes)
+        _leadership_moves_and_is_followed(nodes)
+        _a_watch_at_a_client_sees_a_write_at_a_member(nodes)
+
+
+def _they_are_one_cluster(nodes: list[Running]) -> None:
     pictures = [_wait_until(node, lambda raft: raft["leader"] is not None) for node in nodes]
     assert len({picture["cluster_id"] for picture in pictures}) == 1
     for picture in pictures:
@@ -80,7 +91,7 @@ def test_they_are_one_cluster(nodes: list[Running]) -> None:
         assert picture["leader"] in NAMES
 
 
-def test_any_node_answers(nodes: list[Running]) -> None:
+def _any_node_answers(nodes: list[Running]) -> None:
     for number, writer in enumerate(nodes):
         key = f"jobs/{number}"
         written = httpx.put(f"{url(writer)}/v1/meta/{key}", content=b"\x00\xff", timeout=PATIENCE_SECONDS)
@@ -90,7 +101,7 @@ def test_any_node_answers(nodes: list[Running]) -> None:
             assert (read.content, read.headers["etag"]) == (b"\x00\xff", written.headers["etag"])
 
 
-def test_leadership_moves_and_is_followed(nodes: list[Running]) -> None:
+def _leadership_moves_and_is_followed(nodes: list[Running]) -> None:
     before = _wait_until(nodes[-1], lambda raft: raft["leader"] is not None)["leader"]
     target = next(name for name in NAMES if name != before)
     moved = httpx.post(f"{url(nodes[-1])}/v1/raft/transfer", json={"node": target}, timeout=PATIENCE_SECONDS)
@@ -101,7 +112,7 @@ def test_leadership_moves_and_is_followed(nodes: list[Running]) -> None:
         assert answer.status_code == 200, answer.text
 
 
-def test_a_watch_at_a_client_sees_a_write_at_a_member(nodes: list[Running]) -> None:
+def _a_watch_at_a_client_sees_a_write_at_a_member(nodes: list[Running]) -> None:
     with httpx.stream("GET", f"{url(nodes[-1])}/v1/watch?key=watched", timeout=PATIENCE_SECONDS) as stream:
         lines = stream.iter_lines()
         assert next(lines) == "retry: 1000"
@@ -113,7 +124,7 @@ def test_a_watch_at_a_client_sees_a_write_at_a_member(nodes: list[Running]) -> N
 def test_one_node_is_a_cluster_and_keeps_its_data(tmp_path: Path) -> None:
     settings = {"NODE_ID": "alone", "DATA_DIR": str(tmp_path), "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "1"}
     for start in range(2):
-        with running(**settings, **FAST) as node:
+        with started_with(settings) as node:
             _wait_until(node, lambda raft: raft["leader"] == "alone")
             if start == 0:
                 httpx.put(f"{url(node)}/v1/meta/a", content=b"kept", timeout=PATIENCE_SECONDS)

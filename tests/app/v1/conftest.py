@@ -18,11 +18,12 @@ from starlette.types import ASGIApp
 from app.api import create_app
 from app.settings import HttpSettings, RaftSettings
 from app.v1.heard import HeardRaft
-from app.v1.raft_part import Decision, MemberView, RaftPicture
+from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture
 from consensus.errors import MetadataError
 from consensus.journal import open_store
 from consensus.member import Member, MemberConfig, MemberStatus, PeerStatus
 from consensus.metadata import Metadata
+from consensus.raft.settings import RaftSettings as MemberSettings
 from consensus.restore import backup
 from consensus.store import ClientOperation, SingleResult, State
 from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
@@ -61,6 +62,7 @@ class Part(HeardRaft):
     member: Member
     decided: list[Decision] = field(default_factory=list)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
+    links: list[LinkEvent] = field(default_factory=list)
     fails: MetadataError | None = None
 
     def __post_init__(self) -> None:
@@ -78,6 +80,9 @@ class Part(HeardRaft):
     @property
     def state(self) -> State:
         return self.member.state
+
+    def link_events(self) -> Sequence[LinkEvent]:
+        return self.links
 
     def picture(self) -> RaftPicture:
         own = MemberView(self.node.node.node_id, self.member.id, "leader", "127.0.0.1:11001", "zone-a")
@@ -136,7 +141,9 @@ async def gossip() -> AsyncIterator[GossipNode]:
 async def part(gossip: GossipNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
     monkeypatch.setattr("consensus.member.Metadata", FailingMetadata)
     store = open_store(tmp_path / "raft")
-    config = MemberConfig(secret=b"secret", max_watches=2)
+    # It is alone: whoever campaigns soon, leads soon.
+    hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)
+    config = MemberConfig(secret=b"secret", max_watches=2, raft=hasty)
     member = Member(store, "cluster", (store.identity.member_id.hex,), lambda _: None, config)
     try:
         await member.start("127.0.0.1", 0)

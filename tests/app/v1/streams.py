@@ -29,6 +29,10 @@ class Stream:
         self.aborted = asyncio.Event()
         self.started = asyncio.Event()
 
+    def abort(self) -> None:
+        self.aborted.set()
+        self.gone.set()
+
     async def receive(self) -> Any:
         if not self.asked:
             self.asked = True
@@ -86,7 +90,7 @@ async def streaming(
         "query_string": query.encode(),
         "root_path": "",
         "headers": [(b"host", b"node"), *headers],
-        "extensions": {"coterie.abort": stream.aborted.set},
+        "extensions": {"coterie.abort": stream.abort},
     }
     task = asyncio.create_task(_run(app, scope, stream))
     try:

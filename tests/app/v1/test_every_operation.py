@@ -22,7 +22,7 @@ from tests.app.v1.streams import streaming
 
 pytestmark = pytest.mark.anyio
 
-TOKEN = "the last one"
+LAST_TOKEN = -1
 
 # In an order in which each finds what it needs: (operation, method, URL, JSON body).
 CALLS: list[tuple[str, str, str, Any]] = [
@@ -63,7 +63,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("list_elections", "GET", "/v1/elections", None),
     ("resign", "DELETE", "/v1/elections/e?lease=1", None),
     ("campaign", "POST", "/v1/elections/f", {"lease": 1}),
-    ("proclaim", "PUT", "/v1/elections/f", {"token": TOKEN, "value": "x"}),
+    ("proclaim", "PUT", "/v1/elections/f", {"token": LAST_TOKEN, "value": "x"}),
     ("revoke_lease", "DELETE", "/v1/leases/1", None),
     ("get_raft_status", "GET", "/v1/raft/status", None),
     ("list_raft_members", "GET", "/v1/raft/members", None),
@@ -92,7 +92,7 @@ async def test_every_operation_answers_as_its_schema_says(app: ASGIApp, api: htt
     assert {name for name, *_ in CALLS} | STREAMED == set(known)
     token = 0
     for name, method, url, body in CALLS:
-        if isinstance(body, dict) and body.get("token") == TOKEN:
+        if isinstance(body, dict) and body.get("token") == LAST_TOKEN:
             body["token"] = token
         content = {"content": body} if isinstance(body, str) else {"json": body}
         answer = await api.request(method, url, **content)

@@ -28,6 +28,11 @@ class Client(HeardRaft):
     """A node without Raft, for which gossip names a leader."""
 
     leader: Address | None = None
+    waits_for = ""
+
+    @property
+    def reason(self) -> str:
+        return self.waits_for
 
     def leader_address(self) -> Address | None:
         return self.leader
@@ -157,9 +162,16 @@ async def test_a_forwarded_request_is_not_passed_on(far: httpx.AsyncClient, lead
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_without_a_leader_the_answer_says_so(method: str, far: httpx.AsyncClient, node: Client) -> None:
     node.leader = None
+    node.waits_for = "waiting for 1 more of bootstrap_expect = 3 nodes"
     answer = await far.request(method, "/v1/meta/a", content="x")
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-    assert error_of(answer)["details"] == {"reason": "no_leader"}
+    assert error_of(answer) == {
+        "code": "unavailable",
+        "message": "the cluster cannot serve this now: no leader is known now "
+        "(waiting for 1 more of bootstrap_expect = 3 nodes)",
+        "parameter": None,
+        "details": {"reason": "no_leader"},
+    }
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])

@@ -313,25 +313,16 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, str, str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "url", "more", "status", "code", "message", "parameter"), REFUSED)
-async def test_what_is_refused_is_named(
-    method: str,
-    url: str,
-    more: dict[str, Any],
-    status: int,
-    code: str,
-    message: str,
-    parameter: str | None,
-    api: httpx.AsyncClient,
-    gossip: GossipNode,
-) -> None:
-    answer = await api.request(method, url, **more)
-    assert error_of(answer) == {"code": code, "message": message, "parameter": parameter}
-    assert answer.status_code == status
-    assert answer.headers["content-type"] == "application/json"
-    assert gossip.engine.own.max_version == 0
-    if status == 405:
-        assert answer.headers["allow"] == "DELETE, GET, PUT"
+async def test_what_is_refused_is_named(api: httpx.AsyncClient, gossip: GossipNode, subtests: pytest.Subtests) -> None:
+    for method, url, more, status, code, message, parameter in REFUSED:
+        with subtests.test(f"{method} {url[:40]}"):
+            answer = await api.request(method, url, **more)
+            assert error_of(answer) == {"code": code, "message": message, "parameter": parameter}
+            assert answer.status_code == status
+            assert answer.headers["content-type"] == "application/json"
+            assert gossip.engine.own.max_version == 0
+            if status == 405:
+                assert answer.headers["allow"] == "DELETE, GET, PUT"
 
 
 async def test_a_full_namespace_has_no_room(api: httpx.AsyncClient) -> None:

@@ -150,13 +150,12 @@ LEASE_REFUSALS: list[tuple[str, str, Any, int, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "url", "body", "status", "error"), LEASE_REFUSALS)
-async def test_refusals_of_leases(
-    method: str, url: str, body: Any, status: int, error: dict[str, Any], api: httpx.AsyncClient
-) -> None:
-    answer = await api.request(method, url, json=body)
-    assert error_of(answer) == error
-    assert answer.status_code == status
+async def test_refusals_of_leases(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
+    for method, url, body, status, error in LEASE_REFUSALS:
+        with subtests.test(f"{method} {url} {body}"):
+            answer = await api.request(method, url, json=body)
+            assert error_of(answer) == error
+            assert answer.status_code == status
 
 
 # -- locks, semaphores, elections --------------------------------------------------------------------------------------
@@ -391,20 +390,12 @@ QUEUE_REFUSALS: list[tuple[str, str, Any, int, str, str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "url", "body", "status", "code", "message", "parameter"), QUEUE_REFUSALS)
-async def test_refusals_of_queues(
-    method: str,
-    url: str,
-    body: Any,
-    status: int,
-    code: str,
-    message: str,
-    parameter: str | None,
-    api: httpx.AsyncClient,
-) -> None:
-    answer = await api.request(method, url, json=body)
-    assert error_of(answer) == {"code": code, "message": message, "parameter": parameter}
-    assert answer.status_code == status
+async def test_refusals_of_queues(api: httpx.AsyncClient, subtests: pytest.Subtests) -> None:
+    for method, url, body, status, code, message, parameter in QUEUE_REFUSALS:
+        with subtests.test(f"{method} {url} {body}"):
+            answer = await api.request(method, url, json=body)
+            assert error_of(answer) == {"code": code, "message": message, "parameter": parameter}
+            assert answer.status_code == status
 
 
 async def test_a_name_must_not_end_itself(api: httpx.AsyncClient, part: Part) -> None:
@@ -419,35 +410,36 @@ async def test_a_name_must_not_end_itself(api: httpx.AsyncClient, part: Part) ->
     assert part.state.queue_names(QueueKind.LOCK) == []
 
 
-@pytest.mark.parametrize(
-    ("method", "url", "body"),
-    [
-        ("POST", "/v1/leases", {"ttl": 60}),
-        ("GET", "/v1/leases", None),
-        ("GET", "/v1/leases/1", None),
-        ("POST", "/v1/leases/1/keepalive", None),
-        ("DELETE", "/v1/leases/1", None),
-        ("GET", "/v1/locks", None),
-        ("GET", "/v1/locks/l", None),
-        ("POST", "/v1/locks/l", {"lease": 1}),
-        ("POST", "/v1/locks/l", {"ttl": 60}),
-        ("DELETE", "/v1/locks/l?lease=1", None),
-        ("GET", "/v1/elections/e", None),
-        ("PUT", "/v1/elections/e", {"token": 1, "value": ""}),
-        ("DELETE", "/v1/meta?prefix=a", None),
-        ("GET", "/v1/meta", None),
-    ],
-)
+NEED_A_MAJORITY: list[tuple[str, str, Any]] = [
+    ("POST", "/v1/leases", {"ttl": 60}),
+    ("GET", "/v1/leases", None),
+    ("GET", "/v1/leases/1", None),
+    ("POST", "/v1/leases/1/keepalive", None),
+    ("DELETE", "/v1/leases/1", None),
+    ("GET", "/v1/locks", None),
+    ("GET", "/v1/locks/l", None),
+    ("POST", "/v1/locks/l", {"lease": 1}),
+    ("POST", "/v1/locks/l", {"ttl": 60}),
+    ("DELETE", "/v1/locks/l?lease=1", None),
+    ("GET", "/v1/elections/e", None),
+    ("PUT", "/v1/elections/e", {"token": 1, "value": ""}),
+    ("DELETE", "/v1/meta?prefix=a", None),
+    ("GET", "/v1/meta", None),
+]
+
+
 async def test_whatever_cannot_be_done_now_says_so(
-    method: str, url: str, body: Any, api: httpx.AsyncClient, part: Part
+    api: httpx.AsyncClient, part: Part, subtests: pytest.Subtests
 ) -> None:
     part.metadata.fails = UnavailableError("timed_out")
-    answer = await api.request(method, url, json=body)
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
-    assert error_of(answer) == {
-        "code": "unavailable",
-        "message": "the cluster cannot serve this now: no majority, or no leader, answered in time",
-        "parameter": None,
-        "details": {"reason": "timed_out"},
-    }
+    for method, url, body in NEED_A_MAJORITY:
+        with subtests.test(f"{method} {url}"):
+            answer = await api.request(method, url, json=body)
+            assert answer.status_code == 503
+            assert answer.headers["retry-after"] == "1"
+            assert error_of(answer) == {
+                "code": "unavailable",
+                "message": "the cluster cannot serve this now: no majority, or no leader, answered in time",
+                "parameter": None,
+                "details": {"reason": "timed_out"},
+            }

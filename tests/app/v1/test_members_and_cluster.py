@@ -11,7 +11,7 @@ import pytest
 from app.api import create_app
 from app.v1.cluster import ClusterAnswer
 from app.v1.models import Member, MembersAnswer
-from app.v1.raft_part import Decision
+from app.v1.raft_part import Decision, LinkEvent
 from app.v1.raft_routes import (
     DecisionsAnswer,
     GivenUpAnswer,
@@ -181,12 +181,15 @@ async def test_a_dead_leader_leads_nobody(gossip: GossipNode) -> None:
 
 
 async def test_the_status_of_the_own_member(api: httpx.AsyncClient, part: Part) -> None:
+    part.links.append(LinkEvent(1_700_000_000.5, "wrong_cluster", "127.0.0.1:9"))
     answer = await api.get("/v1/raft/status")
     RaftStatusAnswer.model_validate_json(answer.content, strict=True)
     status = answer.json()
     assert (status["role"], status["leader"], status["quorum"]) == ("leader", "node-a", True)
     assert status["member_id"] == part.member.id
     assert status["voters"] == [part.member.id]
+    assert status["link_events"] == [{"time": 1_700_000_000.5, "kind": "wrong_cluster", "detail": "127.0.0.1:9"}]
+    assert status["reason"] is None
 
 
 async def test_leadership_is_handed_over(api: httpx.AsyncClient, part: Part) -> None:

@@ -427,15 +427,14 @@ REFUSED: list[tuple[str, str, dict[str, Any], int, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize(("method", "url", "more", "status", "error"), REFUSED)
-async def test_what_is_refused_is_named(
-    method: str, url: str, more: dict[str, Any], status: int, error: dict[str, Any], api: httpx.AsyncClient, part: Part
-) -> None:
+async def test_what_is_refused_is_named(api: httpx.AsyncClient, part: Part, subtests: pytest.Subtests) -> None:
     await api.put("/v1/meta/a", content="x")
-    answer = await api.request(method, url, **more)
-    assert error_of(answer) == error
-    assert answer.status_code == status
-    assert part.state.keyspace.revision == 1
+    for method, url, more, status, error in REFUSED:
+        with subtests.test(f"{method} {url[:40]} {more}"):
+            answer = await api.request(method, url, **more)
+            assert error_of(answer) == error
+            assert answer.status_code == status
+            assert part.state.keyspace.revision == 1
 
 
 async def test_history_that_is_gone_is_gone(api: httpx.AsyncClient, part: Part) -> None:
@@ -466,16 +465,17 @@ STORE_REFUSALS = [
 ]
 
 
-@pytest.mark.parametrize(("store_code", "detail", "status", "code", "details"), STORE_REFUSALS)
 async def test_refusals_of_the_cluster_have_stable_codes(
-    store_code: str, detail: int, status: int, code: str, details: Any, api: httpx.AsyncClient, part: Part
+    api: httpx.AsyncClient, part: Part, subtests: pytest.Subtests
 ) -> None:
-    part.metadata.fails = RefusedError(store_code, detail)
-    for method in ("PUT", "DELETE"):
-        answer = await api.request(method, "/v1/meta/a", content="x")
-        error = error_of(answer)
-        assert (answer.status_code, error["code"], error.get("details")) == (status, code, details)
-        assert "{" not in error["message"]
+    for store_code, detail, status, code, details in STORE_REFUSALS:
+        part.metadata.fails = RefusedError(store_code, detail)
+        for method in ("PUT", "DELETE"):
+            with subtests.test(f"{method} {store_code}"):
+                answer = await api.request(method, "/v1/meta/a", content="x")
+                error = error_of(answer)
+                assert (answer.status_code, error["code"], error.get("details")) == (status, code, details)
+                assert "{" not in error["message"]
 
 
 # -- how calls end -----------------------------------------------------------------------------------------------------
@@ -490,20 +490,20 @@ async def test_refusals_of_the_cluster_have_stable_codes(
         ("something_new", "words of its own"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_what_cannot_be_done_now_may_be_asked_again(
-    method: str, reason: str, said: str, api: httpx.AsyncClient, part: Part
+    reason: str, said: str, api: httpx.AsyncClient, part: Part
 ) -> None:
     part.metadata.fails = UnavailableError(reason, "words of its own")
-    answer = await api.request(method, "/v1/meta/a", content="x")
-    assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
-    assert error_of(answer) == {
-        "code": "unavailable",
-        "message": f"the cluster cannot serve this now: {said}",
-        "parameter": None,
-        "details": {"reason": reason},
-    }
+    for method in ("GET", "PUT", "DELETE"):
+        answer = await api.request(method, "/v1/meta/a", content="x")
+        assert answer.status_code == 503
+        assert answer.headers["retry-after"] == "1"
+        assert error_of(answer) == {
+            "code": "unavailable",
+            "message": f"the cluster cannot serve this now: {said}",
+            "parameter": None,
+            "details": {"reason": reason},
+        }
 
 
 async def test_an_unknown_outcome_brings_the_id_to_go_on_with(api: httpx.AsyncClient, part: Part) -> None:

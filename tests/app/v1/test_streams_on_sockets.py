@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from starlette.types import Receive, Scope, Send
@@ -34,7 +35,7 @@ async def test_an_aborted_answer_has_no_end(protocol: type[asyncio.Protocol]) ->
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         await begin(send)
         await going_on.wait()
-        abort(scope)
+        await abort(scope, receive)
 
     going_on = asyncio.Event()
     async with serving(app, protocol) as address:
@@ -69,6 +70,10 @@ async def test_work_ends_when_its_client_leaves(protocol: type[asyncio.Protocol]
             await ended.wait()
 
 
+async def _no_receive() -> Any:
+    raise AssertionError("not to be asked")
+
+
 async def test_another_servers_way_to_end_is_an_exception() -> None:
     with pytest.raises(ConnectionAbortedError):
-        abort({"type": "http"})
+        await abort({"type": "http"}, _no_receive)

@@ -184,21 +184,13 @@ REFUSED: list[tuple[dict[str, Any], int, str, str, str | None]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "status", "code", "message", "parameter"), REFUSED)
-async def test_what_is_refused_is_named(
-    body: dict[str, Any],
-    status: int,
-    code: str,
-    message: str,
-    parameter: str | None,
-    api: httpx.AsyncClient,
-    part: Part,
-) -> None:
-    answer = await api.post("/v1/txn", json=body)
-    error = error_of(answer)
-    assert (answer.status_code, error["code"]) == (status, code)
-    assert error == {"code": code, "message": message, "parameter": parameter}
-    assert part.state.keyspace.revision == 0
+async def test_what_is_refused_is_named(api: httpx.AsyncClient, part: Part, subtests: pytest.Subtests) -> None:
+    for body, status, code, message, parameter in REFUSED:
+        with subtests.test(str(body)):
+            answer = await api.post("/v1/txn", json=body)
+            assert error_of(answer) == {"code": code, "message": message, "parameter": parameter}
+            assert answer.status_code == status
+            assert part.state.keyspace.revision == 0
 
 
 async def test_too_many_operations_are_refused(api: httpx.AsyncClient) -> None:
