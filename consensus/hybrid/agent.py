@@ -83,7 +83,7 @@ class Agent:
         self.member: Member | None = None
         self.governor: Governor | None = None
         self._members: list[Callable[[Member], None]] = []
-        self._ordered: deque[Keep | SetAside] = deque()  # an operator's
+        self._giving_up = False  # the founding, by an operator's order
         self._leaving = False
         self._gone = False
         self._store: Store | None = None
@@ -207,9 +207,11 @@ class Agent:
         await self._meet_fate()
         if self._gone:
             return
+        if self._giving_up:
+            await self._give_up()
         seen = self.view.sightings(time.monotonic())
         for _ in range(MAX_MOVES_A_TURN):
-            move = self._ordered.popleft() if self._ordered else bootstrap.step(self._own(), seen, uuid4().hex)
+            move = bootstrap.step(self._own(), seen, uuid4().hex)
             if not await self._make(move):
                 break
             self._announce(self._announcement())  # a move is durable by now, and may be told
@@ -225,7 +227,11 @@ class Agent:
         if member is None or governor is None or self._gone:
             return
         what, why = fate(
-            self.member_id, member.node.voters, governor.bans(), self.config.rejoining, leaving=self._leaving
+            self.member_id,
+            member.node.configurations.as_of(member.node.applied),  # a removal counts once it is committed
+            governor.bans(),
+            self.config.rejoining,
+            leaving=self._leaving,
         )
         if what is Fate.REJOIN:
             await self._set_aside(why)
@@ -257,6 +263,23 @@ class Agent:
             up_for=time.monotonic() - self._started,
         )
 
+    async def _halt_founding(self) -> None:
+        """Stop the Raft node, so that it votes no more, and keep the directory open."""
+        if self.member is not None:
+            await self._halt()
+            self._ballot.close()
+            self._open()
+
+    async def _give_up(self) -> None:
+        """What this member has voted by the time that its Raft node has stopped decides how the founding ends."""
+        self._giving_up = False
+        if self.cluster is not None:
+            return
+        await self._halt_founding()
+        move = bootstrap.give_up(self._own())
+        if move is not None:
+            await self._make(move)
+
     async def _make(self, move: Wait | Keep | Halt | Run | Bind | SetAside) -> bool:
         """Make a move; True where the next one is to be asked for at once."""
         match move:
@@ -268,9 +291,7 @@ class Agent:
                 self._ballot.store(ballot)
             case Halt(reason):
                 self._tell(reason)
-                await self._halt()
-                self._ballot.close()
-                self._open()
+                await self._halt_founding()
             case SetAside(reason):
                 await self._set_aside(reason)
             case Bind(cluster_id, _, reason):
@@ -365,7 +386,7 @@ class Agent:
         }
         status_voters = set(member.node.voters)
         if self.member_id in status_voters or not status_voters:
-            member.link(other for other, it in here.items() if it.cluster_id == member.cluster)
+            member.link(other for other, it in here.items() if it.takes_part_in(member.cluster))
         else:
             leaders = {it.status.leader for it in here.values() if it.status is not None and it.status.leader}
             told = {other for other, it in here.items() if it.cluster_id == member.cluster and it.role == "voter"}
@@ -393,6 +414,7 @@ class Agent:
             zone=self.config.zone,
             answer=ballot.answer,
             floor=ballot.floor,
+            joining=ballot.joining,
             status=status,
         )
 
@@ -429,7 +451,7 @@ class Agent:
         move = bootstrap.give_up(self._own())
         if move is None:
             return None
-        self._ordered.append(move)
+        self._giving_up = True
         self._news.set()
         return move.reason
 

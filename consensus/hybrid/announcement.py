@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from consensus.hybrid.ballot import MAX_FOUNDERS, Proposal, Rank
+from consensus.hybrid.ballot import MAX_FOUNDERS, ClusterId, MemberId, Proposal, Rank
 from gossip import RESERVED_PREFIX
 
 PROTOCOL_VERSION = 1
@@ -32,7 +32,6 @@ APPLIED_STEP = 4_096
 Role = Literal["candidate", "founder", "voter", "observer", "left", "removed"]
 """A candidate has given no vote yet; a founder has, and its cluster has no leader yet that it knows of."""
 
-MemberId = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z_-]{1,64}\Z")]
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
 ShortText = Annotated[str, Meta(max_length=256)]
@@ -43,6 +42,10 @@ class FoundingRule(msgspec.Struct, frozen=True):
 
     expect: Annotated[int, Meta(ge=0, le=MAX_FOUNDERS)] = 0
     names: Annotated[tuple[str, ...], Meta(max_length=MAX_FOUNDERS)] = ()
+    """In any order."""
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "names", tuple(sorted(self.names)))
 
     @property
     def count(self) -> int:
@@ -75,7 +78,7 @@ class _Identity(msgspec.Struct, frozen=True):
     host: ShortText
     port: Port
     role: Role
-    cluster_id: ShortText | None = None
+    cluster_id: ClusterId | None = None
     rule: FoundingRule = FoundingRule()
     zone: ShortText = ""
 
@@ -83,6 +86,7 @@ class _Identity(msgspec.Struct, frozen=True):
 class _Founding(msgspec.Struct, frozen=True):
     answer: Proposal | None = None
     floor: Rank | None = None
+    joining: ClusterId | None = None
 
 
 class Announcement(msgspec.Struct, frozen=True, kw_only=True):
@@ -97,12 +101,18 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     zone: str = ""
     answer: Proposal | None = None
     floor: Rank | None = None
+    joining: str | None = None
+    """The cluster that this node is about to join: it has heard of it by gossip alone so far."""
     status: Status | None = None
     version: int = PROTOCOL_VERSION
 
     @property
     def address(self) -> tuple[str, int]:
         return self.host, self.port
+
+    def takes_part_in(self, cluster_id: str) -> bool:
+        """Does it belong to that cluster, or wait for a link to it?"""
+        return cluster_id in {self.cluster_id, self.joining}
 
 
 class Undecodable(msgspec.Struct, frozen=True):
@@ -131,7 +141,7 @@ def encode(it: Announcement) -> dict[str, str]:
     )
     status = it.status or Status()
     status = msgspec.structs.replace(status, applied=coarse(status.applied))
-    parts = {FOUNDING_KEY: _Founding(it.answer, it.floor), STATUS_KEY: status, IDENTITY_KEY: identity}
+    parts = {FOUNDING_KEY: _Founding(it.answer, it.floor, it.joining), STATUS_KEY: status, IDENTITY_KEY: identity}
     return {key: _encode(part).decode() for key, part in parts.items()}
 
 
@@ -154,11 +164,12 @@ def decode(key_values: Mapping[str, str]) -> Announcement | Undecodable | None:
         host=identity.host,
         port=identity.port,
         role=identity.role,
-        cluster_id=identity.cluster_id or None,
+        cluster_id=identity.cluster_id,
         rule=identity.rule,
         zone=identity.zone,
         answer=founding.answer,
         floor=founding.floor,
+        joining=founding.joining,
         status=status if STATUS_KEY in key_values else None,
         version=identity.version,
     )

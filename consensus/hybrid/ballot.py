@@ -7,13 +7,23 @@ for ever. A member holds at most one answer, and stores it before it tells anybo
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 BALLOT_VERSION = 1
 
 MAX_FOUNDERS = 9
-MAX_NODE_NAME = 200
+MAX_NODE_NAME = 60
 """Characters of a node's name that are kept beside its member id: they are for messages alone."""
+
+# What peers may write into a proposal is bounded, so that every ballot fits its file.
+MemberId = Annotated[str, Meta(pattern=r"\A[0-9A-Za-z_-]{1,64}\Z")]
+ClusterId = Annotated[str, Meta(min_length=1, max_length=128)]
+MAX_ATTEMPT = 2**53
+Attempt = Annotated[int, Meta(ge=0, le=MAX_ATTEMPT)]
+NodeName = Annotated[str, Meta(max_length=MAX_NODE_NAME)]
 
 
 class BallotError(ValueError):
@@ -23,8 +33,8 @@ class BallotError(ValueError):
 class Rank(msgspec.Struct, frozen=True, array_like=True):
     """A proposal's place in the order."""
 
-    attempt: int
-    proposer: str
+    attempt: Attempt
+    proposer: MemberId
 
     def above(self, other: Rank | None) -> bool:
         if other is None:
@@ -33,18 +43,18 @@ class Rank(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Founder(msgspec.Struct, frozen=True, array_like=True):
-    member: str
-    node: str
+    member: MemberId
+    node: NodeName
     """The name of its node, cut to `MAX_NODE_NAME`."""
 
 
 class Proposal(msgspec.Struct, frozen=True, array_like=True):
     """One cluster id and one list of founders, the proposer among them; `attempt` counts tries, over all proposers."""
 
-    cluster_id: str
-    attempt: int
-    proposer: str
-    founders: tuple[Founder, ...]
+    cluster_id: ClusterId
+    attempt: Attempt
+    proposer: MemberId
+    founders: Annotated[tuple[Founder, ...], Meta(max_length=MAX_FOUNDERS)]
 
     @property
     def rank(self) -> Rank:
@@ -58,12 +68,10 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
     def problem(self) -> str | None:
         """Why it is no proposal at all; None where it is one."""
         members = self.members
-        if not self.cluster_id:
-            return "it names no cluster"
         if self.attempt < 1:
             return "its attempt is below 1"
-        if list(members) != sorted(set(members)) or len(members) > MAX_FOUNDERS:
-            return "its founders are not a short sorted set"
+        if list(members) != sorted(set(members)):
+            return "its founders are not a sorted set"
         if self.proposer not in members:
             return "its proposer is no founder"
         return None
@@ -73,10 +81,14 @@ class Proposal(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Ballot(msgspec.Struct, frozen=True, array_like=True):
-    """`answer`: the proposal that this member agrees to. `floor`: nothing at or below it is accepted (again)."""
+    """`answer`: the proposal that this member agrees to. `floor`: nothing at or below it is accepted (again).
+
+    `joining`: instead, the cluster that it is about to join, on gossip's word alone so far.
+    """
 
     answer: Proposal | None = None
     floor: Rank | None = None
+    joining: ClusterId | None = None
 
     def accepts(self, proposal: Proposal) -> bool:
         return proposal.rank.above(self.floor)
@@ -88,8 +100,11 @@ class Ballot(msgspec.Struct, frozen=True, array_like=True):
         return Ballot(proposal, proposal.rank)
 
     def dropping(self) -> Ballot:
-        """The ballot without its answer, which is never accepted again."""
+        """The ballot without its answer, which is never accepted again, and without a cluster to join."""
         return Ballot(None, self.floor)
+
+    def joining_cluster(self, cluster_id: str) -> Ballot:
+        return Ballot(None, self.floor, cluster_id)
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -111,8 +126,8 @@ def decode_ballot(data: bytes) -> Ballot:
     except msgspec.MsgspecError as error:
         raise BallotError(f"no ballot: {error}") from None
     answer = ballot.answer
-    if answer is not None and (answer.problem is not None or answer.rank != ballot.floor):
-        raise BallotError(f"the ballot contradicts itself: {answer.problem or 'answer and floor differ'}")
+    if answer is not None and (answer.problem is not None or answer.rank != ballot.floor or ballot.joining):
+        raise BallotError(f"the ballot contradicts itself: {answer.problem or 'its parts do not fit'}")
     return ballot
 
 

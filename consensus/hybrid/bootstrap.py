@@ -20,7 +20,7 @@ def step(own: Own, seen: Sightings, fresh_cluster_id: str) -> Move:
     answer = own.ballot.answer
     if own.cluster_id is not None:
         founders = answer.members if answer is not None and answer.cluster_id == own.cluster_id else ()
-        return Run(own.cluster_id, founders)
+        return Run(own.cluster_id, founders, _strangers(own.cluster_id, seen))
     if own.frozen:
         return _resume(own, seen, answer)
     namesake = seen.newer_namesake(own.node, own.generation)
@@ -47,10 +47,21 @@ def give_up(own: Own) -> Keep | SetAside | None:
     return Keep(own.ballot.dropping(), "the operator gave up the founding")
 
 
+def _strangers(cluster_id: str, seen: Sightings) -> str | None:
+    """What is to be told of another cluster that this one's gossip meets."""
+    others = sorted((cluster, nodes) for cluster, nodes in seen.clusters(live=True).items() if cluster != cluster_id)
+    if not others:
+        return None
+    told = "; ".join(f"{cluster} ({', '.join(nodes)})" for cluster, nodes in others)
+    return f"nodes of another cluster gossip with this one, and clusters never merge: {told}"
+
+
 # -- a vote was given ----------------------------------------------------------------------------------------------
 
 
 def _resume(own: Own, seen: Sightings, answer: Proposal | None) -> Move:
+    if own.ballot.joining is not None:
+        return Bind(own.ballot.joining, (), "a leader of the cluster was heard: this node has joined it")
     if answer is None:
         return Wait(
             "this directory has a vote or a log, but neither a cluster id nor an answer to a proposal: files of it are "
@@ -102,27 +113,27 @@ def _state(sighting: Sighting | None, answer: Proposal) -> str:
 
 
 def _existing(own: Own, seen: Sightings) -> Move | None:
-    """Join the one cluster that live nodes report. None: nobody, alive or dead, reports any."""
-    live = {cluster: nodes for cluster, nodes in seen.clusters(live=True).items() if cluster}
-    if len(live) > 1:
-        told = "; ".join(f"{cluster} by {', '.join(nodes)}" for cluster, nodes in sorted(live.items()))
-        return _quiet(own) or Wait(f"two clusters meet here, and they never merge: {told}. Give one other seeds")
-    if live:
-        ((cluster, nodes),) = live.items()
-        answer = own.ballot.answer
-        if answer is not None and answer.cluster_id == cluster:
-            # Founded without this member's vote: impossible, so its own vote was lost with a part of its disk.
-            return _quiet(own) or Wait(
-                f"cluster {cluster} was founded with this member, whose disk knows nothing of it: it was rolled back. "
-                "Set its directory aside"
-            )
+    """Join the one cluster that live nodes report. None: nobody, alive or dead, reports any.
+
+    It is joined on gossip's word, and for ever only once a leader of it was heard over a proven link.
+    """
+    joining = own.ballot.joining
+    live, dead = seen.clusters(live=True), seen.clusters(live=False)
+    if joining is not None and (joining in live or (not live and joining in dead)):
+        wait = f"joining cluster {joining}: not a word of its leader yet"
+        return Run(joining, (), wait) if own.running in {None, joining} else _quiet(own)
+    if live or joining is not None:
         quiet = _quiet(own)
         if quiet is not None:
             return quiet
-        if answer is not None:
-            return Keep(own.ballot.dropping(), f"{nodes[0]} reports that cluster {cluster} exists")
-        return Bind(cluster, (), f"{nodes[0]} reports cluster {cluster}: joining as an observer")
-    dead = seen.clusters(live=False)
+    if len(live) > 1:
+        told = "; ".join(f"{cluster} by {', '.join(nodes)}" for cluster, nodes in sorted(live.items()))
+        return Wait(f"two clusters meet here, and they never merge: {told}. Give one other seeds")
+    if live:
+        ((cluster, nodes),) = live.items()
+        return _join(own, cluster, nodes[0])
+    if joining is not None:
+        return Keep(own.ballot.dropping(), f"nobody reports cluster {joining} any more")
     if dead:
         cluster, nodes = min(dead.items())
         return _quiet(own) or Wait(
@@ -130,6 +141,17 @@ def _existing(own: Own, seen: Sightings) -> Move | None:
             "for nobody founds a second cluster beside it"
         )
     return None
+
+
+def _join(own: Own, cluster: str, reporter: str) -> Move:
+    answer = own.ballot.answer
+    if answer is not None and answer.cluster_id == cluster:
+        # Founded without this member's vote: impossible, so its own vote was lost with a part of its disk.
+        return Wait(
+            f"cluster {cluster} was founded with this member, whose disk knows nothing of it: it was rolled back. "
+            "Set its directory aside"
+        )
+    return Keep(own.ballot.joining_cluster(cluster), f"{reporter} reports cluster {cluster}: joining as an observer")
 
 
 def _quiet(own: Own) -> Halt | None:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from consensus.hybrid.announcement import PROTOCOL_VERSION, Announcement
-from consensus.hybrid.ballot import Ballot, Founder, Proposal, short_name
+from consensus.hybrid.ballot import MAX_ATTEMPT, Ballot, Founder, Proposal, short_name
 from consensus.hybrid.moves import Halt, Keep, Move, Own, Run, Wait
 from consensus.hybrid.sightings import Presence, Sightings
 
@@ -231,7 +231,8 @@ def _proposal(scene: _Scene, fresh_cluster_id: str) -> Proposal:
     ranks += [
         each.announcement.floor for each in scene.seen.all if each.announcement is not None
     ]  # the dead may come back
-    attempt = 1 + max((rank.attempt for rank in ranks if rank is not None), default=0)
+    attempts = [rank.attempt for rank in ranks if rank is not None and rank.attempt < MAX_ATTEMPT]
+    attempt = 1 + max(attempts, default=0)
     chosen = sorted(scene.candidates)[: scene.own.rule.count]
     founders = tuple(Founder(member, short_name(scene.candidates[member])) for member in chosen)
     return Proposal(fresh_cluster_id, attempt, scene.own.member, founders)

@@ -37,7 +37,9 @@ class Own:
 
     @property
     def role(self) -> Role:
-        """Before the cluster is there; afterwards its configuration tells."""
+        """Before this node belongs to a cluster; afterwards its configuration tells."""
+        if self.ballot.joining is not None:
+            return "observer"
         return "founder" if self.frozen else "candidate"
 
 
@@ -70,12 +72,15 @@ class Run:
     cluster_id: str
     founders: tuple[str, ...]
     waiting: str | None = None
-    """What the founding waits for, for the operator."""
+    """What the founding or the joining waits for, or what else is wrong, for the operator."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bind:
-    """Write the cluster id into the identity, for ever; then announce it. `founders` as for `Run`."""
+    """Write the cluster id into the identity, for ever; then announce it. The Raft node may run meanwhile, and goes on.
+
+    `founders` as for `Run`.
+    """
 
     cluster_id: str
     founders: tuple[str, ...]

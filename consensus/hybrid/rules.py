@@ -119,8 +119,7 @@ def _dead_removal(view: ClusterView, policy: Policy, now: float) -> Decision | N
         if replacement is not None:
             why = f"{silent}; {view.member(replacement).node or replacement} stands ready"
             return Decision(Kind.REMOVE, member, why, Cause.DEAD, replacement)
-        spared = len(view.voters) > policy.min_voters and _gains(view, dead, policy)
-        if spared and _may_remove(view, member, now):
+        if _gains(view, dead, policy) and _may_remove(view, member, now):
             return Decision(Kind.REMOVE, member, f"{silent}; without it, fewer answers make a majority", Cause.DEAD)
     return None
 

@@ -16,7 +16,7 @@ from consensus.hybrid.announcement import Announcement, FoundingRule, decode, en
 from consensus.hybrid.ballot import Ballot, decode_ballot, encode_ballot
 from consensus.hybrid.bootstrap import give_up, step
 from consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
+from tests.consensus.hybrid.gossip_table import GossipTable, Identity
 
 ROUND = 0.5
 SILENCE = 4.0
@@ -43,21 +43,6 @@ class Disk:
     incarnation: int = 0
 
 
-@dataclass
-class Seen:
-    """What a node holds of another's identity."""
-
-    announcement: Announcement | None
-    version: int
-    heartbeat: int
-    heard_at: float | None = None  # None until a second sign of life
-    ever_alive: bool = False
-    dead_since: float | None = None
-
-
-Identity = tuple[str, int]
-
-
 class Process:
     """One run of a node, from start to death."""
 
@@ -70,10 +55,7 @@ class Process:
         self.generation = generation
         self.up = True
         self.started = model.now
-        self.heartbeat = 0
-        self.version = 0
-        self.said: Announcement | None = None
-        self.view: dict[Identity, Seen] = {}
+        self.gossip = GossipTable(name, generation, SILENCE)
         self.running: tuple[str, tuple[str, ...]] | None = None
         self.granted: set[str] = set()
         self.campaign: tuple[int, bool] | None = None
@@ -82,10 +64,6 @@ class Process:
         disk.incarnation += 1
 
     # gossip
-
-    @property
-    def id(self) -> Identity:
-        return self.name, self.generation
 
     def announce(self) -> None:
         own = self.own()
@@ -101,57 +79,12 @@ class Process:
             rule=self.rule,
             answer=ballot.answer,
             floor=ballot.floor,
+            joining=ballot.joining,
         )
-        if it != self.said:
-            if self.model.rng.random() < 0.02:  # what comes off the wire is what was put on it
-                again = decode(encode(it))
-                assert isinstance(again, Announcement)
-                assert again.answer == it.answer
-            self.said = it
-            self.version += 1
-
-    def tell(self) -> dict[Identity, tuple[Announcement | None, int, int]]:
-        told = {who: (seen.announcement, seen.version, seen.heartbeat) for who, seen in self.view.items()}
-        told[self.id] = (self.said, self.version, self.heartbeat)
-        return told
-
-    def hear(self, told: dict[Identity, tuple[Announcement | None, int, int]]) -> None:
-        now = self.model.now
-        for who, (announcement, version, heartbeat) in told.items():
-            if who == self.id or who in self.model.forgotten:
-                continue
-            seen = self.view.get(who)
-            if seen is None:
-                self.view[who] = Seen(announcement, version, heartbeat)
-                continue
-            if heartbeat > seen.heartbeat:
-                seen.heartbeat = heartbeat
-                seen.heard_at = now
-                seen.ever_alive = True
-            if version > seen.version:
-                seen.version, seen.announcement = version, announcement
-
-    def sightings(self) -> Sightings:
-        now = self.model.now
-        live = {
-            who for who, seen in self.view.items() if seen.heard_at is not None and now - seen.heard_at < SILENCE
-        } | {self.id}
-        newest: dict[str, int] = {}
-        for name, generation in live:
-            newest[name] = max(newest.get(name, 0), generation)
-        found = [Sighting(self.name, self.generation, Presence.LIVE, self.said)]
-        for who, seen in self.view.items():
-            if who in live and newest[who[0]] == who[1]:
-                seen.dead_since = None
-                presence = Presence.LIVE
-            elif seen.ever_alive:
-                presence = Presence.DEAD
-                seen.dead_since = now if seen.dead_since is None else seen.dead_since
-            else:
-                presence = Presence.UNSEEN
-            dead_for = None if seen.dead_since is None else now - seen.dead_since
-            found.append(Sighting(*who, presence, seen.announcement, dead_for=dead_for))
-        return Sightings.of(found)
+        if self.gossip.say(it) and self.model.rng.random() < 0.05:  # what comes off the wire is what was put on it
+            again = decode(encode(it))
+            assert isinstance(again, Announcement)
+            assert again.answer == it.answer
 
     # founding
 
@@ -180,7 +113,7 @@ class Process:
 
     def turn(self) -> None:
         for _ in range(10):
-            move = step(self.own(), self.sightings(), self.model.fresh_id())
+            move = step(self.own(), self.gossip.all(self.model.now), self.model.fresh_id())
             match move:
                 case Wait(reason):
                     self.reason = reason
@@ -235,7 +168,7 @@ class Process:
             return
         cluster, founders = self.running
         if self.leader:
-            for member in founders:
+            for member in sorted({it.disk.member for it in self.model.processes.values()}):
                 self.model.raft(self, member, lambda peer: peer.on_append(self, cluster, self.disk.term))
         elif self.disk.last_index == 1 and self.disk.member in founders:
             self.campaign, self.granted = (self.disk.term + 1, True), {self.disk.member}
@@ -380,7 +313,7 @@ class Model:
     def round(self, process: Process) -> None:
         if not process.up:
             return
-        process.heartbeat += 1
+        process.gossip.beat()
         others = sorted(self.addresses - {process.address})
         for address in self.rng.sample(others, min(2, len(others))):
             self.gossip(process, address, reply=True)
@@ -391,13 +324,13 @@ class Model:
     def gossip(self, source: Process, target: int, *, reply: bool) -> None:
         if self.rng.random() < self.loss:
             return
-        told = source.tell()
+        told = source.gossip.tell()
 
         def arrive() -> None:
             peer = self.processes.get(target)
             if peer is None or not self.reaches(source.address, target):
                 return
-            peer.hear(told)
+            peer.gossip.hear(told, self.now, self.forgotten)
             if reply:
                 self.gossip(peer, source.address, reply=False)
 

@@ -1,30 +1,29 @@
-"""Agents on gossip nodes, in one event loop, on loopback sockets and real directories."""
+"""Agents in one event loop: real gossip on UDP, real Raft links on TCP, real directories, all on loopback."""
 
 from __future__ import annotations
 
 import asyncio
-import random
-import time
+import shutil
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from functools import partial
 from pathlib import Path
+from random import Random
+from time import monotonic
 
 import pytest
 
-from consensus import MemberConfig
+from consensus import MemberConfig, MetadataError
+from consensus.hybrid import founding
 from consensus.hybrid.agent import Agent, AgentConfig
 from consensus.hybrid.announcement import FoundingRule
 from consensus.hybrid.decision_log import read_decisions
 from consensus.hybrid.policy import Policy
-from consensus.journal import JournalConfig
 from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 pytestmark = pytest.mark.anyio
 
-POLICY = Policy(stabilization_time=0.5, dead_voter_grace=1.0)
-GOSSIP = GossipConfig(gossip_interval=0.1, initial_interval=0.5, max_interval=2.0)
-JOURNAL = JournalConfig(segment_bytes=1024 * 1024)
+GOSSIP = GossipConfig(gossip_interval=0.1, initial_interval=0.1, max_interval=0.5)
+POLICY = Policy(stabilization_time=0.3, dead_voter_grace=1.0)
+PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -32,178 +31,264 @@ def anyio_backend() -> str:
     return "asyncio"
 
 
-class Fleet:
-    """Nodes by name; each is a gossip node and an agent."""
+@pytest.fixture(autouse=True)
+def _settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(founding, "SETTLE_SECONDS", 0.5)
 
-    def __init__(self, directory: Path) -> None:
-        self.directory = directory
-        self.seeds: list[str] = []
-        self.nodes: dict[str, tuple[GossipNode, Agent]] = {}
-        self.generation = 1
 
-    async def start(self, name: str, expect: int = 0, names: tuple[str, ...] = ()) -> Agent:
+class Nodes:
+    """Nodes by name, whose directories outlast their processes."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.running: dict[str, tuple[GossipNode, Agent]] = {}
+        self.generation = 0
+        self.seed = ""
+
+    def __getitem__(self, name: str) -> Agent:
+        return self.running[name][1]
+
+    async def start(self, name: str, rule: FoundingRule, **but: object) -> Agent:
         sock = open_udp_socket(Address("127.0.0.1", 0))
-        address = Address(*sock.getsockname()[:2])
+        address = Address("127.0.0.1", sock.getsockname()[1])
         self.generation += 1
-        node = NodeId(name, self.generation, address)
-        engine = Engine(GOSSIP, node, random.Random(name), now=time.monotonic())
-        gossip = GossipNode(engine, sock, list(self.seeds))
-        self.seeds.append(str(address))
+        engine = Engine(GOSSIP, NodeId(name, self.generation, address), Random(self.generation), now=monotonic())
+        self.seed = self.seed or str(address)
+        known = [str(gossip.node.gossip_advertise_addr) for gossip, _ in self.running.values()]
+        gossip = GossipNode(engine, sock, [self.seed, *known])
         config = AgentConfig(
             listen=("127.0.0.1", 0),
             advertise=("127.0.0.1", 0),
-            rule=FoundingRule(expect, names),
-            member=MemberConfig(secret=b"a test's secret"),
-            journal=JOURNAL,
+            rule=rule,
+            member=MemberConfig(secret=b"secret"),
             policy=POLICY,
+            **but,  # type: ignore[arg-type]
         )
-        agent = Agent(gossip, self.directory / name, config)
+        agent = Agent(gossip, self.root / name, config)
+        self.running[name] = gossip, agent
         await gossip.start()
         await agent.start()
-        self.nodes[name] = (gossip, agent)
         return agent
 
-    async def stop(self, name: str) -> None:
-        gossip, agent = self.nodes.pop(name)
-        await agent.stop()
+    async def kill(self, name: str) -> None:
+        """Without a word to anybody: gossip first, then the links."""
+        gossip, agent = self.running.pop(name)
         await gossip.stop()
+        if agent.member is not None:
+            await agent.member.stop()
+        await agent.stop()
 
-    async def found(self, *names: str) -> None:
-        """Start these nodes and wait until all of them vote."""
-        for name in names:
-            await self.start(name, len(names))
-        await self.until(lambda: all(self.agent(name).role == "voter" for name in names))
-        await self.agents()[0].metadata.barrier(timeout=20)
+    async def stop(self) -> None:
+        for name in list(self.running):
+            await self.kill(name)
 
-    def agent(self, name: str) -> Agent:
-        return self.nodes[name][1]
+    def leader(self) -> Agent | None:
+        found = [agent for _, agent in self.running.values() if agent.member is not None and agent.member.leading]
+        return found[0] if len(found) == 1 else None
 
-    def leader(self) -> str | None:
-        return next((name for name, (_, agent) in self.nodes.items() if agent.member and agent.member.leading), None)
+    def voters(self) -> set[str]:
+        """The names of the nodes that vote, as the leader knows them, once all are in the cluster."""
+        if any(agent.cluster is None for _, agent in self.running.values()):
+            return set()
+        leader = self.leader()
+        voting = leader.member.node.voters if leader is not None and leader.member is not None else ()
+        return {name for name, (_, agent) in self.running.items() if agent.member_id in voting}
 
-    def agents(self) -> list[Agent]:
-        return [agent for _, agent in self.nodes.values()]
+    async def until(self, holds: Callable[[], bool]) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                while not holds():  # noqa: ASYNC110 - of many nodes, by many causes
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            told = {name: (agent.role, agent.reason) for name, (_, agent) in self.running.items()}
+            raise AssertionError(f"{told}; voters {self.voters()}") from None
 
-    async def until(self, holds: Callable[[], bool], seconds: float = 40) -> None:
-        async with asyncio.timeout(seconds):
-            while not holds():  # noqa: ASYNC110 - many nodes, any of which may be the last
+
+@pytest.fixture
+async def nodes(tmp_path: Path) -> AsyncIterator[Nodes]:
+    found = Nodes(tmp_path)
+    yield found
+    await found.stop()
+
+
+THREE = FoundingRule(3)
+
+
+async def written(agent: Agent, value: bytes) -> None:
+    """Write and read, from whatever node; what it cannot do yet is tried again."""
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await agent.metadata.put(b"key", value)
+                assert (await agent.metadata.get(b"key")).value is not None
+            except MetadataError:
                 await asyncio.sleep(0.05)
+            else:
+                return
 
 
-@asynccontextmanager
-async def fleet(directory: Path) -> AsyncIterator[Fleet]:
-    made = Fleet(directory)
-    try:
-        yield made
-    finally:
-        for name in list(made.nodes):
-            await made.stop(name)
+async def test_three_found_two_join_and_vote_and_every_node_serves(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    for name in ("n4", "n5"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3", "n4", "n5"})
+    await nodes.until(lambda: len({agent.cluster for _, agent in nodes.running.values()}) == 1)
+    for name, (_, agent) in nodes.running.items():
+        await written(agent, name.encode())
+        assert agent.role == "voter"
 
 
-def is_voter(agent: Agent) -> bool:
-    return agent.role == "voter"
+async def test_a_killed_voter_is_replaced_and_comes_back_as_a_new_member(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    await nodes.start("n4", THREE)
+    await nodes.until(lambda: nodes["n4"].cluster is not None)
+    leader = nodes.leader()
+    assert leader is not None
+    gone = next(name for name in ("n1", "n2", "n3") if nodes[name] is not leader)
+    former = nodes[gone].member_id
+    await nodes.kill(gone)
+    await nodes.until(lambda: len(nodes.voters()) == 3)
+    assert "n4" in nodes.voters()
+    await written(nodes["n4"], b"without it")
+    await nodes.start(gone, THREE)
+    await nodes.until(lambda: nodes[gone].member_id != former and nodes[gone].cluster is not None)
+    assert nodes[gone].role == "observer"
+    assert [it.name for it in nodes.root.iterdir() if "set-aside" in it.name] == [f"{gone}.set-aside-1"]
 
 
-async def value(agent: Agent, key: bytes) -> bytes | None:
-    record = (await agent.metadata.get(key, timeout=20)).value
-    return None if record is None else record.value
+async def test_a_restarted_member_has_another_address_and_the_same_vote(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    members = {name: nodes[name].member_id for name in nodes.running}
+    for name in ("n1", "n2", "n3"):
+        await nodes.kill(name)
+        await nodes.start(name, THREE)
+        await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+        await written(nodes[name], name.encode())
+    assert {name: nodes[name].member_id for name in nodes.running} == members
 
 
-async def test_three_nodes_found_one_cluster(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        assert len({agent.cluster for agent in nodes.agents()}) == 1
-        await nodes.agents()[0].metadata.put(b"k", b"v", timeout=20)
-        for agent in nodes.agents():
-            assert await value(agent, b"k") == b"v"
-        await nodes.until(
-            lambda: all(agent.member and agent.member.state.cluster_id == agent.cluster for agent in nodes.agents())
-        )
+async def test_a_member_that_leaves_is_gone_for_good(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    await nodes["n2"].leave()
+    assert nodes["n2"].role == "left"
+    await nodes.until(lambda: nodes.voters() == {"n1", "n3"})
+    leader = nodes.leader()
+    assert leader is not None
+    assert leader.member is not None
+    assert nodes["n2"].member_id in leader.member.state.bans
+    await written(nodes["n1"], b"two are left")
 
 
-async def test_newcomers_follow_and_are_promoted_in_pairs(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        await nodes.start("d")
-        await nodes.until(lambda: nodes.agent("d").role == "observer")
-        await nodes.agent("d").metadata.put(b"k", b"v", timeout=20)
-        await nodes.start("e")
-        await nodes.until(lambda: all(agent.role == "voter" for agent in nodes.agents()))
-        for agent in nodes.agents():
-            await agent.metadata.barrier(timeout=20)
-            assert agent.member is not None
-            taken = read_decisions(agent.member.state)
-            assert [(each.kind, each.outcome) for each in taken] == [("promote", "done")] * 2
-        assert await value(nodes.agent("e"), b"k") == b"v"
+async def test_the_leader_itself_can_leave(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    leader = nodes.leader()
+    assert leader is not None
+    await leader.leave()
+    assert leader.role == "left"
+    await nodes.until(lambda: len(nodes.voters()) == 2)
 
 
-async def test_a_dead_voter_is_replaced_and_comes_back_as_a_new_member(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        await nodes.start("d")
-        await nodes.until(lambda: nodes.agent("d").role == "observer")
-        victim = next(name for name in "abc" if name != nodes.leader())
-        member = nodes.agent(victim).member_id
-        await nodes.stop(victim)
-        await nodes.until(lambda: nodes.agent("d").role == "voter")
-        await nodes.start(victim, 3)
-        await nodes.until(lambda: nodes.agent(victim).role == "observer" and nodes.agent(victim).member_id != member)
-        assert (tmp_path / f"{victim}.set-aside-1").is_dir()
-        await nodes.agent(victim).metadata.put(b"k", b"v", timeout=20)
+async def test_a_founder_that_waits_says_for_whom_and_can_be_given_up(nodes: Nodes) -> None:
+    for name in ("n1", "n2"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: all("waiting for 1 more" in agent.reason for _, agent in nodes.running.values()))
+    with pytest.raises(MetadataError, match="waiting for 1 more"):
+        _ = nodes["n1"].metadata
+    assert nodes["n1"].give_up_founding() is None
 
 
-async def test_a_lease_bound_to_a_node_ends_with_it(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        victim = next(name for name in "abc" if name != nodes.leader())
-        gossip, agent = nodes.nodes[victim]
-        metadata = next(each for each in nodes.agents() if each is not agent).metadata
-        bound = await metadata.bind_lease(victim, gossip.node.generation, 0.2)
-        async with metadata.lock(b"l", lease=bound.lease) as first:
-            await nodes.stop(victim)
-            async with metadata.lock(b"l", timeout=30) as second:
-                assert second.token > first.token
-            assert first.lost.is_set()
+async def test_a_node_that_lost_its_disk_comes_back_as_a_new_member(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    await written(nodes["n1"], b"before")
+    former = nodes["n3"].member_id
+    await nodes.kill("n3")
+    shutil.rmtree(nodes.root / "n3")
+    await nodes.start("n3", THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    assert nodes["n3"].member_id != former
+    leader = nodes.leader()
+    assert leader is not None
+    assert leader.member is not None
+    state = leader.member.state
+    assert former in state.bans
+    await nodes.until(lambda: [taken.kind for taken in read_decisions(state)] == ["remove", "promote"])
 
 
-async def test_a_node_returns_with_another_address(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        await nodes.agent("a").metadata.put(b"k", b"v")
-        for name in "abc":
-            await nodes.stop(name)
-            await nodes.start(name, 3)
-            agent = nodes.agent(name)
-            await nodes.until(partial(is_voter, agent))
-            assert await value(nodes.agent(name), b"k") == b"v"
+async def test_a_lease_bound_to_a_node_ends_with_it(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    await nodes.start("n4", THREE)
+    gossip, _ = nodes.running["n4"]
+    metadata = nodes["n1"].metadata
+    lost = await metadata.bind_lease("n4", gossip.node.generation, 0.5)
+    kept = await metadata.bind_lease("n1", nodes.running["n1"][0].node.generation, 0.5)
+    await metadata.put(b"held", b"by n4", lease=lost.lease)
+    await nodes.until(lambda: nodes["n4"].cluster is not None)
+    await nodes.kill("n4")
+
+    def ended() -> bool:
+        leader = nodes.leader()
+        return leader is not None and leader.member is not None and leader.member.state.lease(lost.lease) is None
+
+    await nodes.until(ended)
+    assert (await metadata.get(b"held")).value is None
+    assert (await metadata.lease_info(kept.lease)).value is not None
 
 
-async def test_leaving_gives_up_the_vote(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        name = nodes.leader()
-        assert name is not None
-        await nodes.agent(name).leave()
-        assert nodes.agent(name).role == "left"
-        others = [other for other in "abc" if other != name]
-        await nodes.agent(others[0]).metadata.put(b"k", b"v", timeout=20)
-        member = nodes.agent(others[0]).member
-        assert member is not None
-        assert len(member.node.voters) == 2
+async def test_an_operator_sends_a_voter_away(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    target = nodes["n3"]
+    await nodes["n1"].remove(target.member_id, "its disk is slow")
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2"} and "its disk is slow" in target.reason)
+    assert target.role == "removed"
 
 
-async def test_an_operator_removes_a_member(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.found("a", "b", "c")
-        one, victim = (name for name in "abc" if name != nodes.leader())
-        await nodes.agent(one).remove(nodes.agent(victim).member_id, "it is to be scrapped")
-        await nodes.until(lambda: nodes.agent(victim).role == "removed")
-        assert "it is to be scrapped" in nodes.agent(victim).reason
+async def test_a_cluster_is_found_by_a_member_of_the_lowest_and_of_the_highest_id(nodes: Nodes) -> None:
+    """Of two members the higher calls: whichever way round, a newcomer gets its links."""
+    await nodes.start("n1", FoundingRule(1))
+    await nodes.until(lambda: nodes.voters() == {"n1"})
+    founder = nodes["n1"].member_id
+    sides = set()
+    for number in range(2, 40):
+        agent = await nodes.start(f"n{number}", FoundingRule())
+        await nodes.until(lambda agent=agent: agent.cluster is not None)  # type: ignore[misc]
+        sides.add(agent.member_id < founder)
+        if len(sides) == 2:
+            break
+    assert sides == {True, False}
 
 
-async def test_a_node_alone_waits_and_says_for_whom(tmp_path: Path) -> None:
-    async with fleet(tmp_path) as nodes:
-        await nodes.start("a", 3)
-        await nodes.until(lambda: nodes.agent("a").reason != "starting")
-        assert nodes.agent("a").role == "candidate"
-        assert nodes.agent("a").reason
+async def test_a_founding_that_is_given_up_is_tried_anew(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All three agree, and the third takes no part in the election: without its vote there is no cluster."""
+    started = Agent._start_member
+
+    async def start_member(agent: Agent, cluster_id: str, founders: tuple[str, ...]) -> None:
+        if agent.gossip.node.node_id != "n3":
+            await started(agent, cluster_id, founders)
+
+    monkeypatch.setattr(Agent, "_start_member", start_member)
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: all(nodes[name].member is not None for name in ("n1", "n2")))
+    members = {nodes[name].member_id for name in nodes.running}
+    cluster = nodes["n1"].member.cluster if nodes["n1"].member is not None else ""
+    assert nodes["n1"].give_up_founding() is not None
+    monkeypatch.setattr(Agent, "_start_member", started)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    assert nodes["n1"].cluster != cluster
+    assert {nodes[name].member_id for name in nodes.running} == members

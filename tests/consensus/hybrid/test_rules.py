@@ -153,6 +153,8 @@ def test_min_and_max_voters_are_settings() -> None:
     assert decided(cluster("abc", ready="de"), Policy(max_voters=3)) is None
     assert decided(cluster("abcde", dead("e"), ready="f"), Policy(min_voters=5)) == (REMOVE, "e")
     assert decided(cluster("abcd", ready="e"), Policy(min_voters=5)) == (PROMOTE, "e")
+    # Below min_voters already, with one dead: the newcomer comes first, for a removal would go two below.
+    assert decided(cluster("abcd", dead("d"), ready="e"), Policy(min_voters=5)) == (PROMOTE, "e")
     assert decided(cluster("abc", ready="d"), Policy(prefer_odd=False)) == (PROMOTE, "d")
 
 

@@ -108,7 +108,7 @@ def changed(view: ClusterView, decision: Decision) -> set[str]:
 
 
 @given(views(), policies)
-@settings(max_examples=1_500)
+@settings(max_examples=500)
 def test_no_decision_endangers_the_quorum(view: ClusterView, policy: Policy) -> None:
     decision = decide(view, policy, NOW)
     if decision is None:
@@ -189,7 +189,7 @@ def lies(draw: st.DrawFn, view: ClusterView) -> ClusterView:
 
 
 @given(st.data(), policies)
-@settings(max_examples=300)
+@settings(max_examples=100)
 def test_lies_of_gossip_alone_never_cost_the_quorum(data: st.DataObject, policy: Policy) -> None:
     """Some members are up and answer, the others do not: however gossip lies, and however often, a majority of the
     voters stays among those that are up."""
