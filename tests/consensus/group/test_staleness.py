@@ -1,0 +1,31 @@
+"""A stale read says how old its answer may be at most (specification, section 3)."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from consensus import Consistency
+from tests.consensus.face.groups import running
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_follower_that_takes_no_entries_says_how_old_its_data_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with running(tmp_path) as group:
+        leader = group.leader
+        assert leader is not None
+        await leader.metadata.put(b"k", b"old")
+        behind = group.followers()[0]
+        await behind.metadata.get(b"k")
+        monkeypatch.setattr(behind.store.journal, "has_room", lambda *_: False)  # its disk is full
+        await leader.metadata.put(b"k", b"new")
+        await asyncio.sleep(2.0)  # what is acknowledged becomes older
+        answer = await behind.metadata.get(b"k", consistency=Consistency.STALE)
+        assert answer.value is not None
+        assert answer.staleness is not None
+        assert answer.value.value == b"new" or answer.staleness >= 2.0
