@@ -165,7 +165,7 @@ class Member:
             self.node,
             self.replica,
             config.request_timeout,
-            staleness=self.silent_seconds,
+            staleness=self.staleness,
             max_watches=config.max_watches,
         )
 
@@ -301,8 +301,14 @@ class Member:
         leader = self.node.leader
         return None if leader is None else str(leader.id)
 
-    def silent_seconds(self) -> float:
-        """How old what is applied here may be, seen from this member: time since a majority was known to be there."""
+    def staleness(self) -> float:
+        """How old what is applied here may be at most, in seconds."""
+        if self.node.leading:
+            return self._silent_seconds()
+        return self._clock.monotonic() - self.node.fresh_at
+
+    def _silent_seconds(self) -> float:
+        """Since a majority was known to be there: heard from as a leader, or heard of from one."""
         node = self.node
         now = self._clock.monotonic()
         if not node.leading:
@@ -328,9 +334,9 @@ class Member:
             snapshot_index=node.snapshot_index,
             log_entries=len(node.log),
             revision=self.state.keyspace.revision,
-            founding=node.configurations.founding,
+            founding=node.founding,
             change_pending=node.configurations.latest_index > node.commit,
-            quorum=self.silent_seconds() < self.config.raft.election_max,
+            quorum=self._silent_seconds() < self.config.raft.election_max,
             failure=repr(node.failure) if node.failure is not None else None,
         )
 

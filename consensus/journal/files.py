@@ -86,11 +86,15 @@ def disk_call(doing: str) -> Iterator[None]:
         yield
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            raise DiskFullError(f"cannot {doing}: the disk is full; free some space") from error
-        raise DiskFailedError(
+            full = DiskFullError(f"cannot {doing}: the disk is full; free some space")
+            full.errno = error.errno
+            raise full from error
+        failed = DiskFailedError(
             f"cannot {doing}: {error}. What was written last may be lost: this process must stop. "
             "Check the disk, then start it again"
-        ) from error
+        )
+        failed.errno = error.errno
+        raise failed from error
 
 
 class DiskFile:

@@ -57,9 +57,15 @@ class SnapshotStore:
 
     def open(self) -> SnapshotReader:
         """The newest snapshot; readable until closed, whatever replaces it. Raises CorruptSnapshotFileError."""
-        if self._installed is None:
-            raise MissingFileError(self._directory, "there is no snapshot in it")
-        return self._open(self._directory / snapshot_name(self._installed))
+        while True:
+            newest = self._installed
+            if newest is None:
+                raise MissingFileError(self._directory, "there is no snapshot in it")
+            try:
+                return self._open(self._directory / snapshot_name(newest))
+            except MissingFileError:
+                if self._installed is newest:  # else the disk thread has put another in its place just now
+                    raise
 
     def state(self) -> Iterator[bytes]:
         """The chunks of state of the newest snapshot, each verified. Raises CorruptSnapshotFileError."""
@@ -98,7 +104,10 @@ class SnapshotStore:
             return self._files.create(path), path
 
     def install(self, draft: Path, info: SnapshotInfo) -> None:
-        """Give a sealed draft its name. State never goes back: one that covers no more than the newest is dropped."""
+        """Give a sealed draft its name. State never goes back: one that covers no more than the newest is dropped.
+
+        In the disk thread: the former one is removed only after `open` and `latest` would give the new one.
+        """
         if self._installed is not None and info.index <= self._installed.index:
             self.discard(draft)
             return

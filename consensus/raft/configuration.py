@@ -117,6 +117,13 @@ class Configurations:
             voters = then
         return voters
 
+    def may_hold(self, member: str, commit: int) -> bool:
+        """Is `member` a voter of any configuration that may be the cluster's, with entries up to `commit` committed?
+
+        One that is to go is needed until that is committed: it may be the only one that knows (thesis 4.2.2).
+        """
+        return member in self.as_of(commit) or any(member in voters for at, voters in self._changes if at > commit)
+
     def appended(self, entry: Entry) -> None:
         if is_membership(entry[0]):
             self._changes.append((entry[1], decode_voters(entry[0])))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import zlib
 from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from consensus.raft.durability import Durability
@@ -34,16 +35,23 @@ class Member(Node):  # type: ignore[misc]
         return self._hash  # type: ignore[no-any-return]
 
 
+class _Alias(property):
+    """One of PySyncObj's private fields under a plain name; None until its constructor sets it."""
+
+    def __init__(self, name: str) -> None:
+        self._private = private = f"_SyncObj__{name}"
+
+        def set_(node: Any, value: Any) -> None:
+            node.__dict__[private] = value
+
+        super().__init__(attrgetter(private), set_)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        setattr(owner, self._private, None)  # the constructor looks at properties before all of them are there
+
+
 def _alias(name: str) -> Any:
-    private = f"_SyncObj__{name}"
-
-    def get(node: Any) -> Any:
-        return node.__dict__.get(private)  # the constructor looks at properties before all of them are there
-
-    def set_(node: Any, value: Any) -> None:
-        node.__dict__[private] = value
-
-    return property(get, set_)
+    return _Alias(name)
 
 
 class Core(SyncObj):
@@ -136,7 +144,10 @@ class Core(SyncObj):
         return self.log[index - first][2]
 
     def entries_from(self, index: int, count: int) -> list[Entry]:
+        """Up to `count` entries from `index` on. Raises SafetyError where the log begins later."""
         at = index - self.log[0][1]
+        if at < 0:
+            raise SafetyError(f"entry {index} is no longer in the log")
         return self.log[at : at + count]
 
     # who

@@ -30,6 +30,23 @@ class Elections(LogKeeping):
         self.campaign: Campaign | None = None
         self.leader_contact = -inf
         """When the current leader was last heard."""
+        self._last_campaign: Campaign | None = None
+
+    @property
+    def founding(self) -> bool:
+        """Has this node not heard yet that the cluster was founded? Until then an election takes every voter.
+
+        Whoever has a leader's entry knows that all founders voted for one.
+        """
+        return self.configurations.founding and self.last_index == 1
+
+    @property
+    def missing_votes(self) -> tuple[str, ...]:
+        """The voters that have not granted this node's latest campaign; () where there is a leader."""
+        if self.leader is not None or not self.votes:
+            return ()
+        granted = {self.own} if self._last_campaign is None else self._last_campaign.granted
+        return tuple(voter for voter in self.voters if voter not in granted)
 
     # roles
 
@@ -48,9 +65,10 @@ class Elections(LogKeeping):
         self.voted_for = voted_for
         self.log.setCurrentTerm(term, voted_for)
 
-    def _become_follower(self, term: int, leader: Member | None) -> None:
+    def _become_follower(self, term: int, leader: Member | None, vote: str | None = None) -> None:
+        """Follow, from a later term on where `term` is one; `vote` is then stored with it."""
         if term > self.term:
-            self._store_term(term, None)
+            self._store_term(term, vote)
             self._term_changed()
         self.campaign = None
         was_leading = self.leading
@@ -97,7 +115,7 @@ class Elections(LogKeeping):
             self._term_changed()
             self.role = CANDIDATE
         term = self.term + 1 if pre else self.term
-        self.campaign = Campaign(term, self.own, pre=pre)
+        self.campaign = self._last_campaign = Campaign(term, self.own, pre=pre)
         request = RequestVote(term, self.last_index, self.last_term, pre, transfer)
         for member in sorted(self.others, key=str):
             self._send(member, request)
@@ -105,7 +123,9 @@ class Elections(LogKeeping):
 
     def _count_votes(self) -> None:
         campaign = self.campaign
-        if campaign is None or not self.votes or not rules.is_quorum(self.voters, campaign.granted):
+        if campaign is None or not self.may_campaign:
+            return
+        if not rules.is_elected(self.voters, campaign.granted, founding=self.founding):
             return
         if campaign.pre:
             self._campaign(pre=False)
@@ -138,9 +158,11 @@ class Elections(LogKeeping):
             self.term, self.voted_for, self.last_index, self.last_term, has_leader=self.leading or sticky
         )
         answer = rules.answer_vote(ballot, request, candidate.id)
-        self._see_term(answer.term)
-        if answer.record:
-            self._store_term(answer.term, candidate.id)
+        vote = candidate.id if answer.record else None
+        if answer.term > self.term:
+            self._become_follower(answer.term, None, vote)  # one sync for both
+        elif vote is not None:
+            self._store_term(self.term, vote)
         if answer.granted is None:
             return
         if answer.granted and not request.pre:
@@ -161,7 +183,7 @@ class Elections(LogKeeping):
 
     def _on_timeout_now(self, sender: Member, message: TimeoutNow) -> None:
         """The leader hands over: campaign at once, without asking first (thesis 3.10)."""
-        if message.term == self.term and sender == self.leader and self.votes and not self.leading:
+        if message.term == self.term and sender == self.leader and self.may_campaign and not self.leading:
             self._postpone_election()
             self._campaign(pre=False, transfer=True)
 

@@ -15,10 +15,12 @@ class Flow:
     only."""
 
     __slots__ = (
+        "awaited",
         "commit_sent",
         "in_flight",
         "in_flight_bytes",
         "mode",
+        "notice_due",
         "probe_due",
         "probe_seq",
         "progress_at",
@@ -30,6 +32,8 @@ class Flow:
         self.in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes) of appends not yet acknowledged
         self.in_flight_bytes = 0
         self.commit_sent = 0  # the commit index that the member was last told
+        self.awaited = 0  # the highest index that a forwarded call of the member waits for
+        self.notice_due: float | None = None  # when it is told the commit index at the latest
         self.probe_due = now  # a probe may be (re)sent from here on
         self.probe_seq = 0
         self.progress_at = now  # when something was last acknowledged, or sent while nothing was in flight
@@ -54,6 +58,7 @@ class Flow:
         self.probe_due = now
         self.probe_seq = 0
         self.commit_sent = 0
+        self.notice_due = None
         self.drop_transfer()
 
     def drop_transfer(self) -> None:
@@ -65,12 +70,20 @@ class Flow:
 class Transfer:
     """A snapshot on its way to one member: `sent` bytes went out, `held` arrived."""
 
-    __slots__ = ("final_sent", "held", "number", "reader", "sent", "since")
+    __slots__ = ("answered", "final_sent", "held", "number", "reader", "sent", "since")
 
     def __init__(self, number: int, reader: SnapshotReader, now: float) -> None:
         self.number = number
         self.reader = reader
         self.sent = 0
         self.held = 0
+        self.answered = False
         self.final_sent = False
         self.since = now  # of the last progress
+
+    def holds(self, offset: int) -> None:
+        """The member has the bytes up to `offset`: from this transfer, or from one before that a broken link ended."""
+        self.answered = True
+        self.held = max(self.held, offset)
+        self.sent = max(self.sent, offset)
+        self.final_sent = self.final_sent or self.sent >= self.reader.size

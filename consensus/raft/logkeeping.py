@@ -61,6 +61,11 @@ class LogKeeping(Core):
         """Is this node a voter of the latest configuration?"""
         return self.own in self.configurations.latest
 
+    @property
+    def may_campaign(self) -> bool:
+        """Does this node vote in the latest configuration, or in one that the latest has not replaced for certain?"""
+        return self.configurations.may_hold(self.own, self.commit)
+
     def _configuration_changed(self) -> None:
         """Bring PySyncObj's `otherNodes`, a cache, in step; a link is never dropped for it (fault 13)."""
         others = {self.member(voter) for voter in self.voters if voter != self.own}
@@ -86,8 +91,8 @@ class LogKeeping(Core):
         return sorted(self.connected, key=str)
 
     def _connected_to_anyone(self) -> bool:
-        """PySyncObj's gate before a campaign: only a voter of the latest configuration campaigns."""
-        return self.votes and (bool(self.connected) or not self.others)
+        """PySyncObj's gate before a campaign: only who may be a voter campaigns."""
+        return self.may_campaign and (bool(self.connected) or not self.others)
 
     # links
 

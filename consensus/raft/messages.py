@@ -68,6 +68,8 @@ class Ping(Struct, frozen=True, tag="ping"):
 
     term: Term
     round: Index
+    commit: Index
+    """The leader's commit index: who has applied that much is as fresh as this ping."""
 
 
 class Pong(Struct, frozen=True, tag="pong"):

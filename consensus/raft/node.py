@@ -152,7 +152,10 @@ class RaftNode(Proposals):
 
     def next_wakeup(self) -> float:
         """When a tick is due although nothing happens (the clock's seconds)."""
-        due = self.ping_due if self.leading else self.election_deadline
+        due = self.election_deadline
+        if self.leading:
+            notices = [flow.notice_due for flow in self.flows.values() if flow.notice_due is not None]
+            due = min([self.ping_due, *notices])
         first = self.deadlines.next
         return due if first is None else min(due, first)
 

@@ -97,19 +97,23 @@ class SnapshotReader(Protocol):
 
 
 class SnapshotWriter(Protocol):
-    """A snapshot in the making. Nothing of it can be seen by `latest` before `install` returns."""
+    """A snapshot in the making, its methods called in the disk thread. Nothing of it can be seen by `latest` before
+    `install` returns. An OSError of errno ENOSPC or EDQUOT says that the disk is full: the draft is dropped, and no
+    harm is done. After any other the node stops.
+    """
 
     def write(self, data: bytes) -> None:
-        """Append bytes (state chunks from `create`, raw bytes from `receive`). Raises OSError."""
+        """Append bytes (state chunks from `create`, raw bytes from `receive`). Raises OSError, CorruptSnapshotError."""
 
     def seal(self) -> SnapshotInfo:
-        """Verify checksums and sync the bytes. Raises CorruptSnapshotError or OSError. May run in the disk thread."""
+        """Verify checksums and sync the bytes. Raises CorruptSnapshotError or OSError."""
 
     def state(self) -> Iterator[bytes]:
         """The state chunks of a sealed snapshot."""
 
     def install(self) -> None:
-        """Rename into place and sync the directory. Raises OSError."""
+        """Rename into place and sync the directory; nothing where a newer one is there. Raises OSError, and then the
+        node stops whatever its errno: the name may be there after a crash or not."""
 
     def abort(self) -> None: ...
 
@@ -130,6 +134,16 @@ class SnapshotStore(Protocol):
         """Start to write a snapshot that arrives as another store's `SnapshotReader` gives it out."""
 
 
+class StateLoader(Protocol):
+    """A snapshot on its way into the state machine, beside the state as it is."""
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next chunk of state. Raises where it makes no sense."""
+
+    def finish(self) -> None:
+        """Become the state, all at once. Raises, with the former state intact, where the snapshot is not whole."""
+
+
 class StateMachine(Protocol):
     """The replicated state: total and deterministic. An error is a result; an exception stops the node."""
 
@@ -148,7 +162,10 @@ class StateMachine(Protocol):
         """The state as of now, in chunks; later `apply` calls do not change what the iterator gives."""
 
     def restore(self, chunks: Iterator[bytes]) -> None:
-        """Replace the state. Raises, with the former state intact, where the chunks make no sense."""
+        """Replace the state, at the start. Raises, with the former state intact, where the chunks make no sense."""
+
+    def loader(self) -> StateLoader:
+        """Begin to load another state in slices; what is applied meanwhile goes to the state that is there."""
 
 
 class Disk(Protocol):

@@ -61,6 +61,7 @@ class Waiting:
 class Proposals(Transfers):
     def _prepare_proposals(self) -> None:
         self._pending = 0
+        self._applied_term = 0
 
     # entrance
 
@@ -201,7 +202,7 @@ class Proposals(Transfers):
     # applying
 
     def _apply_log_entries(self) -> None:
-        while self.applied < self.commit and not self.stopped:
+        while self.applied < self.commit and not self.state_ahead and not self.stopped:
             count = min(APPLY_SLICE, self.commit - self.applied)
             for command, index, term in self.entries_from(self.applied + 1, count):
                 if index != self.applied + 1:
@@ -211,7 +212,20 @@ class Proposals(Transfers):
                 if index in self.waiting:
                     for entry_term, waiting in self.waiting.pop(index):
                         self._decided(waiting, results, entry_term == term)
+                if term > self._applied_term:
+                    self._applied_term = term
+                    self._outdate(term)
+        self._freshen()
         self._finish_reads()
+
+    def _outdate(self, term: int) -> None:
+        """An entry of `term` is committed: none of an earlier term can be after it, so what waits for one is lost."""
+        for index, decisions in list(self.waiting.items()):
+            lost = [waiting for entry_term, waiting in decisions if entry_term < term]
+            if lost:
+                self.waiting[index] = [decision for decision in decisions if decision[0] >= term]
+            for waiting in lost:
+                self._decided(waiting, [], happened=False)
 
     def _decided(self, waiting: Waiting, results: list[Any], happened: bool) -> None:
         for position, proposal in waiting.proposals:
@@ -237,6 +251,8 @@ class Proposals(Transfers):
             for _, waiting in self.waiting.pop(at):
                 for _, proposal in waiting.proposals:
                     self._end(proposal, UnknownOutcomeError("a snapshot arrived in its place"))
+        self._applied_term = max(self._applied_term, self.term_at(index))
+        self._outdate(self._applied_term)
         self._finish_reads()
 
     # forwarding
@@ -271,6 +287,7 @@ class Proposals(Transfers):
         link = self.links.get(sender, 0)
 
         def accepted(index: int, term: int, position: int) -> None:
+            self._member_awaits(sender, index)
             self._reply(sender, link, ForwardReply(message.request, "accepted", index, term, position))
 
         def ended(error: RaftError | None, _: object) -> None:
@@ -297,6 +314,8 @@ class Proposals(Transfers):
         if message.outcome == "accepted":
             if message.index <= self.applied:
                 self._end(proposal, UnknownOutcomeError("a snapshot arrived in its place"))
+            elif message.entry_term < self._applied_term:
+                self._end(proposal, UnavailableError("discarded", "another leader's entry took its place"))
             else:
                 proposal.logged()
                 waiting = Waiting([(message.position, proposal)])

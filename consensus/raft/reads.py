@@ -170,6 +170,7 @@ class Reads(Replication):
 
         def reply(error: RaftError | None, index: int | None) -> None:
             if error is None and index is not None:
+                self._member_awaits(sender, index)
                 answer = ForwardReply(message.request, "read", index)
             else:
                 answer = ForwardReply(message.request, "unavailable", reason=getattr(error, "reason", "unavailable"))

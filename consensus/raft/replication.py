@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from math import inf
+
 from consensus.raft import flow as flows
 from consensus.raft import rules
 from consensus.raft.core import Member
@@ -10,10 +12,10 @@ from consensus.raft.errors import ProtocolError
 from consensus.raft.flow import Flow
 from consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong
 from consensus.raft.ports import Entry
-from consensus.raft.snapshots import Snapshots
+from consensus.raft.snapshot_receiving import SnapshotReceiving
 
 
-class Replication(Snapshots):
+class Replication(SnapshotReceiving):
     def _prepare_replication(self) -> None:
         self.verified = 0
         """Up to here this log is as the current term's leader's: what a follower may acknowledge once it is durable."""
@@ -22,6 +24,9 @@ class Replication(Snapshots):
         self.round = 0
         """Number of this leader's latest ping; never starts over."""
         self._append_seq = 0
+        self.fresh_at = -inf
+        """What is applied here held all that was committed at this time (the clock's seconds), as the leader told."""
+        self._to_be_fresh: tuple[float, int] | None = None  # (time of a ping, its commit index)
 
     def _term_changed(self) -> None:
         super()._term_changed()
@@ -78,7 +83,22 @@ class Replication(Snapshots):
             self._see_term(message.term)
             self._hear_leader(leader)
             self._send_still_receiving(leader)
+            self._hear_commit(message.commit)
         self._send(leader, Pong(self.term, message.round))
+
+    def _hear_commit(self, commit: int) -> None:
+        now = self.clock.monotonic()
+        if self.applied >= commit:
+            self.fresh_at = now
+            self._to_be_fresh = None
+        elif self._to_be_fresh is None:
+            self._to_be_fresh = (now, commit)
+
+    def _freshen(self) -> None:
+        """More has been applied."""
+        if self._to_be_fresh is not None and self.applied >= self._to_be_fresh[1]:
+            self.fresh_at = self._to_be_fresh[0]
+            self._to_be_fresh = None
 
     # the leader
 
@@ -143,7 +163,7 @@ class Replication(Snapshots):
         self.ping_due = now + self.settings.heartbeat
         self.round += 1
         for member in self._targets():
-            self._send(member, Ping(self.term, self.round))
+            self._send(member, Ping(self.term, self.round, self.commit))
 
     def _send_append_entries(self) -> None:
         """Send every member what it lacks, as far as its window allows."""
@@ -176,13 +196,29 @@ class Replication(Snapshots):
             self._send_one(member, flow, entries)
             flow.sent(entries[-1][1], sum(len(entry[0]) for entry in entries), now)
             self.next[member] = entries[-1][1] + 1
-        if flow.commit_sent < self.commit:
+        if flow.commit_sent < self.commit and self._notice_is_due(flow, now):
             self._send_one(member, flow, ())
+
+    def _notice_is_due(self, flow: Flow, now: float) -> bool:
+        """An append that only tells the commit index is held back a little, for the next one tells it too, unless a
+        call of that member waits for it."""
+        if flow.commit_sent < flow.awaited:
+            return True
+        if flow.notice_due is None:
+            flow.notice_due = now + self.settings.commit_notice_delay
+        return now >= flow.notice_due
+
+    def _member_awaits(self, member: Member, index: int) -> None:
+        """A call of `member` waits until it has applied `index`."""
+        flow = self.flows.get(member)
+        if flow is not None:
+            flow.awaited = max(flow.awaited, index)
 
     def _send_one(self, member: Member, flow: Flow, entries: tuple[Entry, ...]) -> int:
         prev = self.next[member] - 1
         self._append_seq += 1
         flow.commit_sent = self.commit
+        flow.notice_due = None
         message = AppendEntries(self.term, prev, self.term_at(prev), self.commit, entries, self._append_seq)
         self._send(member, message)
         return self._append_seq

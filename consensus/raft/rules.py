@@ -19,6 +19,14 @@ def is_quorum(voters: Collection[str], agreeing: Collection[str]) -> bool:
     return sum(1 for voter in voters if voter in agreeing) * 2 > len(voters)
 
 
+def is_elected(voters: Collection[str], granted: Collection[str], *, founding: bool) -> bool:
+    """Has a candidate the votes that it needs? A majority; to found a cluster, those of all (specification, section
+    4)."""
+    if founding:
+        return bool(voters) and all(voter in granted for voter in voters)
+    return is_quorum(voters, granted)
+
+
 def up_to_date(last_term: int, last_index: int, own_term: int, own_index: int) -> bool:
     """Is a log that ends at (last_term, last_index) at least as complete as the own? (Paper, 5.4.1.)"""
     return (last_term, last_index) >= (own_term, own_index)

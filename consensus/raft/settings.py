@@ -27,6 +27,8 @@ class RaftSettings:
     max_forwarded: int = 10_000
     """Calls of other members that this leader holds at once."""
 
+    commit_notice_delay: float = 0.003
+    """Seconds for which an append is held back that would tell a member of a commit and nothing else."""
     max_append_bytes: int = 1 << 20
     """An append carries entries up to this size, or one entry."""
     max_appends_in_flight: int = 32
@@ -44,6 +46,8 @@ class RaftSettings:
     """Applied entries in the log before a snapshot is taken."""
     snapshot_slice: int = 16
     """State chunks encoded in one loop turn while a snapshot is taken."""
+    snapshot_load_slice: int = 1
+    """State chunks of a received snapshot loaded in one event, beside the state that is there."""
     snapshot_backoff: float = 5.0
     """Seconds before the next try after a snapshot could not be written."""
 

@@ -43,7 +43,8 @@ class NetSettings:
     dead_after: float = 5.0
     """Seconds without a byte after which a link is closed."""
     retry_min: float = 0.1
-    retry_max: float = 2.0
+    retry_max: float = 0.5
+    """Seconds between calls to a member that does not answer: also how long a member that is back is without links."""
 
 
 class Link(asyncio.Protocol):

@@ -54,10 +54,19 @@ def _ended(answer: Answer) -> bool:
 class Group(World):
     """A world with short cuts."""
 
-    def __init__(self, voters: int = 3, spares: int = 0, settings: RaftSettings = SETTINGS, seed: int = 1) -> None:
+    def __init__(
+        self,
+        voters: int = 3,
+        spares: int = 0,
+        settings: RaftSettings = SETTINGS,
+        seed: int = 1,
+        *,
+        start: bool = True,
+    ) -> None:
         super().__init__(seed, voters, spares, settings=settings)
         self.tick_scale = 0.01
-        self.start_all()
+        if start:
+            self.start_all()
         self.keep_connected(0.05)
 
     def node(self, name: str) -> RaftNode:
@@ -111,7 +120,7 @@ class Group(World):
                     self.network.block(a, b)
 
     def heal(self) -> None:
-        for source, target in list(self.network.blocked):
+        for source, target in sorted(self.network.blocked):
             self.network.unblock(source, target)
 
     def feed(self, name: str, sender: str, message: Message) -> list[tuple[str, Message]]:

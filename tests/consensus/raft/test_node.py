@@ -54,7 +54,7 @@ def test_a_stale_leader_is_told_the_term(group: Group) -> None:
     old = node.term - 1
     for message in (
         AppendEntries(old, 1, 0, 1),
-        Ping(old, 5),
+        Ping(old, 5, 1),
         SnapshotChunk(old, 1, 99, old, 0, b"", final=True),
     ):
         [(_, answer)] = group.feed("n1", "n2", message)
@@ -83,7 +83,7 @@ def test_a_vote_is_durable_before_it_is_sent(group: Group) -> None:
 
 def test_two_leaders_of_one_term_stop_the_node_that_sees_it(group: Group) -> None:
     leader = group.lead("n0")
-    group.feed("n0", "n1", Ping(leader.term, 1))
+    group.feed("n0", "n1", Ping(leader.term, 1, 1))
     assert leader.stopped
     assert "both lead" in str(leader.failure)
 
@@ -101,6 +101,59 @@ def test_a_node_alone_leads_itself() -> None:
     leader = single.lead("n0")
     single.puts("n0", 3)
     assert leader.commit == leader.last_index
+
+
+def test_no_founder_leads_before_all_have_voted_and_then_a_majority_is_enough() -> None:
+    group = Group(5, start=False)
+    for name in ("n0", "n1", "n2", "n3"):
+        group.hosts[name].start()
+    group.reconnect()
+    group.run(10.0)
+    assert group.leader() is None
+    for name in ("n0", "n1", "n2", "n3"):
+        node = group.node(name)
+        assert node.founding
+        assert "n4" in node.missing_votes
+    assert any(group.node(name).missing_votes == ("n4",) for name in ("n0", "n1", "n2", "n3"))
+    assert {group.node(name).term for name in ("n0", "n1", "n2", "n3")} == {0}  # a pre-vote took all of them too
+    group.hosts["n4"].start()
+    leader = group.lead("n0")
+    assert not leader.founding
+    assert leader.missing_votes == ()
+    group.hosts["n0"].crash()
+    group.hosts["n3"].crash()
+    assert group.run_until(lambda: group.leader() is not None, 5.0)
+
+
+def test_a_vote_that_only_some_founders_gave_elects_nobody() -> None:
+    group = Group(3, start=False)
+    for name in ("n0", "n1"):
+        group.hosts[name].start()
+    node = group.node("n0")
+    node._event(lambda: node._campaign(pre=False))
+    group.feed("n0", "n1", ResponseVote(node.term, granted=True))
+    assert not node.leading
+    assert node.missing_votes == ("n2",)
+    group.feed("n0", "n2", ResponseVote(node.term, granted=True))
+    assert node.leading
+
+
+def test_a_new_term_and_the_vote_in_it_take_one_sync(group: Group) -> None:
+    node = group.node("n1")
+    node.leader_contact = -1e9
+    stored: list[tuple[int, str | None]] = []
+    store = node.log.setCurrentTerm
+
+    def store_and_tell(term: int, vote: str | None) -> None:
+        stored.append((term, vote))
+        store(term, vote)
+
+    node.log.setCurrentTerm = store_and_tell  # type: ignore[method-assign,assignment]
+    term = node.term + 1
+    assert group.feed("n1", "n2", RequestVote(term, node.last_index, node.last_term)) != []
+    assert stored == [(term, "n2")]
+    platter = group.hosts["n1"].platter
+    assert (platter.term, platter.voted_for) == (term, "n2")
 
 
 # replication
@@ -179,6 +232,7 @@ def test_all_proposals_of_a_turn_are_one_entry_and_one_sync(group: Group) -> Non
 def test_the_engines_status_is_that_of_the_node(group: Group) -> None:
     leader = group.lead("n0")
     group.puts("n0", 3)
+    group.run(0.2)  # until both others have acknowledged, not only one
     status = leader.getStatus()
     assert status["leader"] == leader.me
     assert (status["commit_idx"], status["last_applied"]) == (leader.commit, leader.applied)

@@ -214,6 +214,20 @@ def test_a_leader_whose_removal_commits_steps_down_and_does_not_come_back(group:
     assert leader.campaign is None
 
 
+def test_a_voter_whose_removal_it_alone_has_is_needed_until_that_is_committed() -> None:
+    # Thesis 4.2.2: the longer log is with the one that is to go, and no other can be elected without its vote.
+    group = Group(voters=2)
+    leader = group.lead("n0")
+    group.cut_off("n0")
+    group.change("n0", "n0", add=False)
+    assert group.run_until(lambda: leader.voters == ("n1",), 1.0)
+    group.run(2.0)
+    group.heal()
+    assert group.run_until(lambda: group.node("n1").leading and group.node("n1").voters == ("n1",), 10.0)
+    assert not leader.leading
+    group.puts("n1", 1)
+
+
 def test_a_change_waits_for_the_own_no_op(group: Group) -> None:
     leader = group.lead("n0")
     leader.commit, commit = 1, leader.commit
@@ -259,6 +273,20 @@ def test_without_a_leader_a_call_ends_unavailable_and_never_happens(group: Group
     assert 5 not in group.hosts["n3"].machine.ids
 
 
+def test_entries_past_a_new_leaders_log_are_known_to_be_lost_at_once(group: Group) -> None:
+    group.lead("n0")
+    group.cut_off("n0")
+    answers = []
+    for number in range(1, 4):  # an entry each, of which the next leader's no-op takes the place of the first alone
+        answers.append(group.put("n0", number, 60.0))
+        group.run(0.05)
+    assert group.run_until(lambda: any(group.node(name).leading for name in ("n1", "n2")), 10.0)
+    group.heal()
+    assert group.run_until(lambda: not any(answer.open for answer in answers), 5.0)
+    for answer in answers:
+        assert isinstance(answer.error, UnavailableError)
+
+
 def test_a_stopped_node_ends_its_calls_and_takes_no_more(group: Group) -> None:
     leader = group.lead("n0")
     group.cut_off("n0")
@@ -272,7 +300,7 @@ def test_a_stopped_node_ends_its_calls_and_takes_no_more(group: Group) -> None:
     assert isinstance(read.error, StoppedError)
     with pytest.raises(StoppedError):
         leader.propose(b"", Answer(), 1.0)
-    assert group.feed("n0", "n1", Ping(leader.term, 1)) == []
+    assert group.feed("n0", "n1", Ping(leader.term, 1, 1)) == []
 
 
 def test_an_entry_just_below_65536_bytes_does_not_stop_the_group() -> None:

@@ -48,6 +48,12 @@ def test_quorums_of_neighbouring_configurations_meet(size: int) -> None:
                 assert a & b
 
 
+@given(st.sets(st.sampled_from("abcdefg")), st.sets(st.sampled_from("abcdefg")))
+def test_a_founding_election_takes_every_voter_and_a_later_one_a_majority(voters: set[str], granted: set[str]) -> None:
+    assert rules.is_elected(voters, granted, founding=True) == (bool(voters) and voters <= granted)
+    assert rules.is_elected(voters, granted, founding=False) == rules.is_quorum(voters, granted)
+
+
 # votes
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
@@ -59,32 +59,62 @@ def test_a_run_does_not_depend_on_the_hash_seed() -> None:
 
 
 NOTICED = {
-    "one change at a time": 4,
+    "one change at a time": 68,
+    "no change before the no-op": 132,
     "uncommitted configuration at restart": 1,
-    "acknowledge after the sync": 0,
-    "own entries count after the sync": 0,
+    "log kept where it goes past the snapshot": 354,
+    "acknowledge after the sync": 3,
+    "own entries count after the sync": 3,
+    "term in acknowledgements": 14,
     "votes per member": 0,
-    "matching suffix stays": 11,
+    "matching suffix stays": 5,
+    "calls end at their deadline": 0,
     "pre-vote": 0,
+    "stickiness": 0,
     "check-quorum": 0,
-    "commit only what is verified": 0,
-    "no snapshot below the commit index": 46,
-    "a failed sync stops the node": 60,
-    "truncate only from a conflict": 0,
-    "votes for complete logs only": 8,
+    "links outlive the configuration": 0,
+    "commit only what is verified": 2,
+    "no snapshot below the commit index": 7,
+    "suffix after a snapshot stays": 78,
+    "the dump does not set the configuration": 1,
+    "a commit changes no configuration": 7,
+    "a snapshot's configuration is as of its index": 7,
+    "a failed snapshot is not acknowledged": 282,
+    "everybody grants votes": 1,
+    "pings count as contact": 0,
+    "a failed sync stops the node": 96,
+    "load before listening": 2,
+    "truncate only from a conflict": 4,
+    "only entries of the own term are counted": 165,
+    "all founders elect the first leader": 0,
+    "votes for complete logs only": 3,
     "votes are stored": 0,
-    "a full disk acknowledges nothing": 10,
+    "a full disk acknowledges nothing": 5,
     "reads take a round": 0,
-    "reads wait for the no-op": 0,
-    "reads wait until applied": 0,
+    "rounds are numbered": 38,
+    "reads wait for the no-op": 1,
+    "reads wait until applied": 1,
+    "a transfer overrides stickiness": 0,
+    "an overwritten proposal did not happen": 5,
+    "answers go back over their own link": 43,
+    "a lost forward is unknown": 0,
 }
-"""A fix, and a seed that notices when it is off (all of them: a campaign). A change of the storm moves the seeds."""
+"""A fix, and where to look for a seed that notices when it is off (all of them: a campaign)."""
+
+
+def _first_noticed(fix: str, seeds: Iterable[int]) -> tuple[int, str] | None:
+    with switched_off(fix):
+        for seed in seeds:
+            try:
+                run_storm(seed)
+            except Exception as error:  # noqa: BLE001 - whatever shows that something is wrong
+                return seed, str(error).split("\n")[0]
+    return None
 
 
 @pytest.mark.parametrize("fix", NOTICED)
 def test_the_simulator_notices_a_fix_that_is_off(fix: str) -> None:
-    with switched_off(fix), pytest.raises(AssertionError):
-        run_storm(NOTICED[fix])
+    assert _first_noticed(fix, range(NOTICED[fix], NOTICED[fix] + 60)) is not None
 
 
 def _campaign_seeds() -> Iterator[int]:
@@ -101,14 +131,7 @@ def test_campaign_of_storms() -> None:
 @pytest.mark.campaign
 @pytest.mark.parametrize("fix", SWITCHES)
 def test_campaign_finds_each_fix_that_is_off(fix: str) -> None:
-    found = None
-    with switched_off(fix):
-        for seed in range(500):
-            try:
-                run_storm(seed)
-            except Exception as error:  # noqa: BLE001 - whatever shows that something is wrong
-                found = (seed, str(error).split("\n")[0])
-                break
+    found = _first_noticed(fix, range(500))
     print(f"{SWITCHES[fix][0]} | {fix} | {found}")
     assert found is not None or fix in MASKED
 

@@ -288,6 +288,7 @@ def test_fault_07_ours_takes_acknowledgements_of_its_own_term_only() -> None:
 
 def test_fault_07_ours_counts_votes_by_voter() -> None:
     group = Group(5, 1)
+    group.lead("n1")
     group.cut_off("n0")
     node = group.node("n0")
     node._event(lambda: node._campaign(pre=False))
@@ -353,7 +354,7 @@ def test_fault_08_ours_survives_callbacks_and_stops_at_a_broken_state_machine() 
     group.run(0.3)
     assert group.hosts["n0"].machine.ids == [1]
     group.puts("n0", 1)
-    group.hosts["n0"].machine.apply = lambda op, index: 1 // 0  # type: ignore[method-assign]
+    group.hosts["n0"].machine.apply = lambda op, index: 1 // 0
     broken = group.put("n0", 2)
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         group.run(0.3)

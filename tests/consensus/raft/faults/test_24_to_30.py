@@ -68,7 +68,7 @@ def test_fault_25_ours_answers_chunks_and_pings() -> None:
     leader = group.lead("n0")
     group.hosts["n1"].disk_latency = 0.0
     group.feed("n1", "n0", SnapshotChunk(leader.term, 5, 10**6, leader.term, 0, b"part", final=False))
-    sent = group.feed("n1", "n0", Ping(leader.term, 9))
+    sent = group.feed("n1", "n0", Ping(leader.term, 9, 1))
     assert ("n0", SnapshotAck(leader.term, 5, 0, "receiving")) in sent
     assert ("n0", Pong(leader.term, 9)) in sent
     leader.heard[leader.member("n1")] = leader.heard[leader.member("n2")] = -1e9
@@ -142,7 +142,7 @@ def test_fault_27_ours_decodes_tuples_and_refuses_lists() -> None:
     group = Group(1)
     group.lead("n0")
     host = group.hosts["n0"]
-    host.journal.entries[1] = list(host.journal.entries[1])  # type: ignore[call-overload]
+    host.journal.entries[1] = list(host.journal.entries[1])
     with pytest.raises(CorruptStateError):
         recover(host.journal, host.snapshots)
 
@@ -162,7 +162,7 @@ def test_fault_28_ours_takes_no_message_before_it_has_loaded() -> None:
     node.load_pending = True
     refused: list[object] = []
     group.hosts["n1"].transport.dropNode = refused.append  # type: ignore[method-assign,assignment]
-    assert group.feed("n1", "n0", Ping(leader.term, 1)) == []
+    assert group.feed("n1", "n0", Ping(leader.term, 1, 1)) == []
     assert len(refused) == 1
 
 

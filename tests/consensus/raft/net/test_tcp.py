@@ -223,7 +223,7 @@ async def test_recorded_frames_are_worth_nothing(group: TcpGroup) -> None:
     session.outgoing.clear()
     while session.peer is None:
         session.feed(await reader.read(4096))
-    tail = b"".join(session.outgoing) + session.send(encode(Ping(term, 1)))
+    tail = b"".join(session.outgoing) + session.send(encode(Ping(term, 1, 1)))
     recorded += tail
     writer.write(tail)
     await until(lambda: Member("zz") in group.peers[0].transport.links)

@@ -39,9 +39,14 @@ class Platter:
             else:
                 self.log = self.log[argument:]
 
+    @property
+    def snapshot_info(self) -> SnapshotInfo | None:
+        return None if self.snapshot is None else read_snapshot(self.snapshot)[0]
+
     def holds(self, index: int, term: int) -> bool:
         """Is the entry (index, term) safe here, in the log or in the snapshot?"""
-        if self.snapshot is not None and read_snapshot(self.snapshot)[0].index >= index:
+        info = self.snapshot_info
+        if info is not None and info.index >= index:
             return True
         at = index - self.log[0][1] if self.log else -1
         return 0 <= at < len(self.log) and self.log[at][2] == term
@@ -182,32 +187,47 @@ class SimReader:
 class SimWriter:
     def __init__(self, store: SimSnapshots, info: SnapshotInfo | None) -> None:
         self.store = store
+        self.rng = store.rng
         self.info = info
         self.parts: list[bytes] = []
         self.sealed: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        if self.store.failing():
-            raise OSError(errno.ENOSPC, "injected")
+        self.store.check_place()
+        if self.store.fail_write or self.store.failing():
+            raise OSError(self.store.fail_write or errno.ENOSPC, "injected")
         self.parts.append(data)
 
     def seal(self) -> SnapshotInfo:
+        self.store.check_place()
         if self.store.failing():
-            raise OSError(errno.EIO, "injected")
+            raise OSError(self.rng.choice([errno.EIO, errno.ENOSPC]), "injected")
         blob = b"".join(self.parts) if self.info is None else write_snapshot(self.info, self.parts)
         info, _ = read_snapshot(blob)
         self.sealed = blob
         return info
 
     def state(self) -> Iterator[bytes]:
+        self.store.check_place()
         assert self.sealed is not None
-        return iter(read_snapshot(self.sealed)[1])
+        for chunk in read_snapshot(self.sealed)[1]:
+            self.store.check_place()
+            yield chunk
 
     def install(self) -> None:
+        self.store.check_place()
         assert self.sealed is not None
-        self.store.platter.snapshot = self.sealed
+        failing, self.store.fail_install = self.store.fail_install, None
+        if failing is not None and self.rng.random() < 0.5:
+            raise OSError(failing, "injected")
+        newest = self.store.latest()
+        if newest is None or newest.index < read_snapshot(self.sealed)[0].index:
+            self.store.platter.snapshot = self.sealed
+        if failing is not None:
+            raise OSError(failing, "injected")
 
     def abort(self) -> None:
+        self.store.check_place()
         self.parts = []
 
 
@@ -215,14 +235,20 @@ class SimSnapshots:
     def __init__(self, platter: Platter, rng: random.Random) -> None:
         self.platter = platter
         self.rng = rng
-        self.failure_rate = 0.0
+        self.failure_rate = 0.0  # share of writes that find the disk full
         self.flip_rate = 0.0
+        self.fail_write: int | None = None  # errno of every write
+        self.fail_install: int | None = None  # errno of the next install
+        self.in_job = False
+
+    def check_place(self) -> None:
+        assert self.in_job, "a call that waits for the disk is made on the loop"
 
     def failing(self) -> bool:
         return self.failure_rate > 0 and self.rng.random() < self.failure_rate
 
     def latest(self) -> SnapshotInfo | None:
-        return None if self.platter.snapshot is None else read_snapshot(self.platter.snapshot)[0]
+        return self.platter.snapshot_info
 
     def state(self) -> Iterator[bytes]:
         assert self.platter.snapshot is not None

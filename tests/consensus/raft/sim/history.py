@@ -22,6 +22,41 @@ class Write:
     refused: bool = False
 
 
+Entered = tuple[str, int, int]
+"""A call: its host, the host's life, and a number."""
+
+
+class OpenCalls:
+    """Calls without an answer. Each must end by its deadline, by the clock of its host."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._open: dict[Entered, float] = {}
+        self._count = 0
+        world.on_tick = self._check
+
+    def enter(self, host: Host, timeout: float) -> Entered:
+        self._count += 1
+        call = (host.name, host.life, self._count)
+        self._open[call] = host.clock.monotonic() + timeout
+        return call
+
+    def end(self, call: Entered) -> None:
+        """Raises KeyError where it has ended before."""
+        del self._open[call]
+
+    def __len__(self) -> int:
+        """How many wait at a process that still lives."""
+        hosts = self._world.hosts
+        return sum(hosts[name].node is not None and hosts[name].life == life for name, life, _ in self._open)
+
+    def _check(self, host: Host) -> None:
+        now = host.clock.monotonic()
+        for (name, life, _), deadline in self._open.items():
+            if deadline <= now and (name, life) == (host.name, host.life) and host.node and not host.node.stopped:
+                self._world.fail(f"a call at {name} goes on {now - deadline:.3f} s after its deadline")
+
+
 class History:
     """Writes and reads of a run; `floor` is the highest revision that anybody has been told of."""
 
@@ -33,29 +68,20 @@ class History:
         self.read = 0
         self.unknown = 0
         self.refused = 0
-        self._open: set[tuple[int, str, int]] = set()  # (number, host, life of the host) of calls without an answer
-        self._calls = 0
+        self._calls = OpenCalls(world)
 
     @property
     def open(self) -> int:
-        """Calls that wait at a process that still lives."""
-        hosts = self.world.hosts
-        return sum(1 for _, name, life in self._open if hosts[name].node is not None and hosts[name].life == life)
-
-    def _enter(self, host: Host) -> tuple[int, str, int]:
-        self._calls += 1
-        call = (self._calls, host.name, host.life)
-        self._open.add(call)
-        return call
+        return len(self._calls)
 
     def write(self, host: Host, key: str, timeout: float = 2.0) -> Write:
         write = Write(len(self.writes) + 1, key, self.world.now)
         self.writes[write.number] = write
         floor = self.floor
-        call = self._enter(host)
+        call = self._calls.enter(host, timeout)
 
         def done(error: RaftError | None, revision: int | None) -> None:
-            self._open.remove(call)  # called once, or this raises
+            self._calls.end(call)  # called once, or this raises
             if error is None:
                 assert revision is not None
                 if revision <= floor:
@@ -71,14 +97,14 @@ class History:
                 self.unknown += 1
 
         if host.node is None or host.paused is not None:
-            self._open.remove(call)
+            self._calls.end(call)
             write.refused = True
             return write
         operation = encode_op((write.number, key, write.number))
         try:
             host.node.propose(operation, done, timeout)
         except StoppedError:
-            self._open.remove(call)
+            self._calls.end(call)
             write.refused = True
         return write
 
@@ -87,10 +113,10 @@ class History:
         machine = host.machine
         if host.node is None or host.paused is not None:
             return
-        call = self._enter(host)
+        call = self._calls.enter(host, timeout)
 
         def done(error: RaftError | None, _: int | None) -> None:
-            self._open.remove(call)
+            self._calls.end(call)
             if error is None:
                 if machine.revision < floor:
                     self.world.fail(
@@ -102,7 +128,7 @@ class History:
         try:
             host.node.read(done, timeout)
         except StoppedError:
-            self._open.remove(call)
+            self._calls.end(call)
 
     def check_end(self, host: Host) -> None:
         """Against the final state: acknowledged writes are in it at their revision, refused ones are not."""

@@ -9,7 +9,6 @@ from consensus.raft.configuration import decode_voters, is_membership, latest
 from consensus.raft.engine import NO_OP
 from consensus.raft.errors import CorruptSnapshotError
 from consensus.raft.ports import Entry
-from tests.consensus.raft.sim.disk import read_snapshot
 
 if TYPE_CHECKING:
     from tests.consensus.raft.sim.world import Host, World
@@ -22,6 +21,7 @@ class Invariants:
         self.votes: dict[tuple[str, int], str] = {}  # (voter, term) -> candidate
         self.entries: dict[tuple[int, int], tuple[bytes, int | None]] = {}  # (index, term) -> command, former term
         self.committed: dict[int, tuple[int, bytes, int]] = {1: (0, NO_OP, 0)}  # index -> term, command, term of commit
+        self.committed_voters: dict[int, tuple[str, ...]] = {}  # as of an index
         self.top = 1
         self.digests: dict[int, tuple[int, int]] = {}  # index -> (revision, digest) once applied
         self.seen: dict[str, tuple[int, int, int]] = {}  # host -> commit, applied, term in this life
@@ -59,32 +59,49 @@ class Invariants:
     def entries_removed(self, host: Host, entries: list[Entry]) -> None:
         """A committed entry leaves a log only into a snapshot: not even to be written again, for a crash may come
         between."""
-        blob = host.platter.snapshot
-        covered = 1 if blob is None else read_snapshot(blob)[0].index
+        info = host.platter.snapshot_info
+        covered = 1 if info is None else info.index
         for command, index, term in entries:
             if index > covered and self.committed.get(index, (None, None))[:2] == (term, command):
                 self.world.fail(f"{host.name} drops entry {index}, which is committed")
+
+    def recovered(self, host: Host, held: list[Entry], found: list[Entry]) -> None:
+        """A restart loses no committed entry that was durable."""
+        info = host.platter.snapshot_info
+        covered = 1 if info is None else info.index
+        there = {entry[1]: entry for entry in found}
+        for entry in held:
+            command, index, term = entry
+            committed = self.committed.get(index, (None, None))[:2] == (term, command)
+            if index > covered and committed and there.get(index) != entry:
+                self.world.fail(f"{host.name} restarted without entry {index}, which is committed and was durable")
 
     def check(self, host: Host) -> None:
         node = host.node
         assert node is not None
         name = host.name
-        commit, applied, term = self.seen[name]
-        if node.commit < commit or node.applied < applied or node.term < term:
-            self.world.fail(f"{name} went back: {(commit, applied, term)} -> {(node.commit, node.applied, node.term)}")
-        if node.applied > node.commit:
-            self.world.fail(f"{name} applied {node.applied}, beyond its commit index {node.commit}")
+        before = self.seen[name]
+        now = (node.commit, node.applied, node.term)
+        if now != before:
+            self._moved(host, node, before, now)
         self._votes(host, node)
-        if node.commit > commit:
-            self._committed(host, node, commit)
-        if node.applied > applied:
-            self._applied(host, node)
-        if node.leading and (name, node.term) not in self.led:
+        if node.leading and (name, now[2]) not in self.led:
             self._elected(host, node)
-        self.seen[name] = (node.commit, node.applied, node.term)
         self.voters[name] = node.voters
         if self.world.steps % 16 == 0:
             self._configuration(host, node)
+
+    def _moved(self, host: Host, node: Any, before: tuple[int, int, int], now: tuple[int, int, int]) -> None:
+        """Commit index, applied index and term only ever grow."""
+        if any(late < early for early, late in zip(before, now, strict=True)):
+            self.world.fail(f"{host.name} went back: {before} -> {now}")
+        if now[1] > now[0]:
+            self.world.fail(f"{host.name} applied {now[1]}, beyond its commit index {now[0]}")
+        if now[0] > before[0]:
+            self._committed(host, node, before[0])
+        if now[1] > before[1]:
+            self._applied(host, node)
+        self.seen[host.name] = now
 
     def _votes(self, host: Host, node: Any) -> None:
         """At most one vote a term, also across restarts."""
@@ -105,12 +122,22 @@ class Invariants:
         if self.leaders.setdefault(node.term, host.name) != host.name:
             self.world.fail(f"election safety: {self.leaders[node.term]} and {host.name} lead term {node.term}")
         self.world.note(f"{host.name} leads term {node.term} (voters {node.voters})")
+        self._founded(host, node)
         for index in range(node.first_index, self.top + 1):
             term, _, commit_term = self.committed[index]
             if commit_term < node.term and (index > node.last_index or node.term_at(index) != term):
                 self.world.fail(
                     f"leader completeness: {host.name}, leader of {node.term}, lacks committed entry {index}"
                 )
+
+    def _founded(self, host: Host, node: Any) -> None:
+        """A leader that knows the configuration from the founders' list alone has the votes of all of them."""
+        known = [entry for entry in node.log[:] if is_membership(entry[0]) and entry[2] < node.term]
+        if known or host.snapshots.latest() is not None:
+            return
+        absent = [voter for voter in host.bootstrap if self.votes.get((voter, node.term)) != host.name]
+        if absent:
+            self.world.fail(f"{host.name} founds the cluster in term {node.term} without the votes of {absent}")
 
     def _committed(self, host: Host, node: Any, before: int) -> None:
         """What is committed anywhere is committed everywhere, and was durable on a majority when it was."""
@@ -157,9 +184,13 @@ class Invariants:
             self.world.fail(f"{host.name}: its snapshot up to {info.index} names {info.voters} as voters")
 
     def _committed_voters(self, index: int) -> tuple[str, ...]:
-        founders = next(iter(self.world.hosts.values())).bootstrap
-        for at in range(index, 1, -1):
-            command = self.committed[at][1]
-            if is_membership(command):
-                return decode_voters(command)
-        return founders
+        known = self.committed_voters.get(index)
+        if known is None:
+            known = next(iter(self.world.hosts.values())).bootstrap
+            for at in range(index, 1, -1):
+                command = self.committed[at][1]
+                if is_membership(command):
+                    known = decode_voters(command)
+                    break
+            self.committed_voters[index] = known
+        return known

@@ -47,4 +47,22 @@ class Registers:
         return iter([blob[at : at + 100] for at in range(0, len(blob), 100)])
 
     def restore(self, chunks: Iterator[bytes]) -> None:
-        self.revision, self.digest, self.values, self.ids = _state.decode(b"".join(chunks))
+        self.become(b"".join(chunks))
+
+    def loader(self) -> Loader:
+        return Loader(self)
+
+    def become(self, blob: bytes) -> None:
+        self.revision, self.digest, self.values, self.ids = _state.decode(blob)
+
+
+class Loader:
+    def __init__(self, registers: Registers) -> None:
+        self.registers = registers
+        self.blob = b""
+
+    def feed(self, chunk: bytes) -> None:
+        self.blob += chunk
+
+    def finish(self) -> None:
+        self.registers.become(self.blob)

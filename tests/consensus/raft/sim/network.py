@@ -6,7 +6,7 @@ lost."""
 from __future__ import annotations
 
 import random
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from consensus.raft.core import Member
@@ -23,23 +23,31 @@ class SimTransport(Transport):  # type: ignore[misc]
         self.world = world
         self.own = own
         self.closed = False
+        self.sessions: dict[str, int] = {}  # links that this host knows to be up
 
     def send(self, node: Any, message: Message) -> bool:
         if not self.closed:
-            self.world.network.send(self.own, node.id, message)
+            self.world.network.send(self.own, node.id, message, self.sessions.get(node.id))
         return True
 
     def dropNode(self, node: Any) -> None:  # noqa: N802
         self.world.fail(f"{self.own} refused a message of {node.id} as a breach of the protocol")
 
-    def up(self, peer: str) -> None:
-        self._onNodeConnected(Member(peer))
+    def up(self, peer: str, session: int) -> None:
+        self.sessions[peer] = session
+        self._onNodeConnected(_member(peer))
 
     def down(self, peer: str) -> None:
-        self._onNodeDisconnected(Member(peer))
+        self.sessions.pop(peer, None)
+        self._onNodeDisconnected(_member(peer))
 
     def deliver(self, peer: str, message: Message) -> None:
-        self._onMessageReceived(Member(peer), message)
+        self._onMessageReceived(_member(peer), message)
+
+
+@cache
+def _member(name: str) -> Member:
+    return Member(name)
 
 
 def _down(peer: str, host: Host) -> None:
@@ -56,6 +64,7 @@ class Network:
         self.blocked: set[tuple[str, str]] = set()
         self.held: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.horizon: dict[tuple[str, str], float] = {}  # when the last message of a direction arrives
+        self.lag: dict[tuple[str, str], float] = {}  # seconds more that a direction takes
         self.count = 0
         self.latency = 0.002
         self.slow = 0.0  # share of messages that take up to a hundred times longer
@@ -65,9 +74,11 @@ class Network:
         scale = self.rng.random() * 100 if self.rng.random() < self.slow else 1.0
         return self.latency * scale * (0.1 + self.rng.random())
 
-    def send(self, source: str, target: str, message: Message) -> None:
+    def send(self, source: str, target: str, message: Message, link: int | None) -> None:
+        """Send over the link that the sender knows: what is sent over one that has broken is lost, even where the two
+        are connected again and the sender, late with its work, has not heard of it."""
         session = self.sessions.get(frozenset((source, target)))
-        if session is not None:
+        if session is not None and session == link:
             self.sent += 1
             data = encode(message)
             if (source, target) in self.blocked:
@@ -76,7 +87,8 @@ class Network:
                 self._dispatch(source, target, session, data)
 
     def _dispatch(self, source: str, target: str, session: int, data: bytes) -> None:
-        at = max(self.world.now + self._delay(), self.horizon.get((source, target), 0.0) + 1e-6)
+        lag = self.lag.get((source, target), 0.0)
+        at = max(self.world.now + self._delay() + lag, self.horizon.get((source, target), 0.0) + 1e-6)
         self.horizon[source, target] = at
         self.world.at(at, lambda: self._arrive(source, target, session, data))
 
@@ -99,7 +111,7 @@ class Network:
 
     def _established(self, own: str, peer: str, session: int) -> None:
         if self.sessions.get(frozenset((own, peer))) == session:
-            self.world.run_on(own, lambda host: host.transport.up(peer))
+            self.world.run_on(own, lambda host: host.transport.up(peer, session))
 
     def cut(self, a: str, b: str) -> None:
         """Break the link: what is on its way is lost; each side learns it, and later they connect again."""

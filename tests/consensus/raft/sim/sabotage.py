@@ -164,8 +164,10 @@ def accept_unloaded(receive: Any) -> Any:
 def load_late(tick: Any) -> Any:
     def late(node: Any) -> None:
         node.ticks = getattr(node, "ticks", 0) + 1
-        if node.ticks > 30:
-            tick(node)
+        pending = node.load_pending and node.ticks <= 30
+        node.load_pending = node.load_pending and not pending
+        tick(node)
+        node.load_pending = node.load_pending or pending
 
     return late
 
@@ -195,20 +197,10 @@ def uncommitted_in_snapshot(as_of: Any) -> Any:
     return lambda self, index: self.latest
 
 
-def failed_is_installed(written: Any) -> Any:
-    def handle(node: Any, incoming: Any, end: int, info: Any, error: Any) -> None:
-        send = node._send
-
-        def lie(to: Any, ack: Any) -> None:
-            send(to, type(ack)(ack.term, ack.transfer, ack.offset, "installed" if ack.state == "failed" else ack.state))
-
-        node._send = lie
-        try:
-            written(node, incoming, end, info, error)
-        finally:
-            del node._send
-
-    return handle
+def failed_is_installed(answer: Any) -> Any:
+    return lambda node, incoming, state, offset: answer(
+        node, incoming, "installed" if state == "failed" else state, offset
+    )
 
 
 def sync_errors_ignored(synced: Any) -> Any:
@@ -225,11 +217,14 @@ def no_log_check(up_to_date: Any) -> Any:
 
 def vote_not_stored(store: Any) -> Any:
     def store_term(node: Any, term: int, voted_for: Any) -> None:
-        if term == node.term:
-            return
-        store(node, term, voted_for)
+        if term > node.term:
+            store(node, term, voted_for if voted_for == node.own else None)
 
     return store_term
+
+
+def majority_founds(is_elected: Any) -> Any:
+    return lambda voters, granted, *, founding: is_elected(voters, granted, founding=False)
 
 
 def verified_forever(term_changed: Any) -> Any:

@@ -14,8 +14,10 @@ from typing import Any
 from consensus.raft import engine
 from consensus.raft.errors import RaftError
 from consensus.raft.node import RaftNode
+from consensus.raft.ports import Entry
 from consensus.raft.settings import RaftSettings
 from tests.consensus.raft.sim.disk import Platter, SimJournal, SimSnapshots
+from tests.consensus.raft.sim.files import FileJournal, FilePlatter, FileSnapshots
 from tests.consensus.raft.sim.invariants import Invariants
 from tests.consensus.raft.sim.machine import Registers
 from tests.consensus.raft.sim.network import Network, SimTransport
@@ -64,6 +66,7 @@ class HostDisk:
         self.world = world
         self.host = host
         self.free_at = 0.0
+        self.pending: list[Callable[[], Any]] = []  # jobs that have not run, oldest first
 
     def submit(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
         took = self.host.disk_latency * self.world.rng.random()
@@ -71,15 +74,20 @@ class HostDisk:
             took += self.world.rng.random()
         self.free_at = max(self.free_at, self.world.now) + took
         life = self.host.life
+        self.pending.append(job)
 
         def finish() -> None:
             if self.host.life != life:
                 return
+            self.pending.remove(job)
             result, error = None, None
+            self.host.snapshots.in_job = True
             try:
                 result = job()
             except (OSError, RaftError) as caught:
                 error = caught
+            finally:
+                self.host.snapshots.in_job = False
             self.world.run_on(self.host.name, lambda _: done(result, error))
 
         self.world.at(self.free_at, finish)
@@ -92,8 +100,8 @@ class Host:
         self.world = world
         self.name = name
         self.bootstrap = bootstrap
-        self.platter = Platter()
         self.rng = random.Random(world.rng.random())
+        self.platter = FilePlatter(self.rng) if world.real_files else Platter()
         self.clock = HostClock(world, self.rng)
         self.life = 0  # counts starts and stops: what belongs to a former life is dropped
         self.node: RaftNode | None = None
@@ -107,16 +115,13 @@ class Host:
         assert self.node is None
         self.life += 1
         self.clock = HostClock(self.world, self.rng)
-        self.journal = SimJournal(
-            self.platter,
-            self.rng,
-            self.world.invariants.entry_added,
-            lambda entries: self.world.invariants.entries_removed(self, entries),
-        )
-        self.snapshots = SimSnapshots(self.platter, self.rng)
-        self.snapshots.failure_rate = self.snapshot_failures
-        self.snapshots.flip_rate = self.snapshot_flips
-        self.machine = Registers()
+        try:
+            self._open_disk()
+        except OSError:  # an injected fault met the recovery: it starts at the next try
+            self.life += 1
+            self._end_process()
+            return
+        self.machine: Any = self.world.make_machine(self)
         self.transport = SimTransport(self.world, self.name)
         try:
             with self.world.engine_clock(self):
@@ -127,30 +132,70 @@ class Host:
                     snapshots=self.snapshots,
                     machine=self.machine,
                     transport=self.transport,
-                    disk=HostDisk(self.world, self),
+                    disk=self.disk,
                     clock=self.clock,
                     settings=self.world.settings,
                 )
                 node.start()
-        except OSError:  # an injected fault met the recovery: it starts at the next try
+        except OSError:
             self.life += 1
-            self.journal.crash()
+            self._end_process()
             return
         self.node = node
         self.world.invariants.started(self)
         life = self.life
         self.world.after(self.world.tick_gap(), lambda: self._tick(life))
+        if self.world.real_files:
+            self.world.after(1.0, lambda: self._upkeep(life))
+
+    def _open_disk(self) -> None:
+        """Raises OSError where an injected fault meets the recovery."""
+        self.disk = HostDisk(self.world, self)
+        invariants, platter = self.world.invariants, self.platter
+
+        def removed(entries: list[Entry]) -> None:
+            invariants.entries_removed(self, entries)
+
+        if isinstance(platter, FilePlatter):
+            held = list(platter.log)
+            store = platter.open()
+            invariants.recovered(self, held, platter.log)
+            self.journal: Any = FileJournal(platter, store, invariants.entry_added, removed)
+            self.snapshots: SimSnapshots = FileSnapshots(platter, self.rng, store)
+        else:
+            self.journal = SimJournal(platter, self.rng, invariants.entry_added, removed)
+            self.snapshots = SimSnapshots(platter, self.rng)
+        self.snapshots.failure_rate = self.snapshot_failures
+        self.snapshots.flip_rate = self.snapshot_flips
+
+    def _end_process(self) -> None:
+        if isinstance(self.platter, FilePlatter):
+            if self.node is not None:
+                self.snapshots.in_job = True
+            self.platter.end(self.disk.pending)
+        else:
+            self.journal.crash()
+
+    def _upkeep(self, life: int) -> None:
+        """What the process does every second."""
+        if self.life == life and self.node is not None:
+            try:
+                self.journal.onOneSecondTimer()
+            except OSError:
+                self.crash()
+                return
+            self.world.after(1.0, lambda: self._upkeep(life))
 
     def _tick(self, life: int) -> None:
         if self.life == life and self.node is not None:
-            self.world.run_on(self.name, lambda host: host.node.tick())  # type: ignore[union-attr]
+            self.world.run_on(self.name, self.world.tick)
             self.world.after(self.world.tick_gap(), lambda: self._tick(life))
 
     def crash(self) -> None:
         if self.node is None:
             return
         self.life += 1
-        self.journal.crash()
+        self._end_process()
         self.transport.closed = True
         self.node = None
         self.paused = None
@@ -173,12 +218,18 @@ class World:
         *,
         node_class: type[RaftNode] = RaftNode,
         settings: RaftSettings = SETTINGS,
+        make_machine: Callable[[Host], Any] = lambda _: Registers(),
+        real_files: bool = False,
     ) -> None:
+        """`real_files`: hosts keep their logs and snapshots by `consensus.journal`, on files in memory."""
         logging.getLogger("consensus.raft").setLevel(logging.CRITICAL + 1)  # injected faults are no news
         self.seed = seed
         self.rng = random.Random(seed)
         self.node_class = node_class
         self.settings = settings
+        self.make_machine = make_machine
+        self.real_files = real_files
+        self.on_tick: Callable[[Host], None] | None = None
         self.now = 0.0
         self.steps = 0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
@@ -259,6 +310,12 @@ class World:
             self._stopped(host, node)
             return
         self.invariants.check(host)
+
+    def tick(self, host: Host) -> None:
+        assert host.node is not None
+        host.node.tick()
+        if self.on_tick is not None:
+            self.on_tick(host)
 
     def _stopped(self, host: Host, node: RaftNode) -> None:
         failure = node.failure
