@@ -131,8 +131,8 @@ class Invariants:
                 )
 
     def _founded(self, host: Host, node: Any) -> None:
-        """A leader that knows the configuration from the founders' list alone has the votes of all of them."""
-        known = [entry for entry in node.log[:] if is_membership(entry[0]) and entry[2] < node.term]
+        """A leader without an entry of a leader before it has the votes of all founders."""
+        known = [entry for entry in node.log[:] if entry[1] > 1 and entry[2] < node.term]
         if known or host.snapshots.latest() is not None:
             return
         absent = [voter for voter in host.bootstrap if self.votes.get((voter, node.term)) != host.name]

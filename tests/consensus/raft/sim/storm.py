@@ -28,6 +28,10 @@ class Verdict:
     committed: int
 
 
+SERVICE_TRIES = 2
+"""Of the calm at the end."""
+
+
 class Storm:
     def __init__(self, world: World, record: Record | None = None) -> None:
         """`record`: of a world whose hosts hold the real replicated state."""
@@ -123,6 +127,8 @@ class Storm:
         self._serves()
         if world.seed % 4 == 0:
             self._manners()
+        if not world.run_until(self._settled, 5.0):
+            world.fail("the last entries are not applied everywhere")
         for host in world.live():
             self.history.check_end(host)
 
@@ -137,16 +143,22 @@ class Storm:
         return all(node is not None and node.applied == commit and node.leader == me for node in nodes)
 
     def _serves(self) -> None:
-        """Every node, voter or not, takes a write and a read now."""
-        before = (self.history.acknowledged, self.history.read)
-        for host in self.world.hosts.values():
-            self.history.write(host, "last", 5.0)
-            self.history.begin_read(host, 5.0)
-        self.world.run_until(lambda: not self.history.open, 6.0)
-        served = (self.history.acknowledged - before[0], self.history.read - before[1])
-        if served != (len(self.world.hosts), len(self.world.hosts)):
-            self.world.fail(f"in calm weather {len(self.world.hosts)} nodes served {served} writes and reads")
-        self.world.run_until(self._settled, 5.0)
+        """Every node, voter or not, takes a write and a read now.
+
+        Once more where it did not: a snapshot that was still on its way may take the place of an entry.
+        """
+        everybody = (len(self.world.hosts), len(self.world.hosts))
+        for _ in range(SERVICE_TRIES):
+            before = (self.history.acknowledged, self.history.read)
+            for host in self.world.hosts.values():
+                self.history.write(host, "last", 5.0)
+                self.history.begin_read(host, 5.0)
+            self.world.run_until(lambda: not self.history.open, 6.0)
+            served = (self.history.acknowledged - before[0], self.history.read - before[1])
+            self.world.run_until(self._settled, 5.0)
+            if served == everybody:
+                return
+        self.world.fail(f"in calm weather {everybody[0]} nodes served {served} writes and reads")
 
     def _manners(self) -> None:
         """In calm weather: a healed follower deposes nobody, leadership can be handed over, and a leader without a
