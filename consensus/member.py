@@ -303,9 +303,11 @@ class Member:
 
     def staleness(self) -> float:
         """How old what is applied here may be at most, in seconds."""
-        if self.node.leading:
+        node = self.node
+        if node.leading and node.noop_index is not None and node.applied >= node.noop_index:
             return self._silent_seconds()
-        return self._clock.monotonic() - self.node.fresh_at
+        # Before its no-op is applied a new leader does not know what was committed before it.
+        return self._clock.monotonic() - node.fresh_at
 
     def _silent_seconds(self) -> float:
         """Since a majority was known to be there: heard from as a leader, or heard of from one."""

@@ -162,8 +162,11 @@ class Replication(SnapshotReceiving):
             return
         self.ping_due = now + self.settings.heartbeat
         self.round += 1
+        # A new leader's commit index is older than what was acknowledged; its log holds all of that (paper 8).
+        settled = self.noop_index is not None and self.commit >= self.noop_index
+        commit = self.commit if settled else self.last_index
         for member in self._targets():
-            self._send(member, Ping(self.term, self.round, self.commit))
+            self._send(member, Ping(self.term, self.round, commit))
 
     def _send_append_entries(self) -> None:
         """Send every member what it lacks, as far as its window allows."""

@@ -29,3 +29,22 @@ async def test_a_follower_that_takes_no_entries_says_how_old_its_data_is(
         assert answer.value is not None
         assert answer.staleness is not None
         assert answer.value.value == b"new" or answer.staleness >= 2.0
+
+
+async def test_who_has_restarted_is_not_fresh_before_the_new_leader_knows_what_is_committed(
+    tmp_path: Path,
+) -> None:
+    async with running(tmp_path) as group:
+        await group.members[0].metadata.put(b"k", b"acknowledged")
+        for number in range(3):
+            await group.stop(number)
+        for number in range(3):
+            member = await group.start(number)
+            member.store.journal.has_room = lambda *_: False  # type: ignore[method-assign]
+        async with asyncio.timeout(30.0):
+            while group.leader is None:  # noqa: ASYNC110 - they elect
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(1.0)  # with full disks the leader's no-op is never committed
+        for member in group.members.values():
+            answer = await member.metadata.get(b"k", consistency=Consistency.STALE)
+            assert answer.value is not None or answer.staleness == float("inf")
