@@ -13,6 +13,7 @@ import secrets
 import ssl
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from ipaddress import ip_address
 from typing import Any, cast
 
 from consensus.raft.core import Member
@@ -166,9 +167,6 @@ class TcpTransport(Transport):  # type: ignore[misc]
         self.client_tls = client_tls
         self.on_event = on_event
         self.loop = asyncio.get_running_loop()
-        # A name with several addresses: all are tried, a quarter of a second apart (uvloop: one after the other).
-        asyncios = isinstance(self.loop, asyncio.BaseEventLoop)
-        self._connecting: dict[str, Any] = {"happy_eyeballs_delay": 0.25} if asyncios else {}
         self.links: dict[Member, Link] = {}
         self.strangers: dict[Link, float] = {}  # not open yet -> since when; oldest first
         self.all: set[Link] = set()
@@ -263,12 +261,20 @@ class TcpTransport(Transport):  # type: ignore[misc]
         try:
             async with asyncio.timeout(self.settings.handshake_timeout):
                 _, link = await self.loop.create_connection(
-                    lambda: Link(self, member), *where, ssl=self.client_tls, **self._connecting
+                    lambda: Link(self, member), *where, ssl=self.client_tls, **self._connecting(where[0])
                 )
         except (OSError, ssl.SSLError) as error:
             self._report("no_connection", f"{member} at {where[0]}:{where[1]}: {error}")
             return None
         return link
+
+    def _connecting(self, host: str) -> dict[str, Any]:
+        """Of a name with several addresses all are tried: a quarter of a second apart, or by uvloop one by one."""
+        try:
+            ip_address(host)
+        except ValueError:
+            return {"happy_eyeballs_delay": 0.25} if isinstance(self.loop, asyncio.BaseEventLoop) else {}
+        return {}
 
     def _arrived(self, link: Link) -> bool:
         """A connection is there; whose is not known yet. False: there are too many."""
