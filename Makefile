@@ -23,7 +23,7 @@ $(READY): requirements.lock pyproject.toml
 run: $(READY) ## run one node with the defaults, on http://127.0.0.1:10000/ (ARGS="--seed ..." for more)
 	@$(BIN)/coterie $(ARGS)
 
-demo: $(READY) ## run a cluster of three nodes, on ports 10001 to 10003
+demo: $(READY) ## run a cluster of three nodes with both layers on, on ports 10001 to 10003
 	@$(BIN)/python -m app.demo
 
 test: $(READY) ## run the tests (a few minutes)
@@ -42,7 +42,7 @@ format: $(READY) ## rewrite the sources in the house's format
 bench: $(READY) ## measure speed and memory
 	$(BIN)/python -m tests.bench $(ARGS)
 
-campaign: $(READY) ## simulate large clusters for long, in virtual time (an hour or more)
+campaign: $(READY) ## long campaigns: simulations, and kills of real processes (hours)
 	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)
 
 configs: $(READY) ## write configs/reference.toml from the settings

@@ -18,7 +18,7 @@ PROGRAM = "coterie"
 
 HELP = """\
 {program} {version}
-A control plane in Python: chitchat gossip for membership, liveness and key-values
+A control plane in Python: chitchat gossip for membership, liveness and key-values; Raft for metadata and locks
 
 USAGE:
     {program} [OPTIONS]
