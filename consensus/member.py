@@ -36,6 +36,9 @@ MAX_EXPIRIES_AT_ONCE = 1_000
 LEASE_CHECK_SECONDS = 0.25
 """How often a leader looks for leases whose time is over, at the latest; the shortest lease lives 1 s."""
 
+TICKS_PER_WINDOW = 10
+"""An idle leader tells the time so often while a request id is remembered: every 30 s with the default window."""
+
 GC_THRESHOLDS = (50_000, 20, 100)
 """Log entries and records are immutable and free of cycles: with the interpreter's own thresholds the collector would
 walk over them many times a second, for milliseconds."""
@@ -161,6 +164,7 @@ class Member:
             on_work=self._worked,
         )
         self._led = False
+        self._ticking = False
         self.metadata = Metadata(
             self.node,
             self.replica,
@@ -270,10 +274,22 @@ class Member:
             if not self.node.leading or self.node.noop_index is None or self.node.applied < self.node.noop_index:
                 proposed.clear()
                 continue
+            self._keep_time()
             for lease in self.state.due_leases(self.replica.now_ms)[:MAX_EXPIRIES_AT_ONCE]:
                 if proposed.get(lease.id) != lease.renewal:
                     proposed[lease.id] = lease.renewal
                     self._propose_expiry(lease.id, lease.renewal, proposed)
+
+    def _keep_time(self) -> None:
+        """In an idle cluster too, everybody's time stays near the leader's: new request ids are made from it."""
+        period_ms = self.state.limits.request_window_ms / TICKS_PER_WINDOW
+        if self.replica.now_ms - self.state.time_ms > period_ms and not self._ticking:
+            self._ticking = True
+
+            def done(*_: object) -> None:
+                self._ticking = False
+
+            self.node.propose(self.replica.stamp(), done, self.config.request_timeout)
 
     def _propose_expiry(self, lease: int, renewal: int, proposed: dict[int, int]) -> None:
         def done(_error: raft_errors.RaftError | None, _result: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,8 +17,8 @@ from consensus import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.store import Compare, Get, GetDone, Kind, Put, QueueKind, Target
-from tests.consensus.face.groups import running
+from consensus.store import Compare, Get, GetDone, Kind, Limits, Put, QueueKind, Target
+from tests.consensus.face.groups import CONFIG, running
 
 pytestmark = pytest.mark.anyio
 
@@ -220,3 +222,12 @@ async def test_queues_are_listed(tmp_path: Path) -> None:
 async def test_it_runs_on_the_loop_that_nodes_run_on(tmp_path: Path) -> None:
     async with running(tmp_path) as group:
         await group.followers()[0].metadata.put(b"k", b"v")
+
+
+async def test_a_write_after_a_long_idle_time_is_no_old_request(tmp_path: Path) -> None:
+    config = replace(CONFIG, limits=Limits(request_window_ms=1_000))
+    async with running(tmp_path, config=config) as group:
+        await group.members[0].metadata.put(b"k", b"1")
+        await asyncio.sleep(2.5)  # longer than request ids are remembered
+        for member in group.members.values():
+            await member.metadata.put(b"k", b"2")
