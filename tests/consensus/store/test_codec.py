@@ -123,8 +123,9 @@ def test_applying_never_raises_whatever_the_bytes(entries: list[bytes], data: st
             damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
         result = state.apply(bytes(damaged), index)
         assert decode_result(encode_result(result)) == result
+    before = state.time_ms  # damage can make a batch of something else, and a batch moves the time
     state.apply(encode_batch(5, entries), len(entries) + 1)
-    assert state.time_ms == 5
+    assert state.time_ms == max(before, 5)
 
 
 @pytest.mark.parametrize(
