@@ -82,7 +82,6 @@ class Agent:
         self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
         self.member: Member | None = None
         self.governor: Governor | None = None
-        self._members: list[Callable[[Member], None]] = []
         self._giving_up = False  # the founding, by an operator's order
         self._leaving = False
         self._gone = False
@@ -340,8 +339,6 @@ class Agent:
         self.member = member
         self.governor = Governor(member, self.config.policy)
         member.observe(self._changed(member))
-        for callback in self._members:
-            callback(member)
 
     def _changed(self, member: Member) -> Callable[[], None]:
         """Wakes this agent when who leads or votes has changed, not at every write."""
@@ -480,9 +477,3 @@ class Agent:
 
     def status(self) -> MemberStatus | None:
         return None if self.member is None else self.member.status()
-
-    def on_member(self, callback: Callable[[Member], None]) -> None:
-        """Call `callback` for every member that this agent starts: its directory may be set aside for a new one."""
-        self._members.append(callback)
-        if self.member is not None:
-            callback(self.member)
