@@ -22,7 +22,7 @@ from app.documenting import ANYWHERE, errors, listed
 from app.errors import ApiError, Code, json_response
 from app.http_gate import FAULT, HttpGate
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from app.settings import HttpSettings, RaftSettings
+from app.setting_tables import HttpSettings, RaftSettings
 from app.v1.context import Context
 from app.v1.face import add_v1
 from app.v1.forwarding import Forwarder

@@ -10,7 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ApiError, Code
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 
 log = structlog.stdlib.get_logger("http")
 _stdlib_log = logging.getLogger("http")

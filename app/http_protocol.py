@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.errors import RETRY_AFTER_SECONDS, ApiError, Code
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

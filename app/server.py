@@ -23,7 +23,8 @@ from app.command_line import shell_command
 from app.data_dir import DataDir, DataDirError, Identity
 from app.http_protocol import bounded_protocol
 from app.listening import ListenError, Sockets, open_sockets
-from app.settings import HttpSettings, Settings
+from app.setting_tables import HttpSettings
+from app.settings import Settings
 from app.v1.agent_part import AgentPart, agent_config, open_agent
 from consensus.hybrid.agent import Agent
 from consensus.raft.errors import RaftError

@@ -11,7 +11,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.settings import Settings, Unit
+from app.setting_types import Unit
+from app.settings import Settings
 from gossip import Address
 
 WIDTH = 110

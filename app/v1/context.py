@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from app.errors import ApiError, Code
-from app.settings import HttpSettings, RaftSettings
+from app.setting_tables import HttpSettings, RaftSettings
 from app.v1.forwarding import Forwarder
 from app.v1.raft_part import RaftPart
 from app.v1.request_ids import read_request_id

@@ -14,7 +14,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from app.errors import ApiError, Code
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -17,7 +17,7 @@ import h11
 from starlette.types import Receive, Scope, Send
 
 from app.errors import ApiError, Code
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 from app.v1.exchange import read_body
 from app.v1.outcomes import unavailable
 from app.v1.raft_part import RaftPart

@@ -13,7 +13,7 @@ import pytest
 import structlog
 
 from app.api import create_app
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 MAX_KEY_VALUE_BYTES = 64

@@ -13,7 +13,7 @@ from app.api import create_app
 from app.errors import Code
 from app.logs import configure_logs
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from app.settings import HttpSettings, LogSettings
+from app.setting_tables import HttpSettings, LogSettings
 from gossip import Address, GossipNode, NodeId, Status
 from tests.app.conftest import MAX_KEY_VALUE_BYTES, MAX_KEYS, MAX_QUERY_BYTES
 

@@ -11,7 +11,7 @@ import pytest
 import structlog
 
 from app.logs import configure_logs
-from app.settings import LogSettings
+from app.setting_tables import LogSettings
 
 pytestmark = pytest.mark.usefixtures("logs_restored")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from app.settings import GossipSettings, Settings
+from app.setting_tables import GossipSettings
+from app.settings import Settings
 from app.settings_loading import load_settings, setting_paths, variable
 from gossip import Address, GossipConfig
 

@@ -16,7 +16,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from app.api import create_app
-from app.settings import HttpSettings, RaftSettings
+from app.setting_tables import HttpSettings, RaftSettings
 from app.v1.heard import HeardRaft
 from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture
 from consensus.errors import MetadataError

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.http_protocol import bounded_protocol
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 from gossip import Address
 
 

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp
 
 from app.api import create_app
 from app.logs import configure_logs
-from app.settings import HttpSettings, LogSettings
+from app.setting_tables import HttpSettings, LogSettings
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of, raw_request
 from tests.app.v1.streams import streaming
 

@@ -10,7 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 from app import http_protocol
 from app.http_protocol import bounded_protocol
-from app.settings import HttpSettings
+from app.setting_tables import HttpSettings
 from app.v1.streams import abort, while_wanted
 from tests.app.v1.servers import serving
 

@@ -1,0 +1,155 @@
+"""What a setting may look like: each type with the check whose message names the fix."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
+from pydantic_settings import NoDecode
+
+from gossip import MAX_ID_BYTES, Address, ConfigError, Seed
+
+MIN_SECRET_CHARACTERS = 16
+
+
+class Table(BaseModel):
+    """One TOML table."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What a number counts, for the reference."""
+
+    name: str
+
+
+def _no_truth_value(value: object) -> object:
+    if isinstance(value, bool):
+        raise ValueError(f"must be a number, not {str(value).lower()}")
+    return value
+
+
+def _address(value: object) -> Address:
+    if isinstance(value, Address):
+        return value
+    if not isinstance(value, str):
+        raise ValueError(f"must be text such as 127.0.0.1:10000, not {value!r}")
+    return Address.parse(value)
+
+
+def _address_port_optional(value: object) -> Address:
+    try:
+        return _address(value)
+    except ValueError:
+        try:
+            return Address(str(ip_address(str(value).removeprefix("[").removesuffix("]"))), 0)
+        except ValueError:
+            pass
+        raise
+
+
+def _identifier(value: str) -> str:
+    if not value:
+        raise ValueError("must not be empty")
+    try:
+        size = len(value.encode())
+    except UnicodeEncodeError:
+        raise ValueError("must be text in UTF-8") from None
+    if size > MAX_ID_BYTES:
+        raise ValueError(f"must be at most {MAX_ID_BYTES} bytes in UTF-8, not {size}")
+    return value
+
+
+def _split_seeds(value: object) -> object:
+    """Text holds several seeds, split by commas or blanks, or a JSON array of them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        listed = json.loads(value)
+    except ValueError:
+        return re.split(r"[,\s]+", value.strip(", \t\r\n")) if value.strip(", \t\r\n") else []
+    return listed if isinstance(listed, list) else [value]
+
+
+def _seed(value: str) -> str:
+    try:
+        Seed(value)
+    except ConfigError as error:
+        raise ValueError(error.problem) from None
+    return value
+
+
+def _split_names(value: object) -> object:
+    """Text holds several names, split by commas, or a JSON array of them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        listed = json.loads(value)
+    except ValueError:
+        listed = None
+    return listed if isinstance(listed, list) else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _founders(value: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(value)) < len(value):
+        raise ValueError("must name each node once")
+    if len(value) not in {0, 1, 3, 5}:
+        raise ValueError(f"must name 1, 3 or 5 nodes, not {len(value)}")
+    return value
+
+
+def _secret(value: object) -> object:
+    # Its own words: an error must not show the secret.
+    if isinstance(value, SecretStr):
+        return value
+    if not isinstance(value, str) or len(value) < MIN_SECRET_CHARACTERS:
+        raise ValueError(f"must be text of at least {MIN_SECRET_CHARACTERS} characters")
+    return SecretStr(value)
+
+
+def odd(*allowed: int) -> BeforeValidator:
+    def check(value: object) -> object:
+        text = str(value)
+        if isinstance(value, bool) or not text.isdecimal() or int(text) not in allowed:
+            *most, last = map(str, allowed)
+            raise ValueError(f"must be {', '.join(most)} or {last}, not {value!r}")
+        return int(text)
+
+    return BeforeValidator(check)
+
+
+def _json_object(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        raise ValueError('must be a JSON object such as {"zone": "a"}') from None
+
+
+def _directory(value: object) -> object:
+    if value == "":
+        raise ValueError("must name a directory")
+    return value
+
+
+Count = Annotated[int, BeforeValidator(_no_truth_value), Field(ge=1)]
+Bytes = Annotated[Count, Unit("bytes")]
+Seconds = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, allow_inf_nan=False), Unit("seconds")]
+WholeSeconds = Annotated[Count, Unit("seconds")]
+Number = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, allow_inf_nan=False)]
+Identifier = Annotated[str, AfterValidator(_identifier)]
+ListenAddress = Annotated[Address, NoDecode, PlainValidator(_address)]
+PublicAddress = Annotated[Address, NoDecode, PlainValidator(_address_port_optional)]
+Seeds = Annotated[tuple[Annotated[str, AfterValidator(_seed)], ...], NoDecode, BeforeValidator(_split_seeds)]
+Names = Annotated[tuple[Identifier, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_founders)]
+Secret = Annotated[SecretStr, PlainValidator(_secret)]
+KeyValues = Annotated[dict[str, str], NoDecode, BeforeValidator(_json_object)]
+Directory = Annotated[Path, BeforeValidator(_directory), AfterValidator(Path.expanduser)]
