@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from app.recover import RAFT_DIRECTORY
 from app.settings import Settings
 from app.v1.heard import HeardRaft
-from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role
+from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
 from consensus import MemberConfig, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
 from consensus.hybrid.agent import Agent, AgentConfig
 from consensus.hybrid.announcement import FoundingRule
@@ -93,9 +93,9 @@ class AgentPart(HeardRaft):
         return [LinkEvent(event.at, event.kind, event.detail) for event in self.agent.link_events]
 
     def picture(self) -> RaftPicture:
-        heard = super().picture()
         agent, member = self.agent, self.agent.member
         if member is None or agent.cluster is None:
+            heard = super().picture()
             own = [
                 replace(each, reason=agent.reason or each.reason) if self._is_own(each) else each
                 for each in heard.members
@@ -103,7 +103,8 @@ class AgentPart(HeardRaft):
             return replace(heard, members=own)
         status = member.status()
         reasons = agent.governor.reasons(time.monotonic()) if agent.governor is not None else {}
-        members = {each.member_id: self._placed(each, status, reasons) for each in heard.members}
+        bans = member.state.bans
+        members = {each.member_id: self._placed(each, status, reasons, bans) for each in self._members()}
         for voter in status.voters:
             if voter not in members:
                 members[voter] = MemberView(None, voter, "leader" if voter == status.leader else "voter")
@@ -112,7 +113,7 @@ class AgentPart(HeardRaft):
             agent.cluster,
             leading,
             status.term,
-            list(members.values()),
+            without_ghosts(list(members.values())),
             status.quorum,
             member.state.membership_epoch,
         )
@@ -120,14 +121,20 @@ class AgentPart(HeardRaft):
     def _is_own(self, each: MemberView) -> bool:
         return each.member_id == self.agent.member_id
 
-    def _placed(self, each: MemberView, status: MemberStatus, reasons: dict[str, str]) -> MemberView:
+    def _placed(
+        self, each: MemberView, status: MemberStatus, reasons: dict[str, str], bans: Collection[str]
+    ) -> MemberView:
         """By what this member knows of the configuration, which is surer than what the others say of themselves."""
         if each.member_id == status.leader:
             return replace(each, role="leader", reason=None)
         if each.member_id in status.voters:
             return replace(each, role="voter", reason=None)
         reason = reasons.get(each.member_id, each.reason)
-        role: Role = "observer" if each.role in {"leader", "voter"} else each.role
+        role: Role = each.role
+        if each.member_id in bans:
+            role = "client"
+        elif each.role in {"leader", "voter"}:
+            role = "observer"
         if self._is_own(each):
             reason = self.agent.reason or reason
         return replace(each, role=role, reason=reason)

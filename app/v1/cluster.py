@@ -49,6 +49,8 @@ class RaftMemberModel(Answer):
     zone: str
     reason: Annotated[str | None, Field(examples=["stabilizing, 4 s left"])]
     """Why it does not vote; null for a voter."""
+    live: bool
+    """By gossip."""
 
 
 class RaftModel(Answer):
@@ -68,7 +70,7 @@ class RaftModel(Answer):
     voters: Annotated[list[str], Field(examples=[["node1", "node2", "node3"]])]
     """Node ids, the leader's among them; the member id where the node is not known."""
     observers: Annotated[list[str], Field(examples=[["node4"]])]
-    """Nodes that follow the log without a vote."""
+    """Live nodes that follow the log without a vote."""
     candidates: list[str]
     """Nodes that wait for a cluster."""
     members: list[RaftMemberModel]
@@ -113,6 +115,7 @@ def show_raft_member(member: MemberView) -> dict[str, Any]:
         "raft_addr": member.raft_addr,
         "zone": member.zone,
         "reason": member.reason,
+        "live": member.live,
     }
 
 
@@ -132,8 +135,9 @@ async def show_raft_members(context: Context, picture: RaftPicture, *, forwarded
 async def show_cluster(context: Context, *, forwarded: bool) -> dict[str, Any]:
     engine, picture = context.node.engine, context.raft.picture()
 
-    def named(*roles: str) -> list[str]:
-        return [each.node_id or each.member_id for each in picture.members if each.role in roles]
+    def named(*roles: str, dead: bool = False) -> list[str]:
+        found = (each for each in picture.members if each.role in roles and (dead or each.live))
+        return [each.node_id or each.member_id for each in found]
 
     return {
         "node_id": context.node.node.node_id,
@@ -149,7 +153,7 @@ async def show_cluster(context: Context, *, forwarded: bool) -> dict[str, Any]:
             "term": picture.term,
             "quorum": picture.quorum,
             "membership_epoch": picture.membership_epoch,
-            "voters": named("leader", "voter"),
+            "voters": named("leader", "voter", dead=True),
             "observers": named("observer"),
             "candidates": named("candidate"),
             "members": await show_raft_members(context, picture, forwarded=forwarded),

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from app.v1.gossip_keys import is_alive
-from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role
+from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
 from consensus.errors import UnavailableError
 from consensus.hybrid.announcement import Announcement
 from consensus.hybrid.gossip_view import GossipView
@@ -98,8 +98,13 @@ class HeardRaft:
         return None
 
     def picture(self) -> RaftPicture:
+        members = self._members()
+        leading = next((each.node_id for each in members if each.role == "leader"), None)
         heard = self.heard
-        members = [
+        return RaftPicture(heard.cluster_id, leading, heard.term, without_ghosts(members), None, heard.epoch)
+
+    def _members(self) -> list[MemberView]:
+        return [
             MemberView(
                 node_id=each.node,
                 member_id=member,
@@ -107,18 +112,17 @@ class HeardRaft:
                 raft_addr=_text(each.announcement),
                 zone=each.announcement.zone,
                 reason=_reason(each.announcement),
+                live=each.live,
             )
-            for member, each in sorted(heard.seen.of_member.items(), key=lambda item: item[1].node)
+            for member, each in sorted(self.heard.seen.of_member.items(), key=lambda item: item[1].node)
             if each.announcement is not None
         ]
-        leading = next((each.node_id for each in members if each.role == "leader"), None)
-        return RaftPicture(heard.cluster_id, leading, heard.term, members, None, heard.epoch)
 
     def _role_of(self, sighting: Sighting, said: Announcement) -> Role:
         if said.member == self.heard.leader and sighting.live:
             return "leader"
         match said.role:
-            case "voter":
+            case "voter" if sighting.live or self.heard.seen.newer_namesake(sighting.node, sighting.generation) is None:
                 return "voter"
             case "candidate" | "founder":
                 return "candidate"

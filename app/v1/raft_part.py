@@ -31,6 +31,14 @@ class MemberView:
     zone: str = ""
     reason: str | None = None
     """Why it does not vote; None for a voter."""
+    live: bool = True
+    """By gossip."""
+
+
+def without_ghosts(members: Sequence[MemberView]) -> list[MemberView]:
+    """Without what a node was before it took a new directory: gossip remembers its former process for a day."""
+    here = {each.node_id for each in members if each.live}
+    return [each for each in members if each.live or each.role in {"leader", "voter"} or each.node_id not in here]
 
 
 @dataclass(frozen=True, slots=True)

@@ -126,6 +126,8 @@ def test_three_found_two_join_one_is_replaced_and_each_decision_has_its_reason(
         back = all_nodes.running[victim]
         seconds_until(lambda: raft(back)["observers"] == [victim] and serves(back), READY_WITHIN)
         assert get(back, "k") == "1"
+        # What it was before, under a member id that is barred now, is told no more.
+        assert [each["node_id"] for each in raft(back)["members"]].count(victim) == 1
         # The documented face is what it was.
         assert a.client.get("/set_kv", params={"key": "x", "value": "y"}).json() == {"status": True}
         assert set(a.state()) == {"cluster_id", "cluster_state", "live_nodes", "dead_nodes"}
