@@ -21,6 +21,7 @@ from starlette.types import ASGIApp
 from app.api import create_app
 from app.command_line import shell_command
 from app.data_dir import DataDir, DataDirError, Identity
+from app.gossip_keeper import GossipKeeper, take_up
 from app.http_protocol import bounded_protocol
 from app.listening import ListenError, Sockets, open_sockets
 from app.setting_tables import HttpSettings
@@ -50,14 +51,28 @@ def run_node(settings: Settings) -> None:
         NodeId(identity.node_id, identity.generation, public),
         Random(),
         now=time.monotonic(),
-        key_values=settings.key_values.items(),
     )
+    _take_up_keys(settings, engine, data_dir)
     node = GossipNode(engine, sockets.udp, settings.seed)
     # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
     loop = _new_event_loop()
     loop.run_until_complete(_serve(settings, node, sockets, data_dir))
     loop.run_until_complete(_cancel_other_tasks())
     log.info("node stopped", node_id=identity.node_id)
+
+
+def _take_up_keys(settings: Settings, engine: Engine, data_dir: DataDir | None) -> None:
+    if data_dir is not None:
+        take_up(engine, data_dir.path, settings.persistence, settings.key_values)
+        return
+    for key, value in settings.key_values.items():
+        engine.set(key, value, time.monotonic())
+
+
+def _open_keeper(settings: Settings, engine: Engine, data_dir: DataDir | None) -> GossipKeeper | None:
+    if data_dir is None or not settings.persistence.enabled:
+        return None
+    return GossipKeeper(engine, data_dir.path, settings.persistence, settings.key_values)
 
 
 async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_dir: DataDir | None) -> None:
@@ -74,13 +89,18 @@ async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_di
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     if agent is not None:
         await _start_agent(agent)
+    keeper = _open_keeper(settings, node.engine, data_dir)
     await node.start()
+    if keeper is not None:
+        keeper.start()
     try:
         await server.serve(sockets=[sockets.tcp])
     finally:
         if agent is not None:
             await agent.stop()
         await node.stop()
+        if keeper is not None:
+            await keeper.stop()
 
 
 def _open_agent(settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None) -> Agent | None:

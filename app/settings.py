@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.operation_settings import PersistenceSettings
 from app.setting_tables import GossipSettings, HttpSettings, LogSettings, RaftSettings
 from app.setting_types import (
     Count,
@@ -77,14 +78,17 @@ class Settings(BaseSettings):
     cluster_id: Identifier = _GOSSIP.cluster_id
     """Name of the cluster, equal on all its nodes; nodes of other clusters are not talked to. At most 1024 bytes."""
     data_dir: Directory | None = None
-    """Directory for what must outlive a restart: the generated node_id and the node's generation; created if absent,
-    relative to the working directory. Unset: nothing is kept, and the generation is the start time in Unix seconds."""
+    """Directory for what must outlive a restart: the generated node_id, the node's generation, its keys, the addresses
+    of its peers, the Raft layer's files; created if absent, relative to the working directory. Unset: nothing is kept,
+    and the generation is the start time in Unix seconds."""
 
     gossip: GossipSettings = GossipSettings()
+    persistence: PersistenceSettings = PersistenceSettings()
     raft: RaftSettings = RaftSettings()
     key_values: KeyValues = {}
-    """Keys that the node sets for itself at its start, in this order. As an environment variable: COTERIE_KEY_VALUES
-    with a JSON object, which replaces this table."""
+    """Keys that the node sets for itself at its start, in this order, over those kept in data_dir; one that is taken
+    out of here is gone at the next start. As an environment variable: COTERIE_KEY_VALUES with a JSON object, which
+    replaces this table."""
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
 

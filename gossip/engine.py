@@ -15,7 +15,7 @@ from gossip.config import GossipConfig
 from gossip.delta import DeltaWriter, NodeDelta
 from gossip.detector import PhiAccrualDetector
 from gossip.digest import Digest, Stripe
-from gossip.errors import ConfigError, StateUpdateError, TooManyKeysError, WireError
+from gossip.errors import ConfigError, KeyRefusedError, StateUpdateError, TooManyKeysError, WireError
 from gossip.events import (
     CaughtUp,
     DatagramRejected,
@@ -96,6 +96,8 @@ class Engine:
         """What happened how often, under names of a small fixed set."""
         self.seeds: Sequence[Address] = ()
         """Resolved seed addresses, without the own one; the shell keeps them fresh."""
+        self._acquaintances: list[Address] = []
+        self._acquaintances_until = 0.0
         self._rng = rng
         self._roster = Roster(self.own, config.max_known_nodes)
         self.detector = PhiAccrualDetector(
@@ -138,6 +140,20 @@ class Engine:
 
     def phi(self, state: NodeState, now: float) -> float | None:
         return self.detector.phi(state.liveness, now)
+
+    def peer_addresses(self) -> list[Address]:
+        """Where other nodes are or were: the live ones first, those that are still looked for last; none twice."""
+        states = sorted(self._roster.others(), key=lambda state: not state.liveness.alive)
+        found = dict.fromkeys(state.id.gossip_advertise_addr for state in states)
+        found.update(dict.fromkeys(self._acquaintances))
+        found.pop(self.own.id.gossip_advertise_addr, None)
+        return list(found)
+
+    def look_for(self, addresses: Iterable[Address], now: float) -> None:
+        """Address peers of an earlier run until each is met, for `dead_node_grace_period` at the most."""
+        own = self.own.id.gossip_advertise_addr
+        self._acquaintances = [address for address in dict.fromkeys(addresses) if address != own]
+        self._acquaintances_until = now + self.config.dead_node_grace_period
 
     @property
     def digest_bytes(self) -> int:
@@ -186,13 +202,42 @@ class Engine:
         check_key(key, self.config, internal=internal)
         return self.own.delete_after_ttl(key, now)
 
+    def restore(
+        self, kept: Iterable[tuple[str, str, int, Status, float]], max_version: int, now: float, *, spare: int = 0
+    ) -> Mapping[str, str]:
+        """Take up the keys of an earlier incarnation, before anything is written: (key, value, version, Set or
+        DeleteAfterTtl, since when) each, by ascending version. Returns those refused, with what is wrong with them.
+
+        Versions go on above `max_version`: a new identity may begin at any, for nobody holds anything of it. So many
+        places as `spare` says stay free.
+        """
+        refused: dict[str, str] = {}
+        self.own.max_version = max_version
+        grace = self.config.marked_for_deletion_grace_period
+        for key, value, version, status, since in kept:
+            if status != SET and now - since >= grace:
+                continue
+            try:
+                check_key_value(key, value, self.config)
+            except KeyRefusedError as error:
+                refused[key] = str(error)
+                continue
+            if len(self.own.key_values) >= self.config.max_keys_per_node - spare:
+                refused[key] = f"there are max_keys_per_node = {self.config.max_keys_per_node} keys already"
+                continue
+            self.own.put(KeyValue.make(key, value, version, status), since)
+            self.own.max_version = max(self.own.max_version, version)
+        if self.own.dying is not None:
+            self.own.dying = dict(sorted(self.own.dying.items(), key=lambda item: item[1]))
+        return refused
+
     # -- a round (section 3) -----------------------------------------------------------------------------------------
 
     def round(self, now: float) -> list[Datagram]:
         """Start a gossip round. Due every `gossip_interval`; datagrams that wait are to be received before."""
         self._excuse_own_delay(now)
         self._last_round = now
-        peers = self._choose_peers()
+        peers = self._choose_peers(now)
         self.own.heartbeat += 1
         self._collect_keys(now)
         sent = self.open_exchanges(peers, now)
@@ -218,7 +263,7 @@ class Engine:
             for state in self._roster.others():
                 self.detector.excuse(state.liveness, delay, now)
 
-    def _choose_peers(self) -> list[Address]:
+    def _choose_peers(self, now: float) -> list[Address]:
         live: dict[Address, None] = {}
         dead: dict[Address, None] = {}
         for state in self._roster.others():
@@ -230,7 +275,21 @@ class Engine:
         live.pop(own, None)
         dead.pop(own, None)
         seeds = [seed for seed in self.seeds if seed != own]
-        return choose_peers(list(live), list(dead), [*live, *dead], seeds, self.config.gossip_fanout, self._rng)
+        chosen = choose_peers(list(live), list(dead), [*live, *dead], seeds, self.config.gossip_fanout, self._rng)
+        return list(dict.fromkeys(chosen + self._choose_acquaintances(bool(live), now)))
+
+    def _choose_acquaintances(self, in_company: bool, now: float) -> list[Address]:
+        """Of those not met yet: one, or as many as of live nodes where none is live.
+
+        All of them are gone through even in company: a cluster that starts again as a whole must not end as islands
+        of those who happened to meet first.
+        """
+        if self._acquaintances:
+            met = self._roster.has_address
+            late = now >= self._acquaintances_until
+            self._acquaintances = [] if late else [a for a in self._acquaintances if not met(a)]
+        wanted = 1 if in_company else self.config.gossip_fanout
+        return self._rng.sample(self._acquaintances, min(wanted, len(self._acquaintances)))
 
     def _collect_keys(self, now: float) -> None:
         grace = self.config.marked_for_deletion_grace_period

@@ -108,6 +108,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "drop_unsolicited": "true",
         "max_datagram_bytes": "65000",
         "enabled": "true",
+        "persistence.enabled": "false",
         "bootstrap_expect": "3",
         "founders": "node1,node2, node3",
         "secret": "0123456789abcdef",
@@ -119,7 +120,8 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
     for path in setting_paths():
         for needs in (path, needed.get(path)):
             if needs:
-                monkeypatch.setenv(variable(needs), values.get(needs[-1], "7"))
+                value = values.get(".".join(needs), values.get(needs[-1], "7"))
+                monkeypatch.setenv(variable(needs), value)
         settings, unset = load_settings({}), default
         for name in path:
             settings, unset = getattr(settings, name), getattr(unset, name)

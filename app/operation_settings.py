@@ -1,0 +1,18 @@
+"""The settings of what operators do with a node: what it keeps on disk, how it leaves, who may gossip with it."""
+
+from __future__ import annotations
+
+from app.setting_types import Count, Seconds, Table
+
+
+class PersistenceSettings(Table):
+    """What of the gossip layer outlives a restart, in data_dir; nothing does without one."""
+
+    enabled: bool = True
+    """Whether this node keeps its own keys, and the addresses of its peers. A restart takes them up again: it has its
+    keys, and finds its cluster without seeds. Keys of the table key_values win over kept ones."""
+    interval: Seconds = 5.0
+    """How long after a change it is written at most (longer where writing takes more than a tenth of that); a crash
+    loses what was set since. A node that is stopped writes before it ends."""
+    max_peers: Count = 1_000
+    """Most addresses of peers that are kept, the live ones first."""
