@@ -20,9 +20,14 @@ from starlette.types import ASGIApp
 from app.cluster_state import encode_cluster_state
 from app.documenting import ANYWHERE, errors, listed
 from app.errors import ApiError, Code, json_response
+from app.health import Health
+from app.health_routes import add_watching
 from app.http_gate import FAULT, HttpGate
+from app.metrics.exposition import Exposition
+from app.metrics.http import HttpFigures
+from app.metrics.loop_lag import LoopLag
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from app.setting_tables import HttpSettings, RaftSettings
+from app.setting_tables import HealthSettings, HttpSettings, RaftSettings
 from app.v1.context import Context
 from app.v1.face import add_v1
 from app.v1.forwarding import Forwarder
@@ -60,21 +65,29 @@ def create_app(
     raft_settings: RaftSettings | None = None,
     raft: RaftPart | None = None,
     stopping: asyncio.Event | None = None,
+    *,
+    health: Health | None = None,
+    figures: HttpFigures | None = None,
+    loop_lag: LoopLag | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
     `raft`: the node's part in the Raft layer; without one it is a client of the others'. `stopping`: set it when
-    the node stops, for streams to end.
+    the node stops, for streams to end. `figures`, `loop_lag`: what else counts there.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
     stopping = stopping or asyncio.Event()
+    health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
+    figures = figures or HttpFigures()
     forwarder = Forwarder(node.node.node_id, raft, limits, stopping)
-    context = Context(node, raft, limits, settings, forwarder, stopping)
-    return HttpGate(Front(_documented(context), context), limits)
+    context = Context(node, raft, limits, settings, forwarder, health, stopping)
+    exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
+    app = _documented(context, exposition)
+    return HttpGate(Front(app, context), limits, figures)
 
 
-def _documented(context: Context) -> FastAPI:
+def _documented(context: Context, exposition: Exposition) -> FastAPI:
     """What FastAPI describes, and serves where the front does not."""
     app = FastAPI(
         title="Coterie",
@@ -95,6 +108,7 @@ def _documented(context: Context) -> FastAPI:
     )
     _add_error_answers(app)
     _add_endpoints(app, context.node)
+    add_watching(app, context, exposition)
     add_v1(app, context)
     return app
 

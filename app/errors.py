@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -64,6 +65,7 @@ class Code(StrEnum):
     INTERNAL = "internal", 500
     TOO_MANY_CONNECTIONS = "too_many_connections", 503
     UNAVAILABLE = "unavailable", 503
+    NOT_READY = "not_ready", 503
     OUTCOME_UNKNOWN = "outcome_unknown", 504
     # Not 503: waiting does not help, so clients should not come back by themselves and load balancers should not
     # take the node for broken. Only deleting keys makes room.
@@ -114,7 +116,7 @@ class ApiError(Exception):
         headers = dict(self._headers)
         if self.closes:
             headers["Connection"] = "close"
-        if self.code is Code.UNAVAILABLE:
+        if self.code.status == HTTPStatus.SERVICE_UNAVAILABLE:
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         elif self.code is Code.PRECONDITION_FAILED and self.details and self.details.get("mod_revision"):
             headers["ETag"] = f'"{self.details["mod_revision"]}"'

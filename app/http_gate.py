@@ -10,6 +10,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ApiError, Code
+from app.metrics.http import HttpFigures
 from app.setting_tables import HttpSettings
 
 log = structlog.stdlib.get_logger("http")
@@ -21,9 +22,10 @@ FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
 class HttpGate:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, limits: HttpSettings) -> None:
+    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures) -> None:
         self._app = app
         self._limits = limits
+        self._figures = figures
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -41,21 +43,27 @@ class HttpGate:
                 complete = not message.get("more_body", False)
             await send(message)
 
-        refused: ApiError | None = None
+        figures = self._figures
+        figures.in_flight += 1
         try:
-            self._admit(scope)
-            await self._app(scope, receive, watch)
-        except ApiError as error:
-            refused = error
-        except Exception:
-            log.exception("internal error: please report it", method=scope["method"], path=scope["path"])
-            if status and not complete:
-                raise
-            refused = None if status else FAULT
-        if refused is not None:
-            await refused.response()(scope, receive, watch)
-        if _stdlib_log.isEnabledFor(logging.DEBUG):
+            refused: ApiError | None = None
+            try:
+                self._admit(scope)
+                await self._app(scope, receive, watch)
+            except ApiError as error:
+                refused = error
+            except Exception:
+                log.exception("internal error: please report it", method=scope["method"], path=scope["path"])
+                if status and not complete:
+                    raise
+                refused = None if status else FAULT
+            if refused is not None:
+                await refused.response()(scope, receive, watch)
+        finally:
             took = time.perf_counter() - started
+            figures.in_flight -= 1
+            figures.ended(scope, status, took)
+        if _stdlib_log.isEnabledFor(logging.DEBUG):
             log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1e3, 3))
 
     def _admit(self, scope: Scope) -> None:

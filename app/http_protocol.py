@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from app.errors import RETRY_AFTER_SECONDS, ApiError, Code
+from app.metrics.http import HttpFigures
 from app.setting_tables import HttpSettings
 
 try:
@@ -23,16 +24,17 @@ ABORT = "coterie.abort"
 """An extension of the ASGI scope: ends the connection at once, for answers that cannot be ended well."""
 
 
-def bounded_protocol(limits: HttpSettings) -> type[asyncio.Protocol]:
-    """What uvicorn shall speak HTTP with."""
+def bounded_protocol(limits: HttpSettings, figures: HttpFigures | None = None) -> type[asyncio.Protocol]:
+    """What uvicorn shall speak HTTP with; `figures` count its connections."""
     base = _BoundedH11 if HttpToolsProtocol is None else _BoundedHttpTools
-    return type("BoundedProtocol", (base,), {"limits": limits})
+    return type("BoundedProtocol", (base,), {"limits": limits, "figures": figures or HttpFigures()})
 
 
 class _Bounded(asyncio.Protocol):
     """To be mixed into one of uvicorn's protocols."""
 
     limits: ClassVar[HttpSettings]
+    figures: ClassVar[HttpFigures]
     connections: set[Any]
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -40,8 +42,10 @@ class _Bounded(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        self.figures.connections += 1
         limit = self.limits.max_connections
         if len(self.connections) > limit:
+            self.figures.refused[Code.TOO_MANY_CONNECTIONS] += 1
             self._refuse(
                 ApiError(Code.TOO_MANY_CONNECTIONS, f"this node serves http.max_connections = {limit} already")
             )
@@ -50,6 +54,7 @@ class _Bounded(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ends()
+        self.figures.connections -= 1
         super().connection_lost(exc)
 
     def send_400_response(self, _message: str) -> None:

@@ -22,11 +22,15 @@ from app.api import create_app
 from app.command_line import shell_command
 from app.data_dir import DataDir, DataDirError, Identity
 from app.gossip_keeper import GossipKeeper, take_up
+from app.health import Health
 from app.http_protocol import bounded_protocol
 from app.listening import ListenError, Sockets, open_sockets
+from app.metrics.http import HttpFigures
+from app.metrics.loop_lag import LoopLag
 from app.setting_tables import HttpSettings
 from app.settings import Settings
 from app.v1.agent_part import AgentPart, agent_config, open_agent
+from app.v1.heard import HeardRaft
 from consensus.hybrid.agent import Agent
 from consensus.raft.errors import RaftError
 from gossip import Address, Engine, GossipNode, NodeId
@@ -77,14 +81,20 @@ def _open_keeper(settings: Settings, engine: Engine, data_dir: DataDir | None) -
 
 async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_dir: DataDir | None) -> None:
     agent = _open_agent(settings, node, sockets.address, data_dir)
-    part = None if agent is None else AgentPart(agent)
+    part = HeardRaft(node) if agent is None else AgentPart(agent)
     stopping = asyncio.Event()
+    figures, loop_lag = HttpFigures(), LoopLag()
+    health = Health(node, part, stopping, settings.health.max_staleness)
     server = _Server(
-        create_app(node, settings.http, settings.raft, part, stopping),
+        create_app(
+            node, settings.http, settings.raft, part, stopping, health=health, figures=figures, loop_lag=loop_lag
+        ),
         settings.http,
+        figures,
         lambda: _tell_start(settings, node, sockets.address),
         stopping,
     )
+    watching = asyncio.create_task(loop_lag.watch(), name="event loop lag")
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, server.stop)
     if agent is not None:
@@ -96,6 +106,7 @@ async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_di
     try:
         await server.serve(sockets=[sockets.tcp])
     finally:
+        watching.cancel()
         if agent is not None:
             await agent.stop()
         await node.stop()
@@ -134,13 +145,18 @@ class _Server(uvicorn.Server):
     """uvicorn, but for its handling of signals, which would kill the process with the signal it was stopped by."""
 
     def __init__(
-        self, app: ASGIApp, limits: HttpSettings, on_start: Callable[[], None], stopping: asyncio.Event
+        self,
+        app: ASGIApp,
+        limits: HttpSettings,
+        figures: HttpFigures,
+        on_start: Callable[[], None],
+        stopping: asyncio.Event,
     ) -> None:
         """`stopping` is set by `stop`: what never ends by itself ends then."""
         super().__init__(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(limits),
+                http=bounded_protocol(limits, figures),
                 ws="none",
                 lifespan="off",
                 log_config=None,

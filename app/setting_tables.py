@@ -124,6 +124,14 @@ class RaftSettings(Table):
     """A watch whose client takes nothing for this long is ended; it can be resumed."""
 
 
+class HealthSettings(Table):
+    """What `/readyz` asks for."""
+
+    max_staleness: Seconds = 5.0
+    """A node that takes part in Raft is not ready while its metadata may be older than this: it hears of no leader, or
+    does not keep up. Should be longer than an election takes."""
+
+
 class LogSettings(Table):
     """What is logged, and how. Logs go to standard error."""
 

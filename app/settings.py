@@ -20,7 +20,7 @@ from pydantic_settings import (
 )
 
 from app.operation_settings import PersistenceSettings
-from app.setting_tables import GossipSettings, HttpSettings, LogSettings, RaftSettings
+from app.setting_tables import GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
 from app.setting_types import (
     Count,
     Directory,
@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     replaces this table."""
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    health: HealthSettings = HealthSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -17,6 +17,7 @@ from typing import Any
 
 from consensus.calls import outcome
 from consensus.journal import DiskThread, Store
+from consensus.member_figures import MemberFigures
 from consensus.metadata import Metadata
 from consensus.raft import errors as raft_errors
 from consensus.raft.core import Member as Peer
@@ -356,6 +357,19 @@ class Member:
             change_pending=node.configurations.latest_index > node.commit,
             quorum=self._silent_seconds() < self.config.raft.election_max,
             failure=repr(node.failure) if node.failure is not None else None,
+        )
+
+    def figures(self) -> MemberFigures:
+        node = self.node
+        return MemberFigures(
+            raft=node.figures,
+            state=self.state.figures(),
+            pending_proposals=node.pending,
+            waiting_reads=node.waiting_reads,
+            open_watches=self.metadata.open_watches,
+            log_bytes=self.store.journal.memory_bytes,
+            disk_full=self.store.journal.disk_full,
+            staleness=self.staleness(),
         )
 
     def peers(self) -> list[PeerStatus]:

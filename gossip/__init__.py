@@ -17,6 +17,7 @@ from gossip.errors import (
     WireError,
 )
 from gossip.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from gossip.figures import Figures, Survey
 from gossip.identity import MAX_ID_BYTES, Address, NodeId
 from gossip.keyvalue import KeyValue, Status
 from gossip.node import GossipNode, open_udp_socket
@@ -30,6 +31,7 @@ __all__ = [
     "ConfigError",
     "Engine",
     "Event",
+    "Figures",
     "GossipConfig",
     "GossipError",
     "GossipNode",
@@ -46,6 +48,7 @@ __all__ = [
     "Seed",
     "StateUpdateError",
     "Status",
+    "Survey",
     "TooManyKeysError",
     "WireError",
     "open_udp_socket",

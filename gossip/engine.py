@@ -65,6 +65,13 @@ LATE_ROUNDS = 2
 
 DELTA_END_BYTES = 1
 
+_MEMBERSHIP_COUNTERS: Mapping[type[Event], str] = {
+    NodeJoined: "nodes_joined",
+    NodeAlive: "nodes_alive",
+    NodeDead: "nodes_dead",
+    NodeRemoved: "nodes_removed",
+}
+
 MAX_GENERATIONS = 16
 """Identities known of one node_id at a time. All share a stripe at every number of stripes, so that a process that
 crashes and restarts all day would else outgrow a datagram by itself."""
@@ -109,6 +116,8 @@ class Engine:
         self._decoder = Decoder(self._roster.known, self._roster.layout, config.max_delta_bytes, config.max_delta_ops)
         self._strangers = TokenBucket(config.stranger_bytes_per_second, now)
         self._exchanges = Exchanges(config.reply_window)
+        self.last_digest: Digest | None = None
+        """What the last peer that was heard from showed."""
         self._live_filter = live_filter
         self._live_versions: dict[NodeId, int] = {}
         self._visible_key_collected = False
@@ -125,8 +134,17 @@ class Engine:
         """Every known node's state, the own one included, by node id."""
         return sorted(self._roster.known.values(), key=lambda state: state.id.sort_key)
 
+    @property
+    def known(self) -> Iterable[NodeState]:
+        """The same, in no order."""
+        return self._roster.known.values()
+
     def state(self, node: NodeId) -> NodeState | None:
         return self._roster.known.get(node.encoded)
+
+    def find(self, encoded: bytes) -> NodeState | None:
+        """The state of an identity as it stands on the wire."""
+        return self._roster.known.get(encoded)
 
     @property
     def live_nodes(self) -> list[NodeId]:
@@ -337,11 +355,11 @@ class Engine:
                     liveness.alive = liveness.ever_alive = True
                     liveness.dead_since = None
                     self._roster.schedule(state, False)
-                    self._events.append(NodeAlive(state.id))
+                    self._tell_membership(NodeAlive(state.id))
                 continue
             if liveness.alive:
                 liveness.alive = False
-                self._events.append(NodeDead(state.id))
+                self._tell_membership(NodeDead(state.id))
             self.detector.forget_intervals(liveness)
             if liveness.dead_since is None:
                 liveness.dead_since = now
@@ -352,8 +370,12 @@ class Engine:
                 self._roster.schedule(state, True)
         for state in gone:
             self._roster.collect(state)
-            self._events.append(NodeRemoved(state.id))
+            self._tell_membership(NodeRemoved(state.id))
         self._tell_live_set(live_versions)
+
+    def _tell_membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
+        self.counters[_MEMBERSHIP_COUNTERS[type(event)]] += 1
+        self._events.append(event)
 
     def _without_outlived(self, alive: Sequence[NodeState]) -> Mapping[bytes, NodeState]:
         """The identities that are alive: not those of whose node_id a higher generation is."""
@@ -456,6 +478,7 @@ class Engine:
     def _report(self, digest: Digest, now: float) -> None:
         """Take a digest's heartbeats as signs of life, and its unknown identities into the roster."""
         known = self._roster.known
+        self.last_digest = digest
         # What waited while this node slept is read in one instant; intervals of nothing would make it impatient.
         arrival = self.detector.late_arrival if self._own_delay(now) else self.detector.arrival
         own = self.own
@@ -487,7 +510,7 @@ class Engine:
         if state is None:
             self.counters["identities_over_limit"] += 1
         else:
-            self._events.append(NodeJoined(node))
+            self._tell_membership(NodeJoined(node))
         return state
 
     def _make_way(self, node: NodeId) -> bool:
@@ -500,7 +523,7 @@ class Engine:
         if oldest is None or oldest.id.generation > node.generation:
             return False
         self._roster.collect(oldest)
-        self._events.append(NodeRemoved(oldest.id))
+        self._tell_membership(NodeRemoved(oldest.id))
         return True
 
     def _outrun(self, heartbeat: int) -> None:

@@ -270,6 +270,11 @@ class GossipNode:
         return self.engine.own.id
 
     @property
+    def running(self) -> bool:
+        """Whether rounds are being held."""
+        return bool(self._tasks) and not self._stopped and not self._tasks[0].done()
+
+    @property
     def seed_addresses(self) -> tuple[Address, ...]:
         return tuple(self.engine.seeds)
 

@@ -16,6 +16,7 @@ from consensus.hybrid.agent import Agent, AgentConfig
 from consensus.hybrid.announcement import FoundingRule
 from consensus.hybrid.decision_log import read_decisions
 from consensus.hybrid.policy import Policy
+from consensus.member_figures import MemberFigures
 from consensus.raft.settings import RaftSettings
 from consensus.restore import backup
 from consensus.store import State
@@ -153,6 +154,24 @@ class AgentPart(HeardRaft):
 
     def peers(self) -> Sequence[PeerStatus]:
         return () if self.agent.member is None else self.agent.member.peers()
+
+    def figures(self) -> MemberFigures | None:
+        return None if self.agent.member is None else self.agent.member.figures()
+
+    def problem(self, max_staleness: float) -> str | None:
+        agent, member = self.agent, self.agent.member
+        if agent.role in {"left", "removed"}:
+            return None  # it goes on as a client of the others'
+        if agent.failure is not None:
+            return f"its part in Raft has stopped: {agent.failure!r}"
+        if member is None or agent.cluster is None:
+            return agent.reason or "it is in no cluster yet"
+        stale = member.staleness()
+        if stale <= max_staleness:
+            return None
+        if member.leader is None:
+            return "no leader is known"
+        return f"its metadata may be {stale:.0f} s old, more than health.max_staleness = {max_staleness:g}"
 
     async def transfer(self, node_id: str | None) -> str:
         member = self.agent.member

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass
 
 from app.errors import ApiError, Code
+from app.health import Health
 from app.setting_tables import HttpSettings, RaftSettings
 from app.v1.forwarding import Forwarder
 from app.v1.raft_part import RaftPart
@@ -21,6 +22,7 @@ class Context:
     limits: HttpSettings
     settings: RaftSettings
     forwarder: Forwarder
+    health: Health
     stopping: asyncio.Event
     """Set when this node stops: streams and waits end."""
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from urllib.parse import parse_qsl, unquote_to_bytes
 
+from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.errors import ApiError, Code
+from app.metrics.http import ROUTE, template_of
 from app.v1.context import Context
 from app.v1.exchange import read_body
 from app.v1.forwarding import TIMEOUT
@@ -43,10 +45,11 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Front:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, context: Context) -> None:
+    def __init__(self, app: FastAPI, context: Context) -> None:
         self._context = context
+        self._routes = app.routes
         self._hot = HotPaths(context)
-        self._rest = app
+        self._rest: ASGIApp = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals."""
@@ -72,6 +75,7 @@ class Front:
         return False
 
     async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = template_of(scope, self._routes)
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("timeout")
         seconds = self._context.timeout(query, _header(scope, TIMEOUT))
         waits = scope["method"] == "POST" and scope["raw_path"].startswith(_WAIT)

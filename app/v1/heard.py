@@ -16,6 +16,7 @@ from consensus.hybrid.announcement import Announcement
 from consensus.hybrid.gossip_view import GossipView
 from consensus.hybrid.sightings import Sighting, Sightings
 from consensus.member import MemberStatus, PeerStatus
+from consensus.member_figures import MemberFigures
 from consensus.metadata import Metadata
 from consensus.store import State
 from gossip import Address, GossipNode
@@ -138,6 +139,12 @@ class HeardRaft:
 
     def peers(self) -> Sequence[PeerStatus]:
         return ()
+
+    def figures(self) -> MemberFigures | None:
+        return None
+
+    def problem(self, max_staleness: float) -> str | None:
+        return None
 
     async def transfer(self, node_id: str | None) -> str:
         raise UnavailableError("not_leader")

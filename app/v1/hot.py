@@ -9,6 +9,7 @@ from __future__ import annotations
 from starlette.types import Receive, Scope, Send
 
 from app.errors import ApiError, Code
+from app.metrics.http import ROUTE
 from app.v1 import gossip_keys, metadata_keys
 from app.v1.context import Context, request_id
 from app.v1.exchange import Exchange, Reply, json_reply
@@ -19,6 +20,9 @@ from consensus.metadata import Consistency, Metadata
 
 KV = b"/v1/kv/"
 META = b"/v1/meta/"
+
+KV_ROUTE = "/v1/kv/{key}"
+META_ROUTE = "/v1/meta/{key}"
 
 LAYERS = ("eventual", "strong")
 _CONSISTENCIES = tuple(Consistency)
@@ -40,9 +44,11 @@ class HotPaths:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals."""
         if scope["raw_path"].startswith(META):
+            scope[ROUTE] = META_ROUTE
             exchange = Exchange(scope, receive, self._context.limits, len(META))
             layer = None
         else:
+            scope[ROUTE] = KV_ROUTE
             exchange = Exchange(scope, receive, self._context.limits, len(KV))
             layer = exchange.choice("consistency", LAYERS) or "eventual"
             if layer == "eventual":

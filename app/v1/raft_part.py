@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from consensus.member import MemberStatus, PeerStatus
+from consensus.member_figures import MemberFigures
 from consensus.metadata import Metadata
 from consensus.store import State
 from gossip import Address
@@ -115,6 +116,15 @@ class RaftPart(Protocol):
         """This node's own part; None while it has none."""
 
     def peers(self) -> Sequence[PeerStatus]: ...
+
+    def figures(self) -> MemberFigures | None:
+        """What this node's own part counts and holds; None while it has none."""
+
+    def problem(self, max_staleness: float) -> str | None:
+        """Why this node's part does not serve as it should; None where it does, or where the node takes no part.
+
+        `max_staleness`: seconds by which what is applied here may be old.
+        """
 
     async def transfer(self, node_id: str | None) -> str:
         """As the leader: hand leadership to a voter (None: to the best). Returns its node id. Raises MetadataError."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from consensus.raft.durability import Durability
 from consensus.raft.engine import FOLLOWER, LEADER, Node, SyncObj
 from consensus.raft.errors import SafetyError, StoppedError
+from consensus.raft.figures import RaftFigures
 from consensus.raft.flow import Flow
 from consensus.raft.messages import Message
 from consensus.raft.ports import Clock, Disk, Entry, Journal, SnapshotStore, StateMachine
@@ -115,6 +116,7 @@ class Core(SyncObj):
         """Fields that must be there before PySyncObj's constructor runs."""
         self.failure = None
         self.stopped = False
+        self.figures = RaftFigures()
         self.members: dict[str, Member] = {self.own: self.me}
         self.flows: dict[Member, Flow] = {}
         self.links: dict[Member, int] = {}  # how often each member's link has come up
@@ -210,9 +212,18 @@ class Core(SyncObj):
         """One sync of everything buffered by this event; while one is in flight, the next waits for it."""
         if self.durability.dirty and not self.durability.in_flight and not self.stopped:
             self.durability.begin(self.last_index)
-            self.disk.submit(self.log.begin_sync(), self._sync_ended)
+            write = self.log.begin_sync()
 
-    def _sync_ended(self, _: Any, error: BaseException | None) -> None:
+            def timed() -> float:
+                began = self.clock.monotonic()
+                write()
+                return self.clock.monotonic() - began
+
+            self.disk.submit(timed, self._sync_ended)
+
+    def _sync_ended(self, seconds: float | None, error: BaseException | None) -> None:
+        if seconds is not None:
+            self.figures.sync_seconds.observe(seconds)
         self._event(self._synced, error)
 
     def _synced(self, error: BaseException | None) -> None:

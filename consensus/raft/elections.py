@@ -31,6 +31,7 @@ class Elections(LogKeeping):
         self.leader_contact = -inf
         """When the current leader was last heard."""
         self._last_campaign: Campaign | None = None
+        self._last_leader: Member | None = None
 
     @property
     def founding(self) -> bool:
@@ -92,8 +93,14 @@ class Elections(LogKeeping):
         if self.leading:
             raise SafetyError(f"{leader} and {self.own} both lead term {self.term}")
         self._become_follower(self.term, leader)
+        self._count_leader(leader)
         self.leader_contact = self.clock.monotonic()
         self._postpone_election()
+
+    def _count_leader(self, leader: Member) -> None:
+        if leader is not self._last_leader:
+            self._last_leader = leader
+            self.figures.leader_changes += 1
 
     # campaigns
 
@@ -109,8 +116,10 @@ class Elections(LogKeeping):
         self.leader = None
         self.leader_contact = -inf
         if pre:
+            self.figures.pre_campaigns += 1
             self.role = FOLLOWER
         else:
+            self.figures.campaigns += 1
             self._store_term(self.term + 1, self.own)
             self._term_changed()
             self.role = CANDIDATE
@@ -136,6 +145,7 @@ class Elections(LogKeeping):
         self.campaign = None
         self.role = LEADER
         self.leader = self.me
+        self._count_leader(self.me)
         now = self.clock.monotonic()
         self.match.clear()
         self.next.clear()

@@ -37,12 +37,17 @@ class Proposal(Call):
     `accepted(index, term, position)` is called when it is appended here, if given: it then belongs to another member.
     """
 
-    __slots__ = ("accepted",)
+    __slots__ = ("accepted", "began")
 
     def __init__(
-        self, callback: Callback, deadline: float, accepted: Callable[[int, int, int], None] | None = None
+        self,
+        callback: Callback,
+        began: float,
+        timeout: float,
+        accepted: Callable[[int, int, int], None] | None = None,
     ) -> None:
-        super().__init__(callback, deadline, UnavailableError("timed_out", "it never reached the log"))
+        super().__init__(callback, began + timeout, UnavailableError("timed_out", "it never reached the log"))
+        self.began = began
         self.accepted = accepted
 
     def logged(self) -> None:
@@ -71,7 +76,7 @@ class Proposals(Transfers):
         Errors: RefusedError and UnavailableError (nothing happened), UnknownOutcomeError. Raises StoppedError.
         """
         self._check_running()
-        proposal = Proposal(callback, self.clock.monotonic() + timeout)
+        proposal = Proposal(callback, self.clock.monotonic(), timeout)
         if len(op) > self.settings.max_op_bytes:
             self._refuse(
                 proposal, RefusedError("too_large", f"an operation has at most {self.settings.max_op_bytes} bytes")
@@ -82,7 +87,7 @@ class Proposals(Transfers):
     def change_voters(self, member: str, callback: Callback, timeout: float, *, add: bool) -> None:
         """Add or remove one voter, at the leader; `callback(error, voters)`. Errors as for `propose`."""
         self._check_running()
-        proposal = Proposal(callback, self.clock.monotonic() + timeout)
+        proposal = Proposal(callback, self.clock.monotonic(), timeout)
         self._enqueue(MEMBERSHIP + encode_change(member, add=add), proposal)
 
     def _enqueue(self, command: bytes, proposal: Proposal) -> None:
@@ -96,13 +101,24 @@ class Proposals(Transfers):
 
     def _refuse(self, proposal: Proposal, error: RaftError) -> None:
         proposal.ended = True
+        self._count(proposal, error)
         self._complete(proposal.callback, error, None)
         self._wake()
 
     def _end(self, call: Call, error: RaftError | None, result: object = None) -> None:
         if isinstance(call, Proposal) and not call.ended:
             self._pending -= 1
+            self._count(call, error)
         super()._end(call, error, result)
+
+    def _count(self, proposal: Proposal, error: RaftError | None) -> None:
+        if proposal.accepted is None:  # another member's it counts itself
+            self.figures.proposal_ended(error, self.clock.monotonic() - proposal.began)
+
+    @property
+    def pending(self) -> int:
+        """Proposals in the queue, or waiting for their outcome."""
+        return self._pending
 
     # from the queue into the log
 
@@ -127,7 +143,7 @@ class Proposals(Transfers):
                 callback(result, reason)
 
         self._pending += 1
-        proposal = Proposal(answer, self.clock.monotonic() + 60.0)
+        proposal = Proposal(answer, self.clock.monotonic(), 60.0)
         self.deadlines.add(proposal)
         return proposal
 
@@ -295,8 +311,8 @@ class Proposals(Transfers):
                 outcome: Outcome = "unavailable" if isinstance(error, UnavailableError) else "refused"
                 self._event(self._reply, sender, link, ForwardReply(message.request, outcome, reason=error.reason))
 
-        deadline = self.clock.monotonic() + min(message.timeout, 60.0)
-        self._enqueue(REGULAR + message.body, Proposal(ended, deadline, accepted))
+        proposal = Proposal(ended, self.clock.monotonic(), min(message.timeout, 60.0), accepted)
+        self._enqueue(REGULAR + message.body, proposal)
 
     def _on_forward_reply(self, sender: Member, message: ForwardReply) -> None:
         found = self.forwarded.pop(message.request, None)

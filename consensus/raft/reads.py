@@ -70,6 +70,10 @@ class Reads(Replication):
             self.reads_arrived.append(read)
         self._wake()
 
+    @property
+    def waiting_reads(self) -> int:
+        return self._reading
+
     def _wake(self) -> None:
         """There is work for a tick."""
         if self.on_work is not None:

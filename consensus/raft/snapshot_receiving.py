@@ -183,6 +183,7 @@ class SnapshotReceiving(SnapshotSending):
         self.incoming = None
         self.state_ahead = False
         self._unreadable = 0
+        self.figures.snapshots["received"] += 1
         self.snapshot_index = info.index
         if rules.keeps_suffix(info.index, info.term, self.first_index, self.last_index, self.term_at):
             self._cut(info)

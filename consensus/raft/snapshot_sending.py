@@ -61,6 +61,7 @@ class SnapshotSending(Snapshots):
         index = transfer.reader.info.index
         flow.probe(now)
         if ack.state == "installed":
+            self.figures.snapshots["sent"] += 1
             self._matched(member, flow, index, now)
         else:
             flow.probe_due = now + self.settings.leader_fallback

@@ -127,6 +127,7 @@ class Snapshots(Elections):
         if error is not None:
             raise error  # a name that may or may not be there: never tried again
         self.saving = None
+        self.figures.snapshots["taken"] += 1
         if saving.info.index > self.snapshot_index:  # else a newer one has arrived from the leader meanwhile
             self.snapshot_index = saving.info.index
             self._cut(saving.info)
@@ -136,6 +137,7 @@ class Snapshots(Elections):
         if not is_full(error):
             raise error
         logger.warning("a snapshot could not be written: %s", error)
+        self.figures.snapshots["failed"] += 1
         self.saving = None
         if writer is not None:
             self._discard(writer)

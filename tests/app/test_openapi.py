@@ -47,6 +47,10 @@ def find(document: Any, method: str, url: str) -> Any:
 async def test_each_endpoint_is_there_once(document: Any) -> None:
     assert {path: list(item) for path, item in document["paths"].items()} == {
         "/": ["get"],
+        "/livez": ["get"],
+        "/readyz": ["get"],
+        "/healthz": ["get"],
+        "/metrics": ["get"],
         "/set_kv": ["get"],
         "/mark_for_deletion": ["get"],
         "/v1/members": ["get"],

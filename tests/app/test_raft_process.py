@@ -78,6 +78,7 @@ def _stop_all(nodes: list[Running]) -> None:
 def test_nodes_found_one_cluster_by_themselves_and_any_of_them_answers(tmp_path: Path) -> None:
     with three_members_and_a_client(tmp_path) as nodes:
         _they_are_one_cluster(nodes)
+        _they_are_ready(nodes)
         _any_node_answers(nodes)
         _leadership_moves_and_is_followed(nodes)
         _a_watch_at_a_client_sees_a_write_at_a_member(nodes)
@@ -89,6 +90,13 @@ def _they_are_one_cluster(nodes: list[Running]) -> None:
     for picture in pictures:
         assert sorted(picture["voters"]) == list(NAMES)
         assert picture["leader"] in NAMES
+
+
+def _they_are_ready(nodes: list[Running]) -> None:
+    for node in nodes:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while (answer := httpx.get(f"{url(node)}/readyz", timeout=PATIENCE_SECONDS)).status_code != 200:
+            assert time.monotonic() < deadline, answer.text
 
 
 def _any_node_answers(nodes: list[Running]) -> None:
@@ -119,6 +127,18 @@ def _a_watch_at_a_client_sees_a_write_at_a_member(nodes: list[Running]) -> None:
         httpx.put(f"{url(nodes[0])}/v1/meta/watched", content=b"x", timeout=PATIENCE_SECONDS)
         data = next(line for line in lines if line.startswith("data: "))
     assert json.loads(data.removeprefix("data: "))["changes"][0]["key"] == "watched"
+
+
+def test_a_founder_that_waits_for_the_others_is_alive_and_not_ready(tmp_path: Path) -> None:
+    settings = {"NODE_ID": "alone", "DATA_DIR": str(tmp_path), "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "3"}
+    with started_with(settings) as node:
+        assert httpx.get(f"{url(node)}/livez", timeout=PATIENCE_SECONDS).json() == {"status": "ok"}
+        refused = httpx.get(f"{url(node)}/readyz", timeout=PATIENCE_SECONDS)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json()["error"]["code"] == "not_ready"
+        assert "raft: " in refused.json()["error"]["message"]
+        without_raft = httpx.get(f"{url(node)}/readyz?exclude=raft&verbose", timeout=PATIENCE_SECONDS)
+        assert [check["name"] for check in without_raft.json()["checks"]] == ["gossip", "shutdown"]
 
 
 def test_one_node_is_a_cluster_and_keeps_its_data(tmp_path: Path) -> None:

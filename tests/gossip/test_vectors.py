@@ -131,6 +131,7 @@ def test_an_invalid_message_is_rejected_without_effect(entry: Entry) -> None:
     engine = recording_engine()
     engine.set("own", "value", 0.0)
     before = snapshot(engine)
+    engine.counters.clear()
     assert engine.receive(datagram, STRANGER, 1.0) == []
     assert snapshot(engine) == before
     assert dict(engine.counters) == {"rejected_" + raised.value.reason: 1}

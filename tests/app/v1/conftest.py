@@ -22,6 +22,7 @@ from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture
 from consensus.errors import MetadataError
 from consensus.journal import open_store
 from consensus.member import Member, MemberConfig, MemberStatus, PeerStatus
+from consensus.member_figures import MemberFigures
 from consensus.metadata import Metadata
 from consensus.raft.settings import RaftSettings as MemberSettings
 from consensus.restore import backup
@@ -98,6 +99,9 @@ class Part(HeardRaft):
 
     def peers(self) -> Sequence[PeerStatus]:
         return self.member.peers()
+
+    def figures(self) -> MemberFigures:
+        return self.member.figures()
 
     async def transfer(self, node_id: str | None) -> str:
         return await self._do("transfer", node_id)

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from app.api import create_app
 from app.logs import configure_logs
 from app.setting_tables import HttpSettings, LogSettings
+from gossip import GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of, raw_request
 from tests.app.v1.streams import streaming
 
@@ -27,6 +28,9 @@ LAST_TOKEN = -1
 # In an order in which each finds what it needs: (operation, method, URL, JSON body).
 CALLS: list[tuple[str, str, str, Any]] = [
     ("get_cluster_state", "GET", "/", None),
+    ("get_livez", "GET", "/livez?verbose", None),
+    ("get_readyz", "GET", "/readyz?verbose", None),
+    ("get_healthz", "GET", "/healthz", None),
     ("set_kv", "GET", "/set_kv?key=a&value=b", None),
     ("mark_for_deletion", "GET", "/mark_for_deletion?key=a", None),
     ("list_members", "GET", "/v1/members", None),
@@ -74,7 +78,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("give_up_founding", "DELETE", "/v1/raft/founding", None),
     ("make_request_id", "POST", "/v1/request_ids", None),
 ]
-STREAMED = {"watch", "save_snapshot"}
+STREAMED = {"watch", "save_snapshot", "get_metrics"}
 """Have no JSON; tests of their own."""
 
 
@@ -87,7 +91,10 @@ def routes(app: ASGIApp) -> dict[str, APIRoute]:
     return {str(route.operation_id): route for route in found}
 
 
-async def test_every_operation_answers_as_its_schema_says(app: ASGIApp, api: httpx.AsyncClient) -> None:
+async def test_every_operation_answers_as_its_schema_says(
+    app: ASGIApp, api: httpx.AsyncClient, gossip: GossipNode
+) -> None:
+    await gossip.start()  # or it is not alive
     known = routes(app)
     assert {name for name, *_ in CALLS} | STREAMED == set(known)
     token = 0

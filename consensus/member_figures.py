@@ -1,0 +1,25 @@
+"""What a member counts of itself and holds right now, for whoever watches it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from consensus.raft.figures import RaftFigures
+from consensus.store.state import Figures as StateFigures
+
+
+@dataclass(frozen=True, slots=True)
+class MemberFigures:
+    raft: RaftFigures
+    """Counters and latencies since the member's start; live, not a copy."""
+    state: StateFigures
+    """Sizes of the replicated state."""
+    pending_proposals: int
+    waiting_reads: int
+    open_watches: int
+    log_bytes: int
+    """About what the log takes in memory."""
+    disk_full: bool
+    """There is no space for more of the log."""
+    staleness: float
+    """Seconds: how old what is applied here may be at most; infinite where no leader was heard yet."""
