@@ -5,7 +5,7 @@ that explains what clients saw, on keys and locks, without looking at either. `r
 they find; `dump` and `load` keep a history as JSON lines.
 """
 
-from tests.checkers.archive import dump, load
+from tests.checkers.archive import dump, head_line, line_of, load
 from tests.checkers.check import check
 from tests.checkers.findings import Anomaly, Finding, Report
 from tests.checkers.history import (
@@ -42,6 +42,8 @@ __all__ = [
     "Watch",
     "check",
     "dump",
+    "head_line",
+    "line_of",
     "load",
     "render",
     "render_violation",

@@ -44,14 +44,27 @@ _KINDS: Mapping[str, TypeAdapter[Any]] = {
 
 def dump(history: History) -> Iterator[str]:
     """The lines of a history, each with its line feed: what `file.writelines` takes."""
+    yield head_line(history)
+    yield from map(line_of, history.operations)
+    yield from map(line_of, history.commits)
+    yield from map(line_of, history.watches)
+
+
+def line_of(item: Operation | Commit | Watch) -> str:
+    """One line, for who writes down as things happen; `head_line` belongs to it."""
+    match item:
+        case Operation():
+            return _line("operation", _OPERATION, item)
+        case Commit():
+            return _line("commit", _COMMIT, item)
+        case Watch():
+            return _line("watch", _WATCH, item)
+
+
+def head_line(history: History) -> str:
+    """The line with everything but operations, record and watches."""
     head = _Head(FORMAT, history.until, history.dense, history.leases_expire, dict(history.capacities))
-    yield _line("history", _HEAD, head)
-    for operation in history.operations:
-        yield _line("operation", _OPERATION, operation)
-    for commit in history.commits:
-        yield _line("commit", _COMMIT, commit)
-    for watch in history.watches:
-        yield _line("watch", _WATCH, watch)
+    return _line("history", _HEAD, head)
 
 
 def load(lines: Iterable[str]) -> History:

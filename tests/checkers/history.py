@@ -51,6 +51,8 @@ class Operation:
     returned: float | None = None
     result: Result | None = None
     error: str = ""
+    node: str = ""
+    """Who answered, or was asked last; where nobody wrote that down, nothing."""
 
     @property
     def ok(self) -> bool:

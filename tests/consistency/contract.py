@@ -76,6 +76,9 @@ class Recording(Protocol):
     def raw(self, line: str) -> None:
         """A line that is JSON already."""
 
+    def flush(self) -> None:
+        """What was written can be read from the file."""
+
 
 @dataclass(frozen=True, slots=True)
 class Anomaly:
