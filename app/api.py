@@ -23,10 +23,12 @@ from app.errors import ApiError, Code, json_response
 from app.health import Health
 from app.health_routes import add_watching
 from app.http_gate import FAULT, HttpGate
+from app.leaving import Departure
 from app.metrics.exposition import Exposition
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
+from app.operation_settings import LeaveSettings
 from app.setting_tables import HealthSettings, HttpSettings, RaftSettings
 from app.v1.context import Context
 from app.v1.face import add_v1
@@ -69,11 +71,13 @@ def create_app(
     health: Health | None = None,
     figures: HttpFigures | None = None,
     loop_lag: LoopLag | None = None,
+    departure: Departure | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
     `raft`: the node's part in the Raft layer; without one it is a client of the others'. `stopping`: set it when
-    the node stops, for streams to end. `figures`, `loop_lag`: what else counts there.
+    the node stops, for streams to end. `figures`, `loop_lag`: what else counts there. `departure`: how the node
+    leaves, where it is not by the defaults.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
@@ -81,7 +85,8 @@ def create_app(
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
     figures = figures or HttpFigures()
     forwarder = Forwarder(node.node.node_id, raft, limits, stopping)
-    context = Context(node, raft, limits, settings, forwarder, health, stopping)
+    departure = departure or Departure(node, raft, LeaveSettings(), stopping, health)
+    context = Context(node, raft, limits, settings, forwarder, health, stopping, departure)
     exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
     app = _documented(context, exposition)
     return HttpGate(Front(app, context), limits, figures)

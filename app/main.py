@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from app.command_line import PROGRAM, UsageError, parse_command_line
+from app.leave_command import LeaveError, leave
 from app.recover import RecoverError, recover
 
 CANNOT_START = 1
@@ -22,8 +23,8 @@ WRONG_USAGE = 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process); returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given and given[0] == "recover":
-        return _recover(given[1:])
+    if given and given[0] in _COMMANDS:
+        return _run_command(_COMMANDS[given[0]], given[1:])
     # Until the node runs and stops in good order, there is nothing to put in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
@@ -34,12 +35,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run_node(options)
 
 
-def _recover(arguments: Sequence[str]) -> int:
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"leave": leave, "recover": recover}
+
+
+def _run_command(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
     try:
-        recover(arguments)
+        command(arguments)
     except UsageError as error:
         return _fail(error.lines, WRONG_USAGE)
-    except RecoverError as error:
+    except (LeaveError, RecoverError) as error:
         return _fail([str(error)], CANNOT_START)
     return 0
 

@@ -24,12 +24,15 @@ from app.data_dir import DataDir, DataDirError, Identity
 from app.gossip_keeper import GossipKeeper, take_up
 from app.health import Health
 from app.http_protocol import bounded_protocol
+from app.leaving import Departure, Farewell
 from app.listening import ListenError, Sockets, open_sockets
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
+from app.operation_settings import LeaveSettings
 from app.setting_tables import HttpSettings
 from app.settings import Settings
 from app.v1.agent_part import AgentPart, agent_config, open_agent
+from app.v1.forgetting import obey_forgetting
 from app.v1.heard import HeardRaft
 from consensus.hybrid.agent import Agent
 from consensus.raft.errors import RaftError
@@ -85,9 +88,18 @@ async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_di
     stopping = asyncio.Event()
     figures, loop_lag = HttpFigures(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
+    departure = Departure(node, part, settings.leave, stopping, health)
     server = _Server(
         create_app(
-            node, settings.http, settings.raft, part, stopping, health=health, figures=figures, loop_lag=loop_lag
+            node,
+            settings.http,
+            settings.raft,
+            part,
+            stopping,
+            health=health,
+            figures=figures,
+            loop_lag=loop_lag,
+            departure=departure,
         ),
         settings.http,
         figures,
@@ -95,8 +107,10 @@ async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_di
         stopping,
     )
     watching = asyncio.create_task(loop_lag.watch(), name="event loop lag")
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, server.stop)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, server.stop)
+    loop.add_signal_handler(signal.SIGTERM, _Terminating(settings.leave, departure, server.stop).signalled)
+    obey_forgetting(node)
     if agent is not None:
         await _start_agent(agent)
     keeper = _open_keeper(settings, node.engine, data_dir)
@@ -132,6 +146,23 @@ async def _start_agent(agent: Agent) -> None:
         raise ListenError(
             f"raft.listen_addr {Address(host, port)}: {error.strerror or error}; choose another one"
         ) from None
+
+
+class _Terminating:
+    """What SIGTERM does: at the first time what is set, at the second it just stops the node."""
+
+    def __init__(self, settings: LeaveSettings, departure: Departure, stop: Callable[[], None]) -> None:
+        self._settings = settings
+        self._departure = departure
+        self._stop = stop
+        self._leaving: asyncio.Task[Farewell] | None = None
+
+    def signalled(self) -> None:
+        if self._settings.on_sigterm == "stop" or self._leaving is not None:
+            self._stop()
+            return
+        keep_vote = self._settings.on_sigterm == "goodbye"
+        self._leaving = asyncio.create_task(self._departure.leave(keep_vote=keep_vote), name="terminating")
 
 
 async def _cancel_other_tasks() -> None:
@@ -181,8 +212,8 @@ class _Server(uvicorn.Server):
         yield
 
     async def main_loop(self) -> None:
-        """Once a second, for the `Date` header; uvicorn's own looks ten times a second whether it shall stop."""
-        while not await self.on_tick(0):
+        """Until told to stop. A turn a second, for the `Date` header; uvicorn's own looks ten times a second."""
+        while not (self._stop.is_set() or await self.on_tick(0)):
             with suppress(TimeoutError):
                 async with asyncio.timeout(1.0):
                     await self._stop.wait()

@@ -19,7 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.operation_settings import PersistenceSettings
+from app.operation_settings import LeaveSettings, PersistenceSettings
 from app.setting_tables import GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
 from app.setting_types import (
     Count,
@@ -84,6 +84,7 @@ class Settings(BaseSettings):
 
     gossip: GossipSettings = GossipSettings()
     persistence: PersistenceSettings = PersistenceSettings()
+    leave: LeaveSettings = LeaveSettings()
     raft: RaftSettings = RaftSettings()
     key_values: KeyValues = {}
     """Keys that the node sets for itself at its start, in this order, over those kept in data_dir; one that is taken

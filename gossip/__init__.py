@@ -4,7 +4,7 @@
 What is imported here is the package's public face.
 """
 
-from gossip.config import RESERVED_PREFIX, GossipConfig
+from gossip.config import LEFT_KEY, RESERVED_PREFIX, GossipConfig
 from gossip.engine import Engine
 from gossip.errors import (
     ConfigError,
@@ -25,6 +25,7 @@ from gossip.seeds import Seed
 from gossip.state import NodeState
 
 __all__ = [
+    "LEFT_KEY",
     "MAX_ID_BYTES",
     "RESERVED_PREFIX",
     "Address",

@@ -16,6 +16,10 @@ MAX_KEY_VALUE_BYTES_CEILING = 60_000
 RESERVED_PREFIX = "coterie/"
 """Keys under this prefix are written by the node itself, never by its clients (section 6)."""
 
+LEFT_KEY = RESERVED_PREFIX + "left"
+"""A node that says goodbye sets this key, to its Unix time: it is not alive from then on, whatever else is heard of it.
+To real chitchat nodes it is a key like others."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GossipConfig:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
 from gossip.budget import TokenBucket
-from gossip.config import GossipConfig
+from gossip.config import LEFT_KEY, GossipConfig
 from gossip.delta import DeltaWriter, NodeDelta
 from gossip.detector import PhiAccrualDetector
 from gossip.digest import Digest, Stripe
@@ -122,6 +122,8 @@ class Engine:
         self._live_versions: dict[NodeId, int] = {}
         self._visible_key_collected = False
         self._overtaken_this_round = False
+        self._goodbye: KeyValue | None = None
+        self._told: set[Address] = set()  # who has shown that they hold the goodbye
         self._last_round: float | None = None
         self._events: list[Event] = []
         for key, value in key_values:
@@ -249,6 +251,45 @@ class Engine:
             self.own.dying = dict(sorted(self.own.dying.items(), key=lambda item: item[1]))
         return refused
 
+    # -- going away --------------------------------------------------------------------------------------------------
+
+    def leave(self, unix_now: float, now: float) -> None:
+        """Say goodbye: to the others this node is not alive any more, once they have heard it.
+
+        A restart is a new identity, without the key. Raises TooManyKeysError.
+        """
+        self._goodbye = self.set(LEFT_KEY, str(int(unix_now)), now, internal=True) or self.own.get(LEFT_KEY)
+
+    def farewell(self, peers: int, now: float) -> list[Datagram]:
+        """Tell it to so many live nodes, all of those that are there if they are fewer; nothing once they know.
+
+        To be called again and again, for datagrams get lost.
+        """
+        live = {state.id.gossip_advertise_addr for state in self._roster.others() if state.liveness.alive}
+        untold = sorted(live - self._told)
+        missing = min(peers, len(live | self._told)) - len(self._told)
+        return self.open_exchanges(self._rng.sample(untold, max(0, min(missing, len(untold)))), now)
+
+    @property
+    def told_farewell(self) -> int:
+        """How many others have shown that they know."""
+        return len(self._told)
+
+    def forget(self, node_id: str, generation: int) -> list[NodeId]:
+        """Drop the identities of a node up to a generation, as if their grace period were over; who that was.
+
+        Those that are alive stay, and so does the own one. Peers that still speak of them bring none of them back.
+        """
+        gone = [
+            state
+            for state in self._roster.generations(node_id)
+            if state is not self.own and not state.liveness.alive and state.id.generation <= generation
+        ]
+        for state in gone:
+            self._roster.collect(state)
+            self._tell_membership(NodeRemoved(state.id))
+        return [state.id for state in gone]
+
     # -- a round (section 3) -----------------------------------------------------------------------------------------
 
     def round(self, now: float) -> list[Datagram]:
@@ -342,7 +383,7 @@ class Engine:
 
     def evaluate_liveness(self, now: float) -> None:
         is_alive = self.detector.is_alive
-        alive = [state for state in self._roster.others() if is_alive(state.liveness, now)]
+        alive = [state for state in self._roster.others() if is_alive(state.liveness, now) and not state.left]
         living = self._without_outlived(alive)
         live_versions: dict[NodeId, int] = {self.own.id: self.own.max_version}
         grace = self.config.dead_node_grace_period
@@ -359,7 +400,7 @@ class Engine:
                 continue
             if liveness.alive:
                 liveness.alive = False
-                self._tell_membership(NodeDead(state.id))
+                self._tell_membership(NodeDead(state.id, state.left))
             self.detector.forget_intervals(liveness)
             if liveness.dead_since is None:
                 liveness.dead_since = now
@@ -449,7 +490,7 @@ class Engine:
             self.counters["sent_bad_cluster"] += 1
             return BAD_CLUSTER_DATAGRAM
         # Unanswered or not, it is heard: so a newcomer gets known, and is no stranger from then on.
-        self._report(syn.digest, now)
+        self._report(syn.digest, source, now)
         if not self._may_answer(now, stranger):
             return None
         room = self.config.max_datagram_bytes - HEADER_BYTES
@@ -465,7 +506,7 @@ class Engine:
         syn = self._exchanges.syn_to(source, now)
         if syn is None and not self._takes_unsolicited():
             return None
-        self._report(answer.digest, now)
+        self._report(answer.digest, source, now)
         self._apply(answer.delta, source, now)
         if not self._may_answer(now, stranger):
             return None
@@ -475,7 +516,7 @@ class Engine:
         self.counters["sent_ack"] += 1
         return frame_ack(delta)
 
-    def _report(self, digest: Digest, now: float) -> None:
+    def _report(self, digest: Digest, source: Address, now: float) -> None:
         """Take a digest's heartbeats as signs of life, and its unknown identities into the roster."""
         known = self._roster.known
         self.last_digest = digest
@@ -494,7 +535,7 @@ class Engine:
                 else:
                     state.heartbeat = heartbeat
                     arrival(state.liveness, now)
-        self._check_own_versions(digest)
+        self._check_own_versions(digest, source)
 
     def _discover(self, encoded: bytes, heartbeat: int) -> None:
         node = decode_node_id(encoded)
@@ -530,11 +571,13 @@ class Engine:
         if heartbeat < FORGED:
             self.own.heartbeat = heartbeat + 1
 
-    def _check_own_versions(self, digest: Digest) -> None:
+    def _check_own_versions(self, digest: Digest, source: Address) -> None:
         try:
             row = digest.ids.index(self.own.encoded)
         except ValueError:
             return
+        if self._goodbye is not None and digest.max_versions[row] >= self._goodbye.version:
+            self._told.add(source)
         self._overtake(max(digest.max_versions[row], digest.last_gc_versions[row]))
 
     def _overtake(self, version: int) -> None:
@@ -570,6 +613,8 @@ class Engine:
             from_owner = state.id.gossip_advertise_addr == source
             outcome, fresh = state.apply(node_delta, now, self.config.max_keys_per_node, from_owner=from_owner)
             self.counters["delta_" + outcome.name.lower()] += 1
+            if fresh and state.liveness.alive and state.left:
+                self._see_off(state, now)
             if outcome is Outcome.RESET:
                 reset.append(state.id)
             if self.listeners:
@@ -577,6 +622,12 @@ class Engine:
                     self._tell_change(state, kv)
         if reset:
             self._events.append(CaughtUp(tuple(reset)))
+
+    def _see_off(self, state: NodeState, now: float) -> None:
+        """A node said goodbye: it is not waited for until the next evaluation."""
+        state.liveness.alive = False
+        state.liveness.dead_since = now
+        self._tell_membership(NodeDead(state.id, left=True))
 
     def _tell_change(self, state: NodeState, kv: KeyValue) -> None:
         if kv.status != DELETE and self.listeners.wants(kv.key):

@@ -29,6 +29,8 @@ class NodeDead:
     """A node that was alive no longer is. A node that never was alive does not die."""
 
     node: NodeId
+    left: bool = False
+    """It said goodbye."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,9 @@ MAX_TURNS_BEFORE_ROUND = 64
 
 RECEIVE_BYTES = 65_536
 
+FAREWELL_SECONDS = 0.05
+"""How long an answer to a goodbye is waited for before it is said again."""
+
 DIGEST_WARNING_BYTES = 52_000
 """A warning is due here: at 65,406 bytes of digest real chitchat nodes stop gossiping."""
 
@@ -158,6 +161,22 @@ class GossipNode:
             self.engine.seeds = self._seeds.addresses()
             await asyncio.sleep(SEED_REFRESH_SECONDS)
 
+    async def leave(self, peers: int, seconds: float) -> int:
+        """Say goodbye, and go on for at most so many seconds until so many live nodes know it, or all if they are
+        fewer; returns how many do. Raises TooManyKeysError."""
+        deadline = time.monotonic() + seconds
+        self.engine.leave(time.time(), time.monotonic())
+        while (now := time.monotonic()) < deadline and (sent := self.engine.farewell(peers, now)):
+            self._send(sent)
+            await asyncio.sleep(FAREWELL_SECONDS)
+        return self.engine.told_farewell
+
+    def forget(self, node_id: str, generation: int) -> list[NodeId]:
+        """Drop what is known of a dead node, up to a generation; see `Engine.forget`."""
+        gone = self.engine.forget(node_id, generation)
+        self._dispatch_events()
+        return gone
+
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
     def _receive_waiting(self) -> int:
@@ -245,12 +264,13 @@ class GossipNode:
 
     def _tell_membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
         level, what = _MEMBERSHIP_LINES[type(event)]
+        departed = isinstance(event, NodeDead) and event.left
         suppressed = self._membership_throttle.admit(what, time.monotonic())
         if suppressed is not None:
             node = event.node
             log.log(
-                level,
-                what,
+                logging.INFO if departed else level,
+                "node left" if departed else what,
                 node_id=node.node_id,
                 generation=node.generation,
                 gossip_advertise_addr=str(node.gossip_advertise_addr),
@@ -285,9 +305,9 @@ class GossipNode:
         """
         return self._after(self.engine.set(key, value, time.monotonic(), internal=internal))
 
-    def set_with_ttl(self, key: str, value: str) -> KeyValue | None:
+    def set_with_ttl(self, key: str, value: str, *, internal: bool = False) -> KeyValue | None:
         """Write a key that expires after `marked_for_deletion_grace_period`. Raises KeyRefusedError."""
-        return self._after(self.engine.set_with_ttl(key, value, time.monotonic()))
+        return self._after(self.engine.set_with_ttl(key, value, time.monotonic(), internal=internal))
 
     def delete(self, key: str, *, internal: bool = False) -> KeyValue | None:
         """Turn a key of this node into a tombstone; None where there is none. Raises KeyRefusedError."""

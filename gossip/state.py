@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
+from gossip.config import LEFT_KEY
 from gossip.delta import NodeDelta
 from gossip.detector import Liveness
 from gossip.identity import NodeId
@@ -63,6 +64,11 @@ class NodeState:
         """The visible version of `key`, if there is one."""
         kv = self.key_values.get(key)
         return kv if kv is not None and kv.status != DELETE else None
+
+    @property
+    def left(self) -> bool:
+        """Whether its owner said goodbye."""
+        return LEFT_KEY in self.key_values and self.get(LEFT_KEY) is not None
 
     def visible(self) -> Iterator[KeyValue]:
         """Every key that is not a tombstone, by key."""

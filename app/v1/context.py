@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from app.errors import ApiError, Code
 from app.health import Health
+from app.leaving import Departure
 from app.setting_tables import HttpSettings, RaftSettings
 from app.v1.forwarding import Forwarder
 from app.v1.raft_part import RaftPart
@@ -25,6 +26,7 @@ class Context:
     health: Health
     stopping: asyncio.Event
     """Set when this node stops: streams and waits end."""
+    departure: Departure
 
     def timeout(self, query: str | None, header: str | None) -> float:
         """For how long a request may be worked on, in seconds: what is left (header), asked for (query), or set."""

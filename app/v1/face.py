@@ -8,6 +8,7 @@ from app.v1.cluster import add_cluster
 from app.v1.context import Context
 from app.v1.key_routes import add_key_routes
 from app.v1.leases import add_leases
+from app.v1.leaving_routes import add_leaving
 from app.v1.members import add_members
 from app.v1.queue_routes import add_queues
 from app.v1.raft_routes import add_raft
@@ -18,5 +19,15 @@ from app.v1.watching import add_watch
 def add_v1(app: FastAPI, context: Context) -> None:
     """Add what is documented, and served where the front does not."""
     app.state.context = context
-    for add in (add_members, add_cluster, add_key_routes, add_txn, add_watch, add_leases, add_queues, add_raft):
+    for add in (
+        add_members,
+        add_cluster,
+        add_key_routes,
+        add_txn,
+        add_watch,
+        add_leases,
+        add_queues,
+        add_raft,
+        add_leaving,
+    ):
         add(app, context)

@@ -36,6 +36,9 @@ _NEED_LEADER = b"/v1/raft/transfer"
 """Done by the leader alone."""
 
 
+_MEMBERS = b"/v1/members/"
+"""To forget one is to remove it from the Raft layer too, where there is one: any member can ask for that."""
+
 _WAIT = (b"/v1/locks/", b"/v1/semaphores/", b"/v1/elections/")
 """What may be waited for, beyond the time of the request itself."""
 
@@ -57,7 +60,7 @@ class Front:
             await self._rest(scope, receive, send)
         elif HotPaths.serves(scope):
             await self._hot(scope, receive, send)
-        elif self._is_for_leader(scope["raw_path"]):
+        elif self._is_for_leader(scope["raw_path"], scope["method"]):
             await self._forward(scope, receive, send)
         else:
             check_path(scope["raw_path"])
@@ -65,8 +68,10 @@ class Front:
                 receive = await self._with_whole_body(scope, receive)
             await self._rest(scope, receive, send)
 
-    def _is_for_leader(self, path: bytes) -> bool:
+    def _is_for_leader(self, path: bytes, method: str) -> bool:
         raft = self._context.raft
+        if method == "DELETE" and path.startswith(_MEMBERS):
+            return raft.metadata is None and raft.leader_address() is not None
         if path.startswith(_NEED_METADATA):
             return raft.metadata is None
         if path.startswith(_NEED_LEADER):

@@ -26,10 +26,12 @@ def show_member(
     """One incarnation of a node; `said`: what it announces of its part in Raft, `role`: what that part is."""
     node, liveness = context.node, state.liveness
     own = state is node.engine.own
-    if said is not None and said.role == "left" and not own:
+    if state.left:
         status = "left"
     elif own or liveness.alive:
         status = "live"
+    elif said is not None and said.role == "left":
+        status = "left"
     else:
         status = "dead" if liveness.ever_alive else "joining"
     phi = None if own else node.engine.phi(state, now)

@@ -109,6 +109,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "max_datagram_bytes": "65000",
         "enabled": "true",
         "persistence.enabled": "false",
+        "on_sigterm": "stop",
         "bootstrap_expect": "3",
         "founders": "node1,node2, node3",
         "secret": "0123456789abcdef",

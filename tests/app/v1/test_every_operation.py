@@ -77,6 +77,8 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("leave_raft", "POST", "/v1/raft/leave", None),
     ("give_up_founding", "DELETE", "/v1/raft/founding", None),
     ("make_request_id", "POST", "/v1/request_ids", None),
+    ("forget_member", "DELETE", "/v1/members/node-b", None),
+    ("leave", "POST", "/v1/leave", None),
 ]
 STREAMED = {"watch", "save_snapshot", "get_metrics"}
 """Have no JSON; tests of their own."""
