@@ -24,6 +24,7 @@ from app.health import Health
 from app.health_routes import add_watching
 from app.http_gate import FAULT, HttpGate
 from app.leaving import Departure
+from app.live_settings import LiveSettings
 from app.metrics.exposition import Exposition
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
@@ -36,6 +37,8 @@ from app.v1.forwarding import Forwarder
 from app.v1.front import Front
 from app.v1.gossip_keys import refuse
 from app.v1.heard import HeardRaft
+from app.v1.live.hub import Hub
+from app.v1.live.snapshot import Pages
 from app.v1.raft_part import RaftPart
 from gossip import GossipNode, KeyRefusedError
 
@@ -72,6 +75,7 @@ def create_app(
     figures: HttpFigures | None = None,
     loop_lag: LoopLag | None = None,
     departure: Departure | None = None,
+    live_settings: LiveSettings | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
@@ -85,8 +89,9 @@ def create_app(
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
     figures = figures or HttpFigures()
     forwarder = Forwarder(node.node.node_id, raft, limits, stopping)
+    live = Hub(node, raft, live_settings or LiveSettings(), stopping)
     departure = departure or Departure(node, raft, LeaveSettings(), stopping, health)
-    context = Context(node, raft, limits, settings, forwarder, health, stopping, departure)
+    context = Context(node, raft, limits, settings, forwarder, health, stopping, departure, live, Pages(live))
     exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
     app = _documented(context, exposition)
     return HttpGate(Front(app, context), limits, figures)

@@ -44,6 +44,7 @@ _MEANINGS = {
     410: "The history that was asked for is gone",
     412: "The precondition does not hold; `ETag` and `details.mod_revision` say what does",
     413: "Something is too large",
+    426: "This is spoken over a WebSocket alone",
     500: "A fault of this node",
     503: "Nothing happened, and the same request may be sent again after `Retry-After`; `details.reason` says why",
     504: "Whether it happened is not known; with `details.request_id` it may be sent again and happens at most once",

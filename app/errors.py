@@ -61,9 +61,12 @@ class Code(StrEnum):
     DELETE_TOO_LARGE = "delete_too_large", 413
     RESULT_TOO_LARGE = "result_too_large", 413
     QUERY_TOO_LONG = "query_too_long", 414
+    UPGRADE_REQUIRED = "upgrade_required", 426
     HEADERS_TOO_LARGE = "headers_too_large", 431
     INTERNAL = "internal", 500
     TOO_MANY_CONNECTIONS = "too_many_connections", 503
+    TOO_MANY_STREAMS = "too_many_streams", 503
+    TOO_SLOW = "too_slow", 503
     UNAVAILABLE = "unavailable", 503
     NOT_READY = "not_ready", 503
     OUTCOME_UNKNOWN = "outcome_unknown", 504

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from contextlib import suppress
+from http import HTTPStatus
 from urllib.parse import unquote_to_bytes
 
 import structlog
@@ -29,7 +31,7 @@ class HttpGate:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._socket(scope, receive, send)
             return
         status = 0
         complete = False
@@ -65,6 +67,39 @@ class HttpGate:
             figures.ended(scope, status, took)
         if _stdlib_log.isEnabledFor(logging.DEBUG):
             log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1e3, 3))
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: refused as requests are, before it is accepted; a fault after that ends it."""
+        status = 0
+        started = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = HTTPStatus.SWITCHING_PROTOCOLS
+            elif message["type"] == "websocket.http.response.start":
+                status = message["status"]
+            await send(message)
+
+        log.debug("websocket opens", path=scope["path"])
+        try:
+            refused: ApiError | None = None
+            try:
+                self._admit(scope)
+                await self._app(scope, receive, watch)
+            except ApiError as error:
+                refused = error
+            except Exception:
+                log.exception("internal error: please report it", method="WEBSOCKET", path=scope["path"])
+                refused = FAULT
+            if refused is not None and not status:
+                await refused.response()(scope, receive, watch)
+            elif refused is not None:
+                with suppress(OSError, RuntimeError):  # it may be closed already
+                    await send({"type": "websocket.close", "code": 1011, "reason": refused.code.value})
+        finally:
+            self._figures.ended({**scope, "method": "GET"}, status, time.perf_counter() - started)
+        log.debug("websocket closed", path=scope["path"], status=int(status))
 
     def _admit(self, scope: Scope) -> None:
         """Raises ApiError for what is too long or not text."""

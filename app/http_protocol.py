@@ -6,10 +6,12 @@ What is refused here never reaches the application, and is answered in the same 
 from __future__ import annotations
 
 import asyncio
+import logging
 from http import HTTPStatus
 from typing import Any, ClassVar
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from app.errors import RETRY_AFTER_SECONDS, ApiError, Code
 from app.metrics.http import HttpFigures
@@ -19,6 +21,9 @@ try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 except ImportError:  # httptools is C, and not everywhere
     HttpToolsProtocol = None  # type: ignore[assignment,misc]
+
+_socket_log = logging.getLogger("websocket")
+_socket_log.setLevel(logging.WARNING)
 
 ABORT = "coterie.abort"
 """An extension of the ASGI scope: ends the connection at once, for answers that cannot be ended well."""
@@ -30,6 +35,35 @@ def bounded_protocol(limits: HttpSettings, figures: HttpFigures | None = None) -
     return type("BoundedProtocol", (base,), {"limits": limits, "figures": figures or HttpFigures()})
 
 
+def bounded_socket(limits: HttpSettings, figures: HttpFigures) -> type[asyncio.Protocol]:
+    """What it shall speak WebSocket with; `figures` count its connections."""
+    return type("BoundedSocket", (_Socket,), {"limits": limits, "figures": figures})
+
+
+class _Socket(WebSocketsSansIOProtocol):
+    """Can be ended at once, and does not log each of its clients."""
+
+    limits: ClassVar[HttpSettings]
+    figures: ClassVar[HttpFigures]
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.logger = _socket_log
+        self.close_timeout = float(self.limits.shutdown_seconds)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.figures.connections += 1
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.figures.connections -= 1
+        super().connection_lost(exc)
+
+    async def run_asgi(self) -> None:
+        self.scope["extensions"].update(_extensions(self.transport)["extensions"])
+        await super().run_asgi()
+
+
 class _Bounded(asyncio.Protocol):
     """To be mixed into one of uvicorn's protocols."""
 
@@ -39,6 +73,7 @@ class _Bounded(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _head_deadline: asyncio.TimerHandle | None = None
+    _upgraded = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -56,6 +91,13 @@ class _Bounded(asyncio.Protocol):
         self._head_ends()
         self.figures.connections -= 1
         super().connection_lost(exc)
+
+    def handle_websocket_upgrade(self, *event: Any) -> None:
+        """From here on another protocol has the connection."""
+        self._upgraded = True
+        self.figures.connections -= 1
+        self._head_ends()
+        super().handle_websocket_upgrade(*event)  # type: ignore[misc]
 
     def send_400_response(self, _message: str) -> None:
         """What uvicorn answers to bytes that are no HTTP."""
@@ -133,5 +175,5 @@ class _BoundedH11(_Bounded, H11Protocol):
         if self.cycle is not before:
             self.cycle.scope.update(_extensions(self.transport))
             self._head_ends()
-        elif getattr(before, "response_complete", True):
+        elif getattr(before, "response_complete", True) and not self._upgraded:
             self._head_begins()

@@ -23,9 +23,10 @@ from app.command_line import shell_command
 from app.data_dir import DataDir, DataDirError, Identity
 from app.gossip_keeper import GossipKeeper, take_up
 from app.health import Health
-from app.http_protocol import bounded_protocol
+from app.http_protocol import bounded_protocol, bounded_socket
 from app.leaving import Departure, Farewell
 from app.listening import ListenError, Sockets, open_sockets
+from app.live_settings import LiveSettings
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
 from app.operation_settings import LeaveSettings
@@ -100,9 +101,11 @@ async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_di
             figures=figures,
             loop_lag=loop_lag,
             departure=departure,
+            live_settings=settings.live,
         ),
         settings.http,
         figures,
+        settings.live,
         lambda: _tell_start(settings, node, sockets.address),
         stopping,
     )
@@ -180,6 +183,7 @@ class _Server(uvicorn.Server):
         app: ASGIApp,
         limits: HttpSettings,
         figures: HttpFigures,
+        live: LiveSettings,
         on_start: Callable[[], None],
         stopping: asyncio.Event,
     ) -> None:
@@ -188,7 +192,12 @@ class _Server(uvicorn.Server):
             uvicorn.Config(
                 app,
                 http=bounded_protocol(limits, figures),
-                ws="none",
+                ws=bounded_socket(limits, figures),
+                ws_max_size=live.max_message_bytes,
+                ws_ping_interval=live.heartbeat,
+                ws_ping_timeout=live.heartbeat,
+                # Events are encoded once for all; deflate would encode them anew for each, and keep memory for it.
+                ws_per_message_deflate=False,
                 lifespan="off",
                 log_config=None,
                 access_log=False,

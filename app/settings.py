@@ -19,6 +19,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.live_settings import LiveSettings
 from app.operation_settings import LeaveSettings, PersistenceSettings
 from app.setting_tables import GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
 from app.setting_types import (
@@ -93,6 +94,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     health: HealthSettings = HealthSettings()
+    live: LiveSettings = LiveSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -141,6 +141,11 @@ class Engine:
         """The same, in no order."""
         return self._roster.known.values()
 
+    @property
+    def by_identity(self) -> Mapping[bytes, NodeState]:
+        """The same by encoded identity. Not to be changed."""
+        return self._roster.known
+
     def state(self, node: NodeId) -> NodeState | None:
         return self._roster.known.get(node.encoded)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from app.errors import ApiError, Code
 from app.health import Health
@@ -14,6 +15,10 @@ from app.v1.raft_part import RaftPart
 from app.v1.request_ids import read_request_id
 from consensus.metadata import Metadata, RequestId
 from gossip import GossipNode
+
+if TYPE_CHECKING:
+    from app.v1.live.hub import Hub
+    from app.v1.live.snapshot import Pages
 
 
 @dataclass(slots=True, eq=False)
@@ -27,6 +32,9 @@ class Context:
     stopping: asyncio.Event
     """Set when this node stops: streams and waits end."""
     departure: Departure
+    live: Hub
+    pages: Pages
+    """Snapshots for those who begin to listen to `live`."""
 
     def timeout(self, query: str | None, header: str | None) -> float:
         """For how long a request may be worked on, in seconds: what is left (header), asked for (query), or set."""

@@ -9,6 +9,9 @@ from app.v1.context import Context
 from app.v1.key_routes import add_key_routes
 from app.v1.leases import add_leases
 from app.v1.leaving_routes import add_leaving
+from app.v1.live.models import add_message_schemas
+from app.v1.live.socket import Ping, Subscribe, add_socket
+from app.v1.live.sse import add_events
 from app.v1.members import add_members
 from app.v1.queue_routes import add_queues
 from app.v1.raft_routes import add_raft
@@ -22,6 +25,8 @@ def add_v1(app: FastAPI, context: Context) -> None:
     for add in (
         add_members,
         add_cluster,
+        add_events,
+        add_socket,
         add_key_routes,
         add_txn,
         add_watch,
@@ -31,3 +36,4 @@ def add_v1(app: FastAPI, context: Context) -> None:
         add_leaving,
     ):
         add(app, context)
+    add_message_schemas(app, (Subscribe, Ping))

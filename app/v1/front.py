@@ -16,6 +16,7 @@ from app.v1.context import Context
 from app.v1.exchange import read_body
 from app.v1.forwarding import TIMEOUT
 from app.v1.hot import HotPaths
+from app.v1.live.socket import LiveSocket
 
 _NEED_METADATA = (
     b"/v1/meta",
@@ -52,11 +53,14 @@ class Front:
         self._context = context
         self._routes = app.routes
         self._hot = HotPaths(context)
+        self._socket = LiveSocket(context)
         self._rest: ASGIApp = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals."""
-        if scope["type"] != "http" or not scope["raw_path"].startswith(b"/v1/"):
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        elif scope["type"] != "http" or not scope["raw_path"].startswith(b"/v1/"):
             await self._rest(scope, receive, send)
         elif HotPaths.serves(scope):
             await self._hot(scope, receive, send)

@@ -17,7 +17,18 @@ from app.v1.models import Member, MembersAnswer
 from app.v1.raft_part import Role
 from consensus.hybrid.announcement import Announcement
 from consensus.hybrid.gossip_view import GossipView
-from gossip import NodeState
+from gossip import GossipNode, NodeState
+
+
+def status_of(node: GossipNode, state: NodeState, said: Announcement | None) -> str:
+    """What a node is taken for."""
+    if state.left:
+        return "left"
+    if state is node.engine.own or state.liveness.alive:
+        return "live"
+    if said is not None and said.role == "left":
+        return "left"
+    return "dead" if state.liveness.ever_alive else "joining"
 
 
 def show_member(
@@ -26,14 +37,7 @@ def show_member(
     """One incarnation of a node; `said`: what it announces of its part in Raft, `role`: what that part is."""
     node, liveness = context.node, state.liveness
     own = state is node.engine.own
-    if state.left:
-        status = "left"
-    elif own or liveness.alive:
-        status = "live"
-    elif said is not None and said.role == "left":
-        status = "left"
-    else:
-        status = "dead" if liveness.ever_alive else "joining"
+    status = status_of(node, state, said)
     phi = None if own else node.engine.phi(state, now)
     silent = 0.0 if own else None if liveness.last_arrival is None else now - liveness.last_arrival
     return {

@@ -26,6 +26,11 @@ class GossipView:
             self._read = {node: read for node, read in self._read.items() if node in known}
         return Sightings.of(found)
 
+    def said(self, state: NodeState) -> Announcement | None:
+        """What one node announces of its part in Raft, where that can be read."""
+        said = self._announcement(state)
+        return None if isinstance(said, Undecodable) else said
+
     def announce(self, announcement: Announcement) -> None:
         """Tell the others. What has not changed is not gossiped anew."""
         for key, value in encode(announcement).items():

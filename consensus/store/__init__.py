@@ -58,7 +58,7 @@ from consensus.store.operations import (
     Target,
     Txn,
 )
-from consensus.store.queues import RESERVED_PREFIX, Place, as_place, places_prefix
+from consensus.store.queues import RESERVED_PREFIX, Place, as_place, places_prefix, queue_of
 from consensus.store.reading import Page
 from consensus.store.records import Event, Record, prefix_end
 from consensus.store.results import (
@@ -157,4 +157,5 @@ __all__ = [
     "encode_result",
     "places_prefix",
     "prefix_end",
+    "queue_of",
 ]

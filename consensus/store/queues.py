@@ -80,6 +80,11 @@ def is_place(key: bytes) -> bool:
     return key.startswith(_QUEUE_PREFIXES)
 
 
+def queue_of(key: bytes) -> tuple[QueueKind, bytes] | None:
+    """The queue of which the key is a place; None for other keys."""
+    return _parse(key)[:2] if is_place(key) else None
+
+
 def as_place(record: Record) -> Place:
     """What the record of a place's key says."""
     held = _decode(record.value)

@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager, contextmanager
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.http_protocol import bounded_protocol
+from app.http_protocol import bounded_protocol, bounded_socket
+from app.live_settings import LiveSettings
+from app.metrics.http import HttpFigures
 from app.setting_tables import HttpSettings
 from gossip import Address
 
@@ -28,7 +30,9 @@ async def serving(app: ASGIApp, protocol: type[asyncio.Protocol] | None = None) 
     config = uvicorn.Config(
         app,
         http=protocol or bounded_protocol(HttpSettings()),
-        ws="none",
+        ws=bounded_socket(HttpSettings(), HttpFigures()),
+        ws_max_size=LiveSettings().max_message_bytes,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

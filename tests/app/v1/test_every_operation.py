@@ -80,7 +80,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("forget_member", "DELETE", "/v1/members/node-b", None),
     ("leave", "POST", "/v1/leave", None),
 ]
-STREAMED = {"watch", "save_snapshot", "get_metrics"}
+STREAMED = {"watch", "save_snapshot", "live_events", "live_socket", "get_metrics"}
 """Have no JSON; tests of their own."""
 
 
