@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.setting_types import Count, Seconds, Table
+from app.setting_types import Count, GossipKeys, Seconds, Table
 
 
 class PersistenceSettings(Table):
@@ -33,3 +33,19 @@ class LeaveSettings(Table):
     """How long is waited until enough others know that it leaves."""
     peers: Count = 5
     """How many others must have confirmed that they know; they tell the rest."""
+
+
+class KeyringSettings(Table):
+    """Sealing of gossip with shared keys, for clusters of coterie nodes alone: real chitchat nodes do not speak it."""
+
+    keys: GossipKeys = ()
+    """Base64 of 32 random bytes each, such as from `openssl rand -base64 32`; equal on all nodes. The first one seals,
+    all of them open. To rotate, on all nodes each time: append the new one, move it to the front, remove the old one.
+    Empty: gossip is neither secret nor authenticated. As an environment variable: separated by commas."""
+    plain: Literal["refuse", "accept", "send"] = "refuse"
+    """What is done about datagrams that are not sealed. A running cluster comes to sealing without a stop by setting,
+    on all nodes each time, "send" (seal nothing, take both; this step needs a restart of each node, for keys where
+    there were none change the size of messages), "accept" (seal, take both), and "refuse"."""
+    replay_window: Seconds = 60.0
+    """Sealed datagrams whose time is further than this from this node's clock are refused, so the clocks of the nodes
+    must be nearer to each other than that; a captured one is of no use to anybody after it."""

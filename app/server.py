@@ -61,7 +61,7 @@ def run_node(settings: Settings) -> None:
         now=time.monotonic(),
     )
     _take_up_keys(settings, engine, data_dir)
-    node = GossipNode(engine, sockets.udp, settings.seed)
+    node = GossipNode(engine, sockets.udp, settings.seed, settings.gossip_keyring())
     # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
     loop = _new_event_loop()
     loop.run_until_complete(_serve(settings, node, sockets, data_dir))

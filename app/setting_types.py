@@ -4,17 +4,32 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64decode
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    SecretBytes,
+    SecretStr,
+)
 from pydantic_settings import NoDecode
 
-from gossip import MAX_ID_BYTES, Address, ConfigError, Seed
+from gossip import KEY_BYTES, MAX_ID_BYTES, Address, ConfigError, Seed
 
 MIN_SECRET_CHARACTERS = 16
+
+MAX_KEYS = 16
+"""Of the gossip keyring."""
+
+_EXAMPLE_KEY = "base64 of 32 bytes"
 
 
 class Table(BaseModel):
@@ -114,6 +129,42 @@ def _secret(value: object) -> object:
     return SecretStr(value)
 
 
+def _split_keys(value: object) -> object:
+    """Text holds several keys, split by commas, or a JSON array of them."""
+    if not isinstance(value, str):
+        return value
+    try:
+        listed = json.loads(value)
+    except ValueError:
+        listed = None
+    return listed if isinstance(listed, list) else [key.strip() for key in value.split(",") if key.strip()]
+
+
+def _gossip_keys(value: object) -> tuple[SecretBytes, ...]:
+    # Its own words: an error must not show a key.
+    if isinstance(value, tuple) and all(isinstance(key, SecretBytes) for key in value):
+        return value
+    listed = _split_keys(value)
+    if not isinstance(listed, list | tuple):
+        raise ValueError(f'must be a list of keys such as ["{_EXAMPLE_KEY}"]')
+    keys = []
+    for number, text in enumerate(listed, 1):
+        try:
+            key = b64decode(text, validate=True) if isinstance(text, str) else b""
+        except ValueError:
+            key = b""
+        if len(key) != KEY_BYTES:
+            raise ValueError(
+                f"key {number} must be base64 of {KEY_BYTES} bytes; make one with openssl rand -base64 {KEY_BYTES}"
+            )
+        keys.append(key)
+    if len(keys) > MAX_KEYS:
+        raise ValueError(f"must be at most {MAX_KEYS} keys, not {len(keys)}")
+    if len(set(keys)) < len(keys):
+        raise ValueError("must hold each key once")
+    return tuple(map(SecretBytes, keys))
+
+
 def odd(*allowed: int) -> BeforeValidator:
     def check(value: object) -> object:
         text = str(value)
@@ -151,5 +202,6 @@ PublicAddress = Annotated[Address, NoDecode, PlainValidator(_address_port_option
 Seeds = Annotated[tuple[Annotated[str, AfterValidator(_seed)], ...], NoDecode, BeforeValidator(_split_seeds)]
 Names = Annotated[tuple[Identifier, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_founders)]
 Secret = Annotated[SecretStr, PlainValidator(_secret)]
+GossipKeys = Annotated[tuple[SecretBytes, ...], NoDecode, PlainValidator(_gossip_keys)]
 KeyValues = Annotated[dict[str, str], NoDecode, BeforeValidator(_json_object)]
 Directory = Annotated[Path, BeforeValidator(_directory), AfterValidator(Path.expanduser)]

@@ -7,6 +7,7 @@ reads them and words what is wrong with them; `configs/reference.toml` is genera
 from __future__ import annotations
 
 import os
+import secrets
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +21,7 @@ from pydantic_settings import (
 )
 
 from app.live_settings import LiveSettings
-from app.operation_settings import LeaveSettings, PersistenceSettings
+from app.operation_settings import KeyringSettings, LeaveSettings, PersistenceSettings
 from app.setting_tables import GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
 from app.setting_types import (
     Count,
@@ -32,7 +33,7 @@ from app.setting_types import (
     Seeds,
     Unit,
 )
-from gossip import Address, GossipConfig
+from gossip import SEAL_BYTES, SESSION_BYTES, Address, GossipConfig, Keyring, Plain
 
 ENV_PREFIX = "COTERIE_"
 ENV_NESTED_DELIMITER = "__"
@@ -86,6 +87,7 @@ class Settings(BaseSettings):
     gossip: GossipSettings = GossipSettings()
     persistence: PersistenceSettings = PersistenceSettings()
     leave: LeaveSettings = LeaveSettings()
+    keyring: KeyringSettings = KeyringSettings()
     raft: RaftSettings = RaftSettings()
     key_values: KeyValues = {}
     """Keys that the node sets for itself at its start, in this order, over those kept in data_dir; one that is taken
@@ -112,8 +114,22 @@ class Settings(BaseSettings):
 
     def gossip_config(self) -> GossipConfig:
         """What the protocol is run with. Raises ConfigError, whose field is a name of GossipConfig."""
-        return GossipConfig(
-            cluster_id=self.cluster_id, gossip_interval=self.interval_ms / 1000, **self.gossip.model_dump()
+        settings = self.gossip.model_dump()
+        if self.keyring.keys:
+            settings["max_datagram_bytes"] -= SEAL_BYTES
+        return GossipConfig(cluster_id=self.cluster_id, gossip_interval=self.interval_ms / 1000, **settings)
+
+    def gossip_keyring(self) -> Keyring | None:
+        """What seals the datagrams; None where nothing does. Raises ConfigError."""
+        keyring = self.keyring
+        if not keyring.keys:
+            return None
+        return Keyring(
+            [key.get_secret_value() for key in keyring.keys],
+            self.cluster_id,
+            lambda: secrets.token_bytes(SESSION_BYTES),
+            plain=Plain(keyring.plain),
+            replay_window=keyring.replay_window,
         )
 
     @property

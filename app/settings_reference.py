@@ -35,6 +35,7 @@ HEADER = """\
 """
 
 EXAMPLES: Mapping[str, str] = {
+    "keyring.keys": 'keys = ["base64 of 32 random bytes", "base64 of 32 others"]',
     "raft.bootstrap_expect": "bootstrap_expect = 3",
     "raft.founders": 'founders = ["node1", "node2", "node3"]',
     "raft.listen_addr": 'listen_addr = "127.0.0.1:11000"',

@@ -19,15 +19,19 @@ from gossip.errors import (
 from gossip.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 from gossip.figures import Figures, Survey
 from gossip.identity import MAX_ID_BYTES, Address, NodeId
+from gossip.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
 from gossip.keyvalue import KeyValue, Status
 from gossip.node import GossipNode, open_udp_socket
 from gossip.seeds import Seed
 from gossip.state import NodeState
 
 __all__ = [
+    "KEY_BYTES",
     "LEFT_KEY",
     "MAX_ID_BYTES",
     "RESERVED_PREFIX",
+    "SEAL_BYTES",
+    "SESSION_BYTES",
     "Address",
     "ConfigError",
     "Engine",
@@ -39,12 +43,14 @@ __all__ = [
     "KeyRefusedError",
     "KeyTooLargeError",
     "KeyValue",
+    "Keyring",
     "NodeAlive",
     "NodeDead",
     "NodeId",
     "NodeJoined",
     "NodeRemoved",
     "NodeState",
+    "Plain",
     "ReservedKeyError",
     "Seed",
     "StateUpdateError",

@@ -1,7 +1,7 @@
 """A gossip node on a UDP socket: the thin asyncio shell around the state machine (spec sections 3 and 8).
 
 Everything the protocol decides is in `engine.py`; here are the socket, the timer, the look-ups and the callbacks.
-A keyring would stand in `_send` and `_receive_waiting`, which are all that touches datagrams.
+The keyring stands in `_send` and `_receive_waiting`, which are all that touches datagrams.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from functools import partial
 import structlog
 
 from gossip.engine import Datagram, Engine
+from gossip.errors import WireError
 from gossip.events import (
     CaughtUp,
     DatagramRejected,
@@ -32,6 +33,7 @@ from gossip.events import (
     WrongCluster,
 )
 from gossip.identity import Address, NodeId
+from gossip.keyring import Keyring
 from gossip.keyvalue import KeyValue, Status
 from gossip.listeners import KeyListener
 from gossip.seeds import SeedBook, lookup_of_family
@@ -95,9 +97,15 @@ def open_udp_socket(address: Address) -> socket.socket:
 class GossipNode:
     """Runs one `Engine`. To be used inside one event loop; nothing here is safe to call from another thread."""
 
-    def __init__(self, engine: Engine, sock: socket.socket, seeds: Sequence[str] = ()) -> None:
-        """`sock` comes from `open_udp_socket` and is closed by `stop`. Raises ConfigError on a malformed seed."""
+    def __init__(
+        self, engine: Engine, sock: socket.socket, seeds: Sequence[str] = (), keyring: Keyring | None = None
+    ) -> None:
+        """`sock` comes from `open_udp_socket` and is closed by `stop`. Raises ConfigError on a malformed seed.
+
+        With a `keyring`, the engine's `max_datagram_bytes` leaves SEAL_BYTES of room.
+        """
         self.engine = engine
+        self.keyring = keyring
         self._sock = sock
         self._seeds = SeedBook(
             seeds, engine.own.id.gossip_advertise_addr, lookup_of_family(socket.AddressFamily(sock.family))
@@ -192,8 +200,17 @@ class GossipNode:
                 break
             handled += 1
             self.engine.counters["received_bytes"] += len(datagram)
+            address = Address(*source[:2])
             try:
-                answers = self.engine.receive(datagram, Address(*source[:2]), time.monotonic())
+                if self.keyring is not None:
+                    datagram = self.keyring.open(datagram, time.time())
+                answers = self.engine.receive(datagram, address, time.monotonic())
+            except WireError as error:  # not sealed, or not for this node
+                self.engine.counters["rejected_" + error.reason] += 1
+                self._noise(
+                    "datagram rejected", "rejected", source=str(address), reason=error.reason, detail=str(error)
+                )
+                continue
             except Exception:  # noqa: BLE001 - whatever a datagram holds, the node goes on; it is counted and logged
                 self._tell_fault("datagram")
                 continue
@@ -202,7 +219,8 @@ class GossipNode:
         return handled
 
     def _send(self, datagrams: Iterable[Datagram]) -> None:
-        for address, datagram in datagrams:
+        for address, message in datagrams:
+            datagram = message if self.keyring is None else self.keyring.seal(message, time.time())
             try:
                 self._sock.sendto(datagram, address)
             except (BlockingIOError, InterruptedError):

@@ -110,6 +110,8 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "enabled": "true",
         "persistence.enabled": "false",
         "on_sigterm": "stop",
+        "keys": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        "plain": "send",
         "bootstrap_expect": "3",
         "founders": "node1,node2, node3",
         "secret": "0123456789abcdef",
