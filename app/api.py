@@ -17,6 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
+from app.browser_guard import for_other_origins
 from app.cluster_state import encode_cluster_state
 from app.documenting import ANYWHERE, errors, listed
 from app.errors import ApiError, Code, json_response
@@ -94,7 +95,8 @@ def create_app(
     context = Context(node, raft, limits, settings, forwarder, health, stopping, departure, live, Pages(live))
     exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
     app = _documented(context, exposition)
-    return HttpGate(Front(app, context), limits, figures)
+    gate = HttpGate(Front(app, context), limits, figures)
+    return for_other_origins(gate, limits.allowed_origins) if limits.allowed_origins else gate
 
 
 def _documented(context: Context, exposition: Exposition) -> FastAPI:

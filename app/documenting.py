@@ -10,6 +10,8 @@ from app.models import ErrorAnswer
 Responses = dict[int | str, dict[str, Any]]
 
 ANYWHERE = (
+    Code.FOREIGN_HOST,
+    Code.FOREIGN_ORIGIN,
     Code.NOT_FOUND,
     Code.METHOD_NOT_ALLOWED,
     Code.QUERY_TOO_LONG,

@@ -45,6 +45,8 @@ class Code(StrEnum):
     DUPLICATE_KEY = "duplicate_key", 400
     REQUEST_AHEAD = "request_ahead", 400
     RESERVED_KEY = "reserved_key", 403
+    FOREIGN_HOST = "foreign_host", 403
+    FOREIGN_ORIGIN = "foreign_origin", 403
     NOT_FOUND = "not_found", 404
     KEY_NOT_FOUND = "key_not_found", 404
     NODE_NOT_FOUND = "node_not_found", 404

@@ -1,4 +1,5 @@
-"""What every HTTP request passes first and last: limits on its size, its encoding, faults, and the access log."""
+"""What every HTTP request passes first and last: limits on its size, its encoding, who may ask, faults, and the access
+log."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.browser_guard import BrowserGuard
 from app.errors import ApiError, Code
 from app.metrics.http import HttpFigures
 from app.setting_tables import HttpSettings
@@ -28,6 +30,7 @@ class HttpGate:
         self._app = app
         self._limits = limits
         self._figures = figures
+        self._guard = BrowserGuard(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -102,7 +105,7 @@ class HttpGate:
         log.debug("websocket closed", path=scope["path"], status=int(status))
 
     def _admit(self, scope: Scope) -> None:
-        """Raises ApiError for what is too long or not text."""
+        """Raises ApiError for what is too long, not text, or comes from another site."""
         query: bytes = scope["query_string"]
         if len(scope["raw_path"]) + len(query) > self._limits.max_query_bytes:
             raise ApiError(
@@ -123,3 +126,4 @@ class HttpGate:
                 unquote_to_bytes(query).decode()
             except UnicodeDecodeError:
                 raise ApiError(Code.INVALID_ENCODING, "the query is not UTF-8 once its %-escapes are read") from None
+        self._guard.check(scope)

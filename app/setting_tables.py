@@ -9,9 +9,11 @@ from pydantic import Field
 from app.setting_types import (
     Bytes,
     Count,
+    HostNames,
     ListenAddress,
     Names,
     Number,
+    Origins,
     PublicAddress,
     Seconds,
     Secret,
@@ -142,7 +144,15 @@ class LogSettings(Table):
 
 
 class HttpSettings(Table):
-    """Limits of the HTTP server."""
+    """The HTTP server: who may ask by which name, and its limits."""
+
+    allowed_hosts: HostNames = ()
+    """Names by which this node is reached, beside localhost, the machine's own name and every IP address: those of a
+    service or a load balancer before it. Requests to other names are answered 403, for a web page can have any name
+    resolve to this node. "*.example.net" allows a domain's, "*" any name."""
+    allowed_origins: Origins = ()
+    """Origins, such as "https://console.example.net", whose pages may use this node from a browser, beside the node's
+    own. Requests that a browser sends for others are answered 403. "*" allows all pages of the world."""
 
     max_connections: Count = 1_000
     """Most open connections, and so most requests at a time; further ones are answered 503 and closed."""

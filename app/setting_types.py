@@ -31,6 +31,9 @@ MAX_KEYS = 16
 
 _EXAMPLE_KEY = "base64 of 32 bytes"
 
+_HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+_ORIGIN = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
+
 
 class Table(BaseModel):
     """One TOML table."""
@@ -110,6 +113,18 @@ def _split_names(value: object) -> object:
     except ValueError:
         listed = None
     return listed if isinstance(listed, list) else [name.strip() for name in value.split(",") if name.strip()]
+
+
+def _host_name(value: str) -> str:
+    if not _HOST_NAME.fullmatch(value):
+        raise ValueError(f"must be a host name without port, *.<domain> or *, not {value!r}")
+    return value
+
+
+def _origin(value: str) -> str:
+    if not _ORIGIN.fullmatch(value):
+        raise ValueError(f"must be an origin such as https://console.example.net, or *, not {value!r}")
+    return value
 
 
 def _founders(value: tuple[str, ...]) -> tuple[str, ...]:
@@ -200,6 +215,8 @@ Identifier = Annotated[str, AfterValidator(_identifier)]
 ListenAddress = Annotated[Address, NoDecode, PlainValidator(_address)]
 PublicAddress = Annotated[Address, NoDecode, PlainValidator(_address_port_optional)]
 Seeds = Annotated[tuple[Annotated[str, AfterValidator(_seed)], ...], NoDecode, BeforeValidator(_split_seeds)]
+HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(_split_names)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split_names)]
 Names = Annotated[tuple[Identifier, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_founders)]
 Secret = Annotated[SecretStr, PlainValidator(_secret)]
 GossipKeys = Annotated[tuple[SecretBytes, ...], NoDecode, PlainValidator(_gossip_keys)]

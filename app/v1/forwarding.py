@@ -46,7 +46,13 @@ _OWN_HOP = frozenset(
         b"expect",
         b"host",
         b"keep-alive",
+        # Where a browser's request comes from was checked here; it says nothing of the node that it goes on to.
+        b"origin",
         b"proxy-connection",
+        b"referer",
+        b"sec-fetch-dest",
+        b"sec-fetch-mode",
+        b"sec-fetch-site",
         b"te",
         b"trailer",
         b"transfer-encoding",

@@ -68,6 +68,9 @@ class Front:
             await self._forward(scope, receive, send)
         else:
             check_path(scope["raw_path"])
+            if scope["path"].startswith(("/v1/kv/", "/v1/meta/")):
+                # Written with escapes: it would be another key for whoever reads the path as it was sent.
+                raise ApiError(Code.NOT_FOUND, "write /v1/kv/ and /v1/meta/ without %-escapes; the key may have some")
             if scope["method"] not in _BODILESS:
                 receive = await self._with_whole_body(scope, receive)
             await self._rest(scope, receive, send)

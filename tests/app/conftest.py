@@ -60,5 +60,5 @@ async def node() -> AsyncIterator[GossipNode]:
 @pytest.fixture
 async def client(node: GossipNode) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app(node, HttpSettings(max_query_bytes=MAX_QUERY_BYTES, max_header_bytes=1_024))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         yield client

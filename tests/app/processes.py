@@ -87,7 +87,7 @@ class Running:
     def get(self, path: str) -> Any:
         """The JSON of one request, on a connection of its own."""
         with self.connect() as connection:
-            connection.sendall(f"GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n".encode())
+            connection.sendall(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
             return json.loads(read_to_end(connection).partition(b"\r\n\r\n")[2])
 
     def end(self, signal_number: int = signal.SIGTERM) -> int:

@@ -247,7 +247,7 @@ async def test_requests_are_logged_at_debug_only(level: str, lines: int, node: G
     stream = StringIO()
     configure_logs(LogSettings.model_validate({"level": level, "format": "json"}), stream)
     transport = httpx.ASGITransport(app=create_app(node, HttpSettings()))
-    async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         await client.get("/set_kv?key=a&value=secret")
     entries = [e for e in map(json.loads, stream.getvalue().splitlines()) if e["logger"] == "http"]
     assert len(entries) == lines

@@ -58,7 +58,7 @@ def test_a_signal_stops_a_node_at_once_and_cleanly(number: signal.Signals) -> No
     # Were an idle connection waited for, this would take ten minutes.
     with running(HTTP__KEEP_ALIVE_SECONDS="600", HTTP__HEAD_SECONDS="600") as node:
         with node.connect() as used, node.connect() as unused:
-            used.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            used.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
             assert read_answer(used).startswith(b"HTTP/1.1 200 ")
             unused.sendall(b"GET / HT")
             assert node.end(number) == 0

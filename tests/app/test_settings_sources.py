@@ -117,6 +117,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "secret": "0123456789abcdef",
         "min_voters": "4",
         "heartbeat_interval": "0.05",
+        "allowed_origins": "https://a.example.net,*",
     }
     needed: dict[tuple[str, ...], tuple[str, ...]] = {("raft", "enabled"): ("data_dir",)}
     default = Settings()

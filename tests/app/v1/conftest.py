@@ -164,7 +164,7 @@ def app(gossip: GossipNode, part: Part) -> ASGIApp:
 
 @pytest.fixture
 async def api(app: ASGIApp) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         yield client
 
 
@@ -188,6 +188,7 @@ async def raw_request(
     query: bytes = b"",
     headers: Any = (),
     chunks: Sequence[bytes] = (b"",),
+    host: bytes | None = b"localhost",
 ) -> RawAnswer:
     """A request whose path no client has tidied up; its body comes in `chunks`."""
     waiting = [
@@ -213,7 +214,7 @@ async def raw_request(
         "raw_path": raw_path,
         "query_string": query,
         "root_path": "",
-        "headers": [(b"host", b"node"), *headers],
+        "headers": [*([] if host is None else [(b"host", host)]), *headers],
         "client": ("127.0.0.1", 1),
         "server": ("127.0.0.1", 2),
     }

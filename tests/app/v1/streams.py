@@ -89,7 +89,7 @@ async def streaming(
         "raw_path": path.encode(),
         "query_string": query.encode(),
         "root_path": "",
-        "headers": [(b"host", b"node"), *headers],
+        "headers": [(b"host", b"localhost"), *headers],
         "extensions": {"coterie.abort": stream.abort},
     }
     task = asyncio.create_task(_run(app, scope, stream))

@@ -78,7 +78,7 @@ async def node(other: GossipNode, leader: tuple[Address, Hop]) -> Client:
 async def far(other: GossipNode, node: Client) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the node without Raft."""
     transport = httpx.ASGITransport(app=create_app(other, HTTP, RAFT, node))
-    async with httpx.AsyncClient(transport=transport, base_url="http://far") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 
 

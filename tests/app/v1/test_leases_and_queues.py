@@ -242,7 +242,7 @@ async def test_whoever_leaves_gives_up_the_wait(app: ASGIApp, api: httpx.AsyncCl
     async def send(message: Any) -> None:
         sent.append(message)
 
-    headers = [(b"host", b"x"), (b"content-type", b"application/json")]
+    headers = [(b"host", b"localhost"), (b"content-type", b"application/json")]
     scope = {
         "type": "http",
         "asgi": {"version": "3.0", "spec_version": "2.3"},
@@ -270,7 +270,7 @@ async def test_a_stopping_node_ends_a_wait(api: httpx.AsyncClient, part: Part) -
     await api.post("/v1/locks/jobs/7", json={"lease": first})
     stopping = asyncio.Event()
     transport = httpx.ASGITransport(app=create_app(part.node, HTTP, RAFT, part, stopping))
-    async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         waiting = asyncio.create_task(client.post("/v1/locks/jobs/7", json={"lease": second, "wait": 30}))
         await _until_somebody_waits(api, "locks")
         stopping.set()

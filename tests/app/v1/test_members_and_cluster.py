@@ -158,7 +158,7 @@ async def test_a_node_without_raft_shows_what_gossip_tells(gossip: GossipNode) -
     hear(gossip, old, voter("c" * 32, status=Status(term=3, leader="c" * 32)))
     see_alive(gossip, NODE_B, old)
     transport = httpx.ASGITransport(app=create_app(gossip, HTTP, RAFT))
-    async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.get("/v1/cluster")
         status = await client.get("/v1/raft/status")
         members = (await client.get("/v1/members")).json()["members"]
@@ -175,7 +175,7 @@ async def test_a_node_without_raft_shows_what_gossip_tells(gossip: GossipNode) -
 async def test_a_dead_leader_leads_nobody(gossip: GossipNode) -> None:
     hear(gossip, NODE_B, voter("b" * 32, status=Status(term=4, leader="b" * 32)))
     transport = httpx.ASGITransport(app=create_app(gossip, HTTP, RAFT))
-    async with httpx.AsyncClient(transport=transport, base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         raft = (await client.get("/v1/cluster")).json()["raft"]
     assert (raft["leader"], raft["voters"]) == (None, ["node-b"])
 

@@ -16,7 +16,7 @@ from tests.app.v1.servers import serving
 
 pytestmark = pytest.mark.anyio
 
-REQUEST = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
 @pytest.fixture(params=["httptools", "h11"])
