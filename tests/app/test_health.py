@@ -36,7 +36,7 @@ class Watched:
         self.stopping = asyncio.Event()
         self.health = Health(node, self.raft, self.stopping, 5.0)
         app = create_app(node, HttpSettings(), raft=self.raft, stopping=self.stopping, health=self.health)
-        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://node")
+        self.client = httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost")
 
     async def codes(self) -> list[int]:
         return [(await self.client.get(path)).status_code for path in ALL]
