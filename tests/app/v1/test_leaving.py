@@ -48,7 +48,7 @@ async def leave(part: Part, query: str = "", settings: LeaveSettings | None = No
     health = Health(part.node, part, stopping, 10.0)
     departure = Departure(part.node, part, settings or LeaveSettings(), stopping, health)
     app = create_app(part.node, HTTP, RAFT, part, stopping, health=health, departure=departure)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://node") as client:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         answer = await client.post(f"/v1/leave{query}")
         assert answer.status_code == 200
         again = await client.post("/v1/leave")

@@ -333,7 +333,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(gossip: GossipNode, part: 
     settings = {"max_value_bytes": 100_000, "stall_seconds": 0.2, "buffer_bytes": 10**9}
     async with served(gossip, part, **settings) as (address, hub):
         with socket.create_connection(address) as connection:
-            connection.sendall(b"GET /v1/events?kinds=metadata HTTP/1.1\r\nhost: x\r\n\r\n")
+            connection.sendall(b"GET /v1/events?kinds=metadata HTTP/1.1\r\nhost: localhost\r\n\r\n")
             await until(lambda: bool(hub.seats))
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while hub.seats:
