@@ -44,7 +44,7 @@ def app_with(node: GossipNode, **settings: Any) -> ASGIApp:
     return create_app(node, HttpSettings(**settings))
 
 
-async def ask(app: ASGIApp, method: str = "GET", path: str = "/", query: bytes = b"", **headers: str) -> Any:
+async def ask(app: ASGIApp, method: str = "GET", path: str = "/", query: Any = b"", **headers: str) -> Any:
     """`headers`: with underscores for dashes."""
     named = {"host": "localhost", **headers}
     listed = [(name.replace("_", "-").encode(), value.encode()) for name, value in named.items() if value != "(none)"]
