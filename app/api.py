@@ -19,6 +19,7 @@ from starlette.types import ASGIApp
 
 from app.browser_guard import for_other_origins
 from app.cluster_state import encode_cluster_state
+from app.docs_page import add_docs
 from app.documenting import ANYWHERE, errors, listed
 from app.errors import ApiError, Code, json_response
 from app.health import Health
@@ -107,7 +108,7 @@ def _documented(context: Context, exposition: Exposition) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         redirect_slashes=False,
-        # The stock pages load scripts from other hosts.
+        # The stock pages load scripts from other hosts; `app/docs_page.py` has one that does not.
         docs_url=None,
         redoc_url=None,
         # What no operation lists by itself: answers of the server whatever was asked.
@@ -122,6 +123,7 @@ def _documented(context: Context, exposition: Exposition) -> FastAPI:
     _add_endpoints(app, context.node)
     add_watching(app, context, exposition)
     add_v1(app, context)
+    add_docs(app)
     return app
 
 

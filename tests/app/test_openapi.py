@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
 import httpx
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from starlette.routing import Route
 
+from app.api import create_app
 from app.documenting import ANYWHERE
 from app.errors import Code
+from app.setting_tables import HttpSettings
+from gossip import GossipNode
 from tests.app import test_api
 from tests.app.v1 import test_gossip_keys, test_leases_and_queues, test_metadata_keys, test_txn
 
@@ -203,3 +209,34 @@ async def test_everything_is_described(document: Any) -> None:
         assert "Successful Response" not in operation["responses"][success]["description"], where
     for name, schema in document["components"]["schemas"].items():
         assert schema.get("description"), name
+
+
+async def test_the_document_is_valid_and_complete(document: Any) -> None:
+    OpenAPIV31SpecValidator(document).validate()
+    referred = set(re.findall(r"#/components/schemas/([\w.-]+)", json.dumps(document)))
+    schemas = set(document["components"]["schemas"])
+    assert referred <= schemas
+    # What travels over WebSockets and streams is answered by no operation.
+    assert schemas - referred <= {"LiveMessage", "AnyEvent", "Subscribe", "Ping"}
+
+
+async def test_every_route_is_documented(node: GossipNode, document: Any) -> None:
+    """Each with all its methods, but for the page that shows the document, and the spelling with a slash at the end."""
+    context = create_app(node, HttpSettings())
+    routes = {
+        (re.sub(r":\w+}", "}", route.path), method.lower())
+        for route in routes_of(context)
+        for method in (route.methods or set()) - {"HEAD"}
+    }
+    documented = {(path, method) for path, item in document["paths"].items() for method in item}
+    own = {"/openapi.json", "/docs", "/docs/start.js", "/docs/swagger-ui-bundle.js", "/docs/swagger-ui.css"}
+    unsaid = {(path, method) for path, method in routes - documented if path not in own}
+    assert {(path, method) for path, method in unsaid if (path.rstrip("/"), method) not in documented} == set()
+    assert documented <= routes
+
+
+def routes_of(app: Any) -> list[Route]:
+    """Of the framework's application, which stands behind middleware."""
+    while not hasattr(app, "routes"):
+        app = getattr(app, "_app", None) or getattr(app, "app", None) or app._rest
+    return [route for route in app.routes if isinstance(route, Route)]
