@@ -141,13 +141,17 @@ class GossipKeeper:
         self._engine = engine
         self._directory = directory
         self._settings = settings
-        self._configured = configured
+        self.configured = configured
         self._files = files or DiskFiles()
         self._disk = DiskThread()
         self._task: asyncio.Task[None] | None = None
         self._written: tuple[int, frozenset[tuple[str, int]]] | None = None
         self._busy_seconds = 0.0
         self._failing = False
+
+    def take(self, settings: PersistenceSettings) -> None:
+        """Hold to these from now on."""
+        self._settings = settings
 
     def start(self) -> None:
         self._task = asyncio.create_task(self._run(), name="gossip keeper")
@@ -218,7 +222,7 @@ class GossipKeeper:
             self._directory,
             self._engine.config.cluster_id,
             own.max_version,
-            self._configured,
+            self.configured,
             peers,
             list(own.key_values.values()),
             {key: max(0.0, now - learnt) for key, learnt in (own.dying or {}).items()},

@@ -45,10 +45,14 @@ class Departure:
         """`stopping`: set when it is done, for the node to stop."""
         self._node = node
         self._raft = raft
-        self._settings = settings
+        self.settings = settings
         self._stopping = stopping
         self._health = health
         self._task: asyncio.Task[Farewell] | None = None
+
+    def take(self, settings: LeaveSettings) -> None:
+        """Hold to these from now on."""
+        self.settings = settings
 
     async def leave(self, *, keep_vote: bool) -> Farewell:
         """Leave, and have the node stop. The first call decides about the vote."""
@@ -76,14 +80,14 @@ class Departure:
         if list(status.voters) == [status.member]:
             return "kept", "it is the only voter"
         try:
-            await self._raft.leave(self._settings.raft_timeout)
+            await self._raft.leave(self.settings.raft_timeout)
         except MetadataError as error:
             return "failed", str(error)
         return "left", ""
 
     async def _say_goodbye(self) -> int:
         try:
-            return await self._node.leave(self._settings.peers, self._settings.gossip_timeout)
+            return await self._node.leave(self.settings.peers, self.settings.gossip_timeout)
         except TooManyKeysError as error:
             log.warning("no goodbye: the others find out by themselves", reason=str(error))
             return 0

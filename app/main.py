@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from app.check_config import check_config
 from app.command_line import PROGRAM, UsageError, parse_command_line
 from app.leave_command import LeaveError, leave
 from app.recover import RecoverError, recover
@@ -28,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # Until the node runs and stops in good order, there is nothing to put in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # the settings are being read anyhow
     try:
         options = parse_command_line(given)
     except UsageError as error:
@@ -35,7 +37,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run_node(options)
 
 
-_COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {"leave": leave, "recover": recover}
+_COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
+    "check-config": check_config,
+    "leave": leave,
+    "recover": recover,
+}
 
 
 def _run_command(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
@@ -45,6 +51,8 @@ def _run_command(command: Callable[[Sequence[str]], None], arguments: Sequence[s
         return _fail(error.lines, WRONG_USAGE)
     except (LeaveError, RecoverError) as error:
         return _fail([str(error)], CANNOT_START)
+    except BrokenPipeError:  # whoever reads this has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 0
 
 
@@ -59,7 +67,7 @@ def _run_node(options: Mapping[str, Any]) -> int:
     try:
         settings = load_settings(options)
         configure_logs(settings.log)
-        run_node(settings)
+        run_node(settings, lambda: load_settings(options))
     except BadSettingsError as error:
         return _fail(error.lines, WRONG_USAGE)
     except (ListenError, DataDirError) as error:

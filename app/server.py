@@ -29,7 +29,8 @@ from app.listening import ListenError, Sockets, open_sockets
 from app.live_settings import LiveSettings
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
-from app.operation_settings import LeaveSettings
+from app.reloadable import register_node
+from app.reloading import Reloader
 from app.setting_tables import HttpSettings
 from app.settings import Settings
 from app.v1.agent_part import AgentPart, agent_config, open_agent
@@ -44,8 +45,8 @@ RANDOM_NAME_CHARACTERS = 6
 log = structlog.stdlib.get_logger("coterie")
 
 
-def run_node(settings: Settings) -> None:
-    """Run a node until SIGINT or SIGTERM, as the last thing that the process does.
+def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Run a node until SIGINT or SIGTERM, as the last thing that the process does. `load` reads the settings again.
 
     Raises ListenError and DataDirError before anything is started.
     """
@@ -64,7 +65,7 @@ def run_node(settings: Settings) -> None:
     node = GossipNode(engine, sockets.udp, settings.seed, settings.gossip_keyring())
     # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
     loop = _new_event_loop()
-    loop.run_until_complete(_serve(settings, node, sockets, data_dir))
+    loop.run_until_complete(_serve(settings, load, node, sockets, data_dir))
     loop.run_until_complete(_cancel_other_tasks())
     log.info("node stopped", node_id=identity.node_id)
 
@@ -83,7 +84,9 @@ def _open_keeper(settings: Settings, engine: Engine, data_dir: DataDir | None) -
     return GossipKeeper(engine, data_dir.path, settings.persistence, settings.key_values)
 
 
-async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_dir: DataDir | None) -> None:
+async def _serve(
+    settings: Settings, load: Callable[[], Settings], node: GossipNode, sockets: Sockets, data_dir: DataDir | None
+) -> None:
     agent = _open_agent(settings, node, sockets.address, data_dir)
     part = HeardRaft(node) if agent is None else AgentPart(agent)
     stopping = asyncio.Event()
@@ -112,11 +115,14 @@ async def _serve(settings: Settings, node: GossipNode, sockets: Sockets, data_di
     watching = asyncio.create_task(loop_lag.watch(), name="event loop lag")
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, server.stop)
-    loop.add_signal_handler(signal.SIGTERM, _Terminating(settings.leave, departure, server.stop).signalled)
+    loop.add_signal_handler(signal.SIGTERM, _Terminating(departure, server.stop).signalled)
     obey_forgetting(node)
     if agent is not None:
         await _start_agent(agent)
     keeper = _open_keeper(settings, node.engine, data_dir)
+    reloader = Reloader(settings, load)
+    register_node(reloader, node, departure, keeper)
+    loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     await node.start()
     if keeper is not None:
         keeper.start()
@@ -154,17 +160,17 @@ async def _start_agent(agent: Agent) -> None:
 class _Terminating:
     """What SIGTERM does: at the first time what is set, at the second it just stops the node."""
 
-    def __init__(self, settings: LeaveSettings, departure: Departure, stop: Callable[[], None]) -> None:
-        self._settings = settings
+    def __init__(self, departure: Departure, stop: Callable[[], None]) -> None:
         self._departure = departure
         self._stop = stop
         self._leaving: asyncio.Task[Farewell] | None = None
 
     def signalled(self) -> None:
-        if self._settings.on_sigterm == "stop" or self._leaving is not None:
+        on_sigterm = self._departure.settings.on_sigterm
+        if on_sigterm == "stop" or self._leaving is not None:
             self._stop()
             return
-        keep_vote = self._settings.on_sigterm == "goodbye"
+        keep_vote = on_sigterm == "goodbye"
         self._leaving = asyncio.create_task(self._departure.leave(keep_vote=keep_vote), name="terminating")
 
 

@@ -69,6 +69,16 @@ def load_settings(options: Mapping[str, Any]) -> Settings:
     return settings
 
 
+def sources(options: Mapping[str, Any], settings: Settings) -> Iterator[tuple[SettingPath, object, str]]:
+    """Every setting with its value and where that comes from, in words; top-level ones first."""
+    names = _Names(options, settings)
+    for path in sorted(setting_paths(), key=len):
+        value: object = settings
+        for name in path:
+            value = getattr(value, name)
+        yield path, value, names.source(path)
+
+
 # -- names -------------------------------------------------------------------------------------------------------------
 
 
@@ -93,6 +103,13 @@ class _Names:
         self._options = options
         self._file = options.get("config") or os.environ.get(variable(("config",)))
         self._settings = settings
+
+    def source(self, path: SettingPath) -> str:
+        """What set it last."""
+        if self._settings is not None and not _was_set(self._settings, path):
+            return "default"
+        written = self.written(path)
+        return str(self._file) if written.endswith(f" in {self._file}") else written
 
     def written(self, path: SettingPath) -> str:
         """A setting's name as the user wrote it, in the place that counts."""

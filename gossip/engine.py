@@ -196,6 +196,10 @@ class Engine:
 
     # -- the own namespace -------------------------------------------------------------------------------------------
 
+    def check(self, key: str, value: str) -> None:
+        """Refuse what `set` would refuse of a client, but for want of room. Raises KeyRefusedError."""
+        check_key_value(key, value, self.config)
+
     def set(self, key: str, value: str, now: float, *, internal: bool = False) -> KeyValue | None:
         """Write a key of this node. None where nothing changes. Raises KeyRefusedError."""
         return self._set(key, value, now, SET, internal)

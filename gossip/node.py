@@ -111,6 +111,7 @@ class GossipNode:
             seeds, engine.own.id.gossip_advertise_addr, lookup_of_family(socket.AddressFamily(sock.family))
         )
         self._tasks: list[asyncio.Task[None]] = []
+        self._lookups: asyncio.Task[None] | None = None
         self._throttle = Throttle(LOG_PERIOD_SECONDS)
         self._membership_throttle = Throttle(LOG_PERIOD_SECONDS, MEMBERSHIP_LOG_BURST)
         self._warned_of_size = False
@@ -128,17 +129,17 @@ class GossipNode:
         self.engine.seeds = self._seeds.addresses()
         asyncio.get_running_loop().add_reader(self._sock, self._receive_waiting)
         self._tasks.append(asyncio.create_task(self._run_rounds(), name="gossip rounds"))
-        if self._seeds.has_names:
-            self._tasks.append(asyncio.create_task(self._run_lookups(), name="seed look-ups"))
+        self._begin_lookups()
 
     async def stop(self) -> None:
         """End all tasks, close the socket and let every watcher go. Safe to call twice."""
         if self._stopped:
             return
         self._stopped = True
-        for task in self._tasks:
+        tasks = [*self._tasks, *([self._lookups] if self._lookups is not None else [])]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
         asyncio.get_running_loop().remove_reader(self._sock)
         self._sock.close()
         self._live_changed.set()
@@ -168,6 +169,19 @@ class GossipNode:
                 log.warning("seed look-up failed", seed=seed, error=str(error), retry_seconds=SEED_REFRESH_SECONDS)
             self.engine.seeds = self._seeds.addresses()
             await asyncio.sleep(SEED_REFRESH_SECONDS)
+
+    def _begin_lookups(self) -> None:
+        if self._lookups is not None:
+            self._lookups.cancel()
+            self._lookups = None
+        if self._seeds.has_names:
+            self._lookups = asyncio.create_task(self._run_lookups(), name="seed look-ups")
+
+    def replace_seeds(self, seeds: Sequence[str]) -> None:
+        """Use other seeds from now on. Raises ConfigError, and then nothing is changed."""
+        self._seeds = self._seeds.replaced(seeds)
+        self.engine.seeds = self._seeds.addresses()
+        self._begin_lookups()
 
     async def leave(self, peers: int, seconds: float) -> int:
         """Say goodbye, and go on for at most so many seconds until so many live nodes know it, or all if they are

@@ -46,9 +46,17 @@ class SeedBook:
     """All seeds, and the addresses they stand for now."""
 
     def __init__(self, seeds: Sequence[str], own: Address, lookup: Lookup) -> None:
+        """Raises ConfigError."""
         self._seeds = [Seed(text) for text in dict.fromkeys(seeds)]
         self._own = own
         self._lookup = lookup
+
+    def replaced(self, seeds: Sequence[str]) -> SeedBook:
+        """A book of other seeds, which has the addresses that names of this one have. Raises ConfigError."""
+        book = SeedBook(seeds, self._own, self._lookup)
+        known = {seed.text: seed for seed in self._seeds}
+        book._seeds = [known.get(seed.text, seed) for seed in book._seeds]
+        return book
 
     @property
     def has_names(self) -> bool:
