@@ -41,6 +41,12 @@ class GossipSettings(Table):
     """Longer intervals between signs of life are not averaged in: the node was away. Must be above interval_ms."""
     sampling_window: Count = _GOSSIP.sampling_window
     """How many of a node's last intervals are averaged."""
+    min_mean_interval: Number = _GOSSIP.min_mean_interval
+    """A node's mean interval counts as at least this many gossip intervals (interval_ms), however often it was heard of
+    in a rush, such as the start of a whole cluster."""
+    local_health_max: Count = _GOSSIP.local_health_max
+    """A node whose rounds come late, or that nobody answers, doubts itself before others: it waits up to this many
+    times phi_threshold longer, until it is well again."""
     dead_node_grace_period: Seconds = _GOSSIP.dead_node_grace_period
     """How long a dead node is remembered with its keys; after half of it, it is no longer spoken of. Must be equal on
     all nodes of a cluster."""

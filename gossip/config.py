@@ -33,6 +33,8 @@ class GossipConfig:
     initial_interval: float = 5.0
     max_interval: float = 10.0
     sampling_window: int = 1_000
+    min_mean_interval: float = 0.5  # in gossip intervals
+    local_health_max: int = 8
     dead_node_grace_period: float = 24 * 3600.0
     # Keys (section 6)
     marked_for_deletion_grace_period: float = 2 * 3600.0

@@ -31,9 +31,20 @@ class PhiAccrualDetector:
     """Feeds and reads `Liveness` records under one set of parameters."""
 
     def __init__(
-        self, phi_threshold: float, initial_interval: float, max_interval: float, sampling_window: int
+        self,
+        phi_threshold: float,
+        initial_interval: float,
+        max_interval: float,
+        sampling_window: int,
+        min_mean: float = 0.0,
     ) -> None:
+        """`min_mean`: seconds. A node that many speak of at once, as of the seeds when all nodes start, or that wakes
+        and answers all that waited, shows many signs of life in no time; in the calm after it no such mean may count.
+        """
         self.phi_threshold = phi_threshold
+        self.patience = 1
+        """How many times longer than that a node is waited for: this node's own health (`local_health.py`)."""
+        self._calm_min_mean = self._min_mean = min_mean
         self._calm_max_interval = self.max_interval = max_interval
         self._calm_prior = self._prior = PRIOR_WEIGHT * initial_interval
         self._window = sampling_window
@@ -67,11 +78,12 @@ class PhiAccrualDetector:
         n = len(liveness.intervals)
         if n == 0 or liveness.last_arrival is None:
             return None
-        return (now - liveness.last_arrival) * (n + PRIOR_WEIGHT) / (liveness.total + self._prior)
+        mean = (liveness.total + self._prior) / (n + PRIOR_WEIGHT)
+        return (now - liveness.last_arrival) / (mean if mean > self._min_mean else self._min_mean)
 
     def is_alive(self, liveness: Liveness, now: float) -> bool:
         phi = self.phi(liveness, now)
-        return phi is not None and phi <= self.phi_threshold
+        return phi is not None and phi <= self.phi_threshold * self.patience
 
     def forget_intervals(self, liveness: Liveness) -> None:
         """Drop the record, but not the last arrival: a return starts afresh."""
@@ -89,6 +101,7 @@ class PhiAccrualDetector:
         """Take signs of life to come `factor` times more slowly than was configured, of nodes not yet known too."""
         self.max_interval = self._calm_max_interval * factor
         self._prior = self._calm_prior * factor
+        self._min_mean = self._calm_min_mean * factor
 
     def stretch(self, liveness: Liveness, factor: int) -> None:
         """Multiply the recorded intervals, when signs of life are about to come `factor` times more slowly."""

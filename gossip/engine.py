@@ -34,6 +34,7 @@ from gossip.exchanges import Exchanges
 from gossip.identity import MAX_ID_BYTES, MAX_STRING_BYTES, U64_MAX, Address, NodeId, decode_node_id
 from gossip.keyvalue import DELETE, DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
 from gossip.listeners import Listeners
+from gossip.local_health import LocalHealth
 from gossip.messages import (
     BAD_CLUSTER_DATAGRAM,
     HEADER_BYTES,
@@ -108,8 +109,13 @@ class Engine:
         self._rng = rng
         self._roster = Roster(self.own, config.max_known_nodes)
         self.detector = PhiAccrualDetector(
-            config.phi_threshold, config.initial_interval, config.max_interval, config.sampling_window
+            config.phi_threshold,
+            config.initial_interval,
+            config.max_interval,
+            config.sampling_window,
+            config.min_mean_interval * config.gossip_interval,
         )
+        self.local_health = LocalHealth(config.local_health_max)
         self._cluster_id = config.cluster_id.encode()
         syn_overhead = HEADER_BYTES + 2 + len(self._cluster_id)
         self._stripes = StripePlan(self._roster, config.max_datagram_bytes - syn_overhead, config.max_digest_bytes)
@@ -301,9 +307,14 @@ class Engine:
 
     # -- a round (section 3) -----------------------------------------------------------------------------------------
 
-    def round(self, now: float) -> list[Datagram]:
-        """Start a gossip round. Due every `gossip_interval`; datagrams that wait are to be received before."""
+    def round(self, now: float, *, backlog: bool = False) -> list[Datagram]:
+        """Start a gossip round. Due every `gossip_interval`; datagrams that wait are to be received before.
+
+        `backlog`: more of them waited than this node reads at a time.
+        """
         self._excuse_own_delay(now)
+        self.local_health.end_round(self._intervals_late(now), backlog=backlog)
+        self.detector.patience = self.local_health.patience
         self._last_round = now
         peers = self._choose_peers(now)
         self.own.heartbeat += 1
@@ -323,6 +334,12 @@ class Engine:
         interval = self.config.gossip_interval
         delay = now - (self._last_round + interval)
         return delay if delay > LATE_ROUNDS * interval else 0.0
+
+    def _intervals_late(self, now: float) -> int:
+        """By how many whole intervals the round is overdue that now begins."""
+        if self._last_round is None:
+            return 0
+        return max(0, int((now - self._last_round) / self.config.gossip_interval) - 1)
 
     def _excuse_own_delay(self, now: float) -> None:
         delay = self._own_delay(now)
@@ -344,6 +361,7 @@ class Engine:
         dead.pop(own, None)
         seeds = [seed for seed in self.seeds if seed != own]
         chosen = choose_peers(list(live), list(dead), [*live, *dead], seeds, self.config.gossip_fanout, self._rng)
+        self.local_health.probes(sum(1 for peer in chosen if peer in live))
         return list(dict.fromkeys(chosen + self._choose_acquaintances(bool(live), now)))
 
     def _choose_acquaintances(self, in_company: bool, now: float) -> list[Address]:
@@ -512,6 +530,7 @@ class Engine:
         return frame_syn_ack(digest, delta, stripe)
 
     def _receive_syn_ack(self, answer: SynAck, source: Address, now: float, stranger: bool) -> bytes | None:
+        self.local_health.answered()
         syn = self._exchanges.syn_to(source, now)
         if syn is None and not self._takes_unsolicited():
             return None

@@ -150,12 +150,12 @@ class GossipNode:
         while True:
             await asyncio.sleep(due - time.monotonic())
             # What waits in the socket is news that a late round must not judge without (section 3).
-            for _ in range(MAX_TURNS_BEFORE_ROUND):
-                if self._receive_waiting() < MAX_DATAGRAMS_PER_TURN:
-                    break
+            turns = 1
+            while self._receive_waiting() == MAX_DATAGRAMS_PER_TURN and turns < MAX_TURNS_BEFORE_ROUND:
+                turns += 1
             now = time.monotonic()
             try:
-                self._send(self.engine.round(now))
+                self._send(self.engine.round(now, backlog=turns > 1))
             except Exception:  # noqa: BLE001 - a fault in one round must not end gossip; it is counted and logged
                 self._tell_fault("round")
             self._dispatch_events()

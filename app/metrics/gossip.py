@@ -84,6 +84,11 @@ class GossipCollector(Collector):
         yield gauge(
             "gossip_phi_threshold", "Suspicion above which a node is taken for dead.", engine.config.phi_threshold
         )
+        yield gauge(
+            "gossip_local_health_score",
+            "How much speaks against this node's own verdicts: 0 in health; phi_threshold counts 1 + this many times.",
+            engine.local_health.score,
+        )
         yield quantiles(
             "gossip_silence_seconds",
             "Time since the last sign of life of the other live nodes, as quantiles over them.",
