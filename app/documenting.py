@@ -18,6 +18,8 @@ ANYWHERE = (
     Code.HEADERS_TOO_LARGE,
     Code.INTERNAL,
     Code.TOO_MANY_CONNECTIONS,
+    Code.TOO_MANY_REQUESTS,
+    Code.OVERLOADED,
 )
 """Answers of the server whatever was asked: no operation lists them by itself."""
 
@@ -47,6 +49,7 @@ _MEANINGS = {
     412: "The precondition does not hold; `ETag` and `details.mod_revision` say what does",
     413: "Something is too large",
     426: "This is spoken over a WebSocket alone",
+    429: "This client asks too much at a time; nothing happened, and the same may be sent again after `Retry-After`",
     500: "A fault of this node",
     503: "Nothing happened, and the same request may be sent again after `Retry-After`; `details.reason` says why",
     504: "Whether it happened is not known; with `details.request_id` it may be sent again and happens at most once",

@@ -5,8 +5,9 @@
 `parameter` is null where the error is about no single one. Some codes bring `details`: what a program needs to go on.
 Clients may rely on codes, statuses and details; messages are for people and may change.
 
-What a client may conclude: 4xx and 507 are definite, nothing happened and the same request will be refused again; 503
-is about now, nothing happened and it may be sent again; 504 is a write of which nobody here knows whether it happened.
+What a client may conclude: 4xx and 507 are definite, nothing happened and the same request will be refused again; 429
+and 503 are about now, nothing happened and it may be sent again; 504 is a write of which nobody here knows whether it
+happened.
 """
 
 from __future__ import annotations
@@ -63,10 +64,12 @@ class Code(StrEnum):
     DELETE_TOO_LARGE = "delete_too_large", 413
     RESULT_TOO_LARGE = "result_too_large", 413
     QUERY_TOO_LONG = "query_too_long", 414
+    TOO_MANY_REQUESTS = "too_many_requests", 429
     UPGRADE_REQUIRED = "upgrade_required", 426
     HEADERS_TOO_LARGE = "headers_too_large", 431
     INTERNAL = "internal", 500
     TOO_MANY_CONNECTIONS = "too_many_connections", 503
+    OVERLOADED = "overloaded", 503
     TOO_MANY_STREAMS = "too_many_streams", 503
     TOO_SLOW = "too_slow", 503
     UNAVAILABLE = "unavailable", 503
@@ -82,7 +85,7 @@ class Code(StrEnum):
 
 
 RETRY_AFTER_SECONDS = 1
-"""What 503 answers ask for: a new leader is found, and most of what stands in the way is over, within this time."""
+"""What 429 and 503 answers ask for: a new leader is found, and most of what stands in the way is over, by then."""
 
 
 def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
@@ -121,7 +124,7 @@ class ApiError(Exception):
         headers = dict(self._headers)
         if self.closes:
             headers["Connection"] = "close"
-        if self.code.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        if self.code.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
         elif self.code is Code.PRECONDITION_FAILED and self.details and self.details.get("mod_revision"):
             headers["ETag"] = f'"{self.details["mod_revision"]}"'

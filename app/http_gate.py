@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from app.admission import Admission
 from app.browser_guard import BrowserGuard
 from app.errors import ApiError, Code
 from app.metrics.http import HttpFigures
@@ -30,6 +31,7 @@ class HttpGate:
         self._app = app
         self._limits = limits
         self._figures = figures
+        self._admission = Admission(limits, figures)
         self._guard = BrowserGuard(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -50,10 +52,12 @@ class HttpGate:
 
         figures = self._figures
         figures.in_flight += 1
+        held = None
         try:
             refused: ApiError | None = None
             try:
                 self._admit(scope)
+                held = self._admission.enter(scope)
                 await self._app(scope, receive, watch)
             except ApiError as error:
                 refused = error
@@ -66,6 +70,7 @@ class HttpGate:
                 await refused.response()(scope, receive, watch)
         finally:
             took = time.perf_counter() - started
+            self._admission.leave(held)
             figures.in_flight -= 1
             figures.ended(scope, status, took)
         if _stdlib_log.isEnabledFor(logging.DEBUG):

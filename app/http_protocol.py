@@ -25,6 +25,9 @@ except ImportError:  # httptools is C, and not everywhere
 _socket_log = logging.getLogger("websocket")
 _socket_log.setLevel(logging.WARNING)
 
+LEAST_TAKEN_BYTES = 16_384
+"""A client that has been sent more than it takes must take this much in `http.send_seconds`."""
+
 ABORT = "coterie.abort"
 """An extension of the ASGI scope: ends the connection at once, for answers that cannot be ended well."""
 
@@ -73,6 +76,7 @@ class _Bounded(asyncio.Protocol):
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
     _head_deadline: asyncio.TimerHandle | None = None
+    _send_check: asyncio.TimerHandle | None = None
     _upgraded = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -89,8 +93,36 @@ class _Bounded(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._head_ends()
+        self._all_taken()
         self.figures.connections -= 1
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client has not taken what was written so far: from here on it is watched."""
+        super().pause_writing()
+        self.figures.unsent.add(self.transport)
+        self._watch_sending()
+
+    def resume_writing(self) -> None:
+        self._all_taken()
+        super().resume_writing()
+
+    def _watch_sending(self) -> None:
+        before = self.transport.get_write_buffer_size()
+        self._send_check = self.loop.call_later(self.limits.send_seconds, self._check_sending, before)
+
+    def _check_sending(self, before: int) -> None:
+        if before - self.transport.get_write_buffer_size() < LEAST_TAKEN_BYTES:
+            self.figures.slow_clients += 1
+            self.transport.abort()
+        else:
+            self._watch_sending()
+
+    def _all_taken(self) -> None:
+        self.figures.unsent.discard(self.transport)
+        if self._send_check is not None:
+            self._send_check.cancel()
+            self._send_check = None
 
     def handle_websocket_upgrade(self, *event: Any) -> None:
         """From here on another protocol has the connection."""

@@ -176,5 +176,14 @@ class HttpSettings(Table):
     """Largest body of a request; larger ones are answered 413."""
     body_seconds: WholeSeconds = 30
     """How long a client may take to send a body once the head is there; then it is answered 408."""
+    send_seconds: WholeSeconds = 30
+    """A client that takes next to nothing of an answer for this long is cut off."""
+    max_requests_per_client: Count = 1_000
+    """Most requests of one IP address that are worked on at a time; further ones are answered 429. Lower it where
+    clients have addresses of their own."""
+    max_bodies_bytes: Bytes = 67_108_864
+    """Most that the bodies of all requests under way may take together; further ones are answered 503."""
+    max_unsent_bytes: Bytes = 268_435_456
+    """While slow clients have yet to take more than this of their answers, further requests are answered 503."""
     shutdown_seconds: WholeSeconds = 1
     """How long a stopping node waits for answers under way; idle connections are closed at once."""

@@ -5,6 +5,7 @@ Templates, not paths: a key is never a label. What fits no route is counted unde
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -13,6 +14,7 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Match, Route
 
+from app.errors import Code
 from consensus.raft.figures import LATENCY_BOUNDS, Histogram
 
 ROUTE = "coterie.route"
@@ -24,6 +26,8 @@ NO_ROUTE = "none"
 METHODS = frozenset({"GET", "PUT", "POST", "DELETE", "HEAD", "OPTIONS", "PATCH"})
 
 OTHER_METHOD = "other"
+
+REFUSALS = (Code.TOO_MANY_CONNECTIONS, Code.TOO_MANY_REQUESTS, Code.OVERLOADED)
 
 STREAMS = frozenset({"/v1/watch", "/v1/ws", "/v1/events"})
 """Answers that last as long as the client likes: counted, but no durations."""
@@ -39,8 +43,15 @@ class HttpFigures:
         """By (route, method)."""
         self.in_flight = 0
         self.connections = 0
-        self.refused: Counter[str] = Counter()
+        self.refused: Counter[str] = Counter(dict.fromkeys(REFUSALS, 0))
         """What was turned away for the node's own protection, by code."""
+        self.slow_clients = 0
+        """Connections ended because their clients did not take what they had asked for."""
+        self.unsent: set[asyncio.Transport] = set()
+        """Connections whose clients have yet to take what was written."""
+
+    def unsent_bytes(self) -> int:
+        return sum(transport.get_write_buffer_size() for transport in self.unsent)
 
     def ended(self, scope: Any, status: int, seconds: float) -> None:
         """A request has been answered, or its client has left."""

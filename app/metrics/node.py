@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from app.health import Health
-from app.metrics.families import PREFIX, counters, gauge, gauges, histogram
+from app.metrics.families import PREFIX, counter, counters, gauge, gauges, histogram
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
 from gossip import GossipNode
@@ -62,6 +62,10 @@ class HttpCollector(Collector):
         )
         yield gauge("http_requests_in_flight", "Requests being worked on, streams included.", figures.in_flight)
         yield gauge("http_connections", "Open connections.", figures.connections)
+        yield gauge("http_unsent_bytes", "Answers that slow clients have yet to take.", figures.unsent_bytes())
+        yield counter(
+            "http_slow_clients", "Connections ended because their clients took nothing.", figures.slow_clients
+        )
         yield counters(
             "http_refused", "Turned away for the node's own protection, by error code.", "code", figures.refused
         )

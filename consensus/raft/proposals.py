@@ -37,7 +37,7 @@ class Proposal(Call):
     `accepted(index, term, position)` is called when it is appended here, if given: it then belongs to another member.
     """
 
-    __slots__ = ("accepted", "began")
+    __slots__ = ("accepted", "began", "size")
 
     def __init__(
         self,
@@ -49,6 +49,8 @@ class Proposal(Call):
         super().__init__(callback, began + timeout, UnavailableError("timed_out", "it never reached the log"))
         self.began = began
         self.accepted = accepted
+        self.size = 0
+        """Bytes that it holds while it waits."""
 
     def logged(self) -> None:
         self.late = UnknownOutcomeError("it is in the log, but was not committed in time")
@@ -66,6 +68,7 @@ class Waiting:
 class Proposals(Transfers):
     def _prepare_proposals(self) -> None:
         self._pending = 0
+        self._pending_bytes = 0
         self._applied_term = 0
 
     # entrance
@@ -91,10 +94,14 @@ class Proposals(Transfers):
         self._enqueue(MEMBERSHIP + encode_change(member, add=add), proposal)
 
     def _enqueue(self, command: bytes, proposal: Proposal) -> None:
-        if self._pending >= self.settings.max_pending:
+        size = len(command)
+        full = self._pending and self._pending_bytes + size > self.settings.max_pending_bytes
+        if self._pending >= self.settings.max_pending or full:
             self._refuse(proposal, RefusedError("busy", "too many proposals wait"))
             return
         self._pending += 1
+        self._pending_bytes += size
+        proposal.size = size
         self.deadlines.add(proposal)
         self._applyCommand(command, proposal)
         self._wake()
@@ -108,6 +115,7 @@ class Proposals(Transfers):
     def _end(self, call: Call, error: RaftError | None, result: object = None) -> None:
         if isinstance(call, Proposal) and not call.ended:
             self._pending -= 1
+            self._pending_bytes -= call.size
             self._count(call, error)
         super()._end(call, error, result)
 

@@ -22,10 +22,11 @@ class RaftSettings:
     max_batch_bytes: int = 2 << 20
     """All proposals of one loop turn become one entry of at most this size."""
     max_pending: int = 10_000
-    """Proposals in the queue or waiting for their outcome."""
+    """Proposals in the queue or waiting for their outcome, those of other members that this leader holds included."""
+    max_pending_bytes: int = 64 << 20
+    """What they may take together."""
     max_waiting_reads: int = 10_000
-    max_forwarded: int = 10_000
-    """Calls of other members that this leader holds at once."""
+    """Those of other members included."""
 
     commit_notice_delay: float = 0.003
     """Seconds for which an append is held back that would tell a member of a commit and nothing else."""

@@ -260,6 +260,24 @@ def test_too_large_and_too_many_are_refused_for_certain() -> None:
     assert [answer.error.reason for answer in (*writes, *reads) if not answer.open and answer.error] == ["busy"] * 4  # type: ignore[attr-defined]
 
 
+def test_what_waits_takes_no_more_bytes_than_it_may_together() -> None:
+    settings = replace(SETTINGS, max_op_bytes=100, max_batch_bytes=200, max_pending_bytes=250)
+    group = Group(3, settings=settings)
+    group.lead("n0")
+    group.cut_off("n1")
+    answers = [Answer() for _ in range(4)]
+    for answer in answers:
+        group.node("n1").propose(bytes(100), answer, 0.1)
+    group.run(0.02)
+    assert [answer.open for answer in answers] == [True, True, False, False]
+    assert [str(answer.error).partition(":")[0] for answer in answers[2:]] == ["busy", "busy"]
+    group.run(0.2)  # the first two end at their deadline, and make room
+    later = Answer()
+    group.node("n1").propose(bytes(100), later, 1.0)
+    group.run(0.02)
+    assert later.open
+
+
 def test_without_a_leader_a_call_ends_unavailable_and_never_happens(group: Group) -> None:
     for name in ("n0", "n1", "n2"):
         group.hosts[name].crash()
