@@ -177,7 +177,9 @@ class Session:
         except (msgspec.MsgspecError, ValueError) as error:
             raise ProtocolError(f"not a hello: {error}") from None
         if hello.version != VERSION:
-            raise HandshakeError("wrong_version", str(hello.version))
+            raise HandshakeError(
+                "wrong_version", f"it speaks version {hello.version} of the links' protocol, this release {VERSION}"
+            )
         if hello.cluster != self._own.cluster:
             raise HandshakeError("wrong_cluster", hello.cluster[:64])
         if hello.member == self._own.member:
