@@ -17,7 +17,10 @@ Check the settings of a node without starting it, and print what they come to, e
 USAGE:
     {PROGRAM} check-config [OPTIONS]
 
-Takes the options of a start ({PROGRAM} --help), above all --config <file>, and reads the environment as a start does.
+OPTIONS:
+        --quiet    Only check
+
+And those of a start ({PROGRAM} --help), above all --config <file>; the environment is read as a start does.
 Secrets are not shown. The exit code is 0 where a node would start with these settings, 2 where it would not.
 A running node reads its sources again at SIGHUP: check them with this before.
 """
@@ -30,7 +33,8 @@ def check_config(arguments: Sequence[str]) -> None:
     if {"-h", "--help"} & set(arguments):
         sys.stdout.write(HELP)
         return
-    options = parse_command_line(arguments)
+    quiet = "--quiet" in arguments
+    options = parse_command_line([each for each in arguments if each != "--quiet"])
     # Imported here, for it takes most of a second: help is quick.
     from app.settings_loading import BadSettingsError, load_settings, sources  # noqa: PLC0415
 
@@ -38,7 +42,8 @@ def check_config(arguments: Sequence[str]) -> None:
         settings = load_settings(options)
     except BadSettingsError as error:
         raise UsageError(error.lines) from None
-    sys.stdout.writelines(_lines(list(sources(options, settings))))
+    if not quiet:
+        sys.stdout.writelines(_lines(list(sources(options, settings))))
 
 
 def _lines(told: Sequence[tuple[tuple[str, ...], object, str]]) -> Iterator[str]:

@@ -40,6 +40,12 @@ def test_each_setting_is_told_with_its_source(
     assert "# node_id is not set" in out
 
 
+def test_quiet_prints_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check-config", "--quiet", "--interval_ms", "7"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["check-config", "--quiet", "--interval_ms", "0"]) == 2
+
+
 def test_what_is_wrong_is_told_as_at_a_start(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "node.toml"
     file.write_text("interval = 100\n")
