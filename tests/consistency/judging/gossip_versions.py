@@ -109,6 +109,8 @@ class _Observer:
         self._owners = owners
         self._states: dict[Identity, GossipState] = {}
         self._deleted: dict[tuple[Identity, str], int] = {}
+        self._told: set[tuple[Identity, str, int]] = set()
+        """Writes that it passed over, each told once."""
         self._dead_since: dict[Identity, float] = {}
 
     def look(self, view: View) -> Iterator[Anomaly]:
@@ -171,7 +173,9 @@ class _Observer:
                 wrong = not self._owners.may_vanish(change.identity, write, view.answered)
             else:
                 wrong = held.version < write.version
-            if wrong:
+            known = (change.identity, key, write.version)
+            if wrong and known not in self._told:
+                self._told.add(known)
                 kind = "deletion not honoured" if WRITES[write.op] == DELETE else "write passed over"
                 shown = "nothing" if held is None else _show(key, held)
                 why = (

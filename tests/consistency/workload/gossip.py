@@ -73,7 +73,8 @@ class GossipWorkload:
                 if not missing:
                     return time.monotonic() - began
             else:
-                missing = "not every node answers"
+                silent = sorted(there.keys() - {each.name for each in fresh})
+                missing = f"{', '.join(silent)} did not answer" if there else "no node is left"
             await asyncio.sleep(POLL_SECONDS)
         raise SettleError(f"{within:g} s after the healing, {missing}")
 

@@ -39,6 +39,10 @@ class Observer:
         """When the latest view was asked for."""
 
     @property
+    def name(self) -> str:
+        return self._node.name
+
+    @property
     def own(self) -> Identity | None:
         return None if self._generation is None else (self._node.name, self._generation)
 
