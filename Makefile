@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test check format bench campaign configs lock clean
+.PHONY: help setup run demo test check format bench campaign fuzz configs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
@@ -44,6 +44,9 @@ bench: $(READY) ## measure speed and memory
 
 campaign: $(READY) ## long campaigns: simulations, and kills of real processes (hours)
 	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)
+
+fuzz: $(READY) ## hold the API of a running node to its OpenAPI document, for ten minutes (ARGS="--max-time=60" for less)
+	$(BIN)/python -m tests.app.contract $(ARGS)
 
 configs: $(READY) ## write configs/reference.toml from the settings
 	$(BIN)/python -m app.settings_reference > configs/reference.toml

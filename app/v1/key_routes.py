@@ -122,6 +122,18 @@ META_READ_ERRORS = (
     Code.COMPACTED,
 )
 
+_RAW: Responses = {
+    200: {
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": "ready"},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+"""With `raw`: text where it is UTF-8."""
+
+_NOT_MODIFIED: Responses = {304: {"description": "`If-None-Match` names the revision that the key is at"}}
+
 _VALUE: dict[str, Any] = {
     "requestBody": {
         "required": True,
@@ -178,7 +190,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         operation_id="get_kv",
         response_model=GossipGetAnswer | MetaGetAnswer,
         response_description="The key; with `raw` the bare value, as text",
-        responses=_once(*META_READ_ERRORS, Code.NODE_NOT_FOUND),
+        responses={**_RAW, **_NOT_MODIFIED, **_once(*META_READ_ERRORS, Code.NODE_NOT_FOUND)},
         tags=["gossip keys"],
     )
     async def get_kv(key: KeyPath, node: OfNode = None, raw: Raw = False, consistency: Layer = "eventual") -> Response:
@@ -272,10 +284,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         operation_id="get_meta",
         response_model=MetaGetAnswer,
         response_description="The key, with its revision as `ETag`; with `raw` the bare value",
-        responses={
-            304: {"description": "`If-None-Match` names the revision that the key is at"},
-            **_once(*META_READ_ERRORS),
-        },
+        responses={**_RAW, **_NOT_MODIFIED, **_once(*META_READ_ERRORS)},
         tags=["metadata"],
     )
     async def get_meta(

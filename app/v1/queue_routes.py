@@ -9,6 +9,7 @@ from fastapi import FastAPI, Path, Query, Request
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
+from app.documenting import event_stream
 from app.errors import Code
 from app.models import Answer
 from app.v1 import holding
@@ -289,7 +290,7 @@ def _add_election_extras(app: FastAPI, context: Context) -> None:
         operation_id="observe_election",
         response_model=ElectionAnswer,
         response_description="The leader and the candidates; with `watch` server-sent events",
-        responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, **read_errors()},
+        responses={200: {"content": event_stream("`election` or `end`.")}, **read_errors()},
         tags=["elections"],
     )
     async def observe(

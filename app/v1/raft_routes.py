@@ -216,7 +216,9 @@ def add_raft(app: FastAPI, context: Context) -> None:
         operation_id="transfer_leadership",
         response_model=TransferAnswer,
         response_description="Handed over",
-        responses=errors(Code.INVALID_REQUEST, Code.NODE_NOT_FOUND, Code.REFUSED, Code.UNAVAILABLE),
+        responses=errors(
+            Code.MISSING_PARAMETER, Code.INVALID_REQUEST, Code.NODE_NOT_FOUND, Code.REFUSED, Code.UNAVAILABLE
+        ),
         tags=["raft"],
     )
     async def transfer_leadership(body: TransferBody) -> Response:

@@ -18,7 +18,7 @@ from fastapi import FastAPI, Header, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.documenting import errors
+from app.documenting import errors, event_stream
 from app.errors import ApiError, Code
 from app.v1.calls import ReadCall
 from app.v1.context import Context
@@ -184,7 +184,7 @@ def add_watch(app: FastAPI, context: Context) -> None:
         response_description="Server-sent events without end",
         responses={
             200: {
-                "content": {"text/event-stream": {"schema": {"type": "string"}, "example": _EXAMPLE}},
+                "content": event_stream("`change`, `compacted` or `end`.", example=_EXAMPLE),
             },
             **errors(Code.INVALID_REQUEST, Code.EMPTY_PARAMETER, Code.COMPACTED, Code.UNAVAILABLE),
         },

@@ -10,7 +10,7 @@ from fastapi import FastAPI, Header, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.documenting import errors
+from app.documenting import errors, event_stream
 from app.errors import Code
 from app.v1.context import Context
 from app.v1.live.feed import Feed, Subscription
@@ -96,7 +96,18 @@ def add_events(app: FastAPI, context: Context) -> None:
         response_class=Response,
         response_description="Server-sent events without end; who falls behind is told `too_slow` by an `end`",
         responses={
-            200: {"content": {"text/event-stream": {"schema": {"type": "string"}, "example": EVENTS_EXAMPLE}}},
+            200: {
+                "content": event_stream(
+                    "The `type` of a message, or the `kind` of an event.",
+                    {
+                        "anyOf": [
+                            {"$ref": "#/components/schemas/LiveMessage"},
+                            {"$ref": "#/components/schemas/AnyEvent"},
+                        ]
+                    },
+                    EVENTS_EXAMPLE,
+                )
+            },
             **errors(Code.INVALID_REQUEST, Code.INVALID_ENCODING, Code.TOO_MANY_STREAMS),
         },
         tags=["live"],
