@@ -29,6 +29,7 @@ from app.listening import ListenError, Sockets, open_sockets
 from app.live_settings import LiveSettings
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
+from app.open_files import allow_open_files
 from app.reloadable import register_node
 from app.reloading import Reloader
 from app.setting_tables import HttpSettings
@@ -52,6 +53,7 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     """
     # The data directory first: where a second node is started on it, that is what to say, not that its port is taken.
     data_dir = DataDir(settings.data_dir) if settings.data_dir else None
+    allow_open_files(settings.http.max_connections)
     sockets = open_sockets(settings.listen_addr, settings.http.backlog)
     public = _public_address(settings, sockets.address)
     identity = _identity(settings, data_dir, public)

@@ -160,8 +160,10 @@ class HttpSettings(Table):
     """Origins, such as "https://console.example.net", whose pages may use this node from a browser, beside the node's
     own. Requests that a browser sends for others are answered 403. "*" allows all pages of the world."""
 
-    max_connections: Count = 1_000
-    """Most open connections, and so most requests at a time; further ones are answered 503 and closed."""
+    max_connections: Count = 4_096
+    """Most open connections, those of live updates and watches among them; further ones are answered 503 and closed.
+    The node raises its limit of open files as far as the system allows; a warning at the start tells where that is not
+    far enough."""
     backlog: Count = 2_048
     """Most connections that wait in the system to be accepted."""
     keep_alive_seconds: WholeSeconds = 5

@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.bench import gossip_bench, http_bench, idle_bench, raft_bench
+from tests.bench import gossip_bench, http_bench, idle_bench, live_bench, raft_bench
 
 BENCHES: dict[str, Callable[[], Iterator[tuple[str, float]]]] = {
     "gossip": gossip_bench.rows,
     "idle": idle_bench.rows,
     "raft": raft_bench.rows,
     "http": http_bench.rows,
+    "live": live_bench.rows,
 }
 
 
