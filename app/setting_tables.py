@@ -119,6 +119,8 @@ class RaftSettings(Table):
     election_timeout: Seconds = 0.4
     """Time without a leader before others campaign: random between this and twice as much. At least 4 times
     heartbeat_interval."""
+    disk_patience: Seconds = 2.0
+    """How long one write to the leader's disk may hang before the leader gives up its place to another node."""
     request_timeout: Seconds = 5.0
     """How long a request may take where it does not say so itself; then it ends with an error that says whether
     anything happened."""

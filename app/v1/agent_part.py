@@ -47,6 +47,7 @@ def agent_config(settings: Settings, listening: Address, public: Address) -> Age
                 election_min=raft.election_timeout,
                 election_max=2 * raft.election_timeout,
                 leader_fallback=FALLBACK_PART * raft.election_timeout,
+                disk_patience=raft.disk_patience,
             ),
             request_timeout=raft.request_timeout,
             max_watches=raft.max_watches,

@@ -123,6 +123,7 @@ class Core(SyncObj):
         self._outbox: list[tuple[Member, Message]] = []
         self._completions: list[tuple[Callable[..., None], tuple[Any, ...]]] = []
         self._depth = 0
+        self._sync_began = 0.0
 
     # the log
 
@@ -212,6 +213,7 @@ class Core(SyncObj):
         """One sync of everything buffered by this event; while one is in flight, the next waits for it."""
         if self.durability.dirty and not self.durability.in_flight and not self.stopped:
             self.durability.begin(self.last_index)
+            self._sync_began = self.clock.monotonic()
             write = self.log.begin_sync()
 
             def timed() -> float:
@@ -220,6 +222,11 @@ class Core(SyncObj):
                 return self.clock.monotonic() - began
 
             self.disk.submit(timed, self._sync_ended)
+
+    def disk_hangs(self) -> bool:
+        """A sync has been in flight for too long."""
+        late = self._sync_began + self.settings.disk_patience
+        return self.durability.in_flight and self.clock.monotonic() > late
 
     def _sync_ended(self, seconds: float | None, error: BaseException | None) -> None:
         if seconds is not None:

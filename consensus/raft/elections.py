@@ -108,7 +108,7 @@ class Elections(LogKeeping):
         if self.role == LEADER or self.clock.monotonic() <= self.election_deadline:
             return
         self._postpone_election()
-        if self._SyncObj__connectedToAnyone():
+        if not self.disk_hangs() and self._SyncObj__connectedToAnyone():
             self._campaign(pre=True)
 
     def _campaign(self, *, pre: bool, transfer: bool = False) -> None:
@@ -203,4 +203,10 @@ class Elections(LogKeeping):
         heard = {member.id for member, at in self.heard.items() if at > deadline}
         heard.add(self.own)
         if not rules.is_quorum(self.voters, heard):
+            self._become_follower(self.term, None)
+
+    def _check_disk(self) -> None:
+        """A leader whose disk hangs gives up: it could keep its place by its pings alone, and acknowledge for ever by
+        the others' disks, with a log of its own that grows in memory and is one disk short of safe."""
+        if self.disk_hangs() and self.others:
             self._become_follower(self.term, None)

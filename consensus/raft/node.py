@@ -138,6 +138,7 @@ class RaftNode(Proposals):
         if self.leading:
             self._advance_commit()
             self._check_quorum()
+            self._check_disk()
         self._SyncObj__applyLogEntries()
         if self.leading and not self.votes and self.configurations.latest_index <= self.commit:
             self._send_append_entries()

@@ -18,6 +18,10 @@ class RaftSettings:
     leader_fallback: float = 0.35
     """Seconds without answers from a majority before a leader gives up: below `election_min` (fault 11)."""
 
+    disk_patience: float = 2.0
+    """Seconds that one sync may take before a leader gives up its place, where others could take it; nor does a node
+    campaign meanwhile."""
+
     max_op_bytes: int = 1 << 20
     max_batch_bytes: int = 2 << 20
     """All proposals of one loop turn become one entry of at most this size."""

@@ -240,3 +240,33 @@ def test_the_engines_status_is_that_of_the_node(group: Group) -> None:
     assert status["partner_nodes_count"] == 2
     assert status["readonly_nodes_count"] == 1
     assert status["has_quorum"]
+
+
+def test_a_leader_whose_disk_hangs_gives_up_its_place_and_does_not_campaign_until_it_is_back(group: Group) -> None:
+    hung = group.lead("n0")
+    group.hosts["n0"].disk.free_at = group.now + 30.0
+    waiting = group.put("n0", 1)
+    assert group.run_until(lambda: not waiting.open, 5.0)
+    assert waiting.error is None  # the others' disks are a majority
+    assert group.run_until(lambda: not hung.leading, SETTINGS.disk_patience + 1.0)
+    other = group.lead("n1")
+    assert group.node("n0").term == other.term
+    group.puts("n1", 2)
+    hung.election_deadline = -1.0
+    hung.tick()
+    assert hung.campaign is None
+    group.run(30.0)
+    assert not hung.disk_hangs()
+    assert group.run_until(group.settled, 5.0)
+
+
+def test_a_node_alone_leads_on_whatever_its_disk_does() -> None:
+    group = Group(1)
+    alone = group.lead("n0")
+    group.hosts["n0"].disk.free_at = group.now + 10.0
+    answer = group.put("n0", 1, 30.0)
+    group.run(5.0)
+    assert alone.leading
+    assert answer.open
+    assert group.run_until(lambda: not answer.open, 10.0)
+    assert answer.error is None
