@@ -5,10 +5,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test check format bench campaign fuzz configs lock clean
+.PHONY: help setup run demo test check format bench campaign consistency consistency-long consistency-sabotage fuzz configs lock clean
 
 help: ## list the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
 
 setup: $(READY) ## create .venv and install everything, from the lock file
 
@@ -47,6 +47,15 @@ campaign: $(READY) ## long campaigns: simulations, and kills of real processes (
 
 fuzz: $(READY) ## hold the API of a running node to its OpenAPI document, for ten minutes (ARGS="--max-time=60" for less)
 	$(BIN)/python -m tests.app.contract $(ARGS)
+
+consistency: $(READY) ## both layers under faults, in real processes: every scenario once (minutes)
+	$(BIN)/python -m tests.consistency all $(ARGS)
+
+consistency-long: $(READY) ## the same for an hour: runs of two minutes, each with its own seed (ARGS="--runs 60 --seed-from 1")
+	$(BIN)/python -m tests.consistency campaign $(ARGS)
+
+consistency-sabotage: $(READY) ## nodes that are broken on purpose, each of which the scenarios must catch
+	$(BIN)/python -m tests.consistency sabotage $(ARGS)
 
 configs: $(READY) ## write configs/reference.toml from the settings
 	$(BIN)/python -m app.settings_reference > configs/reference.toml

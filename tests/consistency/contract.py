@@ -139,12 +139,15 @@ class RunResult:
     verdicts: list[Verdict] = field(default_factory=list)
     convergence: dict[str, float] = field(default_factory=dict)
     """Seconds from the healing until the layer was whole, by layer."""
+    driver_anomalies: list[Anomaly] = field(default_factory=list)
+    """What the driver found wrong, such as a leader that went on leading on a hung disk."""
     error: str = ""
     """Why the run itself failed: a cluster that did not start, a node that crashed."""
 
     @property
     def anomalies(self) -> list[Anomaly]:
-        return [anomaly for verdict in self.verdicts for anomaly in verdict.anomalies]
+        found = [anomaly for verdict in self.verdicts for anomaly in verdict.anomalies]
+        return [*self.driver_anomalies, *found]
 
     @property
     def ok(self) -> bool:
@@ -155,9 +158,10 @@ class RunResult:
 
     @staticmethod
     def from_json(data: Mapping[str, Any]) -> RunResult:
-        fields = {name: value for name, value in data.items() if name not in {"ok", "verdicts"}}
+        fields = {name: value for name, value in data.items() if name not in {"ok", "verdicts", "driver_anomalies"}}
         verdicts = [
             Verdict(**(each | {"anomalies": tuple([Anomaly(**anomaly) for anomaly in each["anomalies"]])}))
             for each in data["verdicts"]
         ]
-        return RunResult(**fields, verdicts=verdicts)
+        driver = [Anomaly(**each) for each in data["driver_anomalies"]]
+        return RunResult(**fields, verdicts=verdicts, driver_anomalies=driver)
