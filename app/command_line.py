@@ -39,6 +39,7 @@ Settings are taken from the command line, then from COTERIE_* environment variab
 COTERIE_GOSSIP__PHI_THRESHOLD), then from the file; configs/reference.toml lists them all.
 To check settings without starting a node: {program} check-config --help
 To take a running node out of its cluster for good: {program} leave --help
+To save the metadata of a running cluster: {program} backup --help
 After a lost majority, or to restore a backup of the metadata: {program} recover --help
 """
 

@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from app.backup_command import backup
 from app.check_config import check_config
 from app.command_line import PROGRAM, UsageError, parse_command_line
-from app.leave_command import LeaveError, leave
+from app.leave_command import leave
+from app.node_client import NodeError
 from app.recover import RecoverError, recover
 
 CANNOT_START = 1
@@ -38,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 _COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
+    "backup": backup,
     "check-config": check_config,
     "leave": leave,
     "recover": recover,
@@ -49,7 +52,7 @@ def _run_command(command: Callable[[Sequence[str]], None], arguments: Sequence[s
         command(arguments)
     except UsageError as error:
         return _fail(error.lines, WRONG_USAGE)
-    except (LeaveError, RecoverError) as error:
+    except (NodeError, RecoverError) as error:
         return _fail([str(error)], CANNOT_START)
     except BrokenPipeError:  # whoever reads this has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

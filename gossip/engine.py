@@ -278,11 +278,17 @@ class Engine:
     def farewell(self, peers: int, now: float) -> list[Datagram]:
         """Tell it to so many live nodes, all of those that are there if they are fewer; nothing once they know.
 
-        To be called again and again, for datagrams get lost.
+        Where this node has just started, and nobody is alive for it yet, one of those whom it knows by hearsay will
+        do. To be called again and again, for datagrams get lost.
         """
-        live = {state.id.gossip_advertise_addr for state in self._roster.others() if state.liveness.alive}
-        untold = sorted(live - self._told)
-        missing = min(peers, len(live | self._told)) - len(self._told)
+        others = [(state.id.gossip_advertise_addr, state.liveness) for state in self._roster.others()]
+        live = {address for address, liveness in others if liveness.alive}
+        if live:
+            untold = sorted(live - self._told)
+            missing = min(peers, len(live | self._told)) - len(self._told)
+        else:
+            untold = sorted({address for address, liveness in others if not liveness.ever_alive})
+            missing = 0 if self._told else peers
         return self.open_exchanges(self._rng.sample(untold, max(0, min(missing, len(untold)))), now)
 
     @property

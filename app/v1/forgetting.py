@@ -11,7 +11,7 @@ from collections.abc import Callable
 from app.errors import ApiError, Code
 from app.v1.context import Context
 from app.v1.gossip_keys import is_alive
-from gossip import RESERVED_PREFIX, GossipNode, NodeId
+from gossip import RESERVED_PREFIX, Event, GossipNode, NodeDead, NodeId
 
 FORGET_PREFIX = RESERVED_PREFIX + "forget/"
 """Then the node_id; the value is the highest generation that is meant."""
@@ -21,13 +21,30 @@ MAX_DIGITS = 20
 
 
 def obey_forgetting(node: GossipNode) -> Callable[[], None]:
-    """Forget what any node says is to be forgotten, where it is dead here too. Returns what ends it."""
+    """Forget what any node says is to be forgotten, once it is dead here too. Returns what ends it."""
 
     def hear(node_id: str, value: str, _owner: NodeId) -> None:
-        if value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
-            node.forget(node_id, int(value))
+        node.forget(node_id, _generation(value))
 
-    return node.subscribe(FORGET_PREFIX, hear)
+    def observe(event: Event) -> None:
+        # The word may come before the death that it is about.
+        if isinstance(event, NodeDead):
+            key = FORGET_PREFIX + event.node.node_id
+            words = [kv for state in node.engine.states if (kv := state.get(key)) is not None]
+            node.forget(event.node.node_id, max((_generation(kv.value) for kv in words), default=-1))
+
+    ends = node.subscribe(FORGET_PREFIX, hear), node.observe(observe)
+
+    def end() -> None:
+        for each in ends:
+            each()
+
+    return end
+
+
+def _generation(value: str) -> int:
+    """What a word says; -1, below all generations, where it says nothing that can be understood."""
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS else -1
 
 
 async def forget_everywhere(context: Context, node_id: str) -> tuple[int, list[str]]:

@@ -62,7 +62,7 @@ def test_a_voter_leaves_on_command_and_comes_back(tmp_path: Path) -> None:
         seconds_until(lambda: member(first, NAMES[2])["status"] == "live", PATIENCE_SECONDS)
         # SIGTERM says goodbye too, and keeps what the node is in the Raft layer.
         assert again.stop() == 0
-        assert member(first, NAMES[2])["status"] == "left"
+        seconds_until(lambda: member(first, NAMES[2])["status"] == "left", PATIENCE_SECONDS)
 
         gone = first.client.delete(f"/v1/members/{NAMES[2]}")
         assert gone.status_code == 200, gone.text

@@ -57,6 +57,22 @@ def test_only_so_many_are_told_and_lost_datagrams_are_sent_again() -> None:
     assert make_engine().farewell(5, 0.0) == []
 
 
+def test_a_node_that_has_just_started_tells_those_whom_it_knows_by_hearsay() -> None:
+    wire = company()
+    late = make_engine(node("late", port=4), seed=4)
+    late.seeds = [A.gossip_advertise_addr]
+    wire.engines[late.own.id.gossip_advertise_addr] = late
+    wire.carry(late, late.round(10.0), 10.0)
+    assert late.live_nodes == [late.own.id]
+    late.leave(0.0, 10.1)
+    for _ in range(2):
+        wire.carry(late, late.farewell(2, 10.1), 10.1)
+    assert late.told_farewell >= 1
+    assert late.farewell(2, 10.1) == []
+    knowing = [e for e in wire.engines.values() if (seen := e.state(late.own.id)) is not None and seen.left]
+    assert len(knowing) >= 2
+
+
 def test_the_next_generation_has_not_left() -> None:
     wire = company()
     a, b, _ = wire.engines.values()

@@ -143,3 +143,8 @@ async def test_others_forget_whom_they_hold_dead_too(gossip: GossipNode) -> None
     assert gossip.engine.state(NODE_X) is None
     assert gossip.engine.state(newer) is not None
     assert gossip.engine.state(living) is not None
+    # The word came before the death.
+    gossip.reset_node_state_if_update(living, [(LEFT_KEY, "1", 2, KeyStatus.SET)], 2, 0)
+    gossip.engine.evaluate_liveness(time.monotonic())
+    gossip.set("any", "")  # what happened is told with the next event
+    assert gossip.engine.state(living) is None

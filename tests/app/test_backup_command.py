@@ -1,0 +1,110 @@
+"""`coterie backup` as its users meet it: from a running node to a file, and from the file to a new cluster."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.main import main
+from tests.app.processes import PATIENCE_SECONDS, Running, run, running
+
+SINGLE = {"RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "1", "INTERVAL_MS": "100"}
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """Something at an address that gives this answer to whoever asks."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                connection.recv(65_536)
+                connection.sendall(answer)
+
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield "{}:{}".format(*server.getsockname())
+        thread.join(PATIENCE_SECONDS)
+
+
+def ask(node: Running, method: str, path: str, content: str | None = None) -> httpx.Response:
+    """Until it is there to answer."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while True:
+        url = "http://{}:{}{}".format(*node.address, path)
+        answer = httpx.request(method, url, content=content, timeout=PATIENCE_SECONDS)
+        if answer.status_code != 503:
+            return answer
+        assert time.monotonic() < deadline, answer.text
+        time.sleep(0.05)
+
+
+@pytest.mark.cluster
+def test_a_backup_becomes_a_new_cluster_with_all_that_was_acknowledged(tmp_path: Path) -> None:
+    file = tmp_path / "backup"
+    file.write_text("an older one")
+    with running(DATA_DIR=str(tmp_path / "old"), **SINGLE) as node:  # type: ignore[arg-type]
+        for number in range(3):
+            assert ask(node, "PUT", f"/v1/meta/k{number}", str(number)).status_code == 200
+        said = run("backup", "--address", "{}:{}".format(*node.address), "--output", str(file))
+        assert (said.returncode, said.stderr) == (0, "")
+        assert said.stdout == f"{file}: 3 keys at revision 3, {file.stat().st_size} bytes.\n"
+        assert file.stat().st_mode & 0o077 == 0
+    restored = tmp_path / "new"
+    restored.mkdir()
+    assert main(["recover", "--data_dir", str(restored), "--backup", str(file), "--yes"]) == 0
+    with running(DATA_DIR=str(restored), **SINGLE) as node:  # type: ignore[arg-type]
+        assert [ask(node, "GET", f"/v1/meta/k{number}").json()["value"] for number in range(3)] == ["0", "1", "2"]
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        (CHUNKED + b"5\r\nhello\r\n", "IncompleteRead"),
+        (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", "is no whole backup"),
+        (b'HTTP/1.1 503 x\r\nContent-Length: 36\r\n\r\n{"error": {"message": "no leader" }}\n', "refused: no leader"),
+        (b"HTTP/1.1 404 x\r\nContent-Length: 5\r\n\r\nhello", "what answers there is no node of this kind"),
+        (b"hello\r\n\r\n", "is a node there?"),
+    ],
+)
+def test_what_is_no_whole_backup_is_not_kept(
+    answer: bytes, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "backup"
+    file.write_text("an older one")
+    with answering(answer) as address:
+        assert main(["backup", "--address", address, "--output", str(file)]) == 1
+    captured = capsys.readouterr()
+    assert problem in captured.err
+    assert captured.out == ""
+    assert [path.name for path in tmp_path.iterdir()] == ["backup"]
+    assert file.read_text() == "an older one"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "problem"),
+    [
+        ([], 2, "backup: the following arguments are required: --output"),
+        (["--output", "/no/such/directory/x"], 1, "--output /no/such/directory/x: No such file or directory"),
+        (["--output", "{}/x", "--address", "nowhere"], 2, "--address must be host:port or https://host:port"),
+        (["--output", "{}/x", "--token_file", "/no/such/file"], 1, "--token_file /no/such/file: "),
+        (["--output", "{}/x", "--address", "https://127.0.0.1:1", "--ca_file", "/no/such/file"], 1, "--ca_file "),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    arguments: list[str], code: int, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["backup", *(each.format(tmp_path) for each in arguments)]) == code
+    assert problem in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
