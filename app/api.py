@@ -33,6 +33,7 @@ from app.metrics.loop_lag import LoopLag
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
 from app.operation_settings import LeaveSettings
 from app.setting_tables import HealthSettings, HttpSettings, RaftSettings
+from app.tracing import Traced, Tracer
 from app.v1.context import Context
 from app.v1.face import add_v1
 from app.v1.forwarding import Forwarder
@@ -78,25 +79,28 @@ def create_app(
     loop_lag: LoopLag | None = None,
     departure: Departure | None = None,
     live_settings: LiveSettings | None = None,
+    tracer: Tracer | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
     `raft`: the node's part in the Raft layer; without one it is a client of the others'. `stopping`: set it when
     the node stops, for streams to end. `figures`, `loop_lag`: what else counts there. `departure`: how the node
-    leaves, where it is not by the defaults.
+    leaves, where it is not by the defaults. `tracer`: None for no traces.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
     stopping = stopping or asyncio.Event()
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
     figures = figures or HttpFigures()
-    forwarder = Forwarder(node.node.node_id, raft, limits, stopping)
+    forwarder = Forwarder(node.node.node_id, raft, limits, stopping, tracer)
     live = Hub(node, raft, live_settings or LiveSettings(), stopping)
     departure = departure or Departure(node, raft, LeaveSettings(), stopping, health)
     context = Context(node, raft, limits, settings, forwarder, health, stopping, departure, live, Pages(live))
     exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
     app = _documented(context, exposition)
-    gate = HttpGate(Front(app, context), limits, figures)
+    gate: ASGIApp = HttpGate(Front(app, context), limits, figures)
+    if tracer is not None:
+        gate = Traced(gate, tracer)
     return for_other_origins(gate, limits.allowed_origins) if limits.allowed_origins else gate
 
 

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from random import Random
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -40,6 +41,9 @@ from app.v1.heard import HeardRaft
 from consensus.hybrid.agent import Agent
 from consensus.raft.errors import RaftError
 from gossip import Address, Engine, GossipNode, NodeId
+
+if TYPE_CHECKING:
+    from app.otel import OtelTracer
 
 RANDOM_NAME_CHARACTERS = 6
 
@@ -90,7 +94,8 @@ async def _serve(
     settings: Settings, load: Callable[[], Settings], node: GossipNode, sockets: Sockets, data_dir: DataDir | None
 ) -> None:
     agent = _open_agent(settings, node, sockets.address, data_dir)
-    part = HeardRaft(node) if agent is None else AgentPart(agent)
+    tracer = _open_tracer(settings, node)
+    part = HeardRaft(node) if agent is None else AgentPart(agent, tracer)
     stopping = asyncio.Event()
     figures, loop_lag = HttpFigures(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
@@ -107,6 +112,7 @@ async def _serve(
             loop_lag=loop_lag,
             departure=departure,
             live_settings=settings.live,
+            tracer=tracer,
         ),
         settings.http,
         figures,
@@ -137,6 +143,16 @@ async def _serve(
         await node.stop()
         if keeper is not None:
             await keeper.stop()
+        if tracer is not None:
+            tracer.shut_down()
+
+
+def _open_tracer(settings: Settings, node: GossipNode) -> OtelTracer | None:
+    if settings.tracing.endpoint is None:
+        return None
+    from app.otel import OtelTracer  # noqa: PLC0415 - an optional extra, and half a second
+
+    return OtelTracer(settings.tracing, node.node.node_id)
 
 
 def _open_agent(settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None) -> Agent | None:

@@ -33,6 +33,7 @@ from app.setting_types import (
     Seeds,
     Unit,
 )
+from app.tracing_settings import TracingSettings
 from gossip import SEAL_BYTES, SESSION_BYTES, Address, GossipConfig, Keyring, Plain
 
 ENV_PREFIX = "COTERIE_"
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     health: HealthSettings = HealthSettings()
+    tracing: TracingSettings = TracingSettings()
     live: LiveSettings = LiveSettings()
 
     @classmethod

@@ -47,6 +47,7 @@ EXAMPLES: Mapping[str, str] = {
     "data_dir": 'data_dir = "/var/lib/coterie"',
     "http.allowed_hosts": 'allowed_hosts = ["coterie.example.net", "*.coterie.svc.cluster.local"]',
     "http.allowed_origins": 'allowed_origins = ["https://console.example.net"]',
+    "tracing.endpoint": 'endpoint = "http://127.0.0.1:4318/v1/traces"',
     "key_values": 'zone = "a"',
 }
 

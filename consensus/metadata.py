@@ -15,6 +15,7 @@ import asyncio
 import random
 import secrets
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import partial
@@ -134,6 +135,8 @@ class Metadata:
         self._readers: list[asyncio.Future[None]] | None = None
         self._watchings: dict[Watch, Watching] = {}
         self._stopped = False
+        self.traced: Callable[[str], AbstractContextManager[object]] | None = None
+        """Entered around each proposal up to its result, and each read round; for whoever traces requests."""
 
     # -- writes ------------------------------------------------------------------------------------------------------
 
@@ -154,6 +157,19 @@ class Metadata:
         return await self._submit(operation, request, retry=retry, timeout=timeout)
 
     async def _submit(
+        self,
+        operation: ClientOperation | SystemOperation,
+        request: RequestId | None,
+        *,
+        retry: bool,
+        timeout: float | None,
+    ) -> SingleResult:
+        if self.traced is None:
+            return await self._replicate(operation, request, retry=retry, timeout=timeout)
+        with self.traced("raft propose"):
+            return await self._replicate(operation, request, retry=retry, timeout=timeout)
+
+    async def _replicate(
         self,
         operation: ClientOperation | SystemOperation,
         request: RequestId | None,
@@ -315,6 +331,13 @@ class Metadata:
 
     async def barrier(self, timeout: float | None = None) -> None:
         """Return once what is applied here is as fresh as anything acknowledged before. Raises UnavailableError."""
+        if self.traced is None:
+            await self._barrier(timeout)
+            return
+        with self.traced("raft read"):
+            await self._barrier(timeout)
+
+    async def _barrier(self, timeout: float | None) -> None:
         if timeout is not None:
             await outcome(lambda done: self._node.read(done, timeout))
             return

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.recover import RAFT_DIRECTORY
 from app.settings import Settings
+from app.tracing import Tracer
 from app.v1.heard import HeardRaft
 from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
 from consensus import MemberConfig, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
@@ -69,9 +70,10 @@ def open_agent(node: GossipNode, data_dir: Path, config: AgentConfig) -> Agent:
 class AgentPart(HeardRaft):
     """Its own member's knowledge where it has any, gossip's for the rest."""
 
-    def __init__(self, agent: Agent) -> None:
+    def __init__(self, agent: Agent, tracer: Tracer | None = None) -> None:
         super().__init__(agent.gossip, agent.view)
         self.agent = agent
+        self._tracer = tracer
 
     @property
     def enabled(self) -> bool:
@@ -80,7 +82,11 @@ class AgentPart(HeardRaft):
     @property
     def metadata(self) -> Metadata | None:
         member = self.agent.member
-        return None if member is None or self.agent.cluster is None else member.metadata
+        if member is None or self.agent.cluster is None:
+            return None
+        if self._tracer is not None:
+            member.metadata.traced = self._tracer.step
+        return member.metadata
 
     @property
     def state(self) -> State | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from contextlib import nullcontext
 from typing import Any
 from urllib.parse import quote
 
@@ -18,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import ApiError, Code
 from app.setting_tables import HttpSettings
+from app.tracing import Tracer
 from app.v1.exchange import read_body
 from app.v1.outcomes import unavailable
 from app.v1.raft_part import RaftPart
@@ -122,8 +124,10 @@ class Forwarder:
         raft: RaftPart,
         limits: HttpSettings,
         stopping: asyncio.Event,
+        tracer: Tracer | None = None,
     ) -> None:
         """`stopping`: set when this node stops."""
+        self._tracer = tracer
         self._own = quote(node_id).encode()
         self._raft = raft
         self._limits = limits
@@ -141,9 +145,10 @@ class Forwarder:
             raise unavailable("no_leader", because=self._raft.reason)
         declared = headers.get(b"content-length")
         body = await read_body(receive, None if declared is None else declared.decode("latin-1"), self._limits)
-        head = self._head(scope, address, body, seconds)
         safe = scope["method"] in {"GET", "HEAD"}
-        connection, response = await self._ask(address, head, body, seconds + waits, safe=safe)
+        with nullcontext() if self._tracer is None else self._tracer.call("forward to the leader"):
+            head = self._head(scope, address, body, seconds)
+            connection, response = await self._ask(address, head, body, seconds + waits, safe=safe)
         await self._pass_back(address, connection, response, scope, receive, send)
 
     async def ask_leader(self, path: bytes, seconds: float) -> bytes | None:
@@ -182,6 +187,8 @@ class Forwarder:
         ]
         if body or scope["method"] not in {"GET", "HEAD", "DELETE"}:
             headers.append((b"content-length", b"%d" % len(body)))
+        if self._tracer is not None:
+            self._tracer.inject(headers)
         return h11.Request(method=scope["method"].encode(), target=target, headers=headers)
 
     async def _ask(

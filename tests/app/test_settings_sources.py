@@ -118,6 +118,8 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "min_voters": "4",
         "heartbeat_interval": "0.05",
         "allowed_origins": "https://a.example.net,*",
+        "endpoint": "http://127.0.0.1:4318/v1/traces",
+        "sample_ratio": "0.5",
     }
     needed: dict[tuple[str, ...], tuple[str, ...]] = {("raft", "enabled"): ("data_dir",)}
     default = Settings()

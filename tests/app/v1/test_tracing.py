@@ -1,0 +1,194 @@
+"""A forwarded write is one trace: the client's, through entry node and leader, to the result of the proposal."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Queue
+from threading import Thread
+
+import httpx
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import format_span_id, format_trace_id
+from pydantic import ValidationError
+
+from app import tracing_settings
+from app.api import create_app
+from app.otel import OtelTracer
+from app.tracing_settings import TracingSettings
+from gossip import GossipNode
+from tests.app.processes import PATIENCE_SECONDS, running
+from tests.app.v1.conftest import HTTP, RAFT, Part, gossip_node
+from tests.app.v1.servers import serving
+from tests.app.v1.test_forwarding import Client
+
+pytestmark = pytest.mark.anyio
+
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+PARENT = "b7ad6b7169203331"
+TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
+
+
+@dataclass
+class Traced:
+    """A client of an entry node without Raft, the leader behind it, and the spans of both."""
+
+    client: httpx.AsyncClient
+    spans: InMemorySpanExporter
+
+    async def finished(self, count: int) -> dict[str, ReadableSpan]:
+        """By node and name, once so many have ended: the leader's may end behind its answer."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while len(self.spans.get_finished_spans()) < count:  # noqa: ASYNC110 - the exporter has no event
+                await asyncio.sleep(0.01)
+        found = self.spans.get_finished_spans()
+        return {f"{span.resource.attributes['service.instance.id']!s}: {span.name}": span for span in found}
+
+
+@pytest.fixture
+async def traced(gossip: GossipNode, part: Part) -> AsyncIterator[Traced]:
+    spans = InMemorySpanExporter()
+    settings = TracingSettings()
+    at_leader = OtelTracer(settings, "leader", SimpleSpanProcessor(spans))
+    part.metadata.traced = at_leader.step
+    entry = gossip_node("entry", 10_002)
+    raft = Client(entry)
+    async with serving(create_app(gossip, HTTP, RAFT, part, tracer=at_leader)) as raft.leader:
+        app = create_app(entry, HTTP, RAFT, raft, tracer=OtelTracer(settings, "entry", SimpleSpanProcessor(spans)))
+        transport = httpx.ASGITransport(app=app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            yield Traced(client, spans)
+    await entry.stop()
+
+
+def parent_of(span: ReadableSpan) -> str:
+    return "" if span.parent is None else format_span_id(span.parent.span_id)
+
+
+def own_id(span: ReadableSpan) -> str:
+    assert span.context is not None
+    return format_span_id(span.context.span_id)
+
+
+async def test_a_forwarded_write_is_one_trace(traced: Traced) -> None:
+    headers = {"traceparent": TRACEPARENT, "tracestate": "vendor=1"}
+    written = await traced.client.put("/v1/meta/secret-key", content=b"secret-value", headers=headers)
+    assert written.status_code == 200
+    spans = await traced.finished(4)
+    names = ["entry: PUT /v1/meta/{key}", "entry: forward to the leader", "leader: PUT /v1/meta/{key}"]
+    chain = [spans[name] for name in [*names, "leader: raft propose"]]
+    assert len(spans) == 4
+    for span, parent in zip(chain, [PARENT, *map(own_id, chain)], strict=False):
+        assert span.context is not None
+        assert format_trace_id(span.context.trace_id) == TRACE
+        assert parent_of(span) == parent
+        assert span.context.trace_state.get("vendor") == "1"
+    assert chain[0].attributes is not None
+    assert dict(chain[0].attributes) == {
+        "http.request.method": "PUT",
+        "http.route": "/v1/meta/{key}",
+        "http.response.status_code": 200,
+    }
+    assert not any("secret" in span.to_json() for span in chain)
+
+
+async def test_a_read_is_traced_too_and_what_is_refused_is_no_fault(traced: Traced) -> None:
+    assert (await traced.client.get("/v1/meta/absent", headers={"traceparent": TRACEPARENT})).status_code == 404
+    spans = await traced.finished(4)
+    assert all(span.status.is_ok and not span.events for span in spans.values())
+    assert "leader: raft read" in spans
+
+
+async def test_the_clients_decision_to_trace_nothing_holds(traced: Traced) -> None:
+    written = await traced.client.put("/v1/meta/a", content=b"x", headers={"traceparent": TRACEPARENT[:-1] + "0"})
+    assert written.status_code == 200
+    # The next one, which is traced, would come behind its spans.
+    await traced.client.put("/v1/meta/a", content=b"x")
+    spans = await traced.finished(4)
+    assert {format_trace_id(span.context.trace_id) for span in spans.values() if span.context} != {TRACE}
+    assert len(traced.spans.get_finished_spans()) == 4
+
+
+async def test_an_ill_formed_parent_begins_a_trace_of_its_own(traced: Traced) -> None:
+    assert (await traced.client.put("/v1/meta/a", content=b"x", headers={"traceparent": "nonsense"})).status_code == 200
+    spans = await traced.finished(4)
+    assert len({span.context.trace_id for span in spans.values() if span.context}) == 1
+
+
+def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
+    program = "import app.server, sys; print([m for m in sys.modules if m.startswith('opentelemetry.sdk')])"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert loaded.stdout == "[]\n", loaded.stderr
+
+
+def test_a_bad_endpoint_and_a_missing_extra_say_the_fix(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ValidationError, match="must be a URL such as"):
+        TracingSettings(endpoint="localhost")
+    monkeypatch.setattr(tracing_settings, "EXPORTER", "opentelemetry_is_not_there.exporter")
+    with pytest.raises(ValidationError, match=r"pip install 'coterie\[otel\]'"):
+        TracingSettings(endpoint="http://127.0.0.1:4318/v1/traces")
+
+
+@pytest.fixture
+def collector() -> Iterator[tuple[str, Queue[ExportTraceServiceRequest]]]:
+    """An OTLP receiver: its URL, and what came in."""
+    received: Queue[ExportTraceServiceRequest] = Queue()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            if self.headers.get("content-encoding") == "gzip":
+                body = gzip.decompress(body)
+            received.put(ExportTraceServiceRequest.FromString(body))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None: ...
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/v1/traces", received
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.cluster
+def test_a_node_hands_its_spans_to_a_collector(
+    tmp_path: Path, collector: tuple[str, Queue[ExportTraceServiceRequest]]
+) -> None:
+    endpoint, received = collector
+    with running(
+        NODE_ID="alone",
+        DATA_DIR=str(tmp_path),
+        RAFT__ENABLED="true",
+        RAFT__BOOTSTRAP_EXPECT="1",
+        TRACING__ENDPOINT=endpoint,
+        INTERVAL_MS="100",
+    ) as node:
+        host, port = node.address
+        headers = {"traceparent": TRACEPARENT}
+        written = httpx.put(
+            f"http://{host}:{port}/v1/meta/a?timeout=30", content=b"x", headers=headers, timeout=PATIENCE_SECONDS
+        )
+        while written.status_code == 503:  # the cluster is being founded
+            written = httpx.put(f"http://{host}:{port}/v1/meta/a", content=b"x", headers=headers)
+        assert written.status_code == 200
+        assert node.end() == 0  # what is left is handed over at the end
+    names = set()
+    while not received.empty():
+        for resource in received.get().resource_spans:
+            for scope in resource.scope_spans:
+                names |= {span.name for span in scope.spans if span.trace_id.hex() == TRACE}
+    assert names >= {"PUT /v1/meta/{key}", "raft propose"}
