@@ -60,7 +60,22 @@ class _Socket(WebSocketsSansIOProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.figures.connections -= 1
+        self.figures.unsent.discard(self.transport)
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Who takes nothing for too long is dropped by the application (`live.stall_seconds`)."""
+        super().pause_writing()
+        self.figures.unsent.add(self.transport)
+
+    def resume_writing(self) -> None:
+        self.figures.unsent.discard(self.transport)
+        super().resume_writing()
+
+    def shutdown(self) -> None:
+        """The server stops. The application knows, and tells the client why; who is half connected is turned away."""
+        if self.close_sent or not self.handshake_complete:
+            super().shutdown()
 
     async def run_asgi(self) -> None:
         self.scope["extensions"].update(_extensions(self.transport)["extensions"])
@@ -129,6 +144,7 @@ class _Bounded(asyncio.Protocol):
         self._upgraded = True
         self.figures.connections -= 1
         self._head_ends()
+        self._all_taken()
         super().handle_websocket_upgrade(*event)  # type: ignore[misc]
 
     def send_400_response(self, _message: str) -> None:

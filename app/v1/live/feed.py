@@ -65,6 +65,9 @@ class Feed:
                 if self._hub.stopping.is_set():
                     yield ending(unavailable("stopped"))
                     return
+                if self._hub.idle:
+                    yield ending(ApiError(Code.INTERNAL, "live updates have stopped; this node's log says why"))
+                    return
                 if ring is not self._hub.ring:
                     break
                 try:

@@ -10,6 +10,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import orjson
@@ -34,6 +35,9 @@ RAFT_LOOK_SECONDS = 0.2
 
 MAX_CHANGES_PER_LOOK = 2_000
 """Of the metadata; the rest is told by the looks that follow."""
+
+FAULT_PAUSE_SECONDS = 1.0
+"""Before it begins anew after a fault."""
 
 log = structlog.stdlib.get_logger("live")
 
@@ -130,20 +134,20 @@ class Hub:
                     self._turn(time.monotonic())
                 except Exception:
                     log.exception("internal error: please report it")
+                    await self._sleep(FAULT_PAUSE_SECONDS)
                     self._begin()
+                    self._wake()
                 if not self.seats and time.monotonic() - self._empty_since > self.settings.keep_seconds:
                     return
-                await self._sleep()
+                await self._sleep(self.settings.interval)
         finally:
             unobserve()
             self._wake()
 
-    async def _sleep(self) -> None:
-        try:
-            async with asyncio.timeout(self.settings.interval):
+    async def _sleep(self, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
                 await self.stopping.wait()
-        except TimeoutError:
-            pass
 
     def _on_gossip_event(self, event: Event) -> None:
         """Who comes and goes is told at once, each step of it; keys wait for the next look."""

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from app.v1.live.filters import Filter
 
-MAX_BATCH_BYTES = 256 * 1024
+MAX_BATCH_BYTES = 64 * 1024
 """One message to a client holds no more than this, unless a single event does."""
 
 MAX_SHARED_BATCHES = 256

@@ -25,7 +25,7 @@ from consensus.store import RESERVED_PREFIX, State, prefix_end
 PAGE = 500
 """Items on a page, at most; fewer where they are large."""
 
-PAGE_BYTES = 256 * 1024
+PAGE_BYTES = 64 * 1024
 
 SHARED_SECONDS = 1.0
 """Who comes within this time shares pages."""

@@ -75,15 +75,15 @@ def test_readers_at_one_place_share_one_rendering() -> None:
 
 def test_a_batch_is_bounded_and_says_where_to_go_on() -> None:
     ring = Ring("e", 1_000, 10**8)
-    for _ in range(10):
-        ring.add("gossip", None, b'{"v":"%s"}' % (b"x" * 100_000))
+    for _ in range(30):
+        ring.add("gossip", None, b'{"v":"%s"}' % (b"x" * 10_000))
     at, seen = 0, 0
     while at < ring.last:
         batch = ring.batch(at, ALL)
         assert 0 < len(batch.sse) <= MAX_BATCH_BYTES + 1_000
         seen += len(batch.entries)
         at = batch.last
-    assert seen == 10
+    assert seen == 30
 
 
 def test_ids_of_others_are_known_for_what_they_are() -> None:
