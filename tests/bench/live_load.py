@@ -70,9 +70,10 @@ async def follow(socket: ClientConnection, seen: Seen, wanted: asyncio.Event, la
             return
 
 
-async def ask(host: str, port: int, seen: Seen, end: asyncio.Event, offset: float) -> None:
+async def ask(host: str, port: int, seen: Seen, end: asyncio.Event, gate: asyncio.Semaphore, offset: float) -> None:
     """One connection, a request a second."""
-    reader, writer = await asyncio.open_connection(host, port)
+    async with gate:
+        reader, writer = await asyncio.open_connection(host, port)
     request = f"GET /v1/members/none HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n".encode()
     await asyncio.sleep(offset)
     try:
@@ -122,7 +123,9 @@ async def put_under_load(address: str, clients: int, connections: int, seconds: 
             stack.push_async_callback(socket.close)
         following = [asyncio.create_task(follow(socket, seen, wanted, values)) for socket in sockets]
         for number in range(connections):
-            task = asyncio.create_task(ask(host, int(port), seen, end, ASK_SECONDS * number / max(1, connections)))
+            task = asyncio.create_task(
+                ask(host, int(port), seen, end, gate, ASK_SECONDS * number / max(1, connections))
+            )
             tasks.add(task)
         await write(f"http://{address}", seconds, values)
         seen.written = len(values)

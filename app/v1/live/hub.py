@@ -36,6 +36,9 @@ RAFT_LOOK_SECONDS = 0.2
 MAX_CHANGES_PER_LOOK = 2_000
 """Of the metadata; the rest is told by the looks that follow."""
 
+WOKEN_AT_ONCE = 50
+"""Clients that are sent something in one turn of the event loop."""
+
 FAULT_PAUSE_SECONDS = 1.0
 """Before it begins anew after a fault."""
 
@@ -77,6 +80,8 @@ class Hub:
         self._time = 0, 0.0
         """Cluster time in ms as it was last told, and when that was."""
         self._task: asyncio.Task[None] | None = None
+        self._waking: asyncio.Task[None] | None = None
+        self._wakes_due = False
         self._empty_since = 0.0
         self._room = float(settings.max_bytes_per_second)
         self._room_at = 0.0
@@ -180,8 +185,18 @@ class Hub:
             self._has_room = asyncio.Event()
 
     def _wake(self) -> None:
-        for seat in self.seats:
-            seat.news.set()
+        """Some at a time: between them the event loop looks at what else there is, such as Raft's links."""
+        self._wakes_due = True
+        if self._waking is None or self._waking.done():
+            self._waking = asyncio.create_task(self._wake_all(), name="live clients")
+
+    async def _wake_all(self) -> None:
+        while self._wakes_due:
+            self._wakes_due = False
+            for number, seat in enumerate(list(self.seats), 1):
+                seat.news.set()
+                if number % WOKEN_AT_ONCE == 0:
+                    await asyncio.sleep(0)
 
     # -- looks -------------------------------------------------------------------------------------------------------
 
