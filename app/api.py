@@ -10,13 +10,16 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query, Request
+from fastapi import FastAPI, Query, Request, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
+from app.auth.authority import Authority
+from app.auth_settings import AuthSettings
 from app.browser_guard import for_other_origins
 from app.cluster_state import encode_cluster_state
 from app.docs_page import add_docs
@@ -61,6 +64,15 @@ _KEY_REFUSALS = (
     Code.TOO_LARGE,
 )
 
+_BEARER = HTTPBearer(
+    auto_error=False,
+    bearerFormat="coterie_<id>_<64 hexadecimal digits>",
+    scheme_name="bearer",
+    description="A token of `POST /v1/tokens` or of the setting `auth.tokens`. What needs none is said by the setting "
+    "`auth.anonymous`: on loopback addresses nothing does.",
+)
+"""For the document: the gate has checked the token before."""
+
 DONE = b'{"status":true}'
 
 Key = Annotated[str, Query(min_length=1, description="The key; not empty.", examples=["hello"])]
@@ -80,12 +92,14 @@ def create_app(
     departure: Departure | None = None,
     live_settings: LiveSettings | None = None,
     tracer: Tracer | None = None,
+    authority: Authority | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
     `raft`: the node's part in the Raft layer; without one it is a client of the others'. `stopping`: set it when
     the node stops, for streams to end. `figures`, `loop_lag`: what else counts there. `departure`: how the node
-    leaves, where it is not by the defaults. `tracer`: None for no traces.
+    leaves, where it is not by the defaults. `tracer`: None for no traces. `authority`: who may do what; everybody
+    everything where left out, as on loopback.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
@@ -95,10 +109,14 @@ def create_app(
     forwarder = Forwarder(node.node.node_id, raft, limits, stopping, tracer)
     live = Hub(node, raft, live_settings or LiveSettings(), stopping)
     departure = departure or Departure(node, raft, LeaveSettings(), stopping, health)
-    context = Context(node, raft, limits, settings, forwarder, health, stopping, departure, live, Pages(live))
+    authority = authority or Authority(AuthSettings(), raft, lambda _: False, on_loopback=True)
+    authority.ask_leader = forwarder.ask
+    context = Context(
+        node, raft, limits, settings, forwarder, health, stopping, departure, live, Pages(live), authority
+    )
     exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
     app = _documented(context, exposition)
-    gate: ASGIApp = HttpGate(Front(app, context), limits, figures)
+    gate: ASGIApp = HttpGate(Front(app, context), limits, figures, authority)
     if tracer is not None:
         gate = Traced(gate, tracer)
     return for_other_origins(gate, limits.allowed_origins) if limits.allowed_origins else gate
@@ -112,6 +130,7 @@ def _documented(context: Context, exposition: Exposition) -> FastAPI:
         description=DESCRIPTION,
         license_info={"name": "MIT", "identifier": "MIT"},
         redirect_slashes=False,
+        dependencies=[Security(_BEARER)],
         # The stock pages load scripts from other hosts; `app/docs_page.py` has one that does not.
         docs_url=None,
         redoc_url=None,

@@ -22,7 +22,7 @@ from app.setting_tables import HttpSettings
 CHANGING_GETS = frozenset({"/set_kv", "/set_kv/", "/mark_for_deletion", "/mark_for_deletion/"})
 
 _WATCHED = frozenset(
-    {b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"user-agent"},
+    {b"authorization", b"host", b"origin", b"sec-fetch-site", b"sec-fetch-mode", b"sec-fetch-dest", b"user-agent"},
 )
 
 _OWN_SITE = frozenset({b"same-origin", b"none"})
@@ -45,8 +45,8 @@ class BrowserGuard:
         self._origins = frozenset(origin.lower() for origin in settings.allowed_origins)
         self._known: set[bytes] = set()
 
-    def check(self, scope: Scope) -> None:
-        """Of a request or a WebSocket's handshake."""
+    def check(self, scope: Scope) -> bytes | None:
+        """Of a request or a WebSocket's handshake; returns its `Authorization`, which is read on the way."""
         found: dict[bytes, bytes] = {}
         for name, value in scope["headers"]:
             if name in _WATCHED:
@@ -65,6 +65,7 @@ class BrowserGuard:
             self._check_origin(found[b"origin"], host)
         elif b"sec-fetch-site" in found or b"user-agent" in found:
             _check_site(scope, found)
+        return found.get(b"authorization")
 
     def _check_host(self, host: bytes) -> None:
         text = host.decode("latin-1").lower()

@@ -38,6 +38,7 @@ OPTIONS:
 Settings are taken from the command line, then from COTERIE_* environment variables (COTERIE_LISTEN_ADDR,
 COTERIE_GOSSIP__PHI_THRESHOLD), then from the file; configs/reference.toml lists them all.
 To check settings without starting a node: {program} check-config --help
+To make a token for clients: {program} token --help
 To take a running node out of its cluster for good: {program} leave --help
 To save the metadata of a running cluster: {program} backup --help
 After a lost majority, or to restore a backup of the metadata: {program} recover --help

@@ -10,6 +10,9 @@ from app.models import ErrorAnswer
 Responses = dict[int | str, dict[str, Any]]
 
 ANYWHERE = (
+    Code.UNAUTHORIZED,
+    Code.FORBIDDEN,
+    Code.TOO_MANY_TRIES,
     Code.FOREIGN_HOST,
     Code.FOREIGN_ORIGIN,
     Code.NOT_FOUND,

@@ -45,6 +45,8 @@ class Code(StrEnum):
     TOO_MANY_OPS = "too_many_ops", 400
     DUPLICATE_KEY = "duplicate_key", 400
     REQUEST_AHEAD = "request_ahead", 400
+    UNAUTHORIZED = "unauthorized", 401
+    FORBIDDEN = "forbidden", 403
     RESERVED_KEY = "reserved_key", 403
     FOREIGN_HOST = "foreign_host", 403
     FOREIGN_ORIGIN = "foreign_origin", 403
@@ -52,6 +54,7 @@ class Code(StrEnum):
     KEY_NOT_FOUND = "key_not_found", 404
     NODE_NOT_FOUND = "node_not_found", 404
     LEASE_NOT_FOUND = "lease_not_found", 404
+    TOKEN_NOT_FOUND = "token_not_found", 404
     METHOD_NOT_ALLOWED = "method_not_allowed", 405
     BODY_TIMEOUT = "body_timeout", 408
     BUSY = "busy", 409
@@ -66,6 +69,7 @@ class Code(StrEnum):
     QUERY_TOO_LONG = "query_too_long", 414
     TOO_MANY_REQUESTS = "too_many_requests", 429
     UPGRADE_REQUIRED = "upgrade_required", 426
+    TOO_MANY_TRIES = "too_many_tries", 429
     HEADERS_TOO_LARGE = "headers_too_large", 431
     INTERNAL = "internal", 500
     TOO_MANY_CONNECTIONS = "too_many_connections", 503
@@ -82,6 +86,7 @@ class Code(StrEnum):
     TOO_MANY_LEASES = "too_many_leases", 507
     LEASE_FULL = "lease_full", 507
     QUEUE_FULL = "queue_full", 507
+    TOO_MANY_TOKENS = "too_many_tokens", 507
 
 
 RETRY_AFTER_SECONDS = 1

@@ -3,6 +3,7 @@ log."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from contextlib import suppress
@@ -13,8 +14,11 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.admission import Admission
+from app.auth.authority import Authority
+from app.auth.rules import Right
 from app.browser_guard import BrowserGuard
 from app.errors import ApiError, Code
+from app.http_protocol import ABORT
 from app.metrics.http import HttpFigures
 from app.setting_tables import HttpSettings
 
@@ -27,8 +31,9 @@ FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
 class HttpGate:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures) -> None:
+    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures, authority: Authority) -> None:
         self._app = app
+        self._authority = authority
         self._limits = limits
         self._figures = figures
         self._admission = Admission(limits, figures)
@@ -41,6 +46,8 @@ class HttpGate:
         status = 0
         complete = False
         started = time.perf_counter()
+        rights: tuple[Right, ...] = ()
+        streams: list[object] = []
 
         async def watch(message: Message) -> None:
             nonlocal status, complete
@@ -48,6 +55,8 @@ class HttpGate:
                 status = message["status"]
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body", False)
+                if not complete and not streams:
+                    streams.append(self._authority.stream(scope, scope.get("extensions", {}).get(ABORT)))
             await send(message)
 
         figures = self._figures
@@ -56,7 +65,7 @@ class HttpGate:
         try:
             refused: ApiError | None = None
             try:
-                self._admit(scope)
+                rights = await self._authority.admit(scope, self._admit(scope))
                 held = self._admission.enter(scope)
                 await self._app(scope, receive, watch)
             except ApiError as error:
@@ -73,6 +82,10 @@ class HttpGate:
             self._admission.leave(held)
             figures.in_flight -= 1
             figures.ended(scope, status, took)
+            for stream in streams:
+                self._authority.stream_ended(stream)
+            if rights:
+                self._authority.ended(scope, rights, status)
         if _stdlib_log.isEnabledFor(logging.DEBUG):
             log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1e3, 3))
 
@@ -93,8 +106,9 @@ class HttpGate:
         try:
             refused: ApiError | None = None
             try:
-                self._admit(scope)
-                await self._app(scope, receive, watch)
+                shown = self._admit(scope)
+                await self._authority.admit(scope, _of_browser(scope) if shown is None else shown)
+                await self._while_allowed(scope, receive, watch)
             except ApiError as error:
                 refused = error
             except Exception:
@@ -104,13 +118,35 @@ class HttpGate:
                 await refused.response()(scope, receive, watch)
             elif refused is not None:
                 with suppress(OSError, RuntimeError):  # it may be closed already
-                    await send({"type": "websocket.close", "code": 1011, "reason": refused.code.value})
+                    code = 1008 if refused.code is Code.UNAUTHORIZED else 1011
+                    await send({"type": "websocket.close", "code": code, "reason": refused.code.value})
         finally:
             self._figures.ended({**scope, "method": "GET"}, status, time.perf_counter() - started)
         log.debug("websocket closed", path=scope["path"], status=int(status))
 
-    def _admit(self, scope: Scope) -> None:
-        """Raises ApiError for what is too long, not text, or comes from another site."""
+    async def _while_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket until it ends, or its token does. Raises ApiError then."""
+        serving = asyncio.ensure_future(self._app(scope, receive, send))
+        gone = False
+
+        def end() -> None:
+            nonlocal gone
+            gone = True
+            serving.cancel()
+
+        stream = self._authority.stream(scope, end)
+        try:
+            await serving
+        except asyncio.CancelledError:
+            serving.cancel()
+            if not gone:
+                raise
+            raise ApiError(Code.UNAUTHORIZED, "the token was revoked, or its time is over") from None
+        finally:
+            self._authority.stream_ended(stream)
+
+    def _admit(self, scope: Scope) -> bytes | None:
+        """Returns the `Authorization`. Raises ApiError for what is too long, not text, or comes from another site."""
         query: bytes = scope["query_string"]
         if len(scope["raw_path"]) + len(query) > self._limits.max_query_bytes:
             raise ApiError(
@@ -131,4 +167,10 @@ class HttpGate:
                 unquote_to_bytes(query).decode()
             except UnicodeDecodeError:
                 raise ApiError(Code.INVALID_ENCODING, "the query is not UTF-8 once its %-escapes are read") from None
-        self._guard.check(scope)
+        return self._guard.check(scope)
+
+
+def _of_browser(scope: Scope) -> bytes | None:
+    """A token among the subprotocols of a WebSocket: pages cannot set `Authorization` there."""
+    token = next((each for each in scope.get("subprotocols", ()) if each.startswith("coterie_")), None)
+    return None if token is None else b"Bearer " + token.encode("latin-1", "replace")

@@ -18,6 +18,7 @@ from app.command_line import PROGRAM, UsageError, parse_command_line
 from app.leave_command import leave
 from app.node_client import NodeError
 from app.recover import RecoverError, recover
+from app.token_command import token
 
 CANNOT_START = 1
 WRONG_USAGE = 2
@@ -44,6 +45,7 @@ _COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
     "check-config": check_config,
     "leave": leave,
     "recover": recover,
+    "token": token,
 }
 
 

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
+from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from app.api import create_app
+from app.auth.authority import Authority
 from app.command_line import shell_command
 from app.data_dir import DataDir, DataDirError, Identity
 from app.gossip_keeper import GossipKeeper, take_up
@@ -100,6 +102,7 @@ async def _serve(
     figures, loop_lag = HttpFigures(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
     departure = Departure(node, part, settings.leave, stopping, health)
+    authority = _authority(settings, node, part, sockets.address)
     server = _Server(
         create_app(
             node,
@@ -111,6 +114,7 @@ async def _serve(
             figures=figures,
             loop_lag=loop_lag,
             departure=departure,
+            authority=authority,
             live_settings=settings.live,
             tracer=tracer,
         ),
@@ -121,6 +125,7 @@ async def _serve(
         stopping,
     )
     watching = asyncio.create_task(loop_lag.watch(), name="event loop lag")
+    guarding = asyncio.create_task(authority.watch(), name="tokens of open streams")
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, server.stop)
     loop.add_signal_handler(signal.SIGTERM, _Terminating(departure, server.stop).signalled)
@@ -130,6 +135,10 @@ async def _serve(
     keeper = _open_keeper(settings, node.engine, data_dir)
     reloader = Reloader(settings, load)
     register_node(reloader, node, departure, keeper)
+    reloader.register(
+        ["auth.anonymous", "auth.tokens", "auth.max_tokens", "auth.cache_seconds"],
+        lambda settings: lambda: authority.swap(settings.auth),
+    )
     loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     await node.start()
     if keeper is not None:
@@ -138,6 +147,8 @@ async def _serve(
         await server.serve(sockets=[sockets.tcp])
     finally:
         watching.cancel()
+        guarding.cancel()
+        authority.audit.close()
         if agent is not None:
             await agent.stop()
         await node.stop()
@@ -153,6 +164,46 @@ def _open_tracer(settings: Settings, node: GossipNode) -> OtelTracer | None:
     from app.otel import OtelTracer  # noqa: PLC0415 - an optional extra, and half a second
 
     return OtelTracer(settings.tracing, node.node.node_id)
+
+
+def _authority(settings: Settings, node: GossipNode, part: HeardRaft, listening: Address) -> Authority:
+    def is_known(address: str) -> bool:
+        return any(state.id.gossip_advertise_addr.host == address for state in node.engine.states)
+
+    try:
+        return Authority(settings.auth, part, is_known, on_loopback=is_loopback(listening))
+    except OSError as error:
+        raise DataDirError(f"auth.audit_file {settings.auth.audit_file}: {error.strerror or error}") from None
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether only this machine reaches it."""
+    return ip_address(address.host).is_loopback
+
+
+def _tell_openness(settings: Settings, listening: Address) -> None:
+    """Loudly, at every start, where others than this machine's users can reach the node."""
+    if is_loopback(listening):
+        return
+    anonymous = settings.auth.anonymous
+    if anonymous in {"read", "write", "admin"}:
+        told = (
+            f"WITHOUT AUTHENTICATION whoever reaches {listening} may {_MAY[anonymous]} here: auth.anonymous is "
+            f"{anonymous!r}; set it to none, and make a token with: {shell_command()} token new"
+        )
+    elif not settings.auth.tokens:
+        told = (
+            f"requests to {listening} need a token: auth.anonymous allows nothing there, and auth.tokens holds none; "
+            f"make one with: {shell_command()} token new"
+        )
+    else:
+        return
+    log.warning(told)
+    if sys.stdout.isatty():
+        sys.stdout.write(f"\n  *** {told} ***\n")
+
+
+_MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}
 
 
 def _open_agent(settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None) -> Agent | None:
@@ -281,6 +332,7 @@ def _identity(settings: Settings, data_dir: DataDir | None, public: Address) -> 
 
 def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> None:
     """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
+    _tell_openness(settings, listening)
     own = node.node
     public = own.gossip_advertise_addr
     url = f"http://{listening if any(listening.packed) else public}/"

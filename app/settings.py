@@ -20,6 +20,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from app.auth_settings import AuthSettings
 from app.live_settings import LiveSettings
 from app.operation_settings import KeyringSettings, LeaveSettings, PersistenceSettings
 from app.setting_tables import GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     replaces this table."""
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
+    auth: AuthSettings = AuthSettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
     live: LiveSettings = LiveSettings()

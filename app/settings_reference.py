@@ -45,6 +45,8 @@ EXAMPLES: Mapping[str, str] = {
     "node_id": 'node_id = "node1"',
     "seed": 'seed = ["192.0.2.10:10000", "seeds.example.net:10000"]',
     "data_dir": 'data_dir = "/var/lib/coterie"',
+    "auth.tokens": 'tokens = [{ id = "admin", hash = "sha256:HASH", rules = [{ layer = "*", action = "admin" }] }]',
+    "auth.audit_file": 'audit_file = "/var/log/coterie/audit.jsonl"',
     "http.allowed_hosts": 'allowed_hosts = ["coterie.example.net", "*.coterie.svc.cluster.local"]',
     "http.allowed_origins": 'allowed_origins = ["https://console.example.net"]',
     "tracing.endpoint": 'endpoint = "http://127.0.0.1:4318/v1/traces"',

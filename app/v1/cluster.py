@@ -119,11 +119,17 @@ def show_raft_member(member: MemberView) -> dict[str, Any]:
     }
 
 
-async def show_raft_members(context: Context, picture: RaftPicture, *, forwarded: bool) -> list[dict[str, Any]]:
+async def show_raft_members(context: Context, picture: RaftPicture, request: Request) -> list[dict[str, Any]]:
     """All members. Why one does not vote the leader knows best: it is asked, unless this is such a question."""
+    forwarded = MARK_HEADER in request.headers
+    shown_token = request.headers.get("authorization")
+    authorization = None if shown_token is None else shown_token.encode("latin-1")
     shown = [show_raft_member(each) for each in picture.members]
     votes = all(each.role in {"leader", "voter"} for each in picture.members)
-    if forwarded or votes or (told := await context.forwarder.ask_leader(MEMBERS, ASK_SECONDS)) is None:
+    if forwarded or votes:
+        return shown
+    told = await context.forwarder.ask_leader(MEMBERS, ASK_SECONDS, authorization)
+    if told is None:
         return shown
     reasons = {each["member_id"]: each["reason"] for each in orjson.loads(told)["members"]}
     for each in shown:
@@ -132,7 +138,7 @@ async def show_raft_members(context: Context, picture: RaftPicture, *, forwarded
     return shown
 
 
-async def show_cluster(context: Context, *, forwarded: bool) -> dict[str, Any]:
+async def show_cluster(context: Context, request: Request) -> dict[str, Any]:
     engine, picture = context.node.engine, context.raft.picture()
 
     def named(*roles: str, dead: bool = False) -> list[str]:
@@ -156,7 +162,7 @@ async def show_cluster(context: Context, *, forwarded: bool) -> dict[str, Any]:
             "voters": named("leader", "voter", dead=True),
             "observers": named("observer"),
             "candidates": named("candidate"),
-            "members": await show_raft_members(context, picture, forwarded=forwarded),
+            "members": await show_raft_members(context, picture, request),
             "decisions": [show_decision(each) for each in context.raft.decisions()],
         },
     }
@@ -182,4 +188,4 @@ def add_cluster(app: FastAPI, context: Context) -> None:
     async def get_cluster(request: Request) -> Response:
         """Who is alive, who votes, who leads, whether there is a majority, why each non-voter does not vote, and the
         last decisions with their reasons."""
-        return answer(await show_cluster(context, forwarded=MARK_HEADER in request.headers))
+        return answer(await show_cluster(context, request))

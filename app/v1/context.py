@@ -17,6 +17,7 @@ from consensus.metadata import Metadata, RequestId
 from gossip import GossipNode
 
 if TYPE_CHECKING:
+    from app.auth.authority import Authority
     from app.v1.live.hub import Hub
     from app.v1.live.snapshot import Pages
 
@@ -35,6 +36,7 @@ class Context:
     live: Hub
     pages: Pages
     """Snapshots for those who begin to listen to `live`."""
+    authority: Authority
 
     def timeout(self, query: str | None, header: str | None) -> float:
         """For how long a request may be worked on, in seconds: what is left (header), asked for (query), or set."""

@@ -15,6 +15,7 @@ from app.v1.live.sse import add_events
 from app.v1.members import add_members
 from app.v1.queue_routes import add_queues
 from app.v1.raft_routes import add_raft
+from app.v1.tokens import add_tokens
 from app.v1.txn import add_txn
 from app.v1.watching import add_watch
 
@@ -33,6 +34,7 @@ def add_v1(app: FastAPI, context: Context) -> None:
         add_leases,
         add_queues,
         add_raft,
+        add_tokens,
         add_leaving,
     ):
         add(app, context)

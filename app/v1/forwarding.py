@@ -151,12 +151,22 @@ class Forwarder:
             connection, response = await self._ask(address, head, body, seconds + waits, safe=safe)
         await self._pass_back(address, connection, response, scope, receive, send)
 
-    async def ask_leader(self, path: bytes, seconds: float) -> bytes | None:
-        """The body of the leader's answer to a GET, or None where there is none, or none in time."""
+    async def ask_leader(self, path: bytes, seconds: float, authorization: bytes | None) -> bytes | None:
+        """The body of the leader's answer to a GET, or None where there is none, none in time, or a refusal.
+
+        `authorization`: that of whom it is asked for.
+        """
+        told = await self.ask(path, seconds, authorization)
+        return told[1] if told is not None and told[0] == 200 else None
+
+    async def ask(self, path: bytes, seconds: float, authorization: bytes | None) -> tuple[int, bytes] | None:
+        """Status and body of the leader's answer to a GET, or None where there is none, or none in time."""
         address = self._raft.leader_address()
         if address is None:
             return None
         headers = [(b"host", str(address).encode()), (MARK, self._own)]
+        if authorization is not None:
+            headers.append((b"authorization", authorization))
         head = h11.Request(method=b"GET", target=path, headers=headers)
         try:
             connection, response = await self._ask(address, head, b"", seconds, safe=True)
@@ -175,7 +185,7 @@ class Forwarder:
             return None
         finally:
             self._done_with(address, connection, reusable=reusable)
-        return bytes(body) if reusable and response.status_code == 200 else None
+        return (response.status_code, bytes(body)) if reusable else None
 
     def _head(self, scope: Scope, address: Address, body: bytes, seconds: float) -> h11.Request:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")

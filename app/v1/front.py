@@ -30,8 +30,12 @@ _NEED_METADATA = (
     b"/v1/raft/snapshot",
     b"/v1/raft/decisions",
     b"/v1/raft/members/",
+    b"/v1/tokens",
 )
 """Served by every node that takes part in Raft."""
+
+_ANYWHERE = b"/v1/tokens/self"
+"""Answered by each node, with what it found out about the token before."""
 
 _NEED_LEADER = b"/v1/raft/transfer"
 """Done by the leader alone."""
@@ -80,7 +84,7 @@ class Front:
         if method == "DELETE" and path.startswith(_MEMBERS):
             return raft.metadata is None and raft.leader_address() is not None
         if path.startswith(_NEED_METADATA):
-            return raft.metadata is None
+            return raft.metadata is None and not path.startswith(_ANYWHERE)
         if path.startswith(_NEED_LEADER):
             status = raft.status()
             return status is None or status.role != "leader"

@@ -244,7 +244,8 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         revision: AtRevision = None,
         consistency: Freshness = "linearizable",
     ) -> Response:
-        """Keys in the order of their bytes. All pages of one list show the revision of the first."""
+        """Keys in the order of their bytes. All pages of one list show the revision of the first; ask for each with the
+        prefix of the first, too, where the token allows no more."""
         return answer(
             await metadata_keys.page(
                 call.metadata,

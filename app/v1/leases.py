@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import FastAPI, Path, Query
+from fastapi import FastAPI, Path, Query, Request
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
+from app.auth.authority import principal_of
+from app.auth.rules import Action, Principal
 from app.errors import ApiError, Code
 from app.models import Answer
 from app.v1.calls import Call, ChangeCall, Limit, ReadCall, answer, barrier, read_errors, write_errors
@@ -18,7 +20,7 @@ from app.v1.outcomes import api_error
 from app.v1.texts import shown
 from app.v1.txn import Body
 from consensus.errors import MetadataError
-from consensus.store import Lease, LeaseDone, State
+from consensus.store import Lease, LeaseDone, State, queue_of
 
 LeaseId = Annotated[int, Path(ge=1, le=2**53 - 1, description="The lease's id.", examples=[3])]
 
@@ -93,6 +95,14 @@ def show_lease(lease: Lease, state: State) -> dict[str, Any]:
     }
 
 
+def _may(principal: Principal, action: Action, key: bytes) -> bool:
+    """Of a key that lives with a lease: one of the metadata, or a place in the queue of a lock."""
+    queue = queue_of(key)
+    if queue is None:
+        return principal.may("metadata", action, shown(key)[0])
+    return principal.may("locks", action, shown(queue[1])[0])
+
+
 def add_leases(app: FastAPI, context: Context) -> None:
     async def made(done: LeaseDone, call: Call) -> Response:
         lease = call.state.lease(done.lease)
@@ -159,13 +169,14 @@ def add_leases(app: FastAPI, context: Context) -> None:
         responses=read_errors(Code.LEASE_NOT_FOUND),
         tags=["leases"],
     )
-    async def get_lease(lease: LeaseId, call: ReadCall) -> Response:
-        """A lease and its keys."""
+    async def get_lease(lease: LeaseId, call: ReadCall, request: Request) -> Response:
+        """A lease and its keys, as far as the token may read them."""
         await barrier(call)
         found = call.state.lease(lease)
         if found is None:
             raise ApiError(Code.LEASE_NOT_FOUND, "there is no such lease: it ended, or never was", "lease")
-        keys = [shown(key)[0] for key in call.state.lease_keys(lease)]
+        principal = principal_of(request.scope)
+        keys = [shown(key)[0] for key in call.state.lease_keys(lease) if _may(principal, "read", key)]
         return answer({**show_lease(found, call.state), "keys": keys})
 
     @app.post(
@@ -194,8 +205,13 @@ def add_leases(app: FastAPI, context: Context) -> None:
         responses=write_errors(Code.LEASE_NOT_FOUND),
         tags=["leases"],
     )
-    async def revoke_lease(lease: LeaseId, call: ChangeCall) -> Response:
-        """Ends it now: its keys are deleted, and what it held is free for the next."""
+    async def revoke_lease(lease: LeaseId, call: ChangeCall, request: Request) -> Response:
+        """Ends it now: its keys are deleted, and what it held is free for the next. The token must allow to write all
+        of them."""
+        principal = principal_of(request.scope)
+        for key in call.state.lease_keys(lease):
+            if not _may(principal, "write", key):
+                raise ApiError(Code.FORBIDDEN, "keys live with this lease that the token does not allow to write")
         try:
             done = await call.metadata.revoke(lease, request=call.request, timeout=call.seconds)
         except MetadataError as error:

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from math import inf
 from typing import Any
 
+from app.auth import kept
 from app.errors import ApiError, Code
 from app.v1.outcomes import api_error, conflict
 from app.v1.texts import show_record
-from consensus.errors import MetadataError
+from consensus.errors import MetadataError, RefusedError
 from consensus.metadata import Answer, Consistency, Metadata, RequestId
 from consensus.store import (
     KEEP_LEASE,
     RESERVED_PREFIX,
+    BadTokenError,
     Compare,
     Delete,
     DeleteDone,
@@ -27,6 +29,7 @@ from consensus.store import (
     PutDone,
     Record,
     Target,
+    page_range,
     prefix_end,
 )
 
@@ -95,10 +98,17 @@ def check_writable(key: str) -> None:
         raise ApiError(Code.RESERVED_KEY, f"keys under {_RESERVED!r} are written by the cluster itself", "key")
 
 
+def check_readable(key: str) -> None:
+    """Tokens are no keys for clients. Raises ApiError."""
+    if kept.is_hidden(key.encode()):
+        raise ApiError(Code.RESERVED_KEY, "tokens are read at /v1/tokens, not as keys", "key")
+
+
 async def get(
     metadata: Metadata, key: str, *, revision: int | None, consistency: Consistency, seconds: float
 ) -> Answer[Record | None]:
     """Raises ApiError."""
+    check_readable(key)
     try:
         return await metadata.get(key.encode(), revision=revision, consistency=consistency, timeout=seconds)
     except MetadataError as error:
@@ -222,6 +232,7 @@ async def page(
     start = prefix.encode()
     try:
         if token is not None:
+            _check_page(token, start)
             answer = await metadata.next_page(token, limit=limit, consistency=consistency, timeout=seconds)
         else:
             answer = await metadata.range(
@@ -238,9 +249,22 @@ async def page(
     return {
         **show_answer(answer),
         "revision": shown.revision,
-        "keys": [show_record(record) for record in shown.records],
+        "keys": [show_record(record) for record in shown.records if not kept.is_hidden(record.key)],
         "next_page": shown.next,
     }
+
+
+def _check_page(token: str, prefix: bytes) -> None:
+    """A page's token names a range of its own: it must not lead out of what was asked for. Raises as the state does."""
+    try:
+        start, end = page_range(token)
+    except BadTokenError as error:
+        raise RefusedError("bad_page_token", message=f"bad_page_token: {error}") from None
+    last = prefix_end(prefix)
+    if not start.startswith(prefix) or (last is not None and (end is None or end > last)):
+        raise ApiError(
+            Code.BAD_PAGE_TOKEN, "this page belongs to another prefix: repeat the one that the list began with", "page"
+        )
 
 
 async def delete_prefix(metadata: Metadata, prefix: str, *, request: RequestId, seconds: float) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from app.documenting import errors
 from app.errors import Code
 from app.models import Answer
 from app.v1.calls import ReadCall, Timeout, answer, read_errors
-from app.v1.cluster import MARK_HEADER, DecisionModel, RaftMemberModel, show_decision, show_raft_members
+from app.v1.cluster import DecisionModel, RaftMemberModel, show_decision, show_raft_members
 from app.v1.context import Context
 from app.v1.models import RequestIdAnswer, Revision
 from app.v1.outcomes import api_error
@@ -194,8 +194,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
     )
     async def list_raft_members(request: Request) -> Response:
         """Each with its role, and why it does not vote."""
-        forwarded = MARK_HEADER in request.headers
-        return answer({"members": await show_raft_members(context, context.raft.picture(), forwarded=forwarded)})
+        return answer({"members": await show_raft_members(context, context.raft.picture(), request)})
 
     @app.get(
         "/v1/raft/decisions",

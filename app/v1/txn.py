@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
+from app.auth import kept
+from app.auth.authority import principal_of, require
+from app.auth.rules import Principal
 from app.errors import Code
 from app.models import Answer
 from app.v1.calls import ChangeCall, answer, write_errors
 from app.v1.context import Context
-from app.v1.metadata_keys import check_writable
+from app.v1.metadata_keys import check_readable, check_writable
 from app.v1.models import Encoding, MetaRecord, Revision
 from app.v1.outcomes import api_error
 from app.v1.texts import read_value, show_record
@@ -202,32 +205,41 @@ class TxnAnswer(Answer):
     results: list[OperationResult]
 
 
-def read_comparison(it: Comparison) -> Compare | Guard:
-    """Raises ApiError."""
+def read_comparison(it: Comparison, principal: Principal) -> Compare | Guard:
+    """Raises ApiError, where the principal may not know what is compared, too."""
     if it.held is not None:
+        require(principal, "locks", "read", it.held.name)
         return Guard(QueueKind(it.held.kind), it.held.name.encode(), it.held.token)
     assert it.key is not None, "checked with the body"  # noqa: S101
     assert it.target is not None, "checked with the body"  # noqa: S101
+    check_readable(it.key)
+    require(principal, "metadata", "read", it.key)
     operand = read_value(it.operand, it.encoding, "operand") if isinstance(it.operand, str) else it.operand
     return Compare(_bytes(it.key, "key"), it.target, it.op, operand or (b"" if isinstance(it.operand, str) else 0))
 
 
-def read_operation(it: Operation) -> Put | Delete | DeleteRange | Get | Range:
-    """Raises ApiError."""
+def read_operation(it: Operation, principal: Principal) -> Put | Delete | DeleteRange | Get | Range:
+    """Raises ApiError, where the principal may not do it, too."""
     if it.put is not None:
         check_writable(it.put.key)
+        require(principal, "metadata", "write", it.put.key)
         value = None if it.put.value is None else read_value(it.put.value, it.put.encoding, "value")
         return Put(_bytes(it.put.key, "key"), value, it.put.lease, it.put.prev)
     if it.delete is not None:
         check_writable(it.delete.key)
+        require(principal, "metadata", "write", it.delete.key)
         return Delete(_bytes(it.delete.key, "key"), it.delete.prev)
     if it.delete_prefix is not None:
         check_writable(it.delete_prefix.prefix)
+        require(principal, "metadata", "write", it.delete_prefix.prefix)
         prefix = _bytes(it.delete_prefix.prefix, "prefix")
         return DeleteRange(prefix, prefix_end(prefix))
     if it.get is not None:
+        check_readable(it.get.key)
+        require(principal, "metadata", "read", it.get.key)
         return Get(_bytes(it.get.key, "key"))
     assert it.range is not None, "checked with the body"  # noqa: S101
+    require(principal, "metadata", "read", it.range.prefix)
     prefix = _bytes(it.range.prefix, "prefix")
     return Range(prefix, prefix_end(prefix), it.range.limit)
 
@@ -249,7 +261,8 @@ def show_result(asked: Operation, result: Any) -> dict[str, Any]:
         case GetDone():
             return {name: {"record": None if result.record is None else show_record(result.record)}}
         case RangeDone():
-            return {name: {"keys": [show_record(record) for record in result.records], "more": result.more}}
+            keys = [show_record(record) for record in result.records if not kept.is_hidden(record.key)]
+            return {name: {"keys": keys, "more": result.more}}
     raise TypeError(f"{type(result).__name__} is no result of a transaction's operation")
 
 
@@ -278,11 +291,12 @@ def add_txn(app: FastAPI, context: Context) -> None:
         ),
         tags=["metadata"],
     )
-    async def txn(body: TxnBody, call: ChangeCall) -> Response:
+    async def txn(body: TxnBody, call: ChangeCall, request: Request) -> Response:
         """Where all comparisons hold, `then` is done, else `else`: all of it at one revision, or nothing."""
-        compares = [read_comparison(each) for each in body.compare]
-        then = [read_operation(each) for each in body.then]
-        otherwise = [read_operation(each) for each in body.otherwise]
+        principal = principal_of(request.scope)
+        compares = [read_comparison(each, principal) for each in body.compare]
+        then = [read_operation(each, principal) for each in body.then]
+        otherwise = [read_operation(each, principal) for each in body.otherwise]
         try:
             done = await call.metadata.txn(compares, then, otherwise, request=call.request, timeout=call.seconds)
         except MetadataError as error:

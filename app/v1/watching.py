@@ -18,7 +18,8 @@ from fastapi import FastAPI, Header, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.documenting import errors, event_stream
+from app.auth import kept
+from app.documenting import errors
 from app.errors import ApiError, Code
 from app.v1.calls import ReadCall
 from app.v1.context import Context
@@ -50,7 +51,8 @@ def render_changes(*, prev: bool) -> Render:
     """The changes of each revision as one event."""
 
     def render(batch: WatchBatch) -> Iterator[bytes]:
-        for revision, events in groupby(batch.events, key=lambda event: event.revision):
+        told = (event for event in batch.events if not kept.is_hidden(event.key))
+        for revision, events in groupby(told, key=lambda event: event.revision):
             content = {"revision": revision, "changes": [_show_change(event, prev=prev) for event in events]}
             yield message("change", orjson.dumps(content), revision)
 

@@ -59,7 +59,7 @@ from consensus.store.operations import (
     Txn,
 )
 from consensus.store.queues import RESERVED_PREFIX, Place, as_place, places_prefix, queue_of
-from consensus.store.reading import Page
+from consensus.store.reading import Page, page_range
 from consensus.store.records import Event, Record, prefix_end
 from consensus.store.results import (
     AcquireDone,
@@ -155,6 +155,7 @@ __all__ = [
     "encode",
     "encode_batch",
     "encode_result",
+    "page_range",
     "places_prefix",
     "prefix_end",
     "queue_of",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from consensus.store.errors import Code, RefusedError
 from consensus.store.operations import KEEP_LEASE, Delete, DeleteRange, Put
-from consensus.store.queues import is_place
+from consensus.store.queues import RESERVED_PREFIX, is_place
 from consensus.store.records import Record
 from consensus.store.results import DeleteDone, PutDone, RangeDone
 
@@ -137,12 +137,12 @@ class Changes:
         return DeleteDone(revision, len(doomed), tuple(doomed) if op.prev else ())
 
     def doomed(self, start: bytes, end: bytes | None, room: int) -> list[Record]:
-        """What a range deletion takes: every record of the range but places of queues. At most `room`."""
+        """What a range deletion takes: every record of the range but the reserved ones. At most `room`."""
         found: list[Record] = []
         while True:
             wanted = room - len(found) + 1
             part = self._table.scan(start, end, wanted)
-            found += [record for record in part if not is_place(record.key)]
+            found += [record for record in part if not record.key.startswith(RESERVED_PREFIX)]
             if len(found) > room:
                 raise RefusedError(Code.DELETE_TOO_LARGE, self._state.limits.max_delete_keys)
             if len(part) < wanted:

@@ -71,14 +71,25 @@ def first_page(
     return Page(records[:count], revision, base64.urlsafe_b64encode(_encode(token)).decode().rstrip("="))
 
 
+def page_range(token: str) -> tuple[bytes, bytes | None]:
+    """What a page's token goes on with: from a key to below another, None for the end. Raises BadTokenError."""
+    held = _read_token(token)
+    return held.start, held.end
+
+
 def next_page(keyspace: Keyspace, limits: Limits, token: str, limit: int) -> Page:
+    held = _read_token(token)
+    return first_page(keyspace, limits, held.start, held.end, limit, held.revision)
+
+
+def _read_token(token: str) -> _Token:
     try:
         held = _decode(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
     except (msgspec.DecodeError, binascii.Error, ValueError) as error:
         raise BadTokenError(f"not a page token: {token[:80]!r}") from error
     if held.format != _TOKEN_FORMAT:
         raise BadTokenError(f"a page token of format {held.format}; this node knows {_TOKEN_FORMAT}")
-    return first_page(keyspace, limits, held.start, held.end, limit, held.revision)
+    return held
 
 
 def _scan_at(keyspace: Keyspace, start: bytes, end: bytes | None, limit: int, revision: int) -> list[Record]:

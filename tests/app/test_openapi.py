@@ -89,6 +89,10 @@ async def test_each_endpoint_is_there_once(document: Any) -> None:
         "/v1/raft/founding": ["delete"],
         "/v1/raft/snapshot": ["get"],
         "/v1/request_ids": ["post"],
+        "/v1/tokens": ["post", "get"],
+        "/v1/tokens/self": ["get"],
+        "/v1/tokens/{token}": ["delete"],
+        "/v1/tokens/{token}/rotate": ["post"],
     }
 
 

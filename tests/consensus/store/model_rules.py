@@ -117,7 +117,7 @@ def _write(model: Model, op: Put | Delete | DeleteRange, writes: Writes) -> PutD
     """Check one write against the model and the writes before it, and add it to them."""
     revision = model.revision + 1
     if isinstance(op, DeleteRange):
-        doomed = [it for it in model.in_range(op.start, op.end) if not model.is_place(it.key)]
+        doomed = [it for it in model.in_range(op.start, op.end) if not it.key.startswith(b"coterie/")]
         if any(key >= op.start and (op.end is None or key < op.end) for key in writes):
             raise ModelRefusedError(Code.DUPLICATE_KEY)
         writes.update(dict.fromkeys((it.key for it in doomed), None))

@@ -32,7 +32,9 @@ from consensus.store import (
     Txn,
 )
 
-keys = st.sampled_from([b"a", b"b", b"b/1", b"b/2", b"b\xff", b"c", b"coterie/locks/x@1", b"\xff", b"\xff\xff"])
+keys = st.sampled_from(
+    [b"a", b"b", b"b/1", b"b/2", b"b\xff", b"c", b"coterie/locks/x@1", b"coterie/x", b"\xff", b"\xff\xff"]
+)
 ends = st.none() | keys
 values = st.sampled_from([b"", b"one", b"two", b"\x00\xff", b"x" * 70])
 leases = st.integers(1, 5)

@@ -1,0 +1,241 @@
+"""Decides, for every request, who asks and whether it may: the one place that all requests pass.
+
+A node that holds the metadata knows its tokens from there, as soon as it applies them. A node with Raft off asks the
+leader, by showing it the very token, and relies on the answer for `auth.cache_seconds`; where nobody can be asked
+nothing is allowed. What is passed on to the leader carries the token along, and is checked there again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+
+from app.auth import kept
+from app.auth.audit import Audit
+from app.auth.routes import rights_of
+from app.auth.rules import Principal, Right, Rule, anonymous
+from app.auth.tokens import hash_of, id_of, same
+from app.auth.tries import Tries
+from app.auth_settings import AuthSettings
+from app.errors import ApiError, Code
+from app.v1.forwarding import MARK
+from app.v1.outcomes import unavailable
+from app.v1.raft_part import RaftPart
+
+PRINCIPAL = "coterie.principal"
+"""Where the ASGI scope says who asks."""
+
+ASK_SECONDS = 2.0
+"""For how long the leader is asked of a token."""
+
+LOOK_SECONDS = 1.0
+"""How often open streams are looked at: so long one may outlive its token."""
+
+UNCHECKED_SECONDS = 60.0
+"""How long a stream goes on whose token nobody can be asked of: longer than elections take."""
+
+MAX_ANSWERS = 10_000
+"""Answers of the leader that are remembered."""
+
+_SELF = b"/v1/tokens/self"
+
+_HOT = (b"/v1/meta/", b"/v1/kv/")
+
+CHALLENGE = {"WWW-Authenticate": 'Bearer realm="coterie"'}
+
+
+AskLeader = Callable[[bytes, float, bytes | None], Awaitable[tuple[int, bytes] | None]]
+"""Of path, seconds and Authorization: status and body."""
+
+
+class Authority:
+    def __init__(
+        self,
+        settings: AuthSettings,
+        raft: RaftPart,
+        known_address: Callable[[str], bool],
+        *,
+        on_loopback: bool,
+    ) -> None:
+        """`known_address`: whether a node of the cluster has this IP address. Raises OSError for the audit file."""
+        self.audit = Audit(settings.audit_file)
+        self._raft = raft
+        self._known_address = known_address
+        self._on_loopback = on_loopback
+        self._tries = Tries(settings.max_tries, settings.tries_window, settings.max_addresses)
+        self._answers: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
+        self._streams: dict[object, tuple[Principal, float, Callable[[], None]]] = {}
+        self.ask_leader: AskLeader | None = None
+        """How the leader is asked of a token; nobody is while this is None."""
+        self.settings = settings
+        self.swap(settings)
+
+    def swap(self, settings: AuthSettings) -> None:
+        """Take another configuration's tokens and anonymous access, for the next request; streams follow."""
+        self.settings = settings
+        self._configured = {token.id: token for token in settings.tokens}
+        level = settings.anonymous
+        if level == "auto":
+            level = "admin" if self._on_loopback else "none"
+        self.anonymous = anonymous(level)
+        self._open = level == "admin"
+
+    # -- a request -----------------------------------------------------------------------------------------------------
+
+    async def admit(self, scope: Any, shown: bytes | None) -> tuple[Right, ...]:
+        """Let a request pass, and say what it asks for. `shown`: its `Authorization`. Raises ApiError."""
+        if shown is None and self._open:
+            scope[PRINCIPAL] = self.anonymous
+            return () if scope["raw_path"].startswith(_HOT) else rights_of(scope)
+        principal: Principal | None = None
+        try:
+            principal = await self._principal(scope, shown)
+            rights = rights_of(scope)
+            if not principal.has(rights):
+                raise self._refusal(principal, rights)
+        except ApiError as error:
+            if error.code in {Code.UNAUTHORIZED, Code.FORBIDDEN}:
+                self.audit.refused(scope, principal, error)
+            raise
+        scope[PRINCIPAL] = principal
+        return rights
+
+    def ended(self, scope: Any, rights: tuple[Right, ...], status: int) -> None:
+        """An admitted request was answered."""
+        if any(right.action == "admin" for right in rights):
+            self.audit.done(scope, scope[PRINCIPAL], rights, status)
+
+    def _refusal(self, principal: Principal, rights: tuple[Right, ...]) -> ApiError:
+        lacking = next(right for right in rights if not principal.may(right.layer, right.action, right.start))
+        if principal.token_hash:
+            return ApiError(Code.FORBIDDEN, f"the token {principal.id!r} does not allow to {_words(lacking)}")
+        return ApiError(
+            Code.UNAUTHORIZED,
+            f"to {_words(lacking)} takes a token: send it as Authorization: Bearer <token>; `coterie token new` makes "
+            "one, and auth.anonymous says what is allowed without",
+            headers=CHALLENGE,
+        )
+
+    async def _principal(self, scope: Any, shown: bytes | None) -> Principal:
+        if shown is None:
+            return self.anonymous
+        token = _bearer(shown)
+        token_id = None if token is None else id_of(token)
+        if token is None or token_id is None:
+            raise self._wrong(scope, "Authorization must be: Bearer coterie_<id>_<64 hexadecimal digits>")
+        token_hash = hash_of(token)
+        found = self._find(token_id, token_hash)
+        if found is None and self._raft.state is None:
+            found = await self._ask(
+                token_id, token_hash, shown, marked=any(name == MARK for name, _ in scope["headers"])
+            )
+        if found is None:
+            raise self._wrong(
+                scope, "this token is not known: it is wrong, was revoked or replaced, or its time is over"
+            )
+        return found
+
+    def _wrong(self, scope: Any, why: str) -> ApiError:
+        address = scope["client"][0] if scope.get("client") else ""
+        # A node that passes requests on has counted its clients itself.
+        passed_on = any(name == MARK for name, _ in scope["headers"]) and self._known_address(address)
+        limited = None if passed_on else self._tries.wrong(address, time.monotonic())
+        return limited or ApiError(Code.UNAUTHORIZED, why, "Authorization", headers=CHALLENGE)
+
+    def _find(self, token_id: str, token_hash: str) -> Principal | None:
+        """By what this node knows itself."""
+        configured = self._configured.get(token_id)
+        if configured is not None and same(configured.hash, token_hash):
+            return self._proved(token_id, configured.rules, token_hash)
+        state = self._raft.state
+        token = None if state is None else kept.find(state, token_id)
+        if token is not None and token.has(token_hash, kept.now()):
+            return self._proved(token_id, token.read_rules(), token_hash)
+        return None
+
+    def _proved(self, token_id: str, rules: tuple[Rule, ...], token_hash: str) -> Principal:
+        """Whoever shows a token may do no less than whoever shows none."""
+        return Principal(token_id, (*rules, *self.anonymous.rules), token_hash)
+
+    async def _ask(self, token_id: str, token_hash: str, shown: bytes, *, marked: bool) -> Principal | None:
+        """What the leader says of a token. Raises ApiError where it cannot be asked."""
+        held = self._answers.get(token_hash)
+        if held is not None and time.monotonic() < held[0]:
+            return held[1]
+        if not self._raft.enabled and self._raft.leader_address() is None and not self._raft.picture().members:
+            return None  # there is no Raft layer to have tokens
+        told = None if marked or self.ask_leader is None else await self.ask_leader(_SELF, ASK_SECONDS, shown)
+        if told is None or told[0] not in {200, 401}:
+            raise unavailable("no_leader", because="nobody can be asked of this token")
+        found = None
+        if told[0] == 200:
+            rules = tuple(Rule.model_validate(rule) for rule in orjson.loads(told[1])["rules"])
+            found = self._proved(token_id, rules, token_hash)
+        self._answers[token_hash] = (time.monotonic() + self.settings.cache_seconds, found)
+        if len(self._answers) > MAX_ANSWERS:
+            self._answers.popitem(last=False)
+        return found
+
+    # -- streams -------------------------------------------------------------------------------------------------------
+
+    def stream(self, scope: Any, end: Callable[[], None] | None) -> object:
+        """An answer that goes on: `end` is called once its token, or what that allowed, is gone. Returns its mark."""
+        mark = object()
+        principal = scope.get(PRINCIPAL)
+        if principal is not None and end is not None:
+            self._streams[mark] = (principal, time.monotonic(), end)
+        return mark
+
+    def stream_ended(self, mark: object) -> None:
+        self._streams.pop(mark, None)
+
+    async def watch(self) -> None:
+        """Ends streams whose authority is gone, for as long as the node runs."""
+        while True:
+            await asyncio.sleep(LOOK_SECONDS)
+            for mark, (principal, checked, end) in list(self._streams.items()):
+                still = self._still(principal)
+                if still:
+                    self._streams[mark] = (principal, time.monotonic(), end)
+                elif still is False or time.monotonic() - checked > UNCHECKED_SECONDS:
+                    self._streams.pop(mark, None)
+                    end()
+
+    def _still(self, principal: Principal) -> bool | None:
+        """Whether it may do what it might when the stream began; None: nobody here knows."""
+        if not principal.token_hash:
+            return all(rule in self.anonymous.rules for rule in principal.rules)
+        now = self._find(principal.id, principal.token_hash)
+        if now is None and self._raft.state is None:
+            return None
+        return now is not None and all(rule in now.rules for rule in principal.rules)
+
+
+def principal_of(scope: Any) -> Principal:
+    found: Principal = scope[PRINCIPAL]
+    return found
+
+
+def require(principal: Principal, layer: str, action: Any, start: str) -> None:
+    """For handlers that learn from a body what is asked for. Raises ApiError."""
+    if not principal.may(layer, action, start):
+        wanted = _words(Right(layer, action, start))
+        if principal.token_hash:
+            raise ApiError(Code.FORBIDDEN, f"the token {principal.id!r} does not allow to {wanted}")
+        raise ApiError(Code.UNAUTHORIZED, f"to {wanted} takes a token", headers=CHALLENGE)
+
+
+def _words(right: Right) -> str:
+    verb = {"read": "read", "write": "write", "admin": "administer"}[right.action]
+    where = {"*": "everything", "any": "anything"}.get(right.layer, f"the layer {right.layer!r}")
+    return f"{verb} {where}" + (f" at {right.start!r}" if right.start else "")
+
+
+def _bearer(shown: bytes) -> str | None:
+    scheme, _, token = shown.decode("latin-1").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None

@@ -1,0 +1,121 @@
+"""What each route asks for. What stands nowhere here is for whoever may do everything: a new route is closed at first.
+
+Paths are those that the handlers see: the hot ones byte by byte as sent, the others decoded.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import Any
+from urllib.parse import parse_qsl
+
+from app.auth.rules import ANY_LAYER, Action, Right
+from app.v1.exchange import read_key
+
+PUBLIC: tuple[Right, ...] = ()
+"""Nothing is asked for: nothing is told of the cluster that matters, or a browser needs it before it can show a
+token."""
+
+EVERYTHING = (Right("*", "admin"),)
+
+_Query = dict[str, str]
+_Ask = Callable[[str, _Query, Sequence[str]], tuple[Right, ...]]
+"""Of method, query and the parts of the path that the pattern names."""
+
+_READING = frozenset({"GET", "HEAD"})
+
+
+def _action(method: str) -> Action:
+    return "read" if method in _READING else "write"
+
+
+def _fixed(layer: str, action: Action, start: str | None = "") -> _Ask:
+    rights = (Right(layer, action, start),)
+    return lambda _method, _query, _parts: rights
+
+
+def _by_method(layer: str, start: str | None = "") -> _Ask:
+    """Reading, or writing."""
+    return lambda method, _query, _parts: (Right(layer, _action(method), start),)
+
+
+def _named(layer: str) -> _Ask:
+    """As by method, of what the path names."""
+    return lambda method, _query, parts: (Right(layer, _action(method), parts[0]),)
+
+
+def _parameter(layer: str, *names: str, action: Action | None = None) -> _Ask:
+    """Of the key or prefix that the first of these parameters gives."""
+
+    def ask(method: str, query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
+        start = next((query[name] for name in names if name in query), "")
+        return (Right(layer, action or _action(method), start),)
+
+    return ask
+
+
+def _members(method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
+    return (Right("cluster", "read" if method in _READING else "admin"),)
+
+
+def _live(_method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
+    """They tell of all layers."""
+    return (Right("cluster", "read"), Right("gossip", "read"), Right("metadata", "read"))
+
+
+_PUBLIC: _Ask = lambda _method, _query, _parts: PUBLIC  # noqa: E731
+
+_ROUTES: Sequence[tuple[str, _Ask]] = (
+    (r"/(?:livez|readyz|healthz|openapi\.json|favicon\.ico)", _PUBLIC),
+    (r"/docs(?:/.*)?", _PUBLIC),
+    (r"/", _fixed("gossip", "read")),
+    (r"/(?:set_kv|mark_for_deletion)/?", _parameter("gossip", "key", action="write")),
+    (r"/v1/kv", _parameter("gossip", "prefix")),
+    (r"/v1/meta", _parameter("metadata", "prefix")),
+    (r"/v1/watch", _parameter("metadata", "key", "prefix")),
+    (r"/v1/txn", _fixed("metadata", "read", None)),
+    (r"/v1/request_ids", _fixed(ANY_LAYER, "read", None)),
+    (r"/v1/leases(?:/.*)?", _by_method("locks", None)),
+    (r"/v1/(?:locks|elections|semaphores)", _by_method("locks")),
+    (r"/v1/(?:locks|elections|semaphores)/(.+)", _named("locks")),
+    (r"/v1/members(?:/.*)?", _members),
+    (r"/v1/cluster|/metrics|/v1/raft/(?:status|members|decisions)", _fixed("cluster", "read")),
+    (r"/v1/(?:raft/.*|leave)", _fixed("cluster", "admin")),
+    (r"/v1/tokens/self", _fixed(ANY_LAYER, "read", None)),
+    (r"/v1/tokens(?:/.*)?", _fixed("tokens", "admin")),
+    (r"/v1/(?:ws|events)", _live),
+)
+
+_PATTERNS = tuple((re.compile(pattern, re.DOTALL), ask) for pattern, ask in _ROUTES)
+
+KV, META = b"/v1/kv/", b"/v1/meta/"
+
+
+def rights_of(scope: Any) -> tuple[Right, ...]:
+    """What a request needs. Raises ApiError for keys that are none."""
+    raw: bytes = scope["raw_path"]
+    method = scope.get("method", "GET")  # a WebSocket's handshake has none
+    if raw.startswith(META):
+        return (Right("metadata", _action(method), read_key(raw[len(META) :])),)
+    query = _query(scope)
+    if raw.startswith(KV):
+        layer = "metadata" if query.get("consistency") == "strong" else "gossip"
+        return (Right(layer, _action(method), read_key(raw[len(KV) :])),)
+    path = scope["path"]
+    for pattern, ask in _PATTERNS:
+        found = pattern.fullmatch(path)
+        if found is not None:
+            return ask(method, query, found.groups())
+    return EVERYTHING
+
+
+def has_rule(path: str) -> bool:
+    """Whether a route's path stands in the table; for tests."""
+    return path.encode().startswith((KV, META)) or any(pattern.fullmatch(path) for pattern, _ in _PATTERNS)
+
+
+def _query(scope: Any) -> _Query:
+    """As the handlers read it: the last one counts where a parameter is given twice."""
+    raw: bytes = scope["query_string"]
+    return dict(parse_qsl(raw.decode("latin-1"), keep_blank_values=True)) if raw else {}

@@ -1,0 +1,87 @@
+"""Rules of tokens, and the rights that requests ask for. An action includes the ones before it: read, write, admin."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from app.setting_types import Table
+
+Layer = Literal["gossip", "metadata", "locks", "cluster", "tokens", "*"]
+Action = Literal["read", "write", "admin"]
+
+_ORDER: dict[str, int] = {"read": 0, "write": 1, "admin": 2}
+
+ANY_LAYER = "any"
+"""Of a right: one rule, whatever it allows, is enough."""
+
+
+class Rule(Table):
+    """What a token allows."""
+
+    layer: Annotated[Layer, Field(examples=["metadata"])]
+    """`gossip`: nodes' keys. `metadata`: keys, transactions, watches. `locks`: locks, elections, semaphores, leases.
+    `cluster`: members, Raft, metrics. `tokens`: tokens. `*`: all of them."""
+    action: Annotated[Action, Field(examples=["write"])]
+    """Each includes the ones before it: `read`, `write`, `admin`."""
+    prefix: Annotated[str, Field(max_length=1_024, examples=["jobs/"])] = ""
+    """What keys, or names of locks, must start with; empty for all."""
+
+    def allows(self, layer: str, action: str, start: str | None) -> bool:
+        """`start`: the key, name or prefix that is asked for, or None where any will do."""
+        return (
+            (self.layer in {layer, "*"} or layer == ANY_LAYER)
+            and _ORDER[self.action] >= _ORDER[action]
+            and (start is None or start.startswith(self.prefix))
+        )
+
+    def covers(self, other: Rule) -> bool:
+        """Whether this allows all that the other does."""
+        return self.allows(other.layer, other.action, other.prefix)
+
+
+@dataclass(frozen=True, slots=True)
+class Right:
+    """What a request needs."""
+
+    layer: str
+    action: Action
+    start: str | None = ""
+    """The key, name or prefix; "" is all of the layer, None is any part of it: the handler looks closer."""
+
+    def __str__(self) -> str:
+        of = "" if not self.start else f" of {self.start!r}"
+        return f"{self.action} in the layer {self.layer}{of}"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, as far as it was proved."""
+
+    id: str
+    """A token's id, or "anonymous"."""
+    rules: tuple[Rule, ...]
+    token_hash: str = ""
+    """Of the token that was shown; empty for none."""
+
+    def may(self, layer: str, action: Action, start: str | None) -> bool:
+        return any(rule.allows(layer, action, start) for rule in self.rules)
+
+    def has(self, rights: Iterable[Right]) -> bool:
+        return all(self.may(right.layer, right.action, right.start) for right in rights)
+
+    def covers(self, rules: Sequence[Rule]) -> bool:
+        """Whether nothing of `rules` goes beyond its own."""
+        return all(any(own.covers(rule) for own in self.rules) for rule in rules)
+
+
+ANONYMOUS = "anonymous"
+
+
+def anonymous(level: str) -> Principal:
+    """Who shows no token; `level`: the highest action that is allowed, or "none"."""
+    rules = () if level == "none" else (Rule(layer="*", action=level),)  # type: ignore[arg-type]
+    return Principal(ANONYMOUS, rules)

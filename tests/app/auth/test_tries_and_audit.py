@@ -1,0 +1,146 @@
+"""Limits on wrong tokens, and the log of what was refused and administered, in which no secret stands."""
+
+from __future__ import annotations
+
+import json
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from app.api import create_app
+from app.auth.tries import Tries
+from app.errors import Code
+from app.logs import configure_logs
+from app.setting_tables import LogSettings
+from gossip import GossipNode
+from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, closed, code
+from tests.app.conftest import logs_restored
+from tests.app.v1.conftest import HTTP, RAFT, Part
+
+pytestmark = pytest.mark.anyio
+
+__all__ = ["logs_restored"]
+
+
+def test_too_many_wrong_tokens_are_told_when_to_come_back() -> None:
+    tries = Tries(2, 60.0, 10)
+    assert [tries.wrong("192.0.2.1", 0.0), tries.wrong("192.0.2.1", 10.0)] == [None, None]
+    refusal = tries.wrong("192.0.2.1", 20.5)
+    assert refusal is not None
+    assert refusal.code is Code.TOO_MANY_TRIES
+    assert refusal.headers["Retry-After"] == "40"
+    assert tries.wrong("192.0.2.2", 20.5) is None
+    assert tries.wrong("192.0.2.1", 60.0) is None
+
+
+def test_a_network_of_ipv6_counts_as_one_address() -> None:
+    tries = Tries(1, 60.0, 10)
+    assert tries.wrong("2001:db8::1", 0.0) is None
+    assert tries.wrong("2001:db8::ffff:1", 0.0) is not None
+    assert tries.wrong("2001:db8:0:1::1", 0.0) is None
+
+
+def test_addresses_are_remembered_in_bounded_memory() -> None:
+    tries = Tries(1, 60.0, 3)
+    for number in range(100):
+        tries.wrong(f"192.0.2.{number}", 0.0)
+    assert len(tries) == 3
+    assert tries.wrong("192.0.2.99", 1.0) is not None
+
+
+async def test_wrong_tokens_end_in_429_and_right_ones_pass(gossip: GossipNode, part: Part) -> None:
+    app = create_app(gossip, HTTP, RAFT, part, authority=closed(part, max_tries=3))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        answers = [await client.get("/v1/kv", headers=bearer(WRONG)) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [401, 401, 401, 429, 429]
+        assert code(answers[-1]) == "too_many_tries"
+        assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+        assert (await client.get("/v1/kv", headers=bearer(ADMIN))).status_code == 200
+        assert (await client.get("/v1/kv")).status_code == 401
+        # Who says that it passes a request on, and is no node of the cluster, is counted all the same.
+        marked = await client.get("/v1/kv", headers={**bearer(WRONG), "coterie-forwarded": "x"})
+        assert marked.status_code == 429
+
+
+@pytest.fixture
+def logged(logs_restored: None) -> StringIO:
+    stream = StringIO()
+    configure_logs(LogSettings(level="debug", format="json"), stream)
+    return stream
+
+
+def lines(text: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+async def act(client: httpx.AsyncClient) -> str:
+    """Something of every kind; returns the secret of a token that was made."""
+    await client.get("/v1/kv/a?raw=true")
+    await client.get("/v1/meta/a", headers=bearer(WRONG))
+    await client.put("/v1/meta/a", content="very private", headers=bearer(SMALL))
+    await client.put("/v1/meta/a", content="very private", headers=bearer(ADMIN))
+    made = await client.post(
+        "/v1/tokens", json={"id": "made", "rules": [{"layer": "cluster", "action": "read"}]}, headers=bearer(ADMIN)
+    )
+    await client.delete("/v1/raft/members/x", headers=bearer(ADMIN))
+    token: str = made.json()["token"]
+    await client.delete("/v1/tokens/made", headers=bearer(token))
+    return token
+
+
+EXPECTED = [
+    ("refused", "anonymous", "GET", "/v1/kv/a", 401),
+    ("refused", None, "GET", "/v1/meta/a", 401),
+    ("refused", "small", "PUT", "/v1/meta/a", 403),
+    ("administered", "admin", "POST", "/v1/tokens", 200),
+    ("administered", "admin", "DELETE", "/v1/raft/members/x", 200),
+    ("refused", "made", "DELETE", "/v1/tokens/made", 403),
+]
+
+
+def told(found: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+    return [(each["event"], each["token"], each["method"], each["path"], each["status"]) for each in found]
+
+
+async def test_what_is_refused_or_administered_is_logged_without_secrets(
+    client: httpx.AsyncClient, logged: StringIO
+) -> None:
+    made = await act(client)
+    text = logged.getvalue()
+    assert told([line for line in lines(text) if line["logger"] == "audit"]) == EXPECTED
+    for secret in (ADMIN, SMALL, WRONG, made, "very private"):
+        assert secret not in text
+        assert secret.rpartition("_")[2] not in text or "_" not in secret
+
+
+async def test_the_audit_log_may_be_a_file_that_is_rotated(
+    gossip: GossipNode, part: Part, tmp_path: Path, logged: StringIO
+) -> None:
+    path = tmp_path / "audit.jsonl"
+    authority = closed(part, audit_file=path)
+    app = create_app(gossip, HTTP, RAFT, part, authority=authority)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        await act(client)
+        found = lines(path.read_text())
+        assert told(found) == EXPECTED
+        assert all(each["client"] == "127.0.0.1" and each["timestamp"] for each in found)
+        path.rename(tmp_path / "audit.old")
+        await client.get("/v1/kv")
+        assert len(lines(path.read_text())) == 1
+    authority.audit.close()
+    assert not [line for line in lines(logged.getvalue()) if line["logger"] == "audit"]
+
+
+async def test_an_open_nodes_administration_is_logged_too(gossip: GossipNode, part: Part, logged: StringIO) -> None:
+    app = create_app(gossip, HTTP, RAFT, part)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        await client.get("/v1/members")
+        await client.put("/v1/meta/a", content="x")
+        await client.post("/v1/raft/transfer", json={})
+    found = [line for line in lines(logged.getvalue()) if line["logger"] == "audit"]
+    assert [(each["event"], each["token"], each["path"]) for each in found] == [
+        ("administered", "anonymous", "/v1/raft/transfer")
+    ]
