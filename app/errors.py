@@ -130,7 +130,7 @@ class ApiError(Exception):
         if self.closes:
             headers["Connection"] = "close"
         if self.code.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            headers["Retry-After"] = str(RETRY_AFTER_SECONDS)
+            headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
         elif self.code is Code.PRECONDITION_FAILED and self.details and self.details.get("mod_revision"):
             headers["ETag"] = f'"{self.details["mod_revision"]}"'
         return headers

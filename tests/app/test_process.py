@@ -89,7 +89,7 @@ def test_a_hanging_resolver_does_not_hold_up_the_stop(tmp_path: Path) -> None:
 
 
 def test_a_public_address_without_port_takes_the_one_the_system_chose() -> None:
-    with running("--listen_addr", "0.0.0.0:0", "--public_addr", "127.0.0.1") as node:
+    with running("--listen_addr", "0.0.0.0:0", "--public_addr", "127.0.0.1", AUTH__ANONYMOUS="read") as node:
         start = node.start_line
         port = node.address[1]
         assert port != 0
