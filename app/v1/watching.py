@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from app.auth import kept
-from app.documenting import errors
+from app.documenting import errors, event_stream
 from app.errors import ApiError, Code
 from app.v1.calls import ReadCall
 from app.v1.context import Context
