@@ -158,7 +158,7 @@ REFUSED = [
     ),
     ("/nowhere", 404, "not_found", NO_PATH, None),
     ("/set_kv//?key=a&value=b", 404, "not_found", NO_PATH, None),
-    ("/docs", 404, "not_found", NO_PATH, None),
+    ("/nothing/here", 404, "not_found", NO_PATH, None),
     ("/redoc", 404, "not_found", NO_PATH, None),
 ]
 
