@@ -448,7 +448,8 @@ class Engine:
         self._tell_live_set(live_versions)
 
     def _tell_membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
-        self.counters[_MEMBERSHIP_COUNTERS[type(event)]] += 1
+        left = isinstance(event, NodeDead) and event.left
+        self.counters["nodes_left" if left else _MEMBERSHIP_COUNTERS[type(event)]] += 1
         self._events.append(event)
 
     def _without_outlived(self, alive: Sequence[NodeState]) -> Mapping[bytes, NodeState]:

@@ -15,7 +15,9 @@ class Figures:
     live: int
     """The node itself is one of them."""
     dead: int
-    """Those that were alive."""
+    """Those that were alive, and did not say that they leave."""
+    left: int
+    """Those that did."""
     joining: int
     """Known by hearsay, and not alive yet."""
     phis: list[float]
@@ -39,7 +41,7 @@ class Survey:
 
     def take(self, now: float) -> Figures:
         engine = self._engine
-        live, dead, joining, key_values, size = 1, 0, 0, 0, 0
+        live, dead, left, joining, key_values, size = 1, 0, 0, 0, 0, 0
         phis: list[float] = []
         silences: list[float] = []
         measured: dict[bytes, tuple[tuple[int, int], int]] = {}
@@ -57,12 +59,14 @@ class Survey:
                     phis.append(phi)
                 if liveness.last_arrival is not None:
                     silences.append(max(0.0, now - liveness.last_arrival))
+            elif state.left:
+                left += 1
             elif liveness.ever_alive:
                 dead += 1
             else:
                 joining += 1
         self._measured = measured
-        return Figures(live, dead, joining, sorted(phis), sorted(silences), self._behind(), key_values, size)
+        return Figures(live, dead, left, joining, sorted(phis), sorted(silences), self._behind(), key_values, size)
 
     def _measure(self, state: NodeState) -> tuple[tuple[int, int], int]:
         at = state.max_version, state.last_gc_version

@@ -65,9 +65,9 @@ class GossipCollector(Collector):
         )
         yield counters(
             "gossip_membership_changes",
-            "Nodes that became known, came alive, died, or were forgotten.",
+            "Nodes that became known, came alive, died, left, or were forgotten.",
             "change",
-            {change: counted[f"nodes_{change}"] for change in ("joined", "alive", "dead", "removed")},
+            {change: counted[f"nodes_{change}"] for change in ("joined", "alive", "dead", "left", "removed")},
         )
         yield counter(
             "gossip_own_state_overtaken",
@@ -78,7 +78,7 @@ class GossipCollector(Collector):
             "gossip_nodes",
             "Nodes known, by state; this one is live.",
             "state",
-            {"live": figures.live, "dead": figures.dead, "joining": figures.joining},
+            {"live": figures.live, "dead": figures.dead, "left": figures.left, "joining": figures.joining},
         )
         yield quantiles("gossip_phi", "Suspicion of the other live nodes, as quantiles over them.", figures.phis)
         yield gauge(
