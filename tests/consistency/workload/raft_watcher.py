@@ -96,7 +96,7 @@ async def follow(
             return
         async with aclosing(messages(pieces)) as stream:
             async for message in stream:
-                delivery = _delivery(message)
+                delivery = delivery_of(message, time.monotonic())
                 if message.event == "compacted":
                     heard.compacted = int(orjson.loads(message.data)["compacted"]) + 1
                 elif delivery is not None:
@@ -109,13 +109,14 @@ async def follow(
         yield heard
 
 
-def _delivery(message: Message) -> Delivery | None:
+def delivery_of(message: Message, at: float) -> Delivery | None:
+    """What an event says of the changes up to its revision."""
     if message.id is None:
         return None
     if message.event != "change":
-        return Delivery(time.monotonic(), message.id)
+        return Delivery(at, message.id)
     told = orjson.loads(message.data)
-    return Delivery(time.monotonic(), told["revision"], tuple([event_of(each) for each in told["changes"]]))
+    return Delivery(at, told["revision"], tuple([event_of(each) for each in told["changes"]]))
 
 
 class Watcher:
