@@ -26,9 +26,10 @@ class Sabotage:
 
 
 def _all() -> Mapping[str, Sabotage]:
+    from tests.consistency.sabotage_layers import LAYERS
     from tests.consistency.sabotage_raft import RAFT
 
-    return {sabotage.name: sabotage for sabotage in RAFT}
+    return {sabotage.name: sabotage for sabotage in (*RAFT, *LAYERS)}
 
 
 SABOTAGES = _all()
