@@ -76,6 +76,16 @@ def test_promtool_accepts_the_rules_and_the_configuration() -> None:
         assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+@needs_prometheus
+def test_alerts_fire_when_they_should_and_not_before(tmp_path: Path) -> None:
+    shutil.copy(MONITORING / "alerts.yml", tmp_path)
+    shutil.copy(Path(__file__).with_name("alerts_test.yml"), tmp_path)
+    tested = subprocess.run(
+        ["promtool", "test", "rules", "alerts_test.yml"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert tested.returncode == 0, tested.stdout + tested.stderr
+
+
 def url(node: Running) -> str:
     host, port = node.address
     return f"http://{host}:{port}"
