@@ -39,7 +39,7 @@ MAX_VERSION = 2**62
 Version = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 
 
-class KeptKey(msgspec.Struct, frozen=True, array_like=True):
+class KeptKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A visible key of this node."""
 
     key: str
@@ -98,8 +98,8 @@ def encode(kept: Kept) -> bytes:
     ]
     head = msgspec.Raw(_encode(msgspec.structs.replace(kept, keys=())))
     body = _encode(_Body(head, chunks))
-    content = _HEAD.pack(_MAGIC, FORMAT_VERSION, len(body)) + body
-    return content + _CRC.pack(zlib.crc32(content))
+    start = _HEAD.pack(_MAGIC, FORMAT_VERSION, len(body))
+    return b"".join((start, body, _CRC.pack(zlib.crc32(body, zlib.crc32(start)))))
 
 
 def decode(content: bytes) -> Kept:
