@@ -36,6 +36,7 @@ from app.metrics.loop_lag import LoopLag
 from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
 from app.operation_settings import LeaveSettings
 from app.setting_tables import HealthSettings, HttpSettings, RaftSettings
+from app.tls import Tls
 from app.tracing import Traced, Tracer
 from app.v1.context import Context
 from app.v1.face import add_v1
@@ -93,20 +94,21 @@ def create_app(
     live_settings: LiveSettings | None = None,
     tracer: Tracer | None = None,
     authority: Authority | None = None,
+    tls: Tls | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
     `raft`: the node's part in the Raft layer; without one it is a client of the others'. `stopping`: set it when
     the node stops, for streams to end. `figures`, `loop_lag`: what else counts there. `departure`: how the node
     leaves, where it is not by the defaults. `tracer`: None for no traces. `authority`: who may do what; everybody
-    everything where left out, as on loopback.
+    everything where left out, as on loopback. `tls`: what other nodes are spoken to with; None: plain HTTP.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
     stopping = stopping or asyncio.Event()
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
     figures = figures or HttpFigures()
-    forwarder = Forwarder(node.node.node_id, raft, limits, stopping, tracer)
+    forwarder = Forwarder(node.node.node_id, raft, limits, stopping, tracer, tls)
     live = Hub(node, raft, live_settings or LiveSettings(), stopping)
     departure = departure or Departure(node, raft, LeaveSettings(), stopping, health)
     authority = authority or Authority(AuthSettings(), raft, lambda _: False, on_loopback=True)

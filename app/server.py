@@ -6,11 +6,13 @@ import asyncio
 import secrets
 import signal
 import socket
+import ssl
 import string
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from importlib.metadata import version
 from ipaddress import ip_address
 from random import Random
@@ -34,9 +36,10 @@ from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
 from app.open_files import allow_open_files
 from app.reloadable import register_node
-from app.reloading import Reloader
+from app.reloading import Reloader, ReloadError
 from app.setting_tables import HttpSettings
 from app.settings import Settings
+from app.tls import Tls, TlsError
 from app.v1.agent_part import AgentPart, agent_config, open_agent
 from app.v1.forgetting import obey_forgetting
 from app.v1.heard import HeardRaft
@@ -95,7 +98,8 @@ def _open_keeper(settings: Settings, engine: Engine, data_dir: DataDir | None) -
 async def _serve(
     settings: Settings, load: Callable[[], Settings], node: GossipNode, sockets: Sockets, data_dir: DataDir | None
 ) -> None:
-    agent = _open_agent(settings, node, sockets.address, data_dir)
+    tls = _open_tls(settings)
+    agent = _open_agent(settings, node, sockets.address, data_dir, tls)
     tracer = _open_tracer(settings, node)
     part = HeardRaft(node) if agent is None else AgentPart(agent, tracer)
     stopping = asyncio.Event()
@@ -115,6 +119,7 @@ async def _serve(
             loop_lag=loop_lag,
             departure=departure,
             authority=authority,
+            tls=tls,
             live_settings=settings.live,
             tracer=tracer,
         ),
@@ -123,6 +128,7 @@ async def _serve(
         settings.live,
         lambda: _tell_start(settings, node, sockets.address),
         stopping,
+        None if tls is None else tls.server,
     )
     watching = asyncio.create_task(loop_lag.watch(), name="event loop lag")
     guarding = asyncio.create_task(authority.watch(), name="tokens of open streams")
@@ -139,6 +145,8 @@ async def _serve(
         ["auth.anonymous", "auth.tokens", "auth.max_tokens", "auth.cache_seconds"],
         lambda settings: lambda: authority.swap(settings.auth),
     )
+    if tls is not None:
+        reloader.register([], partial(_reload_tls, tls), always=True)
     loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     await node.start()
     if keeper is not None:
@@ -206,10 +214,30 @@ def _tell_openness(settings: Settings, listening: Address) -> None:
 _MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}
 
 
-def _open_agent(settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None) -> Agent | None:
+def _open_tls(settings: Settings) -> Tls | None:
+    if settings.tls.certificate is None:
+        return None
+    try:
+        return Tls(settings.tls)
+    except TlsError as error:
+        raise DataDirError(str(error)) from None
+
+
+def _reload_tls(tls: Tls, _settings: Settings) -> Callable[[], None]:
+    """The same files, as they are now."""
+    try:
+        tls.check()
+    except TlsError as error:
+        raise ReloadError(str(error)) from None
+    return tls.reload
+
+
+def _open_agent(
+    settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None, tls: Tls | None
+) -> Agent | None:
     if not settings.raft.enabled or data_dir is None:
         return None
-    config = agent_config(settings, listening, node.node.gossip_advertise_addr)
+    config = agent_config(settings, listening, node.node.gossip_advertise_addr, tls)
     try:
         return open_agent(node, data_dir.path, config)
     except (RaftError, OSError) as error:
@@ -261,8 +289,10 @@ class _Server(uvicorn.Server):
         live: LiveSettings,
         on_start: Callable[[], None],
         stopping: asyncio.Event,
+        tls: ssl.SSLContext | None,
     ) -> None:
         """`stopping` is set by `stop`: what never ends by itself ends then."""
+        self._tls = tls
         super().__init__(
             uvicorn.Config(
                 app,
@@ -288,6 +318,7 @@ class _Server(uvicorn.Server):
         self._stop = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.config.ssl = self._tls
         await super().startup(sockets)
         self._on_start()
 
@@ -335,7 +366,8 @@ def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> Non
     _tell_openness(settings, listening)
     own = node.node
     public = own.gossip_advertise_addr
-    url = f"http://{listening if any(listening.packed) else public}/"
+    scheme = "http" if settings.tls.certificate is None else "https"
+    url = f"{scheme}://{listening if any(listening.packed) else public}/"
     log.info(
         "node started",
         url=url,

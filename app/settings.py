@@ -34,6 +34,7 @@ from app.setting_types import (
     Seeds,
     Unit,
 )
+from app.tls_settings import TlsSettings
 from app.tracing_settings import TracingSettings
 from gossip import SEAL_BYTES, SESSION_BYTES, Address, GossipConfig, Keyring, Plain
 
@@ -98,6 +99,7 @@ class Settings(BaseSettings):
     log: LogSettings = LogSettings()
     http: HttpSettings = HttpSettings()
     auth: AuthSettings = AuthSettings()
+    tls: TlsSettings = TlsSettings()
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
     live: LiveSettings = LiveSettings()

@@ -227,6 +227,7 @@ def _contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]]:
             f"must be below gossip.max_interval = {config.max_interval:g} s, or no node is ever taken for alive",
         )
     yield from _raft_contradictions(settings)
+    yield from _tls_contradictions(settings)
     # A probe of the same make refuses what the node would refuse.
     probe = Engine(config, NodeId("probe", 0, Address("127.0.0.1", 1)), Random(0), now=0.0)
     for key, value in settings.key_values.items():
@@ -283,6 +284,22 @@ def _raft_contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]
         yield ("raft", "election_timeout"), "must be at least 4 times raft.heartbeat_interval"
     if raft.request_timeout > raft.max_request_timeout:
         yield ("raft", "request_timeout"), f"must be at most raft.max_request_timeout = {raft.max_request_timeout:g} s"
+
+
+def _tls_contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]]:
+    tls = settings.tls
+    if (tls.certificate is None) != (tls.key is None):
+        lacking = "key" if tls.key is None else "certificate"
+        yield ("tls", lacking), "must be set where the other of tls.certificate and tls.key is"
+    if tls.certificate is None:
+        return
+    if tls.ca is None and settings.raft.enabled and tls.raft:
+        yield (
+            ("tls", "ca"),
+            "must be set for the links of Raft, whose both sides show certificates; or set tls.raft to false",
+        )
+    if tls.ca is None and tls.client_certificates != "none":
+        yield ("tls", "ca"), f"must be set where tls.client_certificates is {tls.client_certificates!r}"
 
 
 def _is_unspecified(address: Address) -> bool:

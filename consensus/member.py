@@ -59,6 +59,8 @@ class MemberConfig:
     """Open at once at this member."""
     server_tls: ssl.SSLContext | None = None
     client_tls: ssl.SSLContext | None = None
+    tls_name: str | None = None
+    """What other members' certificates must bear; None: the address that they are called at."""
 
     def __post_init__(self) -> None:
         if not self.secret:
@@ -148,6 +150,7 @@ class Member:
             config.net,
             server_tls=config.server_tls,
             client_tls=config.client_tls,
+            tls_name=config.tls_name,
             on_event=on_event,
             refuse=refuse,
         )

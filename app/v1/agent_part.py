@@ -9,6 +9,7 @@ from pathlib import Path
 
 from app.recover import RAFT_DIRECTORY
 from app.settings import Settings
+from app.tls import Tls
 from app.tracing import Tracer
 from app.v1.heard import HeardRaft
 from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
@@ -30,8 +31,10 @@ FALLBACK_PART = 0.875
 """Of the election timeout: after so long without a majority a leader gives up, before others may elect another."""
 
 
-def agent_config(settings: Settings, listening: Address, public: Address) -> AgentConfig:
+def agent_config(settings: Settings, listening: Address, public: Address, tls: Tls | None = None) -> AgentConfig:
     """The agent's settings, of the node's. `listening` and `public`: the node's own addresses, ports known."""
+    if not settings.tls.raft:
+        tls = None
     raft = settings.raft
     listen = raft.listen_addr or listening._replace(port=settings.raft_listen_addr.port)
     advertise = raft.public_addr or public._replace(port=0)
@@ -43,6 +46,9 @@ def agent_config(settings: Settings, listening: Address, public: Address) -> Age
         zone=raft.zone,
         member=MemberConfig(
             secret=secret,
+            server_tls=None if tls is None else tls.raft_server,
+            client_tls=None if tls is None else tls.raft_client,
+            tls_name=None if tls is None else tls.node_name,
             raft=RaftSettings(
                 heartbeat=raft.heartbeat_interval,
                 election_min=raft.election_timeout,

@@ -19,6 +19,7 @@ from starlette.types import Receive, Scope, Send
 
 from app.errors import ApiError, Code
 from app.setting_tables import HttpSettings
+from app.tls import Tls
 from app.tracing import Tracer
 from app.v1.exchange import read_body
 from app.v1.outcomes import unavailable
@@ -80,9 +81,12 @@ class _Connection:
         self.idle_since = 0.0
 
     @classmethod
-    async def open(cls, address: Address) -> _Connection:
+    async def open(cls, address: Address, tls: Tls | None) -> _Connection:
         async with asyncio.timeout(CONNECT_SECONDS):
-            return cls(*await asyncio.open_connection(*address))
+            if tls is None:
+                return cls(*await asyncio.open_connection(*address))
+            name = tls.node_name or address.host
+            return cls(*await asyncio.open_connection(*address, ssl=tls.client, server_hostname=name))
 
     @property
     def usable(self) -> bool:
@@ -125,8 +129,10 @@ class Forwarder:
         limits: HttpSettings,
         stopping: asyncio.Event,
         tracer: Tracer | None = None,
+        tls: Tls | None = None,
     ) -> None:
-        """`stopping`: set when this node stops."""
+        """`stopping`: set when this node stops. `tls`: what the others are spoken to with; None: plain HTTP."""
+        self._tls = tls
         self._tracer = tracer
         self._own = quote(node_id).encode()
         self._raft = raft
@@ -214,7 +220,7 @@ class Forwarder:
                 connection = None
         if connection is None:
             try:
-                connection = await _Connection.open(address)
+                connection = await _Connection.open(address, self._tls)
             except _Failure:
                 raise unavailable("leader_unreachable", f"the leader, at {address}, cannot be reached") from None
         try:

@@ -118,13 +118,20 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "min_voters": "4",
         "heartbeat_interval": "0.05",
         "anonymous": "none",
+        "client_certificates": "required",
+        "minimum_version": "1.3",
+        "raft": "false",
         "tokens": '[{"id": "a", "hash": "sha256:%s", "rules": [{"layer": "*", "action": "admin"}]}]' % ("0" * 64),
         "audit_file": "audit.jsonl",
         "allowed_origins": "https://a.example.net,*",
         "endpoint": "http://127.0.0.1:4318/v1/traces",
         "sample_ratio": "0.5",
     }
-    needed: dict[tuple[str, ...], tuple[str, ...]] = {("raft", "enabled"): ("data_dir",)}
+    needed: dict[tuple[str, ...], tuple[str, ...]] = {
+        ("raft", "enabled"): ("data_dir",),
+        ("tls", "certificate"): ("tls", "key"),
+        ("tls", "key"): ("tls", "certificate"),
+    }
     default = Settings()
     for path in setting_paths():
         for needs in (path, needed.get(path)):

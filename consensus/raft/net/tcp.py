@@ -154,10 +154,12 @@ class TcpTransport(Transport):  # type: ignore[misc]
         *,
         server_tls: ssl.SSLContext | None = None,
         client_tls: ssl.SSLContext | None = None,
+        tls_name: str | None = None,
         on_event: Callable[[str, str], None] | None = None,
         refuse: Callable[[str], str | None] | None = None,
     ) -> None:
-        """`refuse`: a word for why a member gets no link though it knows the secret, or None."""
+        """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
+        certificates of called members must bear; None: the host that is called."""
         super().__init__(None, None, [])
         self.refuse = refuse
         self.identity = identity
@@ -165,6 +167,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
         self.settings = settings if settings is not None else NetSettings()
         self.server_tls = server_tls
         self.client_tls = client_tls
+        self.tls_name = tls_name
         self.on_event = on_event
         self.loop = asyncio.get_running_loop()
         self.links: dict[Member, Link] = {}
@@ -269,12 +272,17 @@ class TcpTransport(Transport):  # type: ignore[misc]
         return link
 
     def _connecting(self, host: str) -> dict[str, Any]:
-        """Of a name with several addresses all are tried: a quarter of a second apart, or by uvloop one by one."""
+        """Options of a call. Of a name with several addresses all are tried: a quarter of a second apart, or by uvloop
+        one by one."""
+        options: dict[str, Any] = {}
+        if self.client_tls is not None and self.tls_name is not None:
+            options["server_hostname"] = self.tls_name
         try:
             ip_address(host)
         except ValueError:
-            return {"happy_eyeballs_delay": 0.25} if isinstance(self.loop, asyncio.BaseEventLoop) else {}
-        return {}
+            if isinstance(self.loop, asyncio.BaseEventLoop):
+                options["happy_eyeballs_delay"] = 0.25
+        return options
 
     def _arrived(self, link: Link) -> bool:
         """A connection is there; whose is not known yet. False: there are too many."""

@@ -1,0 +1,119 @@
+"""Certificates, loaded into the contexts of all that speaks TLS here, and again while the node runs.
+
+A reload loads into the living contexts: new connections use what is new, open ones go on. What cannot be used is found
+on contexts of its own first, so a bad file changes nothing.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from cryptography import x509
+
+from app.tls_settings import TlsSettings
+
+_VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+
+_CLIENTS = {"none": ssl.CERT_NONE, "optional": ssl.CERT_OPTIONAL, "required": ssl.CERT_REQUIRED}
+
+
+class TlsError(Exception):
+    """A file cannot be used; the message names its setting and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    certificate: Path
+    key: Path
+    ca: Path | None
+
+
+class Tls:
+    """The contexts of a node. `server` and `client` speak HTTP, the other two Raft."""
+
+    def __init__(self, settings: TlsSettings, now: datetime | None = None) -> None:
+        """Of settings with a certificate. Raises TlsError."""
+        if settings.certificate is None or settings.key is None:
+            raise ValueError("needs a certificate and its key")
+        self.settings = settings
+        self._files = _Files(settings.certificate, settings.key, settings.ca)
+        self.node_name = settings.node_name
+        self.server = self._context(ssl.PROTOCOL_TLS_SERVER, _CLIENTS[settings.client_certificates])
+        self.client = self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)
+        self.raft_server = self._context(ssl.PROTOCOL_TLS_SERVER, ssl.CERT_REQUIRED)
+        self.raft_client = self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)
+        self.check(now)
+        for context in self._contexts:
+            _load(context, self._files)
+
+    def _context(self, protocol: int, verify: ssl.VerifyMode) -> ssl.SSLContext:
+        context = ssl.SSLContext(protocol)
+        context.minimum_version = _VERSIONS[self.settings.minimum_version]
+        if verify is not ssl.CERT_REQUIRED or protocol == ssl.PROTOCOL_TLS_SERVER:
+            context.check_hostname = False
+        context.verify_mode = verify
+        if protocol == ssl.PROTOCOL_TLS_CLIENT and self._files.ca is None:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        return context
+
+    @property
+    def _contexts(self) -> tuple[ssl.SSLContext, ...]:
+        return self.server, self.client, self.raft_server, self.raft_client
+
+    def check(self, now: datetime | None = None) -> None:
+        """Whether the files, as they are now, can be used. Raises TlsError."""
+        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._files)
+        _check_time(self._files.certificate, now or datetime.now(UTC))
+
+    def reload(self) -> None:
+        """Use the files as they are now, for new connections; to be called after `check`."""
+        for context in self._contexts:
+            _load(context, self._files)
+
+
+def _load(context: ssl.SSLContext, files: _Files) -> None:
+    for name, path in (("tls.certificate", files.certificate), ("tls.key", files.key), ("tls.ca", files.ca)):
+        if path is not None:
+            try:
+                path.read_bytes()
+            except OSError as error:
+                raise TlsError(f"{name} {path}: {error.strerror or error}") from None
+    try:
+        context.load_cert_chain(files.certificate, files.key, password=_no_password)
+    except _EncryptedError:
+        raise TlsError(f"tls.key {files.key}: it is encrypted; give it without a password") from None
+    except ssl.SSLError as error:
+        if error.reason == "KEY_VALUES_MISMATCH":
+            raise TlsError(f"tls.key {files.key}: it does not belong to tls.certificate {files.certificate}") from None
+        raise TlsError(
+            f"tls.certificate {files.certificate} or tls.key {files.key}: not a PEM certificate with its private key"
+        ) from None
+    if files.ca is not None:
+        try:
+            context.load_verify_locations(files.ca)
+        except ssl.SSLError:
+            raise TlsError(f"tls.ca {files.ca}: no certificates in PEM form") from None
+
+
+class _EncryptedError(Exception):
+    pass
+
+
+def _no_password() -> str:
+    raise _EncryptedError
+
+
+def _check_time(path: Path, now: datetime) -> None:
+    try:
+        certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+    except (OSError, ValueError):
+        raise TlsError(f"tls.certificate {path}: not a PEM certificate") from None
+    if now > certificate.not_valid_after_utc:
+        raise TlsError(f"tls.certificate {path}: it expired at {certificate.not_valid_after_utc:%Y-%m-%d %H:%M} UTC")
+    if now < certificate.not_valid_before_utc:
+        raise TlsError(
+            f"tls.certificate {path}: it is valid from {certificate.not_valid_before_utc:%Y-%m-%d %H:%M} UTC"
+        )
