@@ -22,7 +22,10 @@ POLL_SECONDS = 0.1
 
 SETTINGS = {
     "INTERVAL_MS": "100",
+    "AUTH__ANONYMOUS": "admin",
     "GOSSIP__INITIAL_INTERVAL": "0.5",
+    "GOSSIP__MARKED_FOR_DELETION_GRACE_PERIOD": "10",
+    "GOSSIP__DEAD_NODE_GRACE_PERIOD": "30",
     "RAFT__ENABLED": "true",
     "RAFT__SECRET": "the secret of a run",
     "RAFT__STABILIZATION_TIME": "1.5",
