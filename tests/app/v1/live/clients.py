@@ -53,8 +53,13 @@ class Drawing:
                     self._event(event)
                 self.last_id = message["id"]
             case "sample":
+                assert message["time"] > self.samples.get(message["kind"], message | {"time": 0.0})["time"], (
+                    "told twice"
+                )
                 self.samples[message["kind"]] = message
             case "heartbeat":
+                assert message["time"] > self.samples.get("heartbeat", message | {"time": 0.0})["time"], "told twice"
+                self.samples["heartbeat"] = message
                 self.last_id = message["id"]
             case "end":
                 self.ended = message["error"]

@@ -14,8 +14,10 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from app import http_protocol
 from app.api import create_app
 from app.live_settings import LiveSettings
+from app.setting_tables import HttpSettings
 from app.v1.live.hub import Hub
 from app.v1.raft_part import Decision
 from consensus.hybrid.decision_log import Taken, record
@@ -32,7 +34,9 @@ OTHER = NodeId("node-z", 7, Address("127.0.0.1", 10_999))
 
 
 @asynccontextmanager
-async def served(node: GossipNode, part: Part | None, **settings: Any) -> AsyncIterator[tuple[Address, Hub]]:
+async def served(
+    node: GossipNode, part: Part | None, *, protocol: type[asyncio.Protocol] | None = None, **settings: Any
+) -> AsyncIterator[tuple[Address, Hub]]:
     stopping = asyncio.Event()
     live = LiveSettings(**{"interval": 0.01, "sample_interval": 0.05, "heartbeat": 0.1, **settings})
     hubs: list[Hub] = []
@@ -45,7 +49,7 @@ async def served(node: GossipNode, part: Part | None, **settings: Any) -> AsyncI
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.api.Hub", Seen)
         app = create_app(node, HTTP, RAFT, part, stopping, live_settings=live)
-    async with serving(app) as address:
+    async with serving(app, protocol) as address:
         try:
             yield address, hubs[0]
         finally:
@@ -304,7 +308,7 @@ async def test_no_more_clients_than_are_allowed(gossip: GossipNode, part: Part) 
 
 
 async def test_a_slow_client_is_told_and_dropped_and_others_go_on(gossip: GossipNode, part: Part) -> None:
-    settings = {"buffer_bytes": 1_000_000, "max_value_bytes": 100_000, "stall_seconds": 60.0}
+    settings: dict[str, Any] = {"buffer_bytes": 1_000_000, "max_value_bytes": 100_000, "stall_seconds": 60.0}
     async with (
         served(gossip, part, **settings) as (address, hub),
         listening(address, "kinds=metadata", max_queue=1) as slow,
@@ -330,7 +334,7 @@ async def test_a_slow_client_is_told_and_dropped_and_others_go_on(gossip: Gossip
 
 
 async def test_a_client_that_takes_nothing_is_cut_off(gossip: GossipNode, part: Part) -> None:
-    settings = {"max_value_bytes": 100_000, "stall_seconds": 0.2, "buffer_bytes": 10**9}
+    settings: dict[str, Any] = {"max_value_bytes": 100_000, "stall_seconds": 0.2, "buffer_bytes": 10**9}
     async with served(gossip, part, **settings) as (address, hub):
         with socket.create_connection(address) as connection:
             connection.sendall(b"GET /v1/events?kinds=metadata HTTP/1.1\r\nhost: localhost\r\n\r\n")
@@ -396,3 +400,18 @@ async def test_a_heartbeat_says_how_far_a_client_is_that_wants_little(gossip: Go
         gossip.set("a", "1")
         await client.until(lambda d: d.last_id.endswith("-1"))
         assert client.drawing.events == []
+
+
+@pytest.mark.parametrize("parser", ["httptools", "h11"])
+async def test_the_time_for_a_head_is_over_once_the_socket_is_open(
+    gossip: GossipNode, part: Part, parser: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if parser == "h11":
+        monkeypatch.setattr(http_protocol, "HttpToolsProtocol", None)
+    protocol = http_protocol.bounded_protocol(HttpSettings(head_seconds=1))
+    loop = asyncio.get_running_loop()
+    async with served(gossip, part, protocol=protocol) as (address, _), listening(address, "kinds=members") as client:
+        await client.ready()
+        opened = loop.time()
+        while loop.time() < opened + 1.5:
+            await client.next()
