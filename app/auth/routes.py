@@ -61,7 +61,7 @@ def _members(method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right,
 
 def _live(_method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
     """They tell of all layers."""
-    return (Right("cluster", "read"), Right("gossip", "read"), Right("metadata", "read"))
+    return tuple(Right(layer, "read") for layer in ("cluster", "gossip", "metadata", "locks"))
 
 
 _PUBLIC: _Ask = lambda _method, _query, _parts: PUBLIC  # noqa: E731

@@ -393,7 +393,9 @@ EVENTS_TEXT = (
 SOCKET_TEXT = (
     "The same as `GET /v1/events`, over a WebSocket: each message is one JSON object, as the schema `LiveMessage` "
     "describes it. A client may send `Subscribe`, which replaces what was asked for before, and `Ping`. Closed with "
-    "1013 where a client was too slow, with 1001 where the node stops.\n" + _COMMON
+    "1013 where a client was too slow, with 1001 where the node stops, with 1008 where its token is no longer good. "
+    "A page, which cannot set `Authorization` here, shows its token as a subprotocol: "
+    '`new WebSocket(url, ["coterie.live.v1", token])`.\n' + _COMMON
 )
 
 EVENTS_EXAMPLE = """retry: 1000
