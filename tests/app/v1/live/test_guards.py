@@ -1,14 +1,15 @@
-"""A WebSocket passes the same guards as a request: tokens, their rights, and the sites that may ask."""
+"""A WebSocket passes the same guards as a request: tokens, their rights and their end, and the sites that may ask."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 
 import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
 from app.api import create_app
@@ -27,10 +28,12 @@ READS = [("cluster", "read"), ("gossip", "read"), ("metadata", "read"), ("locks"
 @pytest.fixture
 async def address(gossip: GossipNode, part: Part) -> AsyncIterator[Address]:
     """Of a node that allows nothing without a token."""
-    stopping = asyncio.Event()
-    async with serving(create_app(gossip, HTTP, RAFT, part, stopping, authority=closed(part))) as address:
+    stopping, authority = asyncio.Event(), closed(part)
+    watching = asyncio.create_task(authority.watch())
+    async with serving(create_app(gossip, HTTP, RAFT, part, stopping, authority=authority)) as address:
         yield address
         stopping.set()
+    watching.cancel()
 
 
 async def opened(address: Address, token: str | None, *, page: bool, origin: str | None = None) -> ClientConnection:
@@ -74,6 +77,18 @@ async def test_it_takes_the_right_to_read_all_that_is_told(address: Address, mis
     assert refused.value.response.status_code == 403
     async with await opened(address, whole, page=True) as socket:
         assert "hello" in str(await socket.recv())
+
+
+async def test_it_ends_with_its_token(address: Address) -> None:
+    async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+        token = await make(http, READS)
+        async with await opened(address, token, page=True) as socket:
+            assert (await http.delete(f"/v1/tokens/{token.split('_')[1]}", headers=bearer(ADMIN))).status_code == 200
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                with suppress(ConnectionClosed):
+                    while True:
+                        await socket.recv()
+            assert socket.close_code == 1008
 
 
 @pytest.mark.parametrize(("origin", "opens"), [("http://evil.example", False), ("null", False), ("own", True)])
