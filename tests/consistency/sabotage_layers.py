@@ -80,12 +80,6 @@ def _marks_collected_unseen() -> None:
     NodeState.collect = at_once_and_silently  # type: ignore[method-assign]
 
 
-def _nobody_dies() -> None:
-    from gossip.detector import PhiAccrualDetector
-
-    PhiAccrualDetector.is_alive = lambda self, liveness, now: bool(liveness.intervals)  # type: ignore[method-assign]
-
-
 def _hasty_deaths() -> None:
     from gossip.detector import PhiAccrualDetector
 
@@ -215,14 +209,6 @@ LAYERS: tuple[Sabotage, ...] = (
         _marks_collected_unseen,
         scenario="partitions",
         layer="gossip",
-    ),
-    Sabotage(
-        "gossip-nobody-dies",
-        "whoever was alive once stays so",
-        _nobody_dies,
-        scenario="members",
-        layer="gossip",
-        seconds=40,
     ),
     Sabotage(
         "gossip-hasty-deaths",
