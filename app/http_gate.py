@@ -27,6 +27,15 @@ _stdlib_log = logging.getLogger("http")
 
 FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
 
+CUT_SHORT = ApiError(
+    Code.UNAVAILABLE, "this node is stopping, and did not wait for the answer", details={"reason": "stopped"}
+)
+CUT_SHORT_WRITE = ApiError(
+    Code.OUTCOME_UNKNOWN,
+    "this node is stopping, and did not wait for the outcome: whether this happened is not known; with the request id "
+    "that it was sent with in Coterie-Request-Id it may be sent again, and happens at most once",
+)
+
 
 class HttpGate:
     """ASGI middleware."""
@@ -70,6 +79,11 @@ class HttpGate:
                 await self._app(scope, receive, watch)
             except ApiError as error:
                 refused = error
+            except asyncio.CancelledError:
+                # A stopping server ends so what took longer than `http.shutdown_seconds`, and sends what is answered.
+                if status:
+                    raise
+                refused = CUT_SHORT if scope["method"] in {"GET", "HEAD"} else CUT_SHORT_WRITE
             except Exception:
                 log.exception("internal error: please report it", method=scope["method"], path=scope["path"])
                 if status and not complete:
