@@ -13,7 +13,6 @@ from typing import Any
 
 from tests.consistency.asking import AskError, ask
 from tests.consistency.contract import Recording
-from tests.consistency.disks import Control
 from tests.consistency.network import NodeNetwork, Wiring, node_network
 from tests.consistency.node import CRASH, Node, NodeError
 
@@ -131,7 +130,7 @@ class Cluster:
         for node in self.alive:
             failed = node.disk_failed
             node.free_disk()
-            node.tell(Control())
+            node.tell(node.fine)
             node.go_on()
             node.disk_failed = failed
         await asyncio.gather(*[self._revive(node) for node in self.alive])

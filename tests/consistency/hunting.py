@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tests.consistency.campaign import Order, make
-from tests.consistency.run import Plan
+from tests.consistency.run import INTERNAL_ERROR, Plan
 from tests.consistency.sabotage import SABOTAGES, Sabotage
 
 
@@ -22,6 +22,8 @@ def catch(sabotage: Sabotage, seed_from: int, tries: int, out: Path) -> str:
             if verdict.layer == sabotage.layer
             for anomaly in verdict.anomalies
         }
+        if sabotage.layer == "raft":
+            kinds |= {anomaly.kind for anomaly in result.driver_anomalies if anomaly.kind != INTERNAL_ERROR}
         if kinds:
             return f"seed {seed}: {', '.join(sorted(kinds))}"
     return ""

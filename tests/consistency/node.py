@@ -20,11 +20,14 @@ from tests.consistency.network.namespaces import mount_tmpfs
 
 PORT = 10_000
 RAFT_PORT = 11_000
-START_SECONDS = 60.0
+START_SECONDS = 180.0
 POLL_SECONDS = 0.05
 
 DISK_BYTES = 32 << 20
 """Of each node's disk, which is in memory."""
+
+SYNC_SECONDS = 0.004
+"""What a sync takes on a disk that loses what is not synced: long enough for a kill to fall into one."""
 
 FILLER = "filler"
 
@@ -64,6 +67,7 @@ class Node:
     _ending: str = ""
 
     def __post_init__(self) -> None:
+        self.control = self.fine
         self.disk.mkdir(parents=True)
         mount_tmpfs(str(self.disk), DISK_BYTES)
 
@@ -206,6 +210,11 @@ class Node:
         self.recording.write("node", {"node": self.name, "at": time.monotonic(), "what": what, "how": how})
 
     # -- disk and clock ------------------------------------------------------------------------------------------------
+
+    @property
+    def fine(self) -> Control:
+        """A disk and a clock that do what they should."""
+        return Control(sync_seconds=SYNC_SECONDS if self.power else 0.0)
 
     def tell(self, control: Control) -> None:
         """How its disk and clock misbehave, from now on."""

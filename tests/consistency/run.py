@@ -28,6 +28,9 @@ from tests.consistency.scenarios import SCENARIOS, Scenario
 
 RESULT = "result.json"
 
+INTERNAL_ERROR = "internal error"
+"""An anomaly: a node's log says that the product itself is at fault."""
+
 SETTLE_SECONDS = 60.0
 """A healed layer must be whole again by then."""
 
@@ -119,7 +122,7 @@ class Run:
             self._result.error = "; ".join(cluster.crashes())
         finally:
             self._result.faults = dict(nemesis.done)
-            complaints = [Anomaly("internal error", told) for told in cluster.complaints()]
+            complaints = [Anomaly(INTERNAL_ERROR, told) for told in cluster.complaints()]
             self._result.driver_anomalies = [*nemesis.anomalies, *complaints]
             for workload in self._workloads:
                 await workload.stop()

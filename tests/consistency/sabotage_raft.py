@@ -1,19 +1,115 @@
-"""What can be broken in the Raft layer. The ways to break it are those of the simulation, tried on real processes."""
+"""What can be broken in the Raft layer. Most ways to break it are those of the simulation, tried on real processes."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
+from consensus.raft import rules
+from consensus.raft.core import Core
+from consensus.raft.durability import Durability
+from consensus.raft.node import _HANDLERS
+from consensus.store.requests import Requests
 from tests.consensus.raft.sim import sabotage as ways
+from tests.consensus.raft.sim.sabotage import Patch, method
 from tests.consistency.sabotage import Sabotage
 
 
-def _patched(make: Callable[[], list[ways.Patch]]) -> Callable[[], None]:
+def _broken(*parts: Callable[[], list[Patch]]) -> Callable[[], None]:
+    """Patches for the rest of the process's life."""
+
     def apply() -> None:
-        for target, name, value in make():
-            setattr(target, name, value)
+        for part in parts:
+            for owner, name, value in part():
+                former = getattr(owner, name, None)
+                _HANDLERS.update({kind: value for kind, handler in _HANDLERS.items() if handler is former})
+                setattr(owner, name, value)
 
     return apply
 
 
-RAFT: tuple[Sabotage, ...] = ()
+def _answer_at_once(serve: Any) -> Any:
+    def serve_reads(node: Any) -> None:
+        reads, node.reads_arrived = node.reads_arrived, []
+        for read in reads:
+            node._end(read, None, node.applied)
+
+    return serve_reads
+
+
+def _of_this_term(on_message: Any) -> Any:
+    def handle(node: Any, leader: Any, message: Any) -> None:
+        follows = not node.leading and message.term < node.term
+        on_message(node, leader, replace(message, term=node.term) if follows else message)
+
+    return handle
+
+
+_LEADS_WITHOUT_MAJORITY = method("_check_quorum", ways.stay)
+
+RAFT: tuple[Sabotage, ...] = (
+    Sabotage(
+        "reads-without-round",
+        "a leader answers reads without asking whether it still leads",
+        _broken(method("_serve_reads", ways.read_at_once), _LEADS_WITHOUT_MAJORITY),
+        "partitions",
+    ),
+    Sabotage(
+        "reads-where-they-come",
+        "every node answers reads by what it has applied itself",
+        _broken(method("_serve_reads", _answer_at_once)),
+        "partitions",
+    ),
+    Sabotage(
+        "acknowledged-before-majority",
+        "an entry counts as committed once it is on the leader's own disk",
+        _broken(lambda: [(rules, "leader_commit", lambda voters, match, commit, *_: max(commit, *match.values()))]),
+        "partitions",
+    ),
+    Sabotage(
+        "acknowledged-before-sync",
+        "entries count as being on disk when the sync begins",
+        _broken(lambda: [(Durability, "begin", ways.begin_is_done)]),
+        "kills",
+    ),
+    Sabotage(
+        "stale-leader-obeyed",
+        "followers take entries and pings of a leader of an earlier term, which never gives up",
+        _broken(
+            method("_on_append_entries", _of_this_term), method("_on_ping", _of_this_term), _LEADS_WITHOUT_MAJORITY
+        ),
+        "partitions",
+    ),
+    Sabotage(
+        "configuration-applied-twice",
+        "a change of voters takes effect again when it is committed",
+        _broken(method("_do_apply_command", ways.applied_again)),
+        "members-in-trouble",
+        seconds=60.0,
+    ),
+    Sabotage(
+        "incomplete-logs-elected",
+        "votes go to candidates whose logs lack what the voter's own holds",
+        _broken(ways.rule("up_to_date", ways.no_log_check)),
+        "partitions",
+    ),
+    Sabotage(
+        "requests-forgotten",
+        "a write that is sent again under its request id happens again",
+        _broken(lambda: [(Requests, "recall", lambda *_: None)]),
+        "transfers",
+    ),
+    Sabotage(
+        "lost-told-as-refused",
+        "a write whose way back was lost is said not to have happened",
+        _broken(method("_forward_lost", ways.lost_is_refused)),
+        "kills",
+    ),
+    Sabotage(
+        "leads-on-a-hung-disk",
+        "a leader does not mind that its disk hangs",
+        _broken(lambda: [(Core, "disk_hangs", lambda _: False)]),
+        "hung-sync",
+    ),
+)

@@ -77,7 +77,7 @@ async def slow_sync(act: Act) -> None:
     act.begin(victim, sync_seconds=seconds)
     act.cluster.tell(victim, sync_seconds=seconds)
     await act.wait()
-    act.cluster.tell(victim, sync_seconds=0.0)
+    act.cluster.tell(victim, sync_seconds=victim.fine.sync_seconds)
     act.end(victim)
 
 
@@ -148,6 +148,6 @@ async def kill_in_snapshot(act: Act) -> None:
         await asyncio.sleep(0.02)
     await act.wait(act.rng.random() * 2 * SLOW_SYNC_SECONDS)
     await victim.kill()
-    act.cluster.tell(victim, sync_seconds=0.0)
+    act.cluster.tell(victim, sync_seconds=victim.fine.sync_seconds)
     await act.nemesis.start_again(victim)
     act.end(victim, seen=seen)
