@@ -53,7 +53,7 @@ RAFT: tuple[Sabotage, ...] = (
         "reads-without-round",
         "a leader answers reads without asking whether it still leads",
         _broken(method("_serve_reads", ways.read_at_once), _LEADS_WITHOUT_MAJORITY),
-        "partitions",
+        "isolations",
     ),
     Sabotage(
         "reads-where-they-come",
@@ -65,13 +65,13 @@ RAFT: tuple[Sabotage, ...] = (
         "acknowledged-before-majority",
         "an entry counts as committed once it is on the leader's own disk",
         _broken(lambda: [(rules, "leader_commit", lambda voters, match, commit, *_: max(commit, *match.values()))]),
-        "partitions",
+        "isolations",
     ),
     Sabotage(
         "acknowledged-before-sync",
         "entries count as being on disk when the sync begins",
         _broken(lambda: [(Durability, "begin", ways.begin_is_done)]),
-        "kills",
+        "power-cuts",
     ),
     Sabotage(
         "stale-leader-obeyed",
@@ -79,7 +79,7 @@ RAFT: tuple[Sabotage, ...] = (
         _broken(
             method("_on_append_entries", _of_this_term), method("_on_ping", _of_this_term), _LEADS_WITHOUT_MAJORITY
         ),
-        "partitions",
+        "isolations",
     ),
     Sabotage(
         "configuration-applied-twice",
@@ -92,7 +92,7 @@ RAFT: tuple[Sabotage, ...] = (
         "incomplete-logs-elected",
         "votes go to candidates whose logs lack what the voter's own holds",
         _broken(ways.rule("up_to_date", ways.no_log_check)),
-        "partitions",
+        "isolations",
     ),
     Sabotage(
         "requests-forgotten",

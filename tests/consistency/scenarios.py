@@ -34,10 +34,12 @@ PARTITIONS = _equally("partition", "isolate", "one_way", "bridge")
 _TABLE = (
     Scenario("calm", "nothing goes wrong", {}),
     Scenario("partitions", "halves, single nodes, one way only, joined by a bridge", PARTITIONS),
+    Scenario("isolations", "the leader, or another node, hears nobody and is heard by nobody", _equally("isolate")),
     Scenario("bad-links", "loss, delay, duplicates, reordering, slow and cut TCP", LINKS),
     Scenario(
         "kills", "kill -9 and power cuts of one node or all, SIGTERM", _equally("kill", "kill_all", "stop"), power=True
     ),
+    Scenario("power-cuts", "all nodes lose power at one instant", _equally("kill_all"), power=True),
     Scenario("pauses", "SIGSTOP and SIGCONT, mostly of the leader", _equally("pause")),
     Scenario("disks", "full disks, slow syncs", _equally("disk_full", "slow_sync")),
     Scenario("hung-sync", "a leader whose disk hangs loses its place", _equally("hung_sync")),
