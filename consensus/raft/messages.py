@@ -18,6 +18,8 @@ from consensus.raft.ports import Entry
 
 Index = Annotated[int, Meta(ge=0, le=2**62)]
 Term = Annotated[int, Meta(ge=0, le=2**62)]
+Seconds = Annotated[float, Meta(ge=-1e15, le=1e15)]
+Age = Annotated[float, Meta(ge=0, le=1e15)]
 SnapshotState = Literal["receiving", "installed", "failed"]
 Outcome = Literal["accepted", "read", "refused", "unavailable"]
 WireEntry = tuple[bytes, Index, Term]
@@ -64,17 +66,27 @@ class NextNodeIdx(Struct, frozen=True, tag="next_node_idx"):
 
 
 class Ping(Struct, frozen=True, tag="ping"):
-    """The heartbeat, and a read-index round."""
+    """The heartbeat, and a read-index round. Times as `consensus/raft/freshness.py` says."""
 
     term: Term
     round: Index
     commit: Index
-    """The leader's commit index: who has applied that much is as fresh as this ping."""
+    """The leader's commit index."""
+    at: Seconds = 0.0
+    """The leader's clock."""
+    reading: Seconds | None = None
+    """The receiver's own clock, from its latest pong."""
+    age: Age | None = None
+    """For so long before `at` the leader has not been known to be the leader; None while it never was."""
 
 
 class Pong(Struct, frozen=True, tag="pong"):
     term: Term
     round: Index
+    asked: Seconds = 0.0
+    """`at` of the ping."""
+    at: Seconds = 0.0
+    """The sender's clock."""
 
 
 class SnapshotChunk(Struct, frozen=True, tag="snapshot_chunk"):

@@ -10,6 +10,7 @@ from consensus.raft import rules
 from consensus.raft.core import Member
 from consensus.raft.errors import ProtocolError
 from consensus.raft.flow import Flow
+from consensus.raft.freshness import Freshness
 from consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong
 from consensus.raft.ports import Entry
 from consensus.raft.snapshot_receiving import SnapshotReceiving
@@ -24,14 +25,20 @@ class Replication(SnapshotReceiving):
         self.round = 0
         """Number of this leader's latest ping; never starts over."""
         self._append_seq = 0
-        self.fresh_at = -inf
-        """What is applied here held all that was committed at this time (the clock's seconds), as the leader told."""
-        self._to_be_fresh: tuple[float, int] | None = None  # (time of a ping, its commit index)
+        self.freshness = Freshness()
 
     def _term_changed(self) -> None:
         super()._term_changed()
         self.verified = 0
         self.ack_owed = None
+
+    def _become_leader(self) -> None:
+        self.freshness.new_office()
+        super()._become_leader()
+
+    def _disconnected(self, member: Member) -> None:
+        super()._disconnected(member)
+        self.freshness.link_lost(member.id)
 
     # the follower
 
@@ -83,22 +90,13 @@ class Replication(SnapshotReceiving):
             self._see_term(message.term)
             self._hear_leader(leader)
             self._send_still_receiving(leader)
-            self._hear_commit(message.commit)
-        self._send(leader, Pong(self.term, message.round))
-
-    def _hear_commit(self, commit: int) -> None:
-        now = self.clock.monotonic()
-        if self.applied >= commit:
-            self.fresh_at = now
-            self._to_be_fresh = None
-        elif self._to_be_fresh is None:
-            self._to_be_fresh = (now, commit)
+            if message.reading is not None and message.age is not None:
+                self.freshness.told(message.reading - message.age, message.commit, self.applied)
+        self._send(leader, Pong(self.term, message.round, message.at, self.clock.monotonic()))
 
     def _freshen(self) -> None:
         """More has been applied."""
-        if self._to_be_fresh is not None and self.applied >= self._to_be_fresh[1]:
-            self.fresh_at = self._to_be_fresh[0]
-            self._to_be_fresh = None
+        self.freshness.applied(self.applied)
 
     # the leader
 
@@ -112,6 +110,7 @@ class Replication(SnapshotReceiving):
 
     def _on_pong(self, member: Member, message: Pong) -> None:
         if self._answered(member, message.term):
+            self.freshness.answered(member.id, min(message.asked, self.clock.monotonic()), message.at)
             self._round_answered(member, message.round)
 
     def _round_answered(self, member: Member, number: int) -> None:
@@ -165,8 +164,10 @@ class Replication(SnapshotReceiving):
         # A new leader's commit index is older than what was acknowledged; its log holds all of that (paper 8).
         settled = self.noop_index is not None and self.commit >= self.noop_index
         commit = self.commit if settled else self.last_index
+        confirmed = self.freshness.confirmed(self.voters, self.own, now)
+        age = now - confirmed if confirmed > -inf else None
         for member in self._targets():
-            self._send(member, Ping(self.term, self.round, commit))
+            self._send(member, Ping(self.term, self.round, commit, now, self.freshness.reading(member.id), age))
 
     def _send_append_entries(self) -> None:
         """Send every member what it lacks, as far as its window allows."""

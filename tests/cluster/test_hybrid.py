@@ -71,6 +71,11 @@ def raft(node: Node) -> dict[str, Any]:
     return found
 
 
+def has_applied(node: Node, *, decisions: int) -> bool:
+    told = raft(node)["decisions"]
+    return len(told) >= decisions and told[-1]["outcome"] == "done"
+
+
 def put(node: Node, key: str, value: str, **options: Any) -> httpx.Response:
     return node.client.put(f"/v1/meta/{key}", content=value, timeout=30, **options)
 
@@ -118,6 +123,7 @@ def test_three_found_two_join_one_is_replaced_and_each_decision_has_its_reason(
         took = seconds_until(lambda: "f" in raft(f)["voters"] and victim not in raft(f)["voters"], READY_WITHIN)
         figure(f"hybrid: a killed voter was replaced after {took:.1f} s (grace {GRACE:g} s)")
         for node in all_nodes.running.values():
+            seconds_until(partial(has_applied, node, decisions=4), READY_WITHIN)
             told = raft(node)["decisions"]
             assert [each["action"] for each in told] == ["promote", "promote", "remove", "promote"]
             assert all(each["outcome"] == "done" and each["reason"] for each in told)
