@@ -323,12 +323,7 @@ class Member:
 
     def staleness(self) -> float:
         """How old what is applied here may be at most, in seconds."""
-        node = self.node
-        if node.leading and node.noop_index is not None and node.applied >= node.noop_index:
-            now = self._clock.monotonic()
-            return now - node.freshness.confirmed(node.voters, self.id, now)
-        # Before its no-op is applied a new leader does not know what was committed before it.
-        return self._clock.monotonic() - node.freshness.at
+        return self.node.staleness()
 
     def _silent_seconds(self) -> float:
         """Since a majority was known to be there: heard from as a leader, or heard of from one."""

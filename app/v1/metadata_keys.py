@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from math import inf
+from math import ceil, inf
 from typing import Any
 
 from app.auth import kept
@@ -119,7 +119,7 @@ def show_answer(answer: Answer[Any]) -> dict[str, Any]:
     """How fresh an answer is: the part that every read of the metadata shares."""
     if answer.staleness is None:
         return {"revision": answer.revision, "consistency": "linearizable"}
-    stale = None if answer.staleness == inf else round(answer.staleness, 3)
+    stale = None if answer.staleness == inf else ceil(answer.staleness * 1000) / 1000
     return {"revision": answer.revision, "consistency": "stale", "stale_seconds": stale}
 
 

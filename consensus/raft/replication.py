@@ -98,6 +98,14 @@ class Replication(SnapshotReceiving):
         """More has been applied."""
         self.freshness.applied(self.applied)
 
+    def staleness(self) -> float:
+        """How old what is applied here may be at most, in seconds; infinite where that is not known."""
+        now = self.clock.monotonic()
+        # Before its no-op is applied a new leader does not know what was committed before it.
+        if self.leading and self.noop_index is not None and self.applied >= self.noop_index:
+            return now - self.freshness.confirmed(self.voters, self.own, now)
+        return now - self.freshness.at
+
     # the leader
 
     def _answered(self, member: Member, term: int) -> bool:

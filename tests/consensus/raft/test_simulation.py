@@ -92,6 +92,7 @@ NOTICED = {
     "votes are stored": 0,
     "a full disk acknowledges nothing": 5,
     "reads take a round": 0,
+    "ages count from the question": 2,
     "rounds are numbered": 38,
     "reads wait for the no-op": 1,
     "reads wait until applied": 1,

@@ -247,7 +247,8 @@ class Clients:
             request = Range(self.rng.choice(PREFIXES), self.rng.choice([None, 2]), revision, consistency)
         self.operations[name] = Operation(name, f"c{self.rng.randrange(3)}", request, self.world.now)
         if stale:
-            self._answer(name, request, machine)
+            told = host.node.staleness()
+            self._answer(name, request, machine, told if told < self.world.clocks_true_for() else None)
             self.read += 1
             return
         call = self._calls.enter(host, timeout)
@@ -266,7 +267,7 @@ class Clients:
             self._calls.end(call)
             self._fail(name)
 
-    def _answer(self, name: str, request: Get | Range, machine: Metadata) -> None:
+    def _answer(self, name: str, request: Get | Range, machine: Metadata, staleness: float | None = None) -> None:
         state = machine.state
         try:
             if isinstance(request, Get):
@@ -280,7 +281,7 @@ class Clients:
         except store.CompactedError:
             self._fail(name)
             return
-        self._finish(name, found)
+        self._finish(name, replace(found, staleness=staleness))
 
     # -- watches -----------------------------------------------------------------------------------------------------
 

@@ -265,6 +265,15 @@ def any_pong(answered: Any) -> Any:
     return handle
 
 
+def heard_is_asked(on_ping: Any) -> Any:
+    def handle(node: Any, leader: Any, message: Any) -> None:
+        on_ping(node, leader, message)
+        if message.term == node.term:
+            node.freshness.told(node.clock.monotonic(), message.commit, node.applied)
+
+    return handle
+
+
 def no_noop_wait(serve: Any) -> Any:
     def serve_reads(node: Any) -> None:
         noop, node.noop_index = node.noop_index, 0

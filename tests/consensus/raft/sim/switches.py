@@ -60,6 +60,7 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     "verified starts over with the term": ("2b", method("_term_changed", sabotage.verified_forever)),
     "a full disk acknowledges nothing": ("2b", method("_on_append_entries", sabotage.full_disk_acknowledged)),
     "reads take a round": ("3, reads", method("_serve_reads", sabotage.read_at_once)),
+    "ages count from the question": ("3, reads", method("_on_ping", sabotage.heard_is_asked)),
     "rounds are numbered": ("3, reads", method("_round_answered", sabotage.any_pong)),
     "reads wait for the no-op": ("3, reads", method("_serve_reads", sabotage.no_noop_wait)),
     "reads wait until applied": ("3, reads", method("_finish_reads", sabotage.unapplied)),

@@ -54,6 +54,7 @@ class HostClock:
 
     def set_rate(self, rate: float) -> None:
         self.base, self.since, self.rate = self.monotonic(), self.world.now, rate
+        self.world.clock_touched = self.world.now
 
     def random(self) -> float:
         return self.rng.random()
@@ -231,6 +232,8 @@ class World:
         self.real_files = real_files
         self.on_tick: Callable[[Host], None] | None = None
         self.now = 0.0
+        self.clock_touched = 0.0
+        """When a host's clock last went another way than before."""
         self.steps = 0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
@@ -245,6 +248,11 @@ class World:
             self.hosts[f"n{i}"] = Host(self, f"n{i}", ())
 
     # time
+
+    def clocks_true_for(self) -> float:
+        """For how many seconds every host's clock has gone as fast as the world's."""
+        wrong = any(host.clock.rate != 1.0 for host in self.hosts.values())
+        return 0.0 if wrong else self.now - self.clock_touched
 
     def at(self, when: float, work: Callable[[], None]) -> None:
         self._scheduled += 1
