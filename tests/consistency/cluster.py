@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.consistency.asking import AskError, ask
-from tests.consistency.contract import Recording
+from tests.consistency.contract import Anomaly, Recording
 from tests.consistency.network import NodeNetwork, Wiring, node_network
 from tests.consistency.node import CRASH, Node, NodeError
 
@@ -34,6 +34,13 @@ SETTINGS = {
 }
 """Of every node: as in production, but that what takes tens of seconds there takes seconds here."""
 
+DISK_WORDS = ("DiskFull", "DiskFailed", "disk is full", "No space left")
+"""In the log of a node that has stopped its part in Raft for its disk, as it should."""
+
+INTERNAL_ERROR = "internal error"
+STOPPED_ITSELF = "a node stopped its part in Raft"
+"""Kinds of anomalies that nodes tell of in their logs."""
+
 Condition = Callable[[], Any]
 
 
@@ -48,6 +55,7 @@ class Cluster:
         founders: int,
         spares: int = 0,
         power: bool = False,
+        sync_seconds: float = 0.0,
         sabotage: str = "",
         settings: dict[str, str] | None = None,
     ) -> None:
@@ -58,6 +66,7 @@ class Cluster:
         self._recording = recording
         self._founders = founders
         self._power = power
+        self._sync_seconds = sync_seconds
         self._sabotage = sabotage
         own = {name: value for name, value in os.environ.items() if not name.upper().startswith("COTERIE_")}
         self._environment = own | {f"COTERIE_{name}": value for name, value in self.settings.items()}
@@ -95,6 +104,7 @@ class Cluster:
             self._recording,
             self._environment,
             self._power,
+            self._sync_seconds,
             self._sabotage,
             settings,
         )
@@ -152,13 +162,14 @@ class Cluster:
             if life.how.startswith(CRASH)
         ]
 
-    def complaints(self) -> list[str]:
-        """What nodes themselves call a fault of the product, the first of each."""
-        found: list[str] = []
+    def complaints(self) -> list[Anomaly]:
+        """What nodes themselves call a fault of the product, or stop their part in Raft for; the first of each."""
+        found: list[Anomaly] = []
         for node in self.nodes.values():
             for line in node.log.read_text(errors="replace").splitlines() if node.log.exists() else ():
-                if "internal error" in line or line.startswith("Traceback"):
-                    found.append(f"{node.name}: {line[:2_000]}")
+                kind = _complaint(line)
+                if kind:
+                    found.append(Anomaly(kind, f"{node.name}: {line[:2_000]}"))
                     break
         return found
 
@@ -195,6 +206,11 @@ class Cluster:
         status = None if leader is None else await leader.status()
         return 0 if status is None else len(status["voters"])
 
+    async def voters_whole(self) -> bool:
+        """Whether every voter is a node that runs, and there are at least three."""
+        count = await self.voter_count()
+        return count >= 3 and len(await self.voters()) == count
+
     async def whole(self, within: float = READY_SECONDS) -> None:
         """Wait until every node that belongs to the cluster is known to be alive by all, and serves strong reads."""
 
@@ -228,3 +244,10 @@ class Cluster:
     def tell(self, node: Node, **changes: Any) -> None:
         """How a node's disk and clock misbehave, besides what it was told before."""
         node.tell(replace(node.control, **changes))
+
+
+def _complaint(line: str) -> str:
+    """The kind of anomaly that a line of a node's log tells of; empty for none."""
+    if '"level":"critical"' in line and not any(word in line for word in DISK_WORDS):
+        return STOPPED_ITSELF
+    return INTERNAL_ERROR if "internal error" in line or line.startswith("Traceback") else ""

@@ -26,9 +26,6 @@ POLL_SECONDS = 0.05
 DISK_BYTES = 32 << 20
 """Of each node's disk, which is in memory."""
 
-SYNC_SECONDS = 0.004
-"""What a sync takes on a disk that loses what is not synced: long enough for a kill to fall into one."""
-
 FILLER = "filler"
 
 CRASH = "ended by itself"
@@ -51,6 +48,8 @@ class Node:
     environment: Mapping[str, str]
     power: bool
     """Kills are power cuts."""
+    sync_seconds: float
+    """What a sync takes where nothing is wrong."""
     sabotage: str = ""
     settings: dict[str, str] = field(default_factory=dict)
     """Its own, besides everybody's."""
@@ -214,7 +213,7 @@ class Node:
     @property
     def fine(self) -> Control:
         """A disk and a clock that do what they should."""
-        return Control(sync_seconds=SYNC_SECONDS if self.power else 0.0)
+        return Control(sync_seconds=self.sync_seconds)
 
     def tell(self, control: Control) -> None:
         """How its disk and clock misbehave, from now on."""

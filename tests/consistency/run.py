@@ -28,8 +28,8 @@ from tests.consistency.scenarios import SCENARIOS, Scenario
 
 RESULT = "result.json"
 
-INTERNAL_ERROR = "internal error"
-"""An anomaly: a node's log says that the product itself is at fault."""
+NOT_WHOLE = "not whole again"
+"""An anomaly: a layer did not come back after everything was healed."""
 
 SETTLE_SECONDS = 60.0
 """A healed layer must be whole again by then."""
@@ -101,6 +101,7 @@ class Run:
             founders=what.nodes,
             spares=scenario.spares,
             power=what.power,
+            sync_seconds=scenario.sync_seconds if what.power else 0.0,
             sabotage=what.sabotage,
             settings=dict(scenario.settings),
         )
@@ -115,6 +116,7 @@ class Run:
             await cluster.heal()
             self._recording.write("heal", {"at": time.monotonic()})
             lost = await asyncio.gather(*[self._settle(workload) for workload in self._workloads])
+            await self._voters(cluster, nemesis)
             for workload in self._workloads:
                 await workload.stop()
             for workload, anomalies in zip(self._workloads, lost, strict=True):
@@ -122,8 +124,7 @@ class Run:
             self._result.error = "; ".join(cluster.crashes())
         finally:
             self._result.faults = dict(nemesis.done)
-            complaints = [Anomaly(INTERNAL_ERROR, told) for told in cluster.complaints()]
-            self._result.driver_anomalies = [*nemesis.anomalies, *complaints]
+            self._result.driver_anomalies = [*nemesis.anomalies, *cluster.complaints()]
             for workload in self._workloads:
                 await workload.stop()
             await cluster.close(keep_disks=not self._result.ok)
@@ -132,13 +133,24 @@ class Run:
         try:
             seconds = await workload.settle(SETTLE_SECONDS)
         except SettleError as error:
-            return [Anomaly("not whole again", str(error))]
+            return [Anomaly(NOT_WHOLE, str(error))]
         self._result.convergence[workload.layer] = seconds
         self._recording.write("settled", {"at": time.monotonic(), "layer": workload.layer, "seconds": seconds})
         return []
 
+    async def _voters(self, cluster: Cluster, nemesis: Nemesis) -> None:
+        """All voters must be nodes that run, and as many as tolerate a failure: what was lost has been replaced."""
+        try:
+            await cluster.until(cluster.voters_whole, "a voter is lost or missing", SETTLE_SECONDS)
+        except NodeError as error:
+            nemesis.anomalies.append(Anomaly("voters not whole again", str(error)))
+
     async def _judge(self, workload: Workload, lost: list[Anomaly]) -> Verdict:
-        verdict = await workload.judge()
+        try:
+            verdict = await workload.judge()
+        except SettleError as error:
+            lost = [*lost, Anomaly(NOT_WHOLE, str(error))]
+            verdict = Verdict(workload.layer, 0, 0, 0, 0)
         if not lost:
             return verdict
         return Verdict(

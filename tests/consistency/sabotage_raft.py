@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
+from msgspec.structs import replace
+
 from consensus.raft import rules
+from consensus.raft.configuration import is_membership
 from consensus.raft.core import Core
 from consensus.raft.durability import Durability
 from consensus.raft.node import _HANDLERS
@@ -46,6 +48,18 @@ def _of_this_term(on_message: Any) -> Any:
     return handle
 
 
+def _undone(apply: Any) -> Any:
+    def do_apply(node: Any, command: bytes, index: int) -> Any:
+        before = node.configurations.as_of(index - 1)
+        done = apply(node, command, index)
+        if is_membership(command) and before:
+            node.configurations._changes.append((index, before))
+            node._configuration_changed()
+        return done
+
+    return do_apply
+
+
 _LEADS_WITHOUT_MAJORITY = method("_check_quorum", ways.stay)
 
 RAFT: tuple[Sabotage, ...] = (
@@ -83,15 +97,19 @@ RAFT: tuple[Sabotage, ...] = (
     ),
     Sabotage(
         "configuration-applied-twice",
-        "a change of voters takes effect again when it is committed",
-        _broken(method("_do_apply_command", ways.applied_again)),
-        "members-in-trouble",
-        seconds=60.0,
+        "a change of voters is applied once more when it is committed, and so undone",
+        _broken(method("_do_apply_command", _undone)),
+        "members",
+        seconds=45.0,
     ),
     Sabotage(
         "incomplete-logs-elected",
-        "votes go to candidates whose logs lack what the voter's own holds",
-        _broken(ways.rule("up_to_date", ways.no_log_check)),
+        "whoever campaigns is elected, also with a log that lacks what the voters' own hold",
+        _broken(
+            ways.rule("up_to_date", ways.no_log_check),
+            ways.rule("answer_vote", ways.not_sticky),
+            method("_campaign", ways.straight_campaign),
+        ),
         "isolations",
     ),
     Sabotage(
@@ -99,12 +117,6 @@ RAFT: tuple[Sabotage, ...] = (
         "a write that is sent again under its request id happens again",
         _broken(lambda: [(Requests, "recall", lambda *_: None)]),
         "transfers",
-    ),
-    Sabotage(
-        "lost-told-as-refused",
-        "a write whose way back was lost is said not to have happened",
-        _broken(method("_forward_lost", ways.lost_is_refused)),
-        "kills",
     ),
     Sabotage(
         "leads-on-a-hung-disk",

@@ -20,6 +20,8 @@ class Scenario:
     """Nodes that may join later."""
     power: bool | None = None
     """Kills are power cuts: what was not synced is lost. None: in every other seed."""
+    sync_seconds: float = 0.004
+    """What a sync takes where kills are power cuts: long enough for one to fall into it."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """Of every node, over the usual ones; names of environment variables less their prefix."""
 
@@ -35,11 +37,11 @@ _TABLE = (
     Scenario("calm", "nothing goes wrong", {}),
     Scenario("partitions", "halves, single nodes, one way only, joined by a bridge", PARTITIONS),
     Scenario("isolations", "the leader, or another node, hears nobody and is heard by nobody", _equally("isolate")),
-    Scenario("bad-links", "loss, delay, duplicates, reordering, slow and cut TCP", LINKS),
+    Scenario("bad-links", "loss, delay, duplicates, reordering, slow and cut TCP", LINKS, lanes=2),
     Scenario(
         "kills", "kill -9 and power cuts of one node or all, SIGTERM", _equally("kill", "kill_all", "stop"), power=True
     ),
-    Scenario("power-cuts", "all nodes lose power at one instant", _equally("kill_all"), power=True),
+    Scenario("power-cuts", "all nodes lose power at one instant", _equally("kill_all"), power=True, sync_seconds=0.05),
     Scenario("pauses", "SIGSTOP and SIGCONT, mostly of the leader", _equally("pause")),
     Scenario("disks", "full disks, slow syncs", _equally("disk_full", "slow_sync")),
     Scenario("hung-sync", "a leader whose disk hangs loses its place", _equally("hung_sync")),
