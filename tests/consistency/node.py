@@ -140,9 +140,9 @@ class Node:
         self.lives.append(life)
         self._tell("started", "")
         self._reaper = asyncio.create_task(self._reap(process, life))
-        await self._answers(process)
+        await self._answers(process, life)
 
-    async def _answers(self, process: asyncio.subprocess.Process) -> None:
+    async def _answers(self, process: asyncio.subprocess.Process, life: Life) -> None:
         deadline = time.monotonic() + START_SECONDS
         while self._process is process:
             try:
@@ -154,7 +154,7 @@ class Node:
             else:
                 self._ready = True
                 return
-        if not self._ending and not self.disk_failed:
+        if life.how.startswith(CRASH):  # of this process: another fault may have ended it, and a third started the next
             raise NodeError(f"{self.name} ended as it started: see {self.log.name}")
 
     async def _reap(self, process: asyncio.subprocess.Process, life: Life) -> None:
