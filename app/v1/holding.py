@@ -15,7 +15,14 @@ from typing import Any, cast
 from app.errors import ApiError, Code
 from app.v1.outcomes import api_error
 from app.v1.texts import shown
-from consensus.errors import CompactedError, LeaseLostError, MetadataError, RefusedError
+from consensus.errors import (
+    CompactedError,
+    LeaseLostError,
+    MetadataError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
 from consensus.metadata import Metadata, RequestId
 from consensus.store import Acquire, AcquireDone, Place, QueueKind, Release, as_place
 from consensus.store import Code as StoreCode
@@ -67,8 +74,11 @@ async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestI
         async with asyncio.timeout(wish.wait):
             return await _granted(metadata, operation, done)
     except TimeoutError:
-        await _leave(metadata, wish, lease, seconds)
+        await _leave_surely(metadata, wish, lease, seconds)
         raise RefusedError(StoreCode.BUSY) from None
+    except UnavailableError:
+        await _leave_surely(metadata, wish, lease, seconds)
+        raise
     except asyncio.CancelledError:
         # The client has gone: nobody would ever use the grant.
         _in_background(_leave(metadata, wish, lease, RELEASE_SECONDS))
@@ -99,6 +109,14 @@ async def _leave(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> 
     except RefusedError as error:
         if error.code not in {StoreCode.NOT_HELD, StoreCode.LEASE_NOT_FOUND}:
             raise
+
+
+async def _leave_surely(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:
+    """Leave the queue. Raises UnknownOutcomeError where the place may still be there, and be granted one day."""
+    try:
+        await _leave(metadata, wish, lease, seconds)
+    except UnavailableError as error:
+        raise UnknownOutcomeError(f"the place in the queue was not given back: {error}") from None
 
 
 _background: set[asyncio.Task[None]] = set()

@@ -16,12 +16,12 @@ from app.v1 import holding
 from app.v1.calls import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
 from app.v1.context import Context
 from app.v1.models import Encoding, Revision
-from app.v1.outcomes import api_error, unavailable
+from app.v1.outcomes import api_error
 from app.v1.streams import while_wanted
 from app.v1.texts import read_value, shown
 from app.v1.txn import Body
 from app.v1.watching import EventStream, enter, message
-from consensus.errors import MetadataError
+from consensus.errors import MetadataError, UnknownOutcomeError
 from consensus.store import (
     Proclaim,
     QueueKind,
@@ -228,8 +228,8 @@ def _add_kind(
         else:
             work = holding.on_new_lease(call.metadata, body.ttl or 0.0, call.request, call.seconds, get)
         held = await while_wanted(work, request.receive, context.stopping)
-        if held is None:  # what was asked for is being given back
-            raise unavailable("stopped")
+        if held is None:  # what was asked for is being given back, which a node that stops may not live to see
+            raise api_error(UnknownOutcomeError("stopped"), call.request)
         return answer(held)
 
     acquire.__annotations__["body"] = body_type

@@ -21,7 +21,7 @@ from app.v1.queue_routes import (
     ReleasedAnswer,
 )
 from consensus.errors import UnavailableError, UnknownOutcomeError
-from consensus.store import QueueKind
+from consensus.store import QueueKind, Release
 from gossip import GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
 from tests.app.v1.streams import PATIENCE_SECONDS, streaming
@@ -275,7 +275,29 @@ async def test_a_stopping_node_ends_a_wait(api: httpx.AsyncClient, part: Part) -
         await _until_somebody_waits(api, "locks")
         stopping.set()
         answer = await waiting
-    assert (answer.status_code, error_of(answer)["details"]) == (503, {"reason": "stopped"})
+    # Whether its place is given back, a node that stops does not know.
+    assert (answer.status_code, error_of(answer)["code"]) == (504, "outcome_unknown")
+
+
+async def test_a_place_that_cannot_be_given_back_is_no_refusal(
+    api: httpx.AsyncClient, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/jobs/7", json={"lease": first})
+    submit = part.metadata.submit
+
+    async def without_leader(operation: Any, **options: Any) -> Any:
+        if isinstance(operation, Release):
+            raise UnavailableError("no_leader")
+        return await submit(operation, **options)
+
+    monkeypatch.setattr(part.metadata, "submit", without_leader)
+    answer = await api.post("/v1/locks/jobs/7", json={"lease": second, "wait": 0.01})
+    assert (answer.status_code, error_of(answer)["code"]) == (504, "outcome_unknown")
+    monkeypatch.undo()
+    await api.delete(f"/v1/leases/{first}")
+    # It had stayed in the queue.
+    assert [each["lease"] for each in (await api.get("/v1/locks/jobs/7")).json()["holders"]] == [second]
 
 
 async def test_a_lease_can_be_made_on_the_way(api: httpx.AsyncClient) -> None:
