@@ -49,7 +49,7 @@ def main() -> int:
     sabotage.add_argument("names", nargs="*", metavar="NAME", help="which; all where none is named")
     sabotage.add_argument("--parallel", type=int, default=3)
     sabotage.add_argument("--seed-from", type=int, default=1)
-    sabotage.add_argument("--tries", type=int, default=4, help="seeds at most, for each")
+    sabotage.add_argument("--tries", type=int, default=6, help="seeds at most, for each")
     sabotage.add_argument("--out", type=Path, default=OUT / "sabotage")
     arguments = parser.parse_args()
     if arguments.list or arguments.command is None:

@@ -36,7 +36,7 @@ SETTLE_SECONDS = 60.0
 
 FLUSH_SECONDS = 1.0
 
-RATE = 80.0
+RATE = 100.0
 """Operations a second aimed at on each layer."""
 
 
