@@ -291,7 +291,7 @@ async def test_a_place_that_cannot_be_given_back_is_no_refusal(
             raise UnavailableError("no_leader")
         return await submit(operation, **options)
 
-    monkeypatch.setattr(part.metadata, "submit", without_leader)
+    monkeypatch.setattr(part.metadata, "submit", without_leader)  # as in the consistency run mixed --seed 1
     answer = await api.post("/v1/locks/jobs/7", json={"lease": second, "wait": 0.01})
     assert (answer.status_code, error_of(answer)["code"]) == (504, "outcome_unknown")
     monkeypatch.undo()
