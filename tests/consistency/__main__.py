@@ -9,6 +9,7 @@ from pathlib import Path
 from tests.consistency.campaign import Order, campaign
 from tests.consistency.network import NamespaceError, enter, why_not
 from tests.consistency.run import RATE, Plan, run
+from tests.consistency.sabotage import SABOTAGES
 from tests.consistency.scenarios import SCENARIOS
 
 OUT = Path("consistency-runs")
@@ -27,7 +28,7 @@ def main() -> int:
     one.add_argument("--seconds", type=float, default=30.0, help="how long things go wrong")
     one.add_argument("--nodes", type=int, choices=(3, 5), default=3)
     one.add_argument("--rate", type=float, default=RATE, help="operations a second on each layer")
-    one.add_argument("--sabotage", default="", help="break every node in this way")
+    one.add_argument("--sabotage", default="", choices=SABOTAGES, metavar="NAME", help="break every node in this way")
     one.add_argument("--out", type=Path, default=OUT / "run", help="folder of the run; what is in it goes")
     many = commands.add_parser("campaign", help="many runs, each with its own seed")
     many.add_argument("scenarios", nargs="*", metavar="SCENARIO", default=["mixed"])
@@ -92,6 +93,7 @@ def _one(arguments: argparse.Namespace) -> int:
     except NamespaceError as error:
         print(f"this machine cannot have the network that a run needs: {error}", file=sys.stderr)
         return IMPOSSIBLE
+    from tests.consistency.report import write_report
     from tests.consistency.workload import workloads
 
     plan = Plan(
@@ -107,6 +109,8 @@ def _one(arguments: argparse.Namespace) -> int:
             f"{verdict.layer}: {verdict.operations} operations, {verdict.acknowledged} acknowledged, {verdict.failed}"
             f" failed, {verdict.unknown} unknown; {len(verdict.anomalies)} anomalies"
         )
+    if result.anomalies:
+        print(f"timeline: {write_report(arguments.out)}")
     print(f"{'good' if result.ok else 'BAD'}: {plan.command}; see {arguments.out}")
     return 0 if result.ok else ANOMALIES
 
