@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -173,14 +174,14 @@ class Node:
         if process is None or reaper is None:
             return
         self._ending, self._ready = how, False
-        process.send_signal(number)
+        _send(process, number)
         if self.paused and number != signal.SIGKILL:
             self.go_on()
         try:
             async with asyncio.timeout(START_SECONDS):
                 await asyncio.shield(reaper)
         except TimeoutError:
-            process.kill()
+            _send(process, signal.SIGKILL)
             await reaper
             raise NodeError(f"{self.name} did not stop within {START_SECONDS:g} s") from None
 
@@ -194,14 +195,14 @@ class Node:
 
     def pause(self) -> None:
         if self._process is not None and not self.paused:
-            self._process.send_signal(signal.SIGSTOP)
+            _send(self._process, signal.SIGSTOP)
             self.pauses.append((time.monotonic(), None))
             self._tell("paused", "")
 
     def go_on(self) -> None:
         if self.paused:
             if self._process is not None:
-                self._process.send_signal(signal.SIGCONT)
+                _send(self._process, signal.SIGCONT)
             self.pauses[-1] = (self.pauses[-1][0], time.monotonic())
             self._tell("continued", "")
 
@@ -251,3 +252,9 @@ class Node:
         except AskError:
             return None
         return status
+
+
+def _send(process: asyncio.subprocess.Process, number: int) -> None:
+    """Another fault may have ended it a moment ago."""
+    with suppress(ProcessLookupError):
+        process.send_signal(number)
