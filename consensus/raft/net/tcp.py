@@ -48,6 +48,10 @@ class NetSettings:
     """Seconds between calls to a member that does not answer: also how long a member that is back is without links."""
 
 
+ACCEPT_TURNS = 5
+"""Of the event loop: accepted, made, closed, lost, and one more."""
+
+
 class Link(asyncio.Protocol):
     """One connection."""
 
@@ -200,7 +204,9 @@ class TcpTransport(Transport):  # type: ignore[misc]
             self.server.close()
         for link in list(self.all):
             link.abort()
-        await asyncio.sleep(0)
+        # A connection that was just being accepted arrives a few turns of the loop later, and is closed as it does.
+        for _ in range(ACCEPT_TURNS):
+            await asyncio.sleep(0)
 
     def destroy(self) -> None:
         """PySyncObj's end; `close` waits for it."""
