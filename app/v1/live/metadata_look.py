@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from msgspec.structs import replace
+
 from app.v1.holding import show_place
 from app.v1.leases import show_lease
 from app.v1.live.gossip_look import Change
@@ -27,19 +29,7 @@ def show_key(record: Record, max_value_bytes: int) -> dict[str, Any]:
     """A key as snapshots and events show it; of a long value only that there is one."""
     if len(record.value) <= max_value_bytes:
         return show_record(record)
-    key, key_encoding = shown(record.key)
-    content: dict[str, Any] = {
-        "key": key,
-        "value": None,
-        "encoding": None,
-        "create_revision": record.create_revision,
-        "mod_revision": record.mod_revision,
-        "version": record.version,
-        "lease": record.lease,
-    }
-    if key_encoding == "base64":
-        content["key_encoding"] = key_encoding
-    return content
+    return {**show_record(replace(record, value=b"")), "value": None, "encoding": None}
 
 
 def show_change(event: Event, max_value_bytes: int) -> dict[str, Any]:
