@@ -49,7 +49,7 @@ class Watched:
         self.page.on("request", lambda request: self.requests.append(request.url))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")  # while playwright is there, an event loop counts as running: none of other tests' can
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("chromium is not installed (Debian: apt-get install chromium): pages are not opened")
