@@ -25,6 +25,9 @@ KV_ROUTE = "/v1/kv/{key}"
 META_ROUTE = "/v1/meta/{key}"
 
 LAYERS = ("eventual", "strong")
+OF_METADATA = ("lease", "prev", "revision")
+OF_GOSSIP = ("node", "ttl")
+"""What `/v1/kv` takes for one layer alone. For the other it is refused: a lease that is ignored is a key too many."""
 _CONSISTENCIES = tuple(Consistency)
 
 
@@ -54,6 +57,11 @@ class HotPaths:
             if layer == "eventual":
                 await (await self._answer_gossip(exchange)).send(send)
                 return
+            for name in OF_GOSSIP:
+                if exchange.parameter(name) is not None:
+                    raise ApiError(
+                        Code.INVALID_REQUEST, f"{name} is for gossip's keys; leave consistency=strong or it out", name
+                    )
         handler = self._meta.get(exchange.method)
         if handler is None:
             raise _wrong_method(exchange.method)
@@ -69,6 +77,11 @@ class HotPaths:
         handler = self._gossip.get(exchange.method)
         if handler is None:
             raise _wrong_method(exchange.method)
+        for name in OF_METADATA:
+            if exchange.parameter(name) is not None:
+                raise ApiError(
+                    Code.INVALID_REQUEST, f"{name} is for the metadata; use consistency=strong, or leave it out", name
+                )
         return await handler(exchange)
 
     async def _put_gossip(self, exchange: Exchange) -> Reply:
