@@ -22,6 +22,7 @@ from app.auth.authority import Authority
 from app.auth_settings import AuthSettings
 from app.browser_guard import for_other_origins
 from app.cluster_state import encode_cluster_state
+from app.console_page import add_console
 from app.docs_page import add_docs
 from app.documenting import ANYWHERE, errors, listed
 from app.errors import ApiError, Code, json_response
@@ -95,6 +96,7 @@ def create_app(
     tracer: Tracer | None = None,
     authority: Authority | None = None,
     tls: Tls | None = None,
+    console: bool = True,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
@@ -102,6 +104,7 @@ def create_app(
     the node stops, for streams to end. `figures`, `loop_lag`: what else counts there. `departure`: how the node
     leaves, where it is not by the defaults. `tracer`: None for no traces. `authority`: who may do what; everybody
     everything where left out, as on loopback. `tls`: what other nodes are spoken to with; None: plain HTTP.
+    `console`: whether `/ui` is there.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or HeardRaft(node)
@@ -118,6 +121,8 @@ def create_app(
     )
     exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
     app = _documented(context, exposition)
+    if console:
+        add_console(app)
     gate: ASGIApp = HttpGate(Front(app, context), limits, figures, authority)
     if tracer is not None:
         gate = Traced(gate, tracer)

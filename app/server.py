@@ -121,6 +121,7 @@ async def _serve(
             authority=authority,
             tls=tls,
             live_settings=settings.live,
+            console=settings.console.enabled,
             tracer=tracer,
         ),
         settings.http,

@@ -134,6 +134,14 @@ class RaftSettings(Table):
     """A watch whose client takes nothing for this long is ended; it can be resumed."""
 
 
+class ConsoleSettings(Table):
+    """The console in the browser, at `/ui`."""
+
+    enabled: bool = True
+    """Whether it is served. Its files hold no data and need no token; what it shows, it asks for with the right of
+    whoever uses it."""
+
+
 class HealthSettings(Table):
     """What `/readyz` asks for."""
 

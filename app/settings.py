@@ -23,7 +23,7 @@ from pydantic_settings import (
 from app.auth_settings import AuthSettings
 from app.live_settings import LiveSettings
 from app.operation_settings import KeyringSettings, LeaveSettings, PersistenceSettings
-from app.setting_tables import GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
+from app.setting_tables import ConsoleSettings, GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
 from app.setting_types import (
     Count,
     Directory,
@@ -103,6 +103,7 @@ class Settings(BaseSettings):
     health: HealthSettings = HealthSettings()
     tracing: TracingSettings = TracingSettings()
     live: LiveSettings = LiveSettings()
+    console: ConsoleSettings = ConsoleSettings()
 
     @classmethod
     def settings_customise_sources(

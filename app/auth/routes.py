@@ -68,7 +68,7 @@ _PUBLIC: _Ask = lambda _method, _query, _parts: PUBLIC  # noqa: E731
 
 _ROUTES: Sequence[tuple[str, _Ask]] = (
     (r"/(?:livez|readyz|healthz|openapi\.json|favicon\.ico)", _PUBLIC),
-    (r"/docs(?:/.*)?", _PUBLIC),
+    (r"/(?:docs|ui)(?:/.*)?", _PUBLIC),
     (r"/", _fixed("gossip", "read")),
     (r"/(?:set_kv|mark_for_deletion)/?", _parameter("gossip", "key", action="write")),
     (r"/v1/kv", _parameter("gossip", "prefix")),
