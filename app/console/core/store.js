@@ -1,0 +1,79 @@
+// The one model of the page, and who is told when parts of it change: at most once a frame, however many messages come.
+
+import { useLayoutEffect, useReducer } from "../vendor/htm-preact.js";
+import { apply, emptyModel } from "./model.js";
+
+export class Store {
+  model = emptyModel();
+  #dirty = new Set();
+  #listeners = new Map();
+  #frame = 0;
+
+  /** @param {any} message of the live updates */
+  take(message) {
+    // Samples are told as they are taken: so the two clocks can be compared, as far as the network is quick.
+    if (message.type === "sample") this.model.skew = Date.now() / 1000 - message.time;
+    this.touch(...apply(this.model, message));
+  }
+
+  /**
+   * Change the model outside of the live updates.
+   * @param {string} slice what listeners are told changed
+   * @param {Record<string, unknown>} values members of the model
+   */
+  set(slice, values) {
+    Object.assign(this.model, values);
+    this.touch(slice);
+  }
+
+  /** Unix seconds by the clock of the node, as far as this page can know it. */
+  now() {
+    return Date.now() / 1000 - this.model.skew;
+  }
+
+  /** Forget all, as for another token. */
+  clear() {
+    const { connection } = this.model;
+    this.model = { ...emptyModel(), connection };
+    this.touch("all");
+  }
+
+  touch(...slices) {
+    for (const slice of slices) this.#dirty.add(slice);
+    if (this.#dirty.size > 0 && this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#tell());
+  }
+
+  /**
+   * @param {string[]} slices
+   * @param {() => void} listener
+   * @returns {() => void} ends it
+   */
+  subscribe(slices, listener) {
+    const own = { slices: new Set(slices), listener };
+    this.#listeners.set(own, own);
+    return () => this.#listeners.delete(own);
+  }
+
+  #tell() {
+    this.#frame = 0;
+    const dirty = this.#dirty;
+    this.#dirty = new Set();
+    for (const { slices, listener } of [...this.#listeners.values()]) {
+      if (dirty.has("all") || [...slices].some((slice) => dirty.has(slice))) listener();
+    }
+  }
+}
+
+export const store = new Store();
+
+/**
+ * For components: the model, and drawn again when one of these slices changed. Slices: connection, self, hello, members,
+ * raft (with decisions), gossip, metadata, queues, phi, leases, gossip_links, convergence, figures, timeline, cluster,
+ * details.
+ * @param {...string} slices
+ */
+export function useModel(...slices) {
+  const [, again] = useReducer((count) => count + 1, 0);
+  useLayoutEffect(() => store.subscribe(slices, again), [slices.join()]);
+  return store.model;
+}

@@ -1,0 +1,96 @@
+// What a person can do about nodes from the page, each behind a dialog that says what will happen.
+
+import { call, part } from "../core/api.js";
+import { list, plural } from "../core/format.js";
+import { nodeViews } from "../core/nodes.js";
+import { allows } from "../core/session.js";
+import { store, useModel } from "../core/store.js";
+import { Confirm } from "./dialog.js";
+import { html, useState } from "./html.js";
+
+/** Whether the token may act on the cluster, and what to say where it may not. */
+export function useMay() {
+  const { self } = useModel("self");
+  const admin = self !== null && allows(self.rules, "cluster", "admin");
+  const who = self === null || self.id === "anonymous" ? "Without a token" : `The token ${self.id}`;
+  return { admin, why: `${who} may not do this: it wants admin in the layer cluster` };
+}
+
+/**
+ * @param {{action: "transfer"|"remove"|"removeMember", node?: string, member?: string, onClose: () => void}} props
+ */
+export function ActionDialog({ action, node, member, onClose }) {
+  if (action === "transfer") return html`<${Transfer} to=${node} onClose=${onClose} />`;
+  if (action === "remove") return html`<${Remove} node=${node} onClose=${onClose} />`;
+  return html`<${RemoveMember} member=${member} onClose=${onClose} />`;
+}
+
+function Transfer({ to, onClose }) {
+  // As it was when the dialog opened: a list that changes under the pointer is no list to choose from.
+  const [voters] = useState(() =>
+    nodeViews(store.model)
+      .filter((view) => view.role === "voter" && view.status === "live")
+      .map((view) => view.name),
+  );
+  const [leader] = useState(store.model.raft?.leader ?? null);
+  const [chosen, choose] = useState(to ?? "");
+  const perform = async () => {
+    const { leader: now } = await call("POST", "v1/raft/transfer", { json: { node: chosen || null } });
+    return `${now} leads now.`;
+  };
+  return html`
+    <${Confirm} title="Transfer leadership?" action="Transfer leadership" perform=${perform} onClose=${onClose}>
+      <p>
+        <b>${leader ?? "The leader"}</b> hands over to another voter and votes on. Writes of the metadata wait meanwhile, for
+        about an election's time at most; none is lost.
+      </p>
+      <label class="field"
+        ><span>New leader</span>
+        <select value=${chosen} onChange=${(event) => choose(event.target.value)}>
+          <option value="">Whoever holds most of the log</option>
+          ${voters.map((name) => html`<option key=${name} value=${name}>${name}</option>`)}
+        </select>
+      </label>
+    <//>
+  `;
+}
+
+function Remove({ node, onClose }) {
+  const [view] = useState(() => nodeViews(store.model).find((each) => each.name === node));
+  const perform = async () => {
+    const told = await call("DELETE", `v1/members/${part(node)}`);
+    const members = told.raft_members.length ? ` Barred from Raft: ${list(told.raft_members)}.` : "";
+    return `${node} is forgotten: ${plural(told.forgotten, "incarnation")} dropped here.${members}`;
+  };
+  return html`
+    <${Confirm} title=${`Remove ${node}?`} action=${`Remove ${node}`} typed=${node} danger perform=${perform} onClose=${onClose}>
+      <p>
+        For a node that is lost for good. This node and, by gossip, all others that hold <b>${node}</b> dead forget it and
+        its keys.
+      </p>
+      ${
+        view?.memberId &&
+        html`<p>
+          Its member of the Raft layer${view.votes ? ", which votes," : ""} is barred for ever and removed by the
+          leader. This cannot be undone.
+        </p>`
+      }
+      <p>Should it come back after all, it is a new node to the cluster. One that is alive is refused.</p>
+    <//>
+  `;
+}
+
+function RemoveMember({ member, onClose }) {
+  const perform = async () => {
+    await call("DELETE", `v1/raft/members/${part(member)}`);
+    return "It is barred; the leader removes it.";
+  };
+  return html`
+    <${Confirm} title="Remove this voter?" action="Remove voter" typed=${member} danger perform=${perform} onClose=${onClose}>
+      <p>
+        The member <code>${member}</code> belongs to no node that gossip knows. It is barred for ever, and the leader takes
+        its vote away. This cannot be undone.
+      </p>
+    <//>
+  `;
+}

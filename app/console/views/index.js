@@ -1,0 +1,7 @@
+// The views, in the order of the navigation. A view is a component in a file of its own; `name` is its address
+// (`#/name`), and what stands behind the name there comes to it as the property `rest`.
+
+import { Overview } from "./overview.js";
+
+/** @type {{name: string, title: string, icon: string, View: any}[]} */
+export const VIEWS = [{ name: "overview", title: "Overview", icon: "overview", View: Overview }];

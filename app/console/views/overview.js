@@ -1,0 +1,196 @@
+// The cluster at a glance: how many nodes are what, who leads, whether there is a majority, and what is not well.
+
+import { diagnose } from "../core/diagnosis.js";
+import { clock, count, plural } from "../core/format.js";
+import { countByStatus, nodeViews, STATUS_MEANING, strangers } from "../core/nodes.js";
+import { href } from "../core/route.js";
+import { store, useModel } from "../core/store.js";
+import { ActionDialog, useMay } from "../parts/actions.js";
+import { Role, Severity } from "../parts/badges.js";
+import { html, useState } from "../parts/html.js";
+import { Crown, StatusShape } from "../parts/icons.js";
+import { Ago, useNow } from "../parts/time.js";
+
+const SHOWN_DECISIONS = 6;
+
+export function Overview() {
+  const model = useModel("hello", "members", "raft", "cluster", "phi", "convergence", "self");
+  const [action, setAction] = useState(null);
+  if (!model.complete) return html`<h1>Overview</h1><p class="muted">Waiting for the first picture of the cluster…</p>`;
+  const views = nodeViews(model);
+  return html`
+    <h1>Overview</h1>
+    <div class="overview">
+      <${Counts} views=${views} />
+      <${Raft} model=${model} views=${views} onAction=${setAction} />
+      <${Findings} onAction=${setAction} />
+      <${Voting} model=${model} views=${views} />
+      <${Decisions} decisions=${model.decisions} />
+    </div>
+    ${action && html`<${ActionDialog} ...${action} onClose=${() => setAction(null)} />`}
+  `;
+}
+
+function Counts({ views }) {
+  const counts = countByStatus(views);
+  return html`
+    <section class="panel counts" aria-labelledby="counts-title">
+      <h2 id="counts-title">Nodes</h2>
+      <ul>
+        ${Object.entries(counts).map(
+          ([status, number]) => html`
+            <li class=${`count status-${status} ${number ? "" : "none"}`} title=${STATUS_MEANING[status]}>
+              <a href=${href("nodes", `is:${status}`)}>
+                <span class="count-number">${count(number)}</span>
+                <span class="count-word"><${StatusShape} status=${status} />${status}</span>
+              </a>
+            </li>
+          `,
+        )}
+      </ul>
+    </section>
+  `;
+}
+
+const QUORUM = {
+  true: { word: "There is one", level: "good" },
+  false: { word: "There is none", level: "bad" },
+  null: { word: "Not known here", level: "unknown" },
+};
+
+function Raft({ model, views, onAction }) {
+  const { raft } = model;
+  const may = useMay();
+  const voters = views.filter((view) => view.votes);
+  const total = voters.length + strangers(model).length;
+  const here = voters.filter((view) => view.status === "live").length;
+  const quorum = QUORUM[String(raft?.quorum ?? null)];
+  const others = voters.filter((view) => view.role !== "leader" && view.status === "live");
+  return html`
+    <section class="panel raft" aria-labelledby="raft-title">
+      <h2 id="raft-title">Raft</h2>
+      <dl class="facts">
+        <div><dt>Leader</dt><dd class="fact-leader">${raft?.leader ? html`<${Crown} />${raft.leader}` : "none known"}</dd></div>
+        <div><dt>Term</dt><dd class="number">${count(raft?.term)}</dd></div>
+        <div><dt>Majority</dt><dd class=${`level-${quorum.level}`}>${quorum.word}</dd></div>
+        <div>
+          <dt>Voters there</dt>
+          <dd><span class="number">${here} of ${total}</span>${total > 0 && html`<span class="muted">
+            needs ${Math.floor(total / 2) + 1}</span>`}</dd>
+        </div>
+        <div><dt>Changes of voters</dt><dd class="number">${count(raft?.membership_epoch)}</dd></div>
+      </dl>
+      <button
+        type="button"
+        disabled=${!raft?.leader || others.length === 0 || !may.admin}
+        title=${may.admin ? undefined : may.why}
+        onClick=${() => onAction({ action: "transfer" })}
+      >
+        Transfer leadership…
+      </button>
+    </section>
+  `;
+}
+
+function Findings({ onAction }) {
+  const model = useModel("figures");
+  const findings = diagnose(model, useNow());
+  const may = useMay();
+  const well = findings.every((finding) => finding.severity === "note");
+  return html`
+    <section class="panel findings" aria-labelledby="findings-title">
+      <h2 id="findings-title">${well ? "The cluster is well" : "What is not well"}</h2>
+      ${
+        well &&
+        html`<p class="well">
+          Every node that is known shows signs of life${model.raft?.leader ? ", there is a leader, and a majority votes" : ""}.
+        </p>`
+      }
+      ${
+        findings.length > 0 &&
+        html`<ul class="finding-list">
+          ${findings.map(
+            (finding) => html`
+              <li key=${finding.title} class=${`finding finding-${finding.severity}`}>
+                <h3><${Severity} severity=${finding.severity} />${finding.title}</h3>
+                <p>${finding.why}</p>
+                <p class="todo"><span class="todo-word">What to do</span> ${finding.todo}</p>
+                <p class="finding-ends">
+                  ${finding.node && html`<a href=${href("nodes", finding.node)}>Show ${finding.node}</a>`}
+                  ${
+                    finding.action &&
+                    html`<button
+                      type="button"
+                      disabled=${!may.admin}
+                      title=${may.admin ? undefined : may.why}
+                      onClick=${() => onAction({ action: finding.action, node: finding.node, member: finding.member })}
+                    >
+                      Remove ${finding.node ?? "this voter"}…
+                    </button>`
+                  }
+                </p>
+              </li>
+            `,
+          )}
+        </ul>`
+      }
+    </section>
+  `;
+}
+
+function Voting({ model, views }) {
+  const voters = views.filter((view) => view.votes);
+  const rest = views.filter((view) => !view.votes && view.status === "live");
+  return html`
+    <section class="panel voting" aria-labelledby="voting-title">
+      <h2 id="voting-title">Who votes</h2>
+      <ul class="names">
+        ${voters.map(
+          (view) => html`<li key=${view.name}>
+            <a href=${href("nodes", view.name)}>${view.name}</a><${Role} role=${view.role} />
+            ${view.status !== "live" && html`<span class=${`level-bad`}>${view.status}</span>`}
+          </li>`,
+        )}
+        ${strangers(model).map(
+          (member) => html`<li key=${member.member_id}><code>${member.member_id}</code><${Role} role=${member.role} />
+            <span class="level-bad">not known to gossip</span></li>`,
+        )}
+        ${voters.length === 0 && html`<li class="muted">Nobody.</li>`}
+      </ul>
+      ${
+        rest.length > 0 &&
+        html`
+          <h3>Who does not, and why</h3>
+          <ul class="names">
+            ${rest.slice(0, 50).map(
+              (view) => html`<li key=${view.name}>
+                <a href=${href("nodes", view.name)}>${view.name}</a><${Role} role=${view.role} />
+                <span class="muted">${view.reason ?? (view.role === "client" ? "takes no part in Raft" : "")}</span>
+              </li>`,
+            )}
+            ${rest.length > 50 && html`<li class="muted">and ${plural(rest.length - 50, "more node")}</li>`}
+          </ul>
+        `
+      }
+    </section>
+  `;
+}
+
+function Decisions({ decisions }) {
+  const shown = decisions.slice(-SHOWN_DECISIONS).reverse();
+  return html`
+    <section class="panel decisions" aria-labelledby="decisions-title">
+      <h2 id="decisions-title">What the leaders decided last</h2>
+      ${shown.length === 0 && html`<p class="muted">Nothing that is remembered.</p>`}
+      <ol class="decision-list">
+        ${shown.map(
+          (each) => html`<li key=${`${each.time} ${each.action} ${each.member_id}`}>
+            <span class="decision-time" title=${clock(each.time)}><${Ago} time=${each.time} /></span>
+            <span><b>${each.action.replaceAll("_", " ")}</b> ${each.node_id ?? each.member_id ?? ""}: ${each.reason}
+              <span class="muted">(${each.outcome})</span></span>
+          </li>`,
+        )}
+      </ol>
+    </section>
+  `;
+}
