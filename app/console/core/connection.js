@@ -143,7 +143,7 @@ export class Connection {
       if (own !== this.#try) return;
       const message = JSON.parse(data);
       if (message.type === "end") reason = message.error.message;
-      if (message.type === "error" && !greeted && all && message.error.parameter === "kinds") {
+      if (message.type === "error" && !greeted && all && message.error.parameter?.startsWith("kinds")) {
         all = false;
         socket.send(JSON.stringify(subscription(this.#store.model, all)));
       }
