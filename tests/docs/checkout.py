@@ -71,7 +71,7 @@ class Checkout:
         for name in ("pkill", "pgrep"):
             _write_program(programs / name, f'exec {shutil.which(name)} --session "$PAGE_SESSION" "$@"')
         (programs / "activate").write_text("")  # it is in the path already
-        (self.directory / ".curlrc").write_text("silent\nshow-error\n")
+        (self.directory / ".curlrc").write_text("silent\nfail-with-body\n")
         (self.directory / ".venv" / ".ready").touch()  # make takes it for set up
 
 
