@@ -6,6 +6,7 @@ the same call may be made again), unknown outcome (it may have happened, or may 
 
 from __future__ import annotations
 
+from consensus.answers import RequestId
 from consensus.store import Code
 
 
@@ -41,8 +42,15 @@ class UnavailableError(MetadataError):
 class UnknownOutcomeError(MetadataError):
     """The call ran out of time, or lost its leader, after it was handed on: nobody here knows whether it happened.
 
-    Repeating it with the same `request` (see `Metadata.submit`) does it at most once.
+    Repeating it with the same `request` (see `AbstractMetadata.submit`) does it at most once.
     """
+
+    def __init__(self, message: str = "", *, request: RequestId | None = None, expired: bool = False) -> None:
+        super().__init__(message)
+        self.request = request
+        """The id that it was tried under; None where it had none."""
+        self.expired = expired
+        """The id is older than what the cluster remembers: this try did nothing, of earlier ones nobody knows."""
 
 
 class CompactedError(MetadataError):

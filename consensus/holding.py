@@ -26,7 +26,7 @@ from consensus.store import (
 )
 
 if TYPE_CHECKING:
-    from consensus.metadata import Metadata
+    from consensus.face import AbstractMetadata
 
 RENEWALS_PER_TTL = 3
 SAFETY = 0.1
@@ -36,7 +36,7 @@ SAFETY = 0.1
 class KeptLease:
     """`async with metadata.lease(ttl) as lease`: `lease.id` to put keys with; `lease.lost` is set when it is gone."""
 
-    def __init__(self, metadata: Metadata, ttl: float) -> None:
+    def __init__(self, metadata: AbstractMetadata, ttl: float) -> None:
         self._metadata = metadata
         self._ttl = ttl
         self._task: asyncio.Task[None] | None = None
@@ -101,7 +101,7 @@ class Holding:
 
     def __init__(
         self,
-        metadata: Metadata,
+        metadata: AbstractMetadata,
         kind: QueueKind,
         name: bytes,
         ttl: float,

@@ -1,5 +1,5 @@
-"""The face of the metadata for Python users: linearizable calls on a member, with typed errors (consensus
-specification, sections 1 and 3).
+"""The metadata as a member of the group serves it: linearizable calls, with typed errors (consensus specification,
+sections 1 and 3). What can be called is in `face.py`.
 
     await metadata.put(b"jobs/7", b"ready")
     async with metadata.lock(b"jobs/7", ttl=10) as held:
@@ -16,12 +16,11 @@ import random
 import secrets
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from math import inf
-from typing import Any, Generic, TypeVar, cast
+from typing import TypeVar
 
+from consensus.answers import Answer, Consistency, RequestId
 from consensus.calls import Done, outcome
 from consensus.errors import (
     CompactedError,
@@ -31,7 +30,7 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.holding import Holding, KeptLease
+from consensus.face import AbstractMetadata
 from consensus.raft.node import RaftNode
 from consensus.replica import Replica
 from consensus.store import (
@@ -39,41 +38,21 @@ from consensus.store import (
     ClientOperation,
     Code,
     CodecError,
-    Compact,
-    Compare,
-    Delete,
-    DeleteDone,
-    DeleteRange,
     FutureRevisionError,
-    Get,
-    Guard,
     Kind,
     Lease,
-    LeaseBind,
-    LeaseDone,
-    LeaseEnded,
-    LeaseGrant,
-    LeaseKeepAlive,
-    LeaseRevoke,
     Once,
     Page,
     Place,
-    Put,
-    PutDone,
     QueueKind,
-    Range,
     Record,
     Refused,
     SingleResult,
     State,
-    Txn,
-    TxnDone,
     Watch,
     encode,
-    prefix_end,
 )
 from consensus.store import CompactedError as HistoryCompactedError
-from consensus.store import Done as StoreDone
 from consensus.store.operations import SystemOperation
 from consensus.watching import Watching
 
@@ -90,32 +69,7 @@ _ENDS_HERE = frozenset({"timed_out", "stopped", "failed"})
 T = TypeVar("T")
 
 
-class Consistency(StrEnum):
-    LINEARIZABLE = "linearizable"
-    """As fresh as anything acknowledged before the call began."""
-    STALE = "stale"
-    """What this member has applied, at once; `Answer.staleness` says how old it may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
-    value: T
-    revision: int
-    """The state's revision as it was read."""
-    staleness: float | None
-    """None for a linearizable answer; else the seconds since this member last knew of a majority, inf for never."""
-
-
-@dataclass(frozen=True, slots=True)
-class RequestId:
-    """Names a write, so that trying it again does it at most once. Retries must repeat both fields."""
-
-    id: bytes
-    time_ms: int
-    """Cluster time of the first try; after `request_window_ms` of it nobody remembers the outcome."""
-
-
-class Metadata:
+class Metadata(AbstractMetadata):
     def __init__(
         self,
         node: RaftNode,
@@ -191,13 +145,14 @@ class Metadata:
             try:
                 result = await outcome(partial(self._propose, data, end - self._loop.time()))
             except UnknownOutcomeError as error:
+                error.request = request
                 doubt = failure = error
             except UnavailableError as error:
                 failure = doubt or error
                 if error.reason in _ENDS_HERE:
                     raise failure from None
             else:
-                return _result(result, doubt)
+                return _result(result, doubt, request)
             wait = pause * random.uniform(0.5, 1.0)
             if not retry or self._loop.time() + wait >= end:
                 raise failure
@@ -214,45 +169,6 @@ class Metadata:
     def new_request(self) -> RequestId:
         """An id for one write, to be used soon."""
         return RequestId(secrets.token_bytes(REQUEST_ID_BYTES), self._replica.state.time_ms)
-
-    async def put(
-        self,
-        key: bytes,
-        value: bytes | None,
-        *,
-        lease: int = 0,
-        expect: int | None = None,
-        prev: bool = False,
-        **options: Any,
-    ) -> PutDone:
-        """Write a key. `value` None keeps the one it has, `lease` -1 the one it has.
-
-        `expect`: refuse unless the key is at this mod_revision (0: unless it is absent). Raises ConflictError, and as
-        `submit`, whose options it takes.
-        """
-        return cast(PutDone, await self.submit(Put(key, value, lease, prev, expect), **options))
-
-    async def delete(self, key: bytes, *, expect: int | None = None, prev: bool = False, **options: Any) -> DeleteDone:
-        """Delete a key, if it is there. Raises as `put`."""
-        return cast(DeleteDone, await self.submit(Delete(key, prev, expect), **options))
-
-    async def delete_range(self, start: bytes, end: bytes | None, *, prev: bool = False, **options: Any) -> DeleteDone:
-        """Delete the keys from `start` to below `end` (None: to the last key). Raises as `submit`."""
-        return cast(DeleteDone, await self.submit(DeleteRange(start, end, prev), **options))
-
-    async def txn(
-        self,
-        compares: Iterable[Compare | Guard],
-        then: Iterable[Put | Delete | DeleteRange | Get | Range],
-        otherwise: Iterable[Put | Delete | DeleteRange | Get | Range] = (),
-        **options: Any,
-    ) -> TxnDone:
-        """Where all comparisons hold do `then`, else `otherwise`, at one revision. Raises as `submit`."""
-        return cast(TxnDone, await self.submit(Txn(tuple(compares), tuple(then), tuple(otherwise)), **options))
-
-    async def compact(self, revision: int, **options: Any) -> StoreDone:
-        """Forget the history up to and including `revision`. Raises as `submit`."""
-        return cast(StoreDone, await self.submit(Compact(revision), **options))
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -281,10 +197,6 @@ class Metadata:
         """The first page of the records from `start` to below `end` (None: to the last key). Raises as `get`."""
         staleness = await self._ready(consistency, timeout)
         return self._answer(lambda state: state.range(start, end, limit=limit, revision=revision), staleness)
-
-    async def prefix(self, prefix: bytes, **options: Any) -> Answer[Page]:
-        """As `range`, of the keys that start with `prefix`."""
-        return await self.range(prefix, prefix_end(prefix), **options)
 
     async def next_page(
         self,
@@ -405,14 +317,6 @@ class Metadata:
         """
         return Watching(self, self._replica.hub, start, end, from_revision, kind, progress)
 
-    def watch_prefix(self, prefix: bytes, **options: Any) -> Watching:
-        """As `watch`, of the keys that start with `prefix`."""
-        return self.watch(prefix, prefix_end(prefix), **options)
-
-    def watch_key(self, key: bytes, **options: Any) -> Watching:
-        """As `watch`, of one key."""
-        return self.watch(key, key + b"\0", **options)
-
     def enter_watch(self, watch: Watch, watching: Watching) -> None:
         """For `Watching`: be woken when there is something to take. Raises UnavailableError."""
         if self._stopped:
@@ -435,58 +339,6 @@ class Metadata:
     def open_watches(self) -> int:
         return len(self._watchings)
 
-    # -- leases, locks, elections ------------------------------------------------------------------------------------
-
-    async def grant_lease(self, ttl: float, **options: Any) -> LeaseDone:
-        """A lease that lives `ttl` seconds from its last renewal. Raises as `submit`."""
-        return cast(LeaseDone, await self.submit(LeaseGrant(round(ttl * 1000)), **options))
-
-    async def bind_lease(self, node: str, generation: int, hold: float, **options: Any) -> LeaseDone:
-        """A lease that lives with a node's process, until gossip has held it dead for `hold` seconds."""
-        return cast(LeaseDone, await self.submit(LeaseBind(node, generation, round(hold * 1000)), **options))
-
-    async def keep_alive(self, lease: int, **options: Any) -> LeaseDone:
-        """Renew a lease. Raises RefusedError (lease_not_found) where it is gone, and as `submit`."""
-        return cast(LeaseDone, await self.submit(LeaseKeepAlive(lease), **options))
-
-    async def revoke(self, lease: int, **options: Any) -> LeaseEnded:
-        """End a lease now: its keys and its places in queues go. Raises as `keep_alive`."""
-        return cast(LeaseEnded, await self.submit(LeaseRevoke(lease), **options))
-
-    def lease(self, ttl: float) -> KeptLease:
-        """`async with` it: a lease, renewed in the background, revoked at the end."""
-        return KeptLease(self, ttl)
-
-    def lock(
-        self, name: bytes, *, ttl: float = 10.0, lease: int = 0, value: bytes = b"", timeout: float | None = None
-    ) -> Holding:
-        """`async with` it: wait for the lock, hold it, give it back. See `Holding` for tokens and what to do with them.
-
-        It lives on a lease of its own of `ttl` seconds, or on `lease`, which is then the caller's to keep alive.
-        `timeout` bounds the waiting (None: for ever).
-        Raises UnavailableError (timed_out), RefusedError, LeaseLostError.
-        """
-        return Holding(self, QueueKind.LOCK, name, ttl, lease, value, 1, timeout)
-
-    def semaphore(
-        self,
-        name: bytes,
-        permits: int,
-        *,
-        ttl: float = 10.0,
-        lease: int = 0,
-        value: bytes = b"",
-        timeout: float | None = None,
-    ) -> Holding:
-        """As `lock`, with `permits` holders at a time; the same number for all while it is in use."""
-        return Holding(self, QueueKind.SEMAPHORE, name, ttl, lease, value, permits, timeout)
-
-    def elect(
-        self, name: bytes, value: bytes, *, ttl: float = 10.0, lease: int = 0, timeout: float | None = None
-    ) -> Holding:
-        """As `lock`: campaign, lead while inside, resign at the end. `value` is what others see of the leader."""
-        return Holding(self, QueueKind.ELECTION, name, ttl, lease, value, 1, timeout)
-
     # -- the end -----------------------------------------------------------------------------------------------------
 
     async def close(self) -> None:
@@ -496,7 +348,7 @@ class Metadata:
             watching.end(UnavailableError("stopped", "this member has stopped"))
 
 
-def _result(result: SingleResult, doubt: UnknownOutcomeError | None) -> SingleResult:
+def _result(result: SingleResult, doubt: UnknownOutcomeError | None, request: RequestId | None) -> SingleResult:
     """The result of an operation, or its refusal as an error. `doubt`: an earlier try may have happened."""
     if not isinstance(result, Refused):
         return result
@@ -506,5 +358,7 @@ def _result(result: SingleResult, doubt: UnknownOutcomeError | None) -> SingleRe
         case Code.COMPACTED:
             raise CompactedError(result.detail, result.detail)
         case Code.REQUEST_EXPIRED:
-            raise doubt or UnknownOutcomeError("the request is too old: whether it happened is not remembered")
+            raise doubt or UnknownOutcomeError(
+                "the request is too old: whether it happened is not remembered", request=request, expired=True
+            )
     raise RefusedError(result.code, result.detail)

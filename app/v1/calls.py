@@ -13,8 +13,9 @@ from app.documenting import Responses, errors
 from app.errors import Code, json_response
 from app.v1.context import Context, request_id
 from app.v1.outcomes import api_error, unavailable
+from consensus.answers import RequestId
 from consensus.errors import MetadataError
-from consensus.metadata import Metadata, RequestId
+from consensus.metadata import Metadata
 from consensus.store import State
 
 Timeout = Annotated[

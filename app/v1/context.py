@@ -13,7 +13,8 @@ from app.setting_tables import HttpSettings, RaftSettings
 from app.v1.forwarding import Forwarder
 from app.v1.raft_part import RaftPart
 from app.v1.request_ids import read_request_id
-from consensus.metadata import Metadata, RequestId
+from consensus.answers import RequestId
+from consensus.metadata import Metadata
 from gossip import GossipNode
 
 if TYPE_CHECKING:

@@ -16,7 +16,8 @@ from app.v1.exchange import Exchange, Reply, json_reply
 from app.v1.metadata_keys import read_lease, read_precondition
 from app.v1.outcomes import conflict
 from app.v1.texts import raw_headers, show_record
-from consensus.metadata import Consistency, Metadata
+from consensus.answers import Consistency
+from consensus.metadata import Metadata
 
 KV = b"/v1/kv/"
 META = b"/v1/meta/"

@@ -39,7 +39,7 @@ from app.v1.models import (
     MetaListAnswer,
     MetaPutAnswer,
 )
-from consensus.metadata import Consistency
+from consensus.answers import Consistency
 
 KeyPath = Annotated[
     str,

@@ -14,8 +14,9 @@ from app.auth import kept
 from app.errors import ApiError, Code
 from app.v1.outcomes import api_error, conflict
 from app.v1.texts import show_record
+from consensus.answers import Answer, Consistency, RequestId
 from consensus.errors import MetadataError, RefusedError
-from consensus.metadata import Answer, Consistency, Metadata, RequestId
+from consensus.metadata import Metadata
 from consensus.store import (
     KEEP_LEASE,
     RESERVED_PREFIX,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from app.errors import ApiError, Code
-from consensus.metadata import RequestId
+from consensus.answers import RequestId
 
 HEADER = b"coterie-request-id"
 

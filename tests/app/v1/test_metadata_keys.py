@@ -22,8 +22,8 @@ from app.v1.models import (
     RequestIdAnswer,
 )
 from app.v1.request_ids import read_request_id, write_request_id
+from consensus.answers import RequestId
 from consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
-from consensus.metadata import RequestId
 from consensus.store import Code as StoreCode
 from tests.app.v1.conftest import Part, error_of
 
