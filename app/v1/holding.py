@@ -15,6 +15,7 @@ from typing import Any, cast
 from app.errors import ApiError, Code
 from app.v1.outcomes import api_error
 from app.v1.texts import shown
+from consensus.answers import RequestId
 from consensus.errors import (
     CompactedError,
     LeaseLostError,
@@ -23,7 +24,7 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.metadata import Metadata, RequestId
+from consensus.metadata import Metadata
 from consensus.store import Acquire, AcquireDone, Place, QueueKind, Release, as_place
 from consensus.store import Code as StoreCode
 
@@ -41,6 +42,8 @@ class Wish:
     permits: int
     wait: float
     """Seconds; 0: do not wait."""
+    stay: bool = False
+    """Answer at once, with the place in the queue where it is not free."""
 
 
 def show_place(place: Place) -> dict[str, Any]:
@@ -57,19 +60,26 @@ def show_place(place: Place) -> dict[str, Any]:
 async def acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> dict[str, Any]:
     """Get it, within the time that the wish waits. Raises ApiError (busy, lease_not_found, ...)."""
     try:
-        token = await _acquire(metadata, wish, lease, request, seconds)
+        done = await _acquire(metadata, wish, lease, request, seconds)
     except LeaseLostError:
         raise ApiError(Code.LEASE_NOT_FOUND, "the lease ended while waiting", "lease") from None
     except MetadataError as error:
         raise api_error(error, request) from None
-    return {"name": wish.name.decode(), "lease": lease, "token": token}
+    return {
+        "name": wish.name.decode(),
+        "lease": lease,
+        "token": done.token or None,
+        "key": done.key.decode(),
+        "revision": done.revision,
+        "ahead": done.ahead,
+    }
 
 
-async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> int:
-    operation = Acquire(wish.kind, wish.name, lease, wish.value, wish.permits, wish.wait > 0)
+async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> AcquireDone:
+    operation = Acquire(wish.kind, wish.name, lease, wish.value, wish.permits, wish.stay or wish.wait > 0)
     done = cast(AcquireDone, await metadata.submit(operation, request=request, timeout=seconds))
-    if done.token:
-        return done.token
+    if done.token or wish.stay:
+        return done
     try:
         async with asyncio.timeout(wish.wait):
             return await _granted(metadata, operation, done)
@@ -85,8 +95,8 @@ async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestI
         raise
 
 
-async def _granted(metadata: Metadata, operation: Acquire, done: AcquireDone) -> int:
-    """Wait until the place is granted; returns the token."""
+async def _granted(metadata: Metadata, operation: Acquire, done: AcquireDone) -> AcquireDone:
+    """Wait until the place is granted; returns it as it then is."""
     while True:
         try:
             async with metadata.watch_key(done.key, from_revision=done.revision + 1) as watching:
@@ -95,12 +105,12 @@ async def _granted(metadata: Metadata, operation: Acquire, done: AcquireDone) ->
                         if event.record is None:
                             raise LeaseLostError("the lease ended while waiting")
                         if token := as_place(event.record).token:
-                            return token
+                            return AcquireDone(event.revision, done.key, token, 0)
         except CompactedError:
             # History went on without us: asking again tells the place that it has now.
             done = cast(AcquireDone, await metadata.submit(operation))
             if done.token:
-                return done.token
+                return done
 
 
 async def _leave(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:

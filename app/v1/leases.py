@@ -35,6 +35,8 @@ class LeaseBody(Body):
     sees it restarted; nobody needs to renew it."""
     hold: Annotated[float, Field(gt=0, le=10**9)] = 5.0
     """Seconds."""
+    generation: Annotated[int | None, Field(ge=0, lt=2**64)] = None
+    """Of the node's process, to be sure which; the live one where it is left out."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
@@ -51,6 +53,8 @@ class LeaseAnswer(Answer):
     ttl_seconds: float | None
     remaining_seconds: float | None
     """Until it ends unless it is renewed, in cluster time: never more than this. Null for a node-bound one."""
+    deadline_ms: Annotated[int | None, Field(ge=0)]
+    """When that is, in cluster time. Null for a node-bound one."""
     node: str | None
     generation: int | None
     """The incarnation of the node that it lives with."""
@@ -60,6 +64,9 @@ class LeaseAnswer(Answer):
 
 class LeaseDetailsAnswer(LeaseAnswer):
     """A lease, and what lives with it."""
+
+    revision: Revision
+    """The state's as it was read."""
 
     keys: list[str]
     """In order; places in queues of locks and elections are among them."""
@@ -88,6 +95,7 @@ def show_lease(lease: Lease, state: State) -> dict[str, Any]:
         "kind": "node" if bound else "ttl",
         "ttl_seconds": None if bound else lease.ttl_ms / 1000,
         "remaining_seconds": None if bound else max(0, lease.deadline_ms - state.time_ms) / 1000,
+        "deadline_ms": None if bound else lease.deadline_ms,
         "node": lease.node or None,
         "generation": lease.generation if bound else None,
         "hold_seconds": lease.hold_ms / 1000 if bound else None,
@@ -128,7 +136,8 @@ def add_leases(app: FastAPI, context: Context) -> None:
                 done = await call.metadata.grant_lease(body.ttl, request=call.request, timeout=call.seconds)
             else:
                 state = find_node(context.node, body.node or "")
-                if not is_alive(context.node, state):
+                meant = body.generation in {None, state.id.generation}
+                if not (meant and is_alive(context.node, state)):
                     raise ApiError(
                         Code.REFUSED, f"the node {body.node!r} is not alive", "node", {"reason": "node_not_alive"}
                     )
@@ -174,10 +183,15 @@ def add_leases(app: FastAPI, context: Context) -> None:
         await barrier(call)
         found = call.state.lease(lease)
         if found is None:
-            raise ApiError(Code.LEASE_NOT_FOUND, "there is no such lease: it ended, or never was", "lease")
+            raise ApiError(
+                Code.LEASE_NOT_FOUND,
+                "there is no such lease: it ended, or never was",
+                "lease",
+                {"revision": call.state.keyspace.revision},
+            )
         principal = principal_of(request.scope)
         keys = [shown(key)[0] for key in call.state.lease_keys(lease) if _may(principal, "read", key)]
-        return answer({**show_lease(found, call.state), "keys": keys})
+        return answer({**show_lease(found, call.state), "revision": call.state.keyspace.revision, "keys": keys})
 
     @app.post(
         "/v1/leases/{lease}/keepalive",

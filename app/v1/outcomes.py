@@ -10,6 +10,7 @@ from typing import Any
 
 from app.errors import ApiError, Code
 from app.v1.request_ids import write_request_id
+from consensus.answers import RequestId
 from consensus.errors import (
     CompactedError,
     ConflictError,
@@ -19,7 +20,6 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.metadata import RequestId
 from consensus.store import Code as StoreCode
 
 _REFUSALS: dict[str, tuple[Code, str]] = {
@@ -72,6 +72,10 @@ _REASONS = {
 }
 
 
+REQUEST_EXPIRED = "request_expired"
+"""Detail of an unknown outcome: this request did nothing, for its id is too old; of earlier ones nobody knows."""
+
+
 def api_error(error: MetadataError, request: RequestId | None = None) -> ApiError:
     """What to answer. `request`: the id under which a write was tried."""
     match error:
@@ -86,12 +90,14 @@ def api_error(error: MetadataError, request: RequestId | None = None) -> ApiErro
                 details={"compacted": error.compacted},
             )
         case UnknownOutcomeError():
-            details = None if request is None else {"request_id": write_request_id(request)}
+            details = {} if request is None else {"request_id": write_request_id(request)}
+            if error.expired:
+                details["reason"] = REQUEST_EXPIRED
             return ApiError(
                 Code.OUTCOME_UNKNOWN,
                 "whether this happened is not known; with the request id in Coterie-Request-Id it may be sent again, "
                 "and happens at most once",
-                details=details,
+                details=details or None,
             )
         case UnavailableError():
             return unavailable(error.reason, str(error))

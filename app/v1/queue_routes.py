@@ -49,11 +49,15 @@ class AcquireBody(Body):
     encoding: Encoding = "utf-8"
     wait: Annotated[float, Field(ge=0)] = 0.0
     """Seconds to wait in the queue for it, up to `raft.max_request_timeout`; 0: answer at once."""
+    stay: bool = False
+    """Answer at once, and keep the place in the queue where others hold it: watch its `key` for the grant."""
 
     @model_validator(mode="after")
     def _one_of_both(self) -> Self:
         if (self.lease is None) == (self.ttl is None):
             raise ValueError("give either lease or ttl")
+        if self.stay and self.wait:
+            raise ValueError("give either wait or stay")
         return self
 
 
@@ -74,12 +78,19 @@ class ProclaimBody(Body):
 
 
 class HeldAnswer(Answer):
-    """It is held now."""
+    """It is held now; or, where that was asked for, there is a place in the queue for it."""
 
     name: str
     lease: int
-    token: Annotated[int, Field(ge=1, examples=[17])]
-    """The fencing token: higher for every later holder. Whatever is changed under it should refuse a lower one."""
+    token: Annotated[int | None, Field(ge=1, examples=[17])]
+    """The fencing token: higher for every later holder. Whatever is changed under it should refuse a lower one. Null
+    while waiting, with `stay` only."""
+    key: Annotated[str, Field(examples=["coterie/locks/jobs@00000000000000000017"])]
+    """The place in the queue, as a key of the metadata: it is rewritten when it is granted, and deleted when lost."""
+    revision: Revision
+    """Of the place as it is told here."""
+    ahead: Annotated[int, Field(ge=0)]
+    """How many wait before this one."""
 
 
 class PlaceModel(Answer):
@@ -114,6 +125,8 @@ class ElectionAnswer(Answer):
 
 class NamesAnswer(Answer):
     """Those that anybody holds, in order."""
+
+    revision: Revision
 
     names: list[str]
 
@@ -204,7 +217,7 @@ def _add_kind(
             found = await call.metadata.queue_names(kind, timeout=call.seconds)
         except MetadataError as error:
             raise api_error(error) from None
-        return answer({"names": [shown(name)[0] for name in found.value]})
+        return answer({"revision": found.revision, "names": [shown(name)[0] for name in found.value]})
 
     async def acquire(
         name: Name,
@@ -218,6 +231,7 @@ def _add_kind(
             read_value(body.value, body.encoding, "value"),
             body.permits if isinstance(body, SemaphoreBody) else 1,
             min(body.wait, context.settings.max_request_timeout),
+            body.stay,
         )
 
         async def get(lease: int) -> dict[str, Any]:

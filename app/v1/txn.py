@@ -52,8 +52,8 @@ class HeldBy(Body):
 
     kind: Literal["lock", "election", "semaphore"]
     name: Annotated[str, Field(min_length=1, examples=["jobs"])]
-    token: Annotated[int, Field(ge=1, le=MAX_INT, examples=[17])]
-    """The fencing token of the grant."""
+    token: Annotated[int, Field(ge=0, le=MAX_INT, examples=[17])]
+    """The fencing token of the grant; 0, of none, never holds."""
 
 
 class Comparison(Body):
@@ -90,6 +90,9 @@ class PutOperation(Body):
     """0: none; -1: the one that the key has."""
     prev: bool = False
     """Answer with what was replaced."""
+    expect: Number | None = None
+    """Refuse the whole transaction (`precondition_failed`) unless the key is at this revision; 0: unless it is
+    absent."""
 
 
 class DeleteOperation(Body):
@@ -97,12 +100,15 @@ class DeleteOperation(Body):
 
     key: Key
     prev: bool = False
+    expect: Number | None = None
+    """As for `put`."""
 
 
 class PrefixOperation(Body):
     """Delete all keys that start with a prefix."""
 
     prefix: Annotated[str, Field(min_length=1, examples=["jobs/"])]
+    prev: bool = False
 
 
 class GetOperation(Body):
@@ -224,16 +230,16 @@ def read_operation(it: Operation, principal: Principal) -> Put | Delete | Delete
         check_writable(it.put.key)
         require(principal, "metadata", "write", it.put.key)
         value = None if it.put.value is None else read_value(it.put.value, it.put.encoding, "value")
-        return Put(_bytes(it.put.key, "key"), value, it.put.lease, it.put.prev)
+        return Put(_bytes(it.put.key, "key"), value, it.put.lease, it.put.prev, it.put.expect)
     if it.delete is not None:
         check_writable(it.delete.key)
         require(principal, "metadata", "write", it.delete.key)
-        return Delete(_bytes(it.delete.key, "key"), it.delete.prev)
+        return Delete(_bytes(it.delete.key, "key"), it.delete.prev, it.delete.expect)
     if it.delete_prefix is not None:
         check_writable(it.delete_prefix.prefix)
         require(principal, "metadata", "write", it.delete_prefix.prefix)
         prefix = _bytes(it.delete_prefix.prefix, "prefix")
-        return DeleteRange(prefix, prefix_end(prefix))
+        return DeleteRange(prefix, prefix_end(prefix), it.delete_prefix.prev)
     if it.get is not None:
         check_readable(it.get.key)
         require(principal, "metadata", "read", it.get.key)
@@ -288,6 +294,7 @@ def add_txn(app: FastAPI, context: Context) -> None:
             Code.TOO_MANY_KEYS,
             Code.NO_SPACE,
             Code.LEASE_FULL,
+            Code.PRECONDITION_FAILED,
         ),
         tags=["metadata"],
     )

@@ -43,7 +43,9 @@ async def lease(api: httpx.AsyncClient) -> int:
 async def test_the_life_of_a_lease(api: httpx.AsyncClient) -> None:
     granted = await api.post("/v1/leases", json={"ttl": 7.5})
     LeaseAnswer.model_validate_json(granted.content, strict=True)
-    assert granted.json() == {
+    shown = granted.json()
+    assert shown.pop("deadline_ms") >= 7_500
+    assert shown == {
         "lease": 1,
         "kind": "ttl",
         "ttl_seconds": 7.5,
@@ -77,13 +79,16 @@ async def test_a_lease_is_bound_to_a_live_node(api: httpx.AsyncClient, gossip: G
         "details": {"reason": "node_not_alive"},
     }
     see_alive(gossip, NODE_B)
-    bound = await api.post("/v1/leases", json={"node": "node-b", "hold": 2.5})
+    other = await api.post("/v1/leases", json={"node": "node-b", "generation": 8})
+    assert error_of(other)["details"] == {"reason": "node_not_alive"}
+    bound = await api.post("/v1/leases", json={"node": "node-b", "hold": 2.5, "generation": 7})
     LeaseAnswer.model_validate_json(bound.content, strict=True)
     assert bound.json() == {
         "lease": 1,
         "kind": "node",
         "ttl_seconds": None,
         "remaining_seconds": None,
+        "deadline_ms": None,
         "node": "node-b",
         "generation": 7,
         "hold_seconds": 2.5,
@@ -103,7 +108,13 @@ async def test_leases_are_listed_in_pages(api: httpx.AsyncClient) -> None:
 
 NO_LEASE = "there is no such lease: it ended, or never was"
 LEASE_REFUSALS: list[tuple[str, str, Any, int, dict[str, Any]]] = [
-    ("GET", "/v1/leases/9", None, 404, {"code": "lease_not_found", "message": NO_LEASE, "parameter": "lease"}),
+    (
+        "GET",
+        "/v1/leases/9",
+        None,
+        404,
+        {"code": "lease_not_found", "message": NO_LEASE, "parameter": "lease", "details": {"revision": 0}},
+    ),
     ("DELETE", "/v1/leases/9", None, 404, {"code": "lease_not_found", "message": NO_LEASE, "parameter": None}),
     ("POST", "/v1/leases/9/keepalive", None, 404, {"code": "lease_not_found", "message": NO_LEASE, "parameter": None}),
     (
@@ -167,7 +178,8 @@ async def test_one_holds_it_and_the_next_waits(kind: str, api: httpx.AsyncClient
     first, second = await lease(api), await lease(api)
     held = await api.post(f"/v1/{kind}/jobs/7", json={"lease": first, "value": "me", **more})
     HeldAnswer.model_validate_json(held.content, strict=True)
-    assert held.json() == {"name": "jobs/7", "lease": first, "token": 1}
+    key = f"coterie/{kind}/jobs/7@{1:020}"
+    assert held.json() == {"name": "jobs/7", "lease": first, "token": 1, "key": key, "revision": 1, "ahead": 0}
     again = await api.post(f"/v1/{kind}/jobs/7", json={"lease": first, **more})
     assert again.json()["token"] == 1
 
@@ -187,12 +199,14 @@ async def test_one_holds_it_and_the_next_waits(kind: str, api: httpx.AsyncClient
         assert queue == {"name": "jobs/7", "revision": 2, "holders": [place], "waiters": [waiter]}
     names = await api.get(f"/v1/{kind}")
     NamesAnswer.model_validate_json(names.content, strict=True)
-    assert names.json() == {"names": ["jobs/7"]}
+    assert names.json() == {"revision": 2, "names": ["jobs/7"]}
 
     released = await api.delete(f"/v1/{kind}/jobs/7?lease={first}")
     ReleasedAnswer.model_validate_json(released.content, strict=True)
     assert released.json() == {"name": "jobs/7", "revision": 3, "released": True}
-    assert (await waiting).json() == {"name": "jobs/7", "lease": second, "token": 3}
+    key = f"coterie/{kind}/jobs/7@{2:020}"
+    granted = {"name": "jobs/7", "lease": second, "token": 3, "key": key, "revision": 3, "ahead": 0}
+    assert (await waiting).json() == granted
     not_held = await api.delete(f"/v1/{kind}/jobs/7?lease={first}")
     assert not_held.status_code == 409
     assert error_of(not_held) == {
@@ -210,11 +224,25 @@ async def _until_somebody_waits(api: httpx.AsyncClient, kind: str) -> Any:
                 return queue
 
 
+async def test_a_place_in_the_queue_can_be_kept(api: httpx.AsyncClient) -> None:
+    first, second = await lease(api), await lease(api)
+    held = await api.post("/v1/locks/l", json={"lease": first, "stay": True})
+    assert held.json()["token"] == 1
+    waits = await api.post("/v1/locks/l", json={"lease": second, "stay": True})
+    HeldAnswer.model_validate_json(waits.content, strict=True)
+    key = f"coterie/locks/l@{2:020}"
+    assert waits.json() == {"name": "l", "lease": second, "token": None, "key": key, "revision": 2, "ahead": 0}
+    await api.delete(f"/v1/locks/l?lease={first}")
+    assert (await api.get("/v1/locks/l")).json()["holders"][0]["lease"] == second
+    both = await api.post("/v1/locks/l", json={"lease": second, "stay": True, "wait": 1})
+    assert both.status_code == 400
+
+
 async def test_nobody_holds_what_nobody_wants(api: httpx.AsyncClient) -> None:
     assert (await api.get("/v1/locks/x")).json() == {"name": "x", "revision": 0, "holders": [], "waiters": []}
     election = {"name": "x", "revision": 0, "leader": None, "candidates": []}
     assert (await api.get("/v1/elections/x")).json() == election
-    assert (await api.get("/v1/locks")).json() == {"names": []}
+    assert (await api.get("/v1/locks")).json() == {"revision": 0, "names": []}
 
 
 async def test_a_wait_that_is_over_leaves_the_queue(api: httpx.AsyncClient) -> None:
@@ -302,7 +330,7 @@ async def test_a_place_that_cannot_be_given_back_is_no_refusal(
 
 async def test_a_lease_can_be_made_on_the_way(api: httpx.AsyncClient) -> None:
     held = await api.post("/v1/locks/l", json={"ttl": 60})
-    assert held.json() == {"name": "l", "lease": 1, "token": 1}
+    assert (held.json()["name"], held.json()["lease"], held.json()["token"]) == ("l", 1, 1)
     busy = await api.post("/v1/locks/l", json={"ttl": 60})
     assert busy.status_code == 409
     async with asyncio.timeout(PATIENCE_SECONDS):
@@ -335,7 +363,7 @@ async def test_a_lock_whose_answer_was_lost_is_asked_for_again(api: httpx.AsyncC
     assert (lost.status_code, error_of(lost)["details"]) == (504, {"request_id": request_id})
     part.metadata.loses_answers = None
     held = await api.post("/v1/locks/l", json={"ttl": 60}, headers=headers)
-    assert held.json() == {"name": "l", "lease": 1, "token": 1}
+    assert (held.json()["name"], held.json()["lease"], held.json()["token"]) == ("l", 1, 1)
     assert len(part.state.leases.table) == 1
 
 
