@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from app.command_line import shell_command
+from app.environment import ENV_PREFIX
 from app.logs import has_colors
-from app.settings import ENV_PREFIX
 from app.settings_loading import BadSettingsError, load_settings
 
 CHECKOUT = Path(__file__).parents[1]

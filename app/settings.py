@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from app.auth_settings import AuthSettings
+from app.environment import ENV_PREFIX
 from app.live_settings import LiveSettings
 from app.operation_settings import KeyringSettings, LeaveSettings, PersistenceSettings
 from app.setting_tables import ConsoleSettings, GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
@@ -38,7 +39,6 @@ from app.tls_settings import TlsSettings
 from app.tracing_settings import TracingSettings
 from gossip import SEAL_BYTES, SESSION_BYTES, Address, GossipConfig, Keyring, Plain
 
-ENV_PREFIX = "COTERIE_"
 ENV_NESTED_DELIMITER = "__"
 
 RAFT_PORT_OFFSET = 1_000

@@ -18,7 +18,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from app.settings import ENV_NESTED_DELIMITER, ENV_PREFIX, ConfigFileError, Settings
+from app.environment import CLIENT_ENV_PREFIX, ENV_PREFIX
+from app.settings import ENV_NESTED_DELIMITER, ConfigFileError, Settings
 from gossip import Address, ConfigError, Engine, KeyRefusedError, NodeId
 
 SettingPath = tuple[str, ...]
@@ -147,7 +148,7 @@ def _unknown_variables() -> Iterator[str]:
     known = [variable(("config",)), *map(variable, setting_paths())]
     for name, value in os.environ.items():
         upper = name.upper()
-        if not upper.startswith(ENV_PREFIX) or upper in known:
+        if not upper.startswith(ENV_PREFIX) or upper in known or upper.startswith(CLIENT_ENV_PREFIX):
             continue
         if _KUBERNETES.fullmatch(name) or _KUBERNETES_LINK.fullmatch(f"{name}={value}"):
             continue

@@ -1,0 +1,62 @@
+"""A node whose part in Raft is a real group of one, served on a real port, and the metadata's two faces on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from starlette.types import ASGIApp
+
+from app.api import create_app
+from app.client import Client
+from app.setting_tables import HttpSettings
+from consensus import AbstractMetadata
+from consensus.journal import open_store
+from consensus.member import Member, MemberConfig
+from consensus.raft.settings import RaftSettings as MemberSettings
+from gossip import Address
+from tests.app.v1.conftest import RAFT, FailingMetadata, Part, gossip_node
+from tests.app.v1.servers import serving
+
+
+@pytest.fixture
+async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
+    monkeypatch.setattr("consensus.member.Metadata", FailingMetadata)
+    gossip = gossip_node()
+    store = open_store(tmp_path / "raft")
+    # It is alone: whoever campaigns soon, leads soon.
+    hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)
+    member = Member(
+        store, "cluster", (store.identity.member_id.hex,), lambda _: None, MemberConfig(secret=b"secret", raft=hasty)
+    )
+    try:
+        await member.start("127.0.0.1", 0)
+        await member.metadata.barrier()
+        yield Part(gossip, member)
+    finally:
+        await member.stop()
+        await gossip.stop()
+
+
+@pytest.fixture
+def app(part: Part) -> ASGIApp:
+    return create_app(part.node, HttpSettings(), RAFT, part)
+
+
+@pytest.fixture
+async def served(app: ASGIApp) -> AsyncIterator[Address]:
+    async with serving(app) as address:
+        yield address
+
+
+@pytest.fixture
+async def client(served: Address) -> AsyncIterator[Client]:
+    async with Client(str(served), timeout=30.0) as client:
+        yield client
+
+
+@pytest.fixture(params=["member", "http"])
+def metadata(request: pytest.FixtureRequest, part: Part, client: Client) -> AbstractMetadata:
+    """The same group, by both faces."""
+    return part.member.metadata if request.param == "member" else client.metadata
