@@ -14,6 +14,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from app.cli.names import COMMANDS, list_commands
+
 PROGRAM = "coterie"
 
 HELP = """\
@@ -37,12 +39,16 @@ OPTIONS:
 
 Settings are taken from the command line, then from COTERIE_* environment variables (COTERIE_LISTEN_ADDR,
 COTERIE_GOSSIP__PHI_THRESHOLD), then from the file; configs/reference.toml lists them all.
-To check settings without starting a node: {program} check-config --help
-To make a token for clients: {program} token --help
 To take a running node out of its cluster for good: {program} leave --help
 To save the metadata of a running cluster: {program} backup --help
-After a lost majority, or to restore a backup of the metadata: {program} recover --help
-"""
+
+COMMANDS, instead of starting a node ({program} <command> --help):
+{commands}"""
+
+
+def bare_help() -> str:
+    """What `--help` prints."""
+    return HELP.format(program=PROGRAM, version=version(PROGRAM), commands=list_commands())
 
 
 def shell_command() -> str:
@@ -63,7 +69,7 @@ class _Parser(argparse.ArgumentParser):
         raise UsageError([message])
 
     def format_help(self) -> str:
-        return HELP.format(program=PROGRAM, version=version(PROGRAM))
+        return bare_help()
 
 
 def parse_command_line(arguments: Sequence[str]) -> dict[str, Any]:
@@ -92,7 +98,9 @@ def _without_values(unknown: Sequence[str]) -> Iterator[str]:
 
 def _unknown(argument: str, known: Sequence[str]) -> str:
     if not argument.startswith("-"):
-        return f"unexpected argument {argument!r}; see {PROGRAM} --help"
+        close = get_close_matches(argument, COMMANDS, n=1)
+        meant = f"did you mean {PROGRAM} {close[0]}?" if close else f"see {PROGRAM} --help"
+        return f"unexpected argument {argument!r}; {meant}"
     name = argument.partition("=")[0]
     close = get_close_matches(name.replace("-", "_").replace("__", "--", 1), known, n=1)
     return f"unknown option {name}; " + (f"did you mean {close[0]}?" if close else f"see {PROGRAM} --help")

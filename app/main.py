@@ -9,26 +9,33 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from app.backup_command import backup
-from app.check_config import check_config
+from app.cli.names import COMMANDS
 from app.command_line import PROGRAM, UsageError, parse_command_line
-from app.leave_command import leave
-from app.node_client import NodeError
-from app.recover import RecoverError, recover
-from app.token_command import token
 
 CANNOT_START = 1
 WRONG_USAGE = 2
+
+COMPLETION = "_COTERIE_COMPLETE"
+"""Set by a shell that asks what may be typed next (`coterie completion`)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process); returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
-    if given and given[0] in _COMMANDS:
-        return _run_command(_COMMANDS[given[0]], given[1:])
+    if COMPLETION in os.environ:
+        from app.cli.completing import answer_shell  # noqa: PLC0415
+
+        return answer_shell()
+    if given and given[0] in COMMANDS:
+        from app.cli.run import run_command  # noqa: PLC0415
+
+        return run_command(given)
+    if given and given[0] in ("backup", "leave"):
+        return _run_older(given)
     # Until the node runs and stops in good order, there is nothing to put in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
@@ -40,21 +47,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return _run_node(options)
 
 
-_COMMANDS: Mapping[str, Callable[[Sequence[str]], None]] = {
-    "backup": backup,
-    "check-config": check_config,
-    "leave": leave,
-    "recover": recover,
-    "token": token,
-}
+def _run_older(given: Sequence[str]) -> int:
+    from app.backup_command import backup  # noqa: PLC0415
+    from app.leave_command import leave  # noqa: PLC0415
+    from app.node_client import NodeError  # noqa: PLC0415
 
-
-def _run_command(command: Callable[[Sequence[str]], None], arguments: Sequence[str]) -> int:
     try:
-        command(arguments)
+        (backup if given[0] == "backup" else leave)(given[1:])
     except UsageError as error:
         return _fail(error.lines, WRONG_USAGE)
-    except (NodeError, RecoverError) as error:
+    except NodeError as error:
         return _fail([str(error)], CANNOT_START)
     except BrokenPipeError:  # whoever reads this has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -63,6 +65,9 @@ def _run_command(command: Callable[[Sequence[str]], None], arguments: Sequence[s
 
 def _run_node(options: Mapping[str, Any]) -> int:
     # Imported here, for they take most of a second: help is quick, and an early Ctrl-C meets the handlers above.
+    # structlog takes rich along where it is installed, for tracebacks that nobody shows: 70 ms and 6 MB of each node.
+    with without("rich"):
+        import structlog  # noqa: F401, PLC0415
     from app.data_dir import DataDirError  # noqa: PLC0415
     from app.listening import ListenError  # noqa: PLC0415
     from app.logs import configure_logs  # noqa: PLC0415
@@ -81,6 +86,20 @@ def _run_node(options: Mapping[str, Any]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+@contextmanager
+def without(package: str) -> Iterator[None]:
+    """Nothing imported here finds the package."""
+    had = sys.modules.get(package)
+    sys.modules[package] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        if had is None:
+            del sys.modules[package]
+        else:
+            sys.modules[package] = had
 
 
 def _fail(lines: Sequence[str], exit_code: int) -> int:

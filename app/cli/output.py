@@ -1,0 +1,186 @@
+"""What commands print: tables and colour on a terminal, aligned text on a pipe, JSON for scripts.
+
+A whole answer is one JSON document; what follows a stream prints one object a line. Questions, progress and remarks go
+to standard error, so that standard output holds the answer alone.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import msgspec
+
+from app.cli.exits import Exit
+from app.cli.failures import CommandError
+from app.cli.texts import clean
+
+if TYPE_CHECKING:  # it takes a moment, and pipes need none of it
+    from rich.console import Console, RenderableType
+
+GAP = "  "
+
+
+class Cell(NamedTuple):
+    """Text with a style of rich's, for terminals."""
+
+    text: str
+    style: str = ""
+
+
+Shown = Cell | str | int | float | None
+"""None is shown as a dash."""
+
+
+def cell(value: Shown) -> Cell:
+    if isinstance(value, Cell):
+        return Cell(clean(value.text), value.style)
+    return Cell("-", "dim") if value is None else Cell(clean(str(value)))
+
+
+def on_terminal() -> bool:
+    """Whether standard output, as it is now, is one."""
+    return sys.stdout.isatty()
+
+
+@dataclass
+class Output:
+    json: bool = False
+    color: bool = True
+    """Where there is a terminal."""
+    terminal: bool = field(default_factory=on_terminal)
+
+    @cached_property
+    def console(self) -> Console:
+        """Standard output, as rich draws on it."""
+        from rich.console import Console  # noqa: PLC0415
+
+        return Console(no_color=not self.color, highlight=False, markup=False, emoji=False, soft_wrap=False)
+
+    @cached_property
+    def aside(self) -> Console:
+        """Standard error."""
+        from rich.console import Console  # noqa: PLC0415
+
+        return Console(stderr=True, no_color=not self.color, highlight=False, markup=False, emoji=False)
+
+    # -- for scripts ---------------------------------------------------------------------------------------------------
+
+    def document(self, value: Any) -> None:
+        """The answer as one JSON document."""
+        write_bytes(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+
+    def line(self, value: Any) -> None:
+        """One object of a stream, at once."""
+        write_bytes(msgspec.json.encode(value) + b"\n")
+
+    # -- for people ----------------------------------------------------------------------------------------------------
+
+    def say(self, *parts: Shown) -> None:
+        """A line."""
+        cells = [cell(part) for part in parts]
+        if not self.terminal:
+            write(" ".join(each.text for each in cells) + "\n")
+            return
+        from rich.text import Text  # noqa: PLC0415
+
+        self.console.print(Text(" ").join(Text(each.text, style=each.style) for each in cells), soft_wrap=True)
+
+    def text(self, *lines: str) -> None:
+        """Lines as they are, on a terminal too."""
+        write("".join(f"{clean(line)}\n" for line in lines))
+
+    def table(self, columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
+        """`columns`: the headings; one that begins with `>` is aligned to the right."""
+        if self.terminal:
+            self.console.print(draw_table(columns, rows))
+        else:
+            write("".join(plain_table(columns, rows)))
+
+    def pairs(self, pairs: Mapping[str, Shown]) -> None:
+        """Names and values, one pair a line."""
+        width = max(map(len, pairs), default=0)
+        for name, value in pairs.items():
+            self.say(Cell(f"{name:<{width}}", "dim"), value)
+
+    # -- beside the answer ---------------------------------------------------------------------------------------------
+
+    def remark(self, text: str) -> None:
+        """A line on standard error."""
+        sys.stderr.write("".join(f"{clean(line)}\n" for line in text.splitlines()))
+        sys.stderr.flush()
+
+    @contextmanager
+    def working(self, what: str) -> Iterator[None]:
+        """Shows on a terminal that something takes its time."""
+        if not sys.stderr.isatty():
+            yield
+            return
+        with self.aside.status(clean(what)):
+            yield
+
+    def make_sure(self, warning: str, *, yes: bool, ask_alone: bool = False) -> None:
+        """Says what will happen, and asks whether it shall. `yes`: not needed. `ask_alone`: where nobody can be asked,
+        go on. Raises CommandError where it shall not, or nobody can say so."""
+        if yes:
+            return
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            if ask_alone:
+                return
+            raise CommandError(f"{warning}\nadd --yes to do it", Exit.WRONG_USAGE, code="wrong_usage", parameter="yes")
+        self.remark(warning)
+        if not click.confirm("Do it?", err=True):
+            raise CommandError("nothing was done", code="declined")
+
+
+def colored() -> bool:
+    return not os.environ.get("NO_COLOR")
+
+
+def write(text: str) -> None:
+    sys.stdout.write(text)
+    sys.stdout.flush()
+
+
+def write_bytes(data: bytes) -> None:
+    """As they are, behind what was written as text."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(data)
+    sys.stdout.buffer.flush()
+
+
+def _heading(column: str) -> str:
+    return column.removeprefix(">").upper()
+
+
+def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> Iterator[str]:
+    """Lines of aligned text; nothing is cut off."""
+    from rich.cells import cell_len  # noqa: PLC0415
+
+    lines = [[_heading(each) for each in columns], *([cell(each).text for each in row] for row in rows)]
+    widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        padded = (
+            " " * (width - cell_len(text)) + text if column.startswith(">") else text + " " * (width - cell_len(text))
+            for column, text, width in zip(columns, line, widths, strict=True)
+        )
+        yield GAP.join(padded).rstrip() + "\n"
+
+
+def draw_table(columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> RenderableType:
+    """For a terminal."""
+    from rich.table import Table  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415
+
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
+    for column in columns:
+        table.add_column(_heading(column), justify="right" if column.startswith(">") else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(each.text, style=each.style) for each in map(cell, row)))
+    return table

@@ -1,0 +1,39 @@
+"""Runs a command of `app/cli/`, and turns every error into a line and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+import click
+
+from app.cli.exits import Exit
+from app.cli.failures import failure_of, tell
+from app.cli.framework import root
+from app.command_line import PROGRAM
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """The command that `arguments` name, to its end: its exit code."""
+    try:
+        ended = root.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        sys.stdout.flush()
+    except (click.Abort, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    except BrokenPipeError:  # whoever reads this has read enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.DONE
+    except Exception as error:
+        failure = failure_of(error)
+        if failure is None:
+            raise
+        tell(failure, as_json=_wants_json(arguments))
+        return failure.exit_code
+    return ended if isinstance(ended, int) else Exit.DONE
+
+
+def _wants_json(arguments: Sequence[str]) -> bool:
+    """Also where the command line could not be understood."""
+    own = arguments[: arguments.index("--")] if "--" in arguments else arguments
+    return "--json" in own
