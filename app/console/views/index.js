@@ -1,7 +1,13 @@
 // The views, in the order of the navigation. A view is a component in a file of its own; `name` is its address
 // (`#/name`), and what stands behind the name there comes to it as the property `rest`.
 
+import { Nodes } from "./nodes.js";
 import { Overview } from "./overview.js";
+import { Timeline } from "./timeline.js";
 
 /** @type {{name: string, title: string, icon: string, View: any}[]} */
-export const VIEWS = [{ name: "overview", title: "Overview", icon: "overview", View: Overview }];
+export const VIEWS = [
+  { name: "overview", title: "Overview", icon: "overview", View: Overview },
+  { name: "nodes", title: "Nodes", icon: "nodes", View: Nodes },
+  { name: "timeline", title: "Timeline", icon: "timeline", View: Timeline },
+];
