@@ -1,0 +1,88 @@
+// Curves over the last minutes, drawn as SVG in the page's own colours. A table beneath says the same in numbers.
+
+import { clock } from "../core/format.js";
+import { greatest, niceMax, path, summary } from "../core/series.js";
+import { html, useState } from "./html.js";
+
+const WIDTH = 520;
+const HEIGHT = 150;
+const LEFT = 6;
+const TOP = 18;
+const BOTTOM = 18;
+
+/** How long the axis is, in seconds. */
+export const SPAN = 300;
+
+/**
+ * @param {object} props
+ * @param {string} props.title
+ * @param {string} props.about what it means, in a sentence
+ * @param {{name: string, points: import("../core/series.js").Point[]}[]} props.series at most four
+ * @param {(value: number|null) => string} props.show
+ * @param {number} props.now Unix seconds: the axis ends here
+ */
+export function Chart({ title, about, series, show, now }) {
+  const [at, setAt] = useState(null);
+  const top = niceMax(greatest(series.map((each) => each.points)));
+  const x = (time) => LEFT + ((time - now + SPAN) / SPAN) * (WIDTH - LEFT);
+  const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
+  const looked = at === null ? null : nearest(series, at);
+  const move = (event) => {
+    const box = event.currentTarget.getBoundingClientRect();
+    setAt(now - SPAN * (1 - (event.clientX - box.left) / box.width));
+  };
+  return html`
+    <section class="panel chart" aria-label=${title}>
+      <h2>${title}</h2>
+      <p class="chart-about">${about}</p>
+      <svg
+        viewBox=${`0 0 ${WIDTH} ${HEIGHT}`}
+        role="img"
+        aria-label=${`${title}: ${series.map((each) => `${each.name} ${show(summary(each.points).last)}`).join(", ")}`}
+        onPointerMove=${move}
+        onPointerLeave=${() => setAt(null)}
+      >
+        ${[0, 0.5, 1].map(
+          (part) => html`<line class="chart-grid" x1="0" x2=${WIDTH} y1=${y(top * part)} y2=${y(top * part)} />`,
+        )}
+        <text class="chart-label" x="2" y=${TOP - 6}>${show(top)}</text>
+        <text class="chart-label" x="2" y=${HEIGHT - 4}>5 min ago</text>
+        <text class="chart-label chart-end" x=${WIDTH - 2} y=${HEIGHT - 4}>now</text>
+        ${series.map((each, number) => html`<path class=${`chart-line series-${number + 1}`} d=${path(each.points, x, y)} />`)}
+        ${looked !== null && html`<line class="chart-cursor" x1=${x(looked)} x2=${x(looked)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
+      </svg>
+      <table class="chart-table">
+        <caption class="unseen">${title}: now, least and greatest of the last five minutes</caption>
+        <thead>
+          <tr>
+            <th scope="col"><span class="unseen">Curve</span></th>
+            <th scope="col" class="right">${looked === null ? "now" : clock(looked).slice(0, 8)}</th>
+            <th scope="col" class="right">least</th>
+            <th scope="col" class="right">greatest</th>
+          </tr>
+        </thead>
+        <tbody>
+          ${series.map((each, number) => {
+            const { last, least, most } = summary(each.points);
+            const shown = looked === null ? last : (each.points.find((point) => point.time === looked)?.value ?? null);
+            return html`<tr key=${each.name}>
+              <th scope="row"><span class=${`chart-key series-${number + 1}`} aria-hidden="true"></span>${each.name}</th>
+              <td class="right number">${show(shown)}</td>
+              <td class="right number">${show(least)}</td>
+              <td class="right number">${show(most)}</td>
+            </tr>`;
+          })}
+        </tbody>
+      </table>
+    </section>
+  `;
+}
+
+/** The time of the sample that is nearest to where the pointer is. */
+function nearest(series, time) {
+  let found = null;
+  for (const point of series[0].points) {
+    if (found === null || Math.abs(point.time - time) < Math.abs(found - time)) found = point.time;
+  }
+  return found;
+}
