@@ -45,6 +45,7 @@ from app.v1.forwarding import Forwarder
 from app.v1.front import Front
 from app.v1.gossip_keys import refuse
 from app.v1.heard import HeardRaft
+from app.v1.live.figures import NodeFigures
 from app.v1.live.hub import Hub
 from app.v1.live.snapshot import Pages
 from app.v1.raft_part import RaftPart
@@ -112,14 +113,15 @@ def create_app(
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
     figures = figures or HttpFigures()
     forwarder = Forwarder(node.node.node_id, raft, limits, stopping, tracer, tls)
-    live = Hub(node, raft, live_settings or LiveSettings(), stopping)
+    loop_lag = loop_lag or LoopLag()
+    live = Hub(node, raft, live_settings or LiveSettings(), stopping, NodeFigures(node, raft, figures, loop_lag))
     departure = departure or Departure(node, raft, LeaveSettings(), stopping, health)
     authority = authority or Authority(AuthSettings(), raft, lambda _: False, on_loopback=True)
     authority.ask_leader = forwarder.ask
     context = Context(
         node, raft, limits, settings, forwarder, health, stopping, departure, live, Pages(live), authority
     )
-    exposition = Exposition(node, raft, health, figures, loop_lag or LoopLag())
+    exposition = Exposition(node, raft, health, figures, loop_lag)
     app = _documented(context, exposition)
     if console:
         add_console(app)

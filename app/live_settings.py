@@ -15,6 +15,9 @@ class LiveSettings(Table):
     """How often, while anybody listens, it is looked for what has changed: what comes together is told together."""
     sample_interval: Seconds = 2.0
     """How often suspicion of nodes (phi) and the time left to leases are told."""
+    figures_interval: Seconds = 1.0
+    """How often gossip between this node and its peers, convergence, and this node's figures are told to clients that
+    ask for them."""
     max_sampled: Count = 1_000
     """Most nodes, and most leases, in such a sample."""
     heartbeat: Seconds = 10.0

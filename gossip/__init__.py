@@ -5,6 +5,7 @@ What is imported here is the package's public face.
 """
 
 from gossip.config import LEFT_KEY, RESERVED_PREFIX, GossipConfig
+from gossip.convergence import Convergence, Spread, measure_convergence, recent_exchanges
 from gossip.engine import Engine
 from gossip.errors import (
     ConfigError,
@@ -22,6 +23,7 @@ from gossip.identity import MAX_ID_BYTES, Address, NodeId
 from gossip.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
 from gossip.keyvalue import KeyValue, Status
 from gossip.node import GossipNode, open_udp_socket
+from gossip.peer_book import Exchanged, PeerBook
 from gossip.seeds import Seed
 from gossip.state import NodeState
 
@@ -34,8 +36,10 @@ __all__ = [
     "SESSION_BYTES",
     "Address",
     "ConfigError",
+    "Convergence",
     "Engine",
     "Event",
+    "Exchanged",
     "Figures",
     "GossipConfig",
     "GossipError",
@@ -50,13 +54,17 @@ __all__ = [
     "NodeJoined",
     "NodeRemoved",
     "NodeState",
+    "PeerBook",
     "Plain",
     "ReservedKeyError",
     "Seed",
+    "Spread",
     "StateUpdateError",
     "Status",
     "Survey",
     "TooManyKeysError",
     "WireError",
+    "measure_convergence",
     "open_udp_socket",
+    "recent_exchanges",
 ]

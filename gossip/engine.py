@@ -49,6 +49,7 @@ from gossip.messages import (
     frame_syn,
     frame_syn_ack,
 )
+from gossip.peer_book import PeerBook
 from gossip.peers import choose_peers
 from gossip.roster import Roster
 from gossip.scuttlebutt import stale_nodes
@@ -124,6 +125,8 @@ class Engine:
         self._exchanges = Exchanges(config.reply_window)
         self.last_digest: Digest | None = None
         """What the last peer that was heard from showed."""
+        self.peer_book: PeerBook | None = None
+        """Set while somebody looks on; who sets it takes it away again."""
         self._live_filter = live_filter
         self._live_versions: dict[NodeId, int] = {}
         self._visible_key_collected = False
@@ -398,6 +401,8 @@ class Engine:
                 syns[stripe] = frame_syn(self._roster.encode_digest(stripe), self._cluster_id, stripe)
             self._exchanges.opened(peer, now, self._roster.births, stripe)
             self.counters["sent_syn"] += 1
+            if self.peer_book is not None:
+                self.peer_book.opened(peer, now)
             sent.append((peer, syns[stripe]))
         return sent
 
@@ -525,6 +530,8 @@ class Engine:
             return BAD_CLUSTER_DATAGRAM
         # Unanswered or not, it is heard: so a newcomer gets known, and is no stranger from then on.
         self._report(syn.digest, source, now)
+        if self.peer_book is not None and not stranger:
+            self.peer_book.answered(source, syn.digest, syn.stripe, now)
         if not self._may_answer(now, stranger):
             return None
         room = self.config.max_datagram_bytes - HEADER_BYTES
@@ -542,6 +549,8 @@ class Engine:
         if syn is None and not self._takes_unsolicited():
             return None
         self._report(answer.digest, source, now)
+        if self.peer_book is not None and not stranger:
+            self.peer_book.replied(source, answer.digest, answer.stripe, now)
         self._apply(answer.delta, source, now)
         if not self._may_answer(now, stranger):
             return None

@@ -8,8 +8,14 @@ from typing import Literal, get_args
 
 from app.errors import ApiError, Code
 
-Kind = Literal["members", "phi", "raft", "decisions", "gossip", "metadata", "queues", "leases"]
+UsualKind = Literal["members", "phi", "raft", "decisions", "gossip", "metadata", "queues", "leases"]
+DetailKind = Literal["gossip_links", "convergence", "figures"]
+Kind = Literal[UsualKind, DetailKind]
 KINDS: tuple[Kind, ...] = get_args(Kind)
+USUAL: tuple[UsualKind, ...] = get_args(UsualKind)
+"""Told to who names no kinds."""
+DETAILS: tuple[DetailKind, ...] = get_args(DetailKind)
+"""Told to who names them: they are taken only while somebody wants them, and clients of old do not know them."""
 
 MAX_PREFIX_BYTES = 4_096
 
@@ -18,7 +24,7 @@ MAX_PREFIX_BYTES = 4_096
 class Filter:
     """`prefix`: of keys of both layers; what has no key is not filtered by it."""
 
-    kinds: frozenset[str] = frozenset(KINDS)
+    kinds: frozenset[str] = frozenset(USUAL)
     prefix: bytes = b""
 
     def wants(self, kind: str, key: bytes | None) -> bool:
@@ -26,7 +32,7 @@ class Filter:
 
 
 def read_filter(kinds: str | Iterable[str] | None, prefix: str | None) -> Filter:
-    """`kinds`: a list, or words separated by commas; None or empty for all. Raises ApiError."""
+    """`kinds`: a list, or words separated by commas; None or empty for the usual ones. Raises ApiError."""
     words = kinds.split(",") if isinstance(kinds, str) else kinds or ()
     wanted = frozenset(word.strip() for word in words) - {""}
     unknown = sorted(wanted - set(KINDS))
@@ -40,4 +46,4 @@ def read_filter(kinds: str | Iterable[str] | None, prefix: str | None) -> Filter
         raise ApiError(Code.INVALID_ENCODING, "prefix is not text that UTF-8 can carry", "prefix") from None
     if len(start) > MAX_PREFIX_BYTES:
         raise ApiError(Code.INVALID_REQUEST, f"prefix is longer than {MAX_PREFIX_BYTES} bytes", "prefix")
-    return Filter(wanted or frozenset(KINDS), start)
+    return Filter(wanted or frozenset(USUAL), start)

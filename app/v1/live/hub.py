@@ -19,7 +19,9 @@ import structlog
 from app.errors import ApiError, Code
 from app.live_settings import LiveSettings
 from app.v1.live import metadata_look
-from app.v1.live.filters import Filter
+from app.v1.live.details import Details
+from app.v1.live.figures import NodeFigures
+from app.v1.live.filters import DETAILS, Filter
 from app.v1.live.gossip_look import Change, GossipLook
 from app.v1.live.messages import Message
 from app.v1.live.raft_look import RaftLook
@@ -57,7 +59,14 @@ class Seat:
 
 
 class Hub:
-    def __init__(self, node: GossipNode, part: RaftPart, settings: LiveSettings, stopping: asyncio.Event) -> None:
+    def __init__(
+        self,
+        node: GossipNode,
+        part: RaftPart,
+        settings: LiveSettings,
+        stopping: asyncio.Event,
+        figures: NodeFigures,
+    ) -> None:
         self.node = node
         self.part = part
         self.settings = settings
@@ -75,7 +84,9 @@ class Hub:
         """Clients that were too slow."""
         self._raft: RaftLook | None = None
         self._next_raft_look = 0.0
+        self._details = Details(node, figures)
         self._next_sample = 0.0
+        self._next_details = 0.0
         self._next_heartbeat = 0.0
         self._time = 0, 0.0
         """Cluster time in ms as it was last told, and when that was."""
@@ -147,6 +158,7 @@ class Hub:
                 await self._sleep(self.settings.interval)
         finally:
             unobserve()
+            self._details.end()
             self._wake()
 
     async def _sleep(self, seconds: float) -> None:
@@ -171,6 +183,8 @@ class Hub:
         self._look_at_metadata()
         if now >= self._next_sample:
             self._take_samples()
+        if now >= self._next_details:
+            self._take_details()
         if now >= self._next_heartbeat:
             self._beat()
         if self.ring.last != before or self.sample_round != round_before:
@@ -239,6 +253,18 @@ class Hub:
             self._sample("leases", {"type": "sample", "kind": "leases", **leases})
         else:
             self.samples.pop("leases", None)
+
+    def _take_details(self) -> None:
+        self._next_details = time.monotonic() + self.settings.figures_interval
+        wanted = frozenset[str]().union(*(seat.wanted.kinds for seat in self.seats)).intersection(DETAILS)
+        for stale in DETAILS:
+            self.samples.pop(stale, None)
+        if not wanted:
+            self._details.end()
+            return
+        self.sample_round += 1
+        for kind, content in self._details.take(wanted, self.settings.max_sampled, len(self.seats)):
+            self._sample(kind, {"type": "sample", "kind": kind, **content})
 
     def _cluster_time(self, state: State) -> int:
         """In ms, as far as this node can tell: it is told with entries, and goes on between them."""

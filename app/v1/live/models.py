@@ -10,12 +10,12 @@ from pydantic import Field, TypeAdapter
 from app.models import U64, Answer, Error, Node
 from app.v1.cluster import DecisionModel
 from app.v1.leases import LeaseAnswer
+from app.v1.live.detail_models import ConvergenceSample, FiguresSample, GossipLinksSample, Time
 from app.v1.live.filters import Kind
 from app.v1.models import Encoding, Revision, Role
 from app.v1.queue_routes import PlaceModel
 
 EventId = Annotated[str, Field(examples=["5f0c1d2e-17"])]
-Time = Annotated[float, Field(examples=[1769000000.125])]
 Change = Literal["joining", "live", "dead", "left", "removed"]
 
 
@@ -359,6 +359,9 @@ LiveMessage = (
     | Events
     | PhiSample
     | LeasesSample
+    | GossipLinksSample
+    | ConvergenceSample
+    | FiguresSample
     | Heartbeat
     | Pong
     | SocketError
@@ -373,7 +376,10 @@ live_message = TypeAdapter[LiveMessage](LiveMessage)
 
 _COMMON = """
 First comes `hello`, then a snapshot in parts (`members`, `raft`, `gossip`, `metadata`, `queues`), then `ready`, then \
-events as things happen, samples of what moves all the time (`phi`, `leases`), and a `heartbeat`. Every event brings \
+events as things happen, samples of what moves all the time (`phi`, `leases`), and a `heartbeat`. Three kinds of \
+samples come only to clients that name them in `kinds`, once a second (`live.figures_interval`): `gossip_links` (this \
+node's handshakes with its peers), `convergence` (who holds which versions) and `figures` (rates and latencies of this \
+node). Every event brings \
 the whole new state of its subject, and may repeat what the snapshot shows: take each for what holds now.
 
 Events have ids. A client that comes back with the last one misses nothing, as long as `live.buffer_events` reaches \

@@ -49,7 +49,7 @@ class Subscribe(Answer):
 
     type: Literal["subscribe"]
     kinds: Annotated[list[Kind] | None, Field(examples=[["members", "raft"]])] = None
-    """Null or empty: all."""
+    """Null or empty: all but `gossip_links`, `convergence` and `figures`, which come to who names them."""
     prefix: Annotated[str, Field(examples=["jobs/"])] = ""
     """Of keys, of both layers, only those that start with this."""
     last_id: Annotated[str | None, Field(max_length=100, examples=["5f0c1d2e-17"])] = None

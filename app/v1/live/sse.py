@@ -14,7 +14,7 @@ from app.documenting import errors, event_stream
 from app.errors import Code
 from app.v1.context import Context
 from app.v1.live.feed import Feed, Subscription
-from app.v1.live.filters import KINDS, read_filter
+from app.v1.live.filters import DETAILS, KINDS, read_filter
 from app.v1.live.messages import ending
 from app.v1.live.models import EVENTS_EXAMPLE, EVENTS_TEXT
 from app.v1.outcomes import unavailable
@@ -25,7 +25,7 @@ Kinds = Annotated[
     str | None,
     Query(
         description=f"Kinds to be told of, separated by commas: {', '.join(f'`{kind}`' for kind in KINDS)}. "
-        "Left out or empty: all.",
+        f"Left out or empty: all but the last three, {', '.join(f'`{kind}`' for kind in DETAILS)}.",
         examples=["members,raft"],
     ),
 ]
