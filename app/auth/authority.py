@@ -111,7 +111,7 @@ class Authority:
             self.audit.done(scope, scope[PRINCIPAL], rights, status)
 
     def _refusal(self, principal: Principal, rights: tuple[Right, ...]) -> ApiError:
-        lacking = next(right for right in rights if not principal.may(right.layer, right.action, right.start))
+        lacking = next(right for right in rights if not principal.has_right(right))
         if principal.token_hash:
             return ApiError(Code.FORBIDDEN, f"the token {principal.id!r} does not allow to {_words(lacking)}")
         return ApiError(

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
 from app.auth.rules import ANY_LAYER, Action, Right
 from app.v1.exchange import read_key
+from consensus.store import queue_of
 
 PUBLIC: tuple[Right, ...] = ()
 """Nothing is asked for: nothing is told of the cluster that matters, or a browser needs it before it can show a
@@ -55,6 +57,22 @@ def _parameter(layer: str, *names: str, action: Action | None = None) -> _Ask:
     return ask
 
 
+def _of_key(action: Action, key: str) -> tuple[Right, ...]:
+    """A place in the queue of a lock is a key: whoever may read of the lock may read that too."""
+    of_lock = None
+    if action == "read":
+        with suppress(ValueError):  # a key below the places' prefixes that is none
+            queue = queue_of(key.encode())
+            of_lock = None if queue is None else Right("locks", "read", queue[1].decode())
+    return (Right("metadata", action, key, of_lock),)
+
+
+def _watch(_method: str, query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
+    if "key" in query:
+        return _of_key("read", query["key"])
+    return (Right("metadata", "read", query.get("prefix", "")),)
+
+
 def _members(method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
     return (Right("cluster", "read" if method in _READING else "admin"),)
 
@@ -73,7 +91,7 @@ _ROUTES: Sequence[tuple[str, _Ask]] = (
     (r"/(?:set_kv|mark_for_deletion)/?", _parameter("gossip", "key", action="write")),
     (r"/v1/kv", _parameter("gossip", "prefix")),
     (r"/v1/meta", _parameter("metadata", "prefix")),
-    (r"/v1/watch", _parameter("metadata", "key", "prefix")),
+    (r"/v1/watch", _watch),
     (r"/v1/txn", _fixed("metadata", "read", None)),
     (r"/v1/request_ids", _fixed(ANY_LAYER, "read", None)),
     (r"/v1/leases(?:/.*)?", _by_method("locks", None)),
@@ -97,7 +115,7 @@ def rights_of(scope: Any) -> tuple[Right, ...]:
     raw: bytes = scope["raw_path"]
     method = scope.get("method", "GET")  # a WebSocket's handshake has none
     if raw.startswith(META):
-        return (Right("metadata", _action(method), read_key(raw[len(META) :])),)
+        return _of_key(_action(method), read_key(raw[len(META) :]))
     query = _query(scope)
     if raw.startswith(KV):
         layer = "metadata" if query.get("consistency") == "strong" else "gossip"

@@ -51,6 +51,8 @@ class Right:
     action: Action
     start: str | None = ""
     """The key, name or prefix; "" is all of the layer, None is any part of it: the handler looks closer."""
+    otherwise: Right | None = None
+    """Is as good."""
 
     def __str__(self) -> str:
         of = "" if not self.start else f" of {self.start!r}"
@@ -71,7 +73,12 @@ class Principal:
         return any(rule.allows(layer, action, start) for rule in self.rules)
 
     def has(self, rights: Iterable[Right]) -> bool:
-        return all(self.may(right.layer, right.action, right.start) for right in rights)
+        return all(map(self.has_right, rights))
+
+    def has_right(self, right: Right) -> bool:
+        if self.may(right.layer, right.action, right.start):
+            return True
+        return right.otherwise is not None and self.has_right(right.otherwise)
 
     def covers(self, rules: Sequence[Rule]) -> bool:
         """Whether nothing of `rules` goes beyond its own."""

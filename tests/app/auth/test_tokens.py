@@ -304,3 +304,22 @@ async def test_by_default_all_is_open_on_loopback_and_nothing_elsewhere(part: Pa
         made = Authority(AuthSettings(), part, lambda _: False, on_loopback=on_loopback)
         assert made.anonymous.may("tokens", "admin", "") is allowed
         assert made.anonymous.may("gossip", "read", "") is allowed
+
+
+async def test_who_may_read_of_a_lock_may_follow_its_places(client: httpx.AsyncClient, app: ASGIApp) -> None:
+    """They are keys of the metadata, of which such a token may read no other."""
+    token = await make(client, [("locks", "read", "jobs/")])
+    places = [f"coterie/{kind}/jobs/7@{1:020}" for kind in ("locks", "elections", "semaphores")]
+    for place in places:
+        assert code(await client.get(f"/v1/meta/{place}", headers=bearer(token))) == "key_not_found"
+        headers = [(b"authorization", b"Bearer " + token.encode())]
+        async with streaming(app, "/v1/watch", f"key={place}", headers) as stream:
+            assert stream.status == 200
+    others = ("a", "coterie/locks/other@1", "coterie/locks/jobs/7", "coterie/locks/jobs/7@x", "coterie/tokens/jobs/7@1")
+    for other in others:
+        assert code(await client.get(f"/v1/meta/{other}", headers=bearer(token))) == "forbidden"
+        assert code(await client.get(f"/v1/watch?key={other}", headers=bearer(token))) == "forbidden"
+    assert code(await client.get(f"/v1/watch?prefix={places[0]}", headers=bearer(token))) == "forbidden"
+    assert code(await client.put(f"/v1/meta/{places[0]}", headers=bearer(token))) == "forbidden"
+    reader = await make(client, [("metadata", "read")])
+    assert code(await client.get(f"/v1/meta/{places[0]}", headers=bearer(reader))) == "key_not_found"
