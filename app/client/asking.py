@@ -49,6 +49,10 @@ class Call:
     """The code of a 404 that is an answer like others: there is nothing of that name."""
 
     @property
+    def may_repeat(self) -> bool:
+        return self.repeatable or self.method == "GET"
+
+    @property
     def target(self) -> str:
         return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
 
@@ -121,7 +125,7 @@ class Asker:
             if call.retry:
                 pause = pause_before_next(
                     failure,
-                    repeatable=call.repeatable or call.method == "GET",
+                    repeatable=call.may_repeat,
                     tries=tries,
                     nodes=1 if call.to else len(self.addresses),
                     left=end - self._now(),
@@ -139,7 +143,8 @@ class Asker:
 
     async def _try(self, call: Call, address: str, left: float) -> Reply | Failure:
         told = min(self.limits.attempt_seconds, left - min(0.1 * left, 0.5))
-        wait = min(told + GRACE_SECONDS, left)
+        # What is not sent again has all the time that there is.
+        wait = min(told + GRACE_SECONDS, left) if call.may_repeat and call.retry else left
         request = self._request(call, address, min(self.limits.connect_seconds, 0.9 * wait), None)
         request.headers["Coterie-Timeout"] = f"{max(told, 0.001):.3f}"
         try:
@@ -167,7 +172,7 @@ class Asker:
 
     async def _read(self, response: httpx.Response) -> bytes:
         parts = bytearray()
-        async for part in response.aiter_raw():
+        async for part in response.aiter_bytes():
             parts += part
             if len(parts) > self.limits.max_answer_bytes:
                 raise _TooLargeError

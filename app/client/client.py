@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from app.client.settings import ClientSettings
 
 
+LEAVE_SECONDS = 60.0
+"""For a node to leave: above what its `leave.raft_timeout` and `leave.gossip_timeout` come to, unless raised a lot."""
+
+
 class _RequestIds(msgspec.Struct, frozen=True):
     request_id: str
     valid_seconds: float
@@ -134,7 +138,7 @@ class Client:
         *,
         keep_vote: bool = False,
         at: str | None = None,
-        timeout: float | None = None,
+        timeout: float = LEAVE_SECONDS,
     ) -> Departed:
         """Have one node leave the cluster and stop: the one at `at`, or at the first address; never another.
 

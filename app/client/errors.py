@@ -73,7 +73,7 @@ def refusal(status: int, body: bytes, address: str) -> MetadataError:
         return ClientError(f"what answers at {address} is no node of Coterie (status {status}); check the address")
     if said.code in _ACCESS:
         return AccessError(said.code, message=f"{address}: {said.message}; {_ACCESS[said.code]}")
-    if status in {429, 503}:
+    if status in {408, 429, 503}:
         return UnavailableError(str(said.details.get("reason", said.code)), said.message)
     if said.code == "outcome_unknown":
         return _unknown(said)
@@ -82,6 +82,12 @@ def refusal(status: int, body: bytes, address: str) -> MetadataError:
     if said.code in {"not_found", "method_not_allowed", "foreign_host", "foreign_origin"}:
         return ClientError(f"{address}: {said.message}")
     return _refused(said)
+
+
+def ending(event: bytes) -> MetadataError:
+    """The error with which a node ends a stream: AccessError, or UnavailableError where another node may go on."""
+    error = refusal(503, event, "the node")
+    return error if isinstance(error, AccessError) else UnavailableError("ended", str(error))
 
 
 def details_of(body: bytes, code: str) -> Mapping[str, Any] | None:

@@ -14,9 +14,8 @@ import msgspec
 from httpx_sse import ServerSentEvent
 
 from app.client.asking import Asker, Call
-from app.client.errors import AccessError, ClientError, refusal
+from app.client.errors import ClientError, ending
 from app.client.streams import Stream
-from consensus.errors import UnavailableError
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
@@ -52,7 +51,6 @@ class Events(Stream[Message]):
         except msgspec.MsgspecError:
             raise ClientError("a node sent an event that is no JSON object") from None
         if event.event == "end":
-            error = refusal(503, event.data.encode(), "the node")
-            raise error if isinstance(error, AccessError) else UnavailableError("ended", str(error))
+            raise ending(event.data.encode())
         await self.put(Message(event.event, event.id, data))
         self._last = event.id

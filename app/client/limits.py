@@ -16,7 +16,8 @@ class ClientLimits:
     connect_seconds: float = 2.0
     """For a connection to a node, TLS included, or for a free one of `max_connections`; then the next node is tried."""
     attempt_seconds: float = 5.0
-    """How long one node is given for an answer before the next is tried; also what the node is told to take at most."""
+    """How long one node is given for an answer before the next is tried; also what it is told to take at most, so at
+    most the nodes' `raft.max_request_timeout`."""
     max_answer_bytes: int = 64 * 1024 * 1024
     """Largest answer that is read."""
     max_event_bytes: int = 64 * 1024 * 1024

@@ -85,7 +85,7 @@ class Raft:
         size = 0
         async with self._asker.open(Call("GET", "/v1/raft/snapshot")) as (address, response):
             try:
-                async for part in response.aiter_raw():
+                async for part in response.aiter_bytes():
                     file.write(part)
                     size += len(part)
                     reader.feed(part)

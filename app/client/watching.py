@@ -10,10 +10,10 @@ import msgspec
 from httpx_sse import ServerSentEvent
 
 from app.client.asking import Asker, Call
-from app.client.errors import ClientError, refusal
+from app.client.errors import ClientError, ending
 from app.client.streams import Stream
 from app.client.texts import read_bytes, read_optional, read_record
-from consensus.errors import CompactedError, UnavailableError
+from consensus.errors import CompactedError
 from consensus.store import Event, WatchBatch
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -81,8 +81,7 @@ class HttpWatching(Stream["WatchBatch | _Progress"]):
         if event.event == "compacted":
             raise CompactedError((self._read_to or 0) + 1, _number(_content(event), "compacted"))
         if event.event == "end":
-            error = refusal(503, event.data.encode(), "the node")
-            raise UnavailableError("ended", str(error))
+            raise ending(event.data.encode())
         if event.event not in {"change", "message"} or not event.id.isdigit():
             return
         revision = int(event.id)
