@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -156,7 +156,7 @@ class Client:
 
     async def events(
         self, kinds: Sequence[str] = (), prefix: str = "", *, at: str | None = None
-    ) -> AsyncIterator[Message]:
+    ) -> AsyncGenerator[Message, None]:
         """Live updates of both layers, without end; `kinds`: only these, `prefix`: of keys, only with this.
 
         Raises AccessError, ClientError; UnavailableError where no node could be reached for `patience_seconds`.

@@ -44,6 +44,10 @@ class _Leader(msgspec.Struct, frozen=True):
     leader: str
 
 
+class _GivenUp(msgspec.Struct, frozen=True):
+    given_up: str | None
+
+
 class Raft:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
@@ -75,6 +79,14 @@ class Raft:
     async def leave(self, *, at: str | None = None, timeout: float | None = None) -> None:
         """Have one node give up its part in the Raft layer; it goes on without. Raises as `transfer`."""
         await self._asker.ask(Call("POST", "/v1/raft/leave", to=self._node(at)), timeout)
+
+    async def give_up_founding(self, *, at: str | None = None) -> str | None:
+        """Have one founder give up waiting for another that will never come; returns what was done, if anything.
+
+        Raises UnavailableError, UnknownOutcomeError.
+        """
+        reply = await self._asker.ask(Call("DELETE", "/v1/raft/founding", to=self._node(at)))
+        return read_answer(_GivenUp, reply.body).given_up
 
     async def snapshot(self, file: BinaryIO) -> Saved:
         """Write all that was acknowledged before to `file`, and check it on the way.

@@ -39,9 +39,10 @@ class BoundedLines(httpx.AsyncByteStream):
     async def __aiter__(self) -> AsyncIterator[bytes]:
         line = 0
         async for part in self._stream:
-            end = part.rfind(b"\n")
-            line = line + len(part) if end < 0 else len(part) - end - 1
-            if line > self._max:
+            lengths = [len(each) for each in part.split(b"\n")]
+            lengths[0] += line
+            line = lengths[-1]
+            if max(lengths) > self._max:
                 raise ClientError(f"a node sent an event of more than max_event_bytes = {self._max}")
             yield part
 
