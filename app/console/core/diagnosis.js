@@ -6,6 +6,9 @@ import { nodeViews, strangers } from "./nodes.js";
 /** Suspicion from this part of the threshold on is worth a word. */
 const LATE_PART = 0.5;
 
+/** Of more dead nodes one finding tells. */
+const MAX_DEAD = 5;
+
 /** Seconds. */
 const LONG_JOINING = 30;
 const SLOW_LOOP = 0.25;
@@ -41,6 +44,14 @@ export function diagnose(model, now) {
   return found.sort((a, b) => rank[a.severity] - rank[b.severity]);
 }
 
+/** How many vote, how many of them must be there, and how many are. */
+function majority(model, views) {
+  const voters = views.filter((view) => view.votes);
+  const total = voters.length + strangers(model).length;
+  const here = voters.filter((view) => view.status === "live").length;
+  return { total, needed: Math.floor(total / 2) + 1, here };
+}
+
 function raftFindings(model, views) {
   const { raft } = model;
   const taking = views.some((view) => view.role !== "client");
@@ -59,8 +70,7 @@ function raftFindings(model, views) {
   const voters = views.filter((view) => view.votes);
   const deadVoters = voters.filter((view) => view.status !== "live");
   const unknown = strangers(model);
-  const total = voters.length + unknown.length;
-  const needed = Math.floor(total / 2) + 1;
+  const { total, needed } = majority(model, views);
   const missing = [...deadVoters.map((view) => view.name), ...unknown.map((member) => member.member_id)];
   if (raft.cluster_id === null && total === 0) {
     const waiting = views.filter((view) => view.role === "candidate");
@@ -88,16 +98,6 @@ function raftFindings(model, views) {
       title: "No leader is known",
       why: "An election is under way, or this node is cut off from the voters. Writes of the metadata wait.",
       todo: "This is over within seconds. If it stays, look whether the voters reach each other on Raft's port.",
-    });
-  }
-  if (raft.quorum !== false && missing.length > 0) {
-    const spare = total - missing.length - needed;
-    const more = spare > 0 ? `the loss of ${plural(spare, "more voter")} would be borne` : "one more loss ends the majority";
-    found.push({
-      severity: spare > 0 ? "warn" : "bad",
-      title: `${list(missing)} ${missing.length === 1 ? "votes, but is" : "vote, but are"} not there`,
-      why: `${total - missing.length} of ${plural(total, "voter")} are there, ${needed} must be: ${more}.`,
-      todo: "Start it again. A dead voter is replaced by a node that stands ready, after raft.dead_voter_grace.",
     });
   }
   for (const member of unknown) {
@@ -131,25 +131,34 @@ function raftFindings(model, views) {
       found.push({
         severity: "warn",
         title: `${view.name} is not let into the Raft layer yet`,
-        why: view.reason ?? "It waits.",
+        why: sentence(view.reason ?? "it waits"),
         todo: "It comes in by itself as soon as the reason is gone.",
-        node: view.name,
-      });
-    } else if (view.status === "live" && view.role === "observer" && view.reason) {
-      found.push({
-        severity: "note",
-        title: `${view.name} follows without a vote`,
-        why: sentence(view.reason),
-        todo: "Nothing: it votes as soon as that helps.",
         node: view.name,
       });
     }
   }
-  return found;
+  return [...found, ...observerFindings(views)];
+}
+
+function observerFindings(views) {
+  const observers = views.filter((view) => view.status === "live" && view.role === "observer" && view.reason);
+  if (observers.length === 0) return [];
+  const names = observers.map((view) => view.name);
+  return [
+    {
+      severity: "note",
+      title: `${list(names)} ${names.length === 1 ? "follows" : "follow"} without a vote`,
+      why: sentence(observers[0].reason),
+      todo: "Nothing: they are given votes by themselves where that helps.",
+      ...(names.length === 1 ? { node: names[0], todo: "Nothing: it is given a vote by itself where that helps." } : {}),
+    },
+  ];
 }
 
 function nodeFindings(model, views, now) {
   const found = [];
+  const { total, needed, here } = majority(model, views);
+  const dead = views.filter((view) => view.status === "dead");
   for (const view of views) {
     if (view.twins > 0) {
       found.push({
@@ -160,13 +169,21 @@ function nodeFindings(model, views, now) {
         node: view.name,
       });
     }
-    const since = view.since === null ? "" : ` since ${duration(Math.max(0, Math.floor(now - view.since)))}`;
-    if (view.status === "dead") {
+    const since = view.since === null ? "" : ` for ${duration(Math.max(0, Math.floor(now - view.since)))}`;
+    if (view.status === "dead" && (view.votes || dead.indexOf(view) < MAX_DEAD)) {
+      const spare = here - needed;
+      const vote =
+        `It votes: ${here} of ${plural(total, "voter")} are there and ${needed} must be, so ` +
+        (spare > 0 ? `the loss of ${plural(spare, "more")} would be borne.` : "one more loss ends the majority.");
       found.push({
-        severity: "warn",
+        severity: view.votes && spare <= 0 ? "bad" : "warn",
         title: `${view.name} is dead`,
-        why: `No sign of life of it reaches ${model.nodeId}${since}: it stopped, its machine did, or the network is cut.`,
-        todo: "Start it again, with the same node_id. If it will not come back, remove it.",
+        why:
+          `No sign of life of it reaches ${model.nodeId}${since}: it stopped, its machine did, or the network is cut.` +
+          (view.votes && spare >= 0 ? ` ${vote}` : ""),
+        todo:
+          "Start it again, with the same node_id. If it will not come back, remove it." +
+          (view.votes ? " Another node that stands ready takes its vote after raft.dead_voter_grace." : ""),
         node: view.name,
         action: "remove",
       });
@@ -187,6 +204,14 @@ function nodeFindings(model, views, now) {
         node: view.name,
       });
     }
+  }
+  if (dead.length > MAX_DEAD) {
+    found.push({
+      severity: "warn",
+      title: `${dead.length} nodes are dead`,
+      why: `${list(dead.map((view) => view.name), 12)}.`,
+      todo: "So many at a time: look at the network, and at what they have in common.",
+    });
   }
   return found;
 }

@@ -3,8 +3,6 @@
 import { byName } from "./format.js";
 import { identity } from "./model.js";
 
-const RANK = { live: 0, joining: 1, dead: 2, left: 3 };
-
 /**
  * @typedef {object} NodeView
  * @property {string} name
@@ -45,8 +43,9 @@ export function nodeViews(model) {
   const reasons = new Map((model.cluster?.raft.members ?? []).map((member) => [member.member_id, member.reason]));
   const views = [];
   for (const [name, incarnations] of names) {
-    // A live one, or else the latest.
-    incarnations.sort((a, b) => RANK[a.status] - RANK[b.status] || b.generation - a.generation);
+    // A live one, or else the latest: of former ones a node that was restarted itself may know by hearsay alone.
+    const live = (member) => Number(member.status === "live");
+    incarnations.sort((a, b) => live(b) - live(a) || b.generation - a.generation);
     const [member, ...others] = incarnations;
     const place = places.get(name);
     const role = place?.role ?? "client";

@@ -11,7 +11,15 @@ export const KINDS = {
   gossip: "gossip keys",
   metadata: "metadata",
   queues: "locks",
+  system: "the system’s own keys",
 };
+
+/** Keys that nodes write for each other: rarely what somebody looks for. */
+const SYSTEM_PREFIX = "coterie/";
+
+/** Of `KINDS`. */
+export const kindOf = (event) =>
+  event.kind === "gossip" && event.key.startsWith(SYSTEM_PREFIX) ? "system" : event.kind;
 
 /** The node that an event is about, where it is about one. */
 export function nodeOf(event) {

@@ -10,8 +10,9 @@ const LEFT = 6;
 const TOP = 18;
 const BOTTOM = 18;
 
-/** How long the axis is, in seconds. */
-export const SPAN = 300;
+/** How long the axis is at first, and grows by, in whole minutes. */
+const MINUTE = 60;
+const MINUTES = 5;
 
 /**
  * @param {object} props
@@ -24,12 +25,15 @@ export const SPAN = 300;
 export function Chart({ title, about, series, show, now }) {
   const [at, setAt] = useState(null);
   const top = niceMax(greatest(series.map((each) => each.points)));
-  const x = (time) => LEFT + ((time - now + SPAN) / SPAN) * (WIDTH - LEFT);
+  const oldest = series[0].points[0]?.time ?? now;
+  const minutes = Math.max(1, Math.min(MINUTES, Math.ceil((now - oldest) / MINUTE)));
+  const span = minutes * MINUTE;
+  const x = (time) => LEFT + ((time - now + span) / span) * (WIDTH - LEFT);
   const y = (value) => HEIGHT - BOTTOM - (value / top) * (HEIGHT - TOP - BOTTOM);
   const looked = at === null ? null : nearest(series, at);
   const move = (event) => {
     const box = event.currentTarget.getBoundingClientRect();
-    setAt(now - SPAN * (1 - (event.clientX - box.left) / box.width));
+    setAt(now - span * (1 - (event.clientX - box.left) / box.width));
   };
   return html`
     <section class="panel chart" aria-label=${title}>
@@ -46,7 +50,7 @@ export function Chart({ title, about, series, show, now }) {
           (part) => html`<line class="chart-grid" x1="0" x2=${WIDTH} y1=${y(top * part)} y2=${y(top * part)} />`,
         )}
         <text class="chart-label" x="2" y=${TOP - 6}>${show(top)}</text>
-        <text class="chart-label" x="2" y=${HEIGHT - 4}>5 min ago</text>
+        <text class="chart-label" x="2" y=${HEIGHT - 4}>${minutes} min ago</text>
         <text class="chart-label chart-end" x=${WIDTH - 2} y=${HEIGHT - 4}>now</text>
         ${series.map((each, number) => html`<path class=${`chart-line series-${number + 1}`} d=${path(each.points, x, y)} />`)}
         ${looked !== null && html`<line class="chart-cursor" x1=${x(looked)} x2=${x(looked)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}

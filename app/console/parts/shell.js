@@ -34,9 +34,10 @@ function Navigation({ current, open, onGo }) {
 
 function Verdict() {
   const model = useModel("hello", "members", "raft", "cluster", "phi", "convergence", "connection");
-  const { level, text } = model.complete
-    ? verdict(diagnose(model, store.now()))
-    : { level: "unknown", text: "Not known yet" };
+  const { state } = model.connection;
+  let { level, text } = { level: "unknown", text: "Not known yet" };
+  if (model.complete && state === "live") ({ level, text } = verdict(diagnose(model, store.now())));
+  else if (state === "lost") ({ level, text } = { level: "bad", text: "No connection" });
   useEffect(() => {
     const name = model.clusterId ? ` – ${model.clusterId}` : "";
     document.title = level === "good" || level === "unknown" ? `Coterie${name}` : `(${text}) Coterie${name}`;

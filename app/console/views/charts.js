@@ -104,9 +104,9 @@ export function Charts() {
       ${
         last
           ? html`<b>${nodeId}</b>, up for ${duration(last.process.uptime_seconds)}:
-              <span class="number"> ${count(last.http.connections)}</span> connections,
-              <span class="number"> ${count(last.live.clients)}</span> live clients,
-              <span class="number"> ${bytes(last.process.memory_bytes)}</span> of memory.`
+              ${" "}<span class="number">${count(last.http.connections)}</span> connections,
+              ${" "}<span class="number">${count(last.live.clients)}</span> live clients,
+              ${" "}<span class="number">${bytes(last.process.memory_bytes)}</span> of memory.`
           : "Waiting for the first figures…"
       }
     </p>

@@ -97,15 +97,13 @@ function Findings({ onAction }) {
   const findings = diagnose(model, useNow());
   const may = useMay();
   const well = findings.every((finding) => finding.severity === "note");
+  const said = well
+    ? `Every node that is known shows signs of life${model.raft?.leader ? ", there is a leader, and a majority votes" : ""}.`
+    : "The worst first. What stands here is as this node sees it.";
   return html`
     <section class="panel findings" aria-labelledby="findings-title">
       <h2 id="findings-title">${well ? "The cluster is well" : "What is not well"}</h2>
-      ${
-        well &&
-        html`<p class="well">
-          Every node that is known shows signs of life${model.raft?.leader ? ", there is a leader, and a majority votes" : ""}.
-        </p>`
-      }
+      <p class=${`verdict-line ${well ? "level-good" : "muted"}`}>${said}</p>
       ${
         findings.length > 0 &&
         html`<ul class="finding-list">
@@ -186,7 +184,7 @@ function Decisions({ decisions }) {
         ${shown.map(
           (each) => html`<li key=${`${each.time} ${each.action} ${each.member_id}`}>
             <span class="decision-time" title=${clock(each.time)}><${Ago} time=${each.time} /></span>
-            <span><b>${each.action.replaceAll("_", " ")}</b> ${each.node_id ?? each.member_id ?? ""}: ${each.reason}
+            <span><b>${each.action.replaceAll("_", " ")}</b> ${each.node_id ?? each.member_id ?? ""}: ${each.reason}${" "}
               <span class="muted">(${each.outcome})</span></span>
           </li>`,
         )}

@@ -1,23 +1,37 @@
-// Events of all kinds as they come, the newest first: filtered, held still on request, the newest MAX_TIMELINE kept.
+// Events of all kinds as they come, in order, the newest at the end: filtered, held still on request, and of many the
+// newest. Whoever looks at the end stays there; whoever scrolled back is left where they are.
 
 import { clock, count, dateAndClock } from "../core/format.js";
 import { MAX_TIMELINE } from "../core/limits.js";
 import { href } from "../core/route.js";
-import { store, useModel } from "../core/store.js";
+import { useModel } from "../core/store.js";
 import { fits } from "../core/table.js";
-import { describe, KINDS, nodeOf, weight } from "../core/telling.js";
-import { html, useState } from "../parts/html.js";
+import { describe, kindOf, KINDS, nodeOf, weight } from "../core/telling.js";
+import { html, useLayoutEffect, useRef, useState } from "../parts/html.js";
 import { Icon } from "../parts/icons.js";
 
-/** More are drawn on request. */
-const PAGE = 100;
+/** So many are drawn, and as many more on each request. */
+const PAGE = 200;
 
-function fields(event) {
-  return { kind: event.kind, node: nodeOf(event) ?? "", text: describe(event) };
+/** The oldest that are drawn are let go so many at a time: what is read does not move with each new one. */
+const CHUNK = 50;
+
+/** Pixels from the end that still count as there. */
+const NEAR = 40;
+
+const words = new WeakMap();
+
+function wordsOf(event) {
+  let known = words.get(event);
+  if (known === undefined) {
+    known = { kind: kindOf(event), node: nodeOf(event) ?? "", text: describe(event) };
+    words.set(event, known);
+  }
+  return known;
 }
 
 /** Kept over visits of other views. */
-let hidden = new Set();
+let hidden = new Set(["system"]);
 
 /** @param {{rest: string}} props text to filter by from the beginning */
 export function Timeline({ rest }) {
@@ -26,18 +40,17 @@ export function Timeline({ rest }) {
   const [off, setOff] = useState(hidden);
   const [still, setStill] = useState(null);
   const [most, setMost] = useState(PAGE);
-  const events = still ?? model.timeline;
-  const fitting = events.filter((event) => !off.has(event.kind) && fits(fields(event), text)).reverse();
+  const seen = model.timeline.length + model.timelineDropped;
+  const events = still?.events ?? model.timeline;
+  const fitting = events.filter((event) => !off.has(kindOf(event)) && fits(wordsOf(event), text));
+  const from = Math.max(0, Math.ceil((fitting.length - most) / CHUNK) * CHUNK);
   const toggle = (kind) => {
     hidden = new Set(off);
     if (!hidden.delete(kind)) hidden.add(kind);
     setOff(hidden);
   };
-  const missed = still === null ? 0 : model.timeline.length + model.timelineDropped - still.seen;
-  const pause = () => {
-    if (still !== null) setStill(null);
-    else setStill(Object.assign([...store.model.timeline], { seen: model.timeline.length + model.timelineDropped }));
-  };
+  const missed = still === null ? 0 : seen - still.seen;
+  const pause = () => setStill(still === null ? { events: [...model.timeline], seen } : null);
   return html`
     <h1>Timeline</h1>
     <div class="tools">
@@ -58,27 +71,50 @@ export function Timeline({ rest }) {
         >`,
       )}
     </fieldset>
-    <section class="panel" aria-label="Events, the newest first">
+    <${Room} newest=${fitting.at(-1)?.id}>
+      ${from > 0 && html`<button type="button" onClick=${() => setMost(most + PAGE)}>Show ${count(Math.min(PAGE, from))} older</button>`}
       ${fitting.length === 0 && html`<p class="empty">${events.length ? "No event fits the filter." : "Nothing has happened since this page was opened."}</p>`}
       <ol class="events">
-        ${fitting.slice(0, most).map((event) => html`<${Entry} key=${event.id} event=${event} />`)}
+        ${fitting.slice(from).map((event) => html`<${Entry} key=${event.id} event=${event} />`)}
       </ol>
-      ${fitting.length > most && html`<button type="button" onClick=${() => setMost(most + PAGE)}>Show more</button>`}
-      <p class="muted events-end">
-        Since this page was opened${model.timelineDropped > 0 && html`; of them the newest ${count(MAX_TIMELINE)}, ${count(model.timelineDropped)} older ones are gone`}.
-        Times by the clock of ${model.nodeId || "the node"}.
-      </p>
+    <//>
+    <p class="muted">
+      Since this page was opened${model.timelineDropped > 0 && html`; of them the newest ${count(MAX_TIMELINE)}, ${count(model.timelineDropped)} older ones are gone`}.
+      Times in this browser’s zone, by the clock of ${model.nodeId || "the node"}.
+    </p>
+  `;
+}
+
+/** Scrolls along with the newest for whoever is at the end. */
+function Room({ newest, children }) {
+  const room = useRef(null);
+  const atEnd = useRef(true);
+  useLayoutEffect(() => {
+    if (atEnd.current) room.current.scrollTop = room.current.scrollHeight;
+  }, [newest]);
+  const scrolled = ({ target }) => {
+    atEnd.current = target.scrollHeight - target.scrollTop - target.clientHeight < NEAR;
+  };
+  return html`
+    <section
+      ref=${room}
+      class="panel events-room"
+      tabindex="0"
+      aria-label="Events, the newest at the end"
+      onScroll=${scrolled}
+    >
+      ${children}
     </section>
   `;
 }
 
 function Entry({ event }) {
-  const node = nodeOf(event);
+  const { kind, node, text } = wordsOf(event);
   return html`
     <li class=${`event event-${weight(event)}`}>
       <time datetime=${new Date(event.time * 1000).toISOString()} title=${dateAndClock(event.time)}>${clock(event.time)}</time>
-      <span class="event-kind">${KINDS[event.kind]}</span>
-      <span class="event-text">${describe(event)}${node && html` <a class="event-node" href=${href("nodes", node)}>details<span class="unseen"> of ${node}</span></a>`}</span>
+      <span class="event-kind">${kind === "system" ? "system" : KINDS[kind]}</span>
+      <span class="event-text">${text}${node && html` <a class="event-node" href=${href("nodes", node)}>details<span class="unseen"> of ${node}</span></a>`}</span>
     </li>
   `;
 }
