@@ -73,7 +73,34 @@ export const store = new Store();
  * @param {...string} slices
  */
 export function useModel(...slices) {
+  return useModelEvery(0, ...slices);
+}
+
+/**
+ * The same, for views that are much to draw.
+ * @param {number} ms at least so long between one drawing and the next
+ * @param {...string} slices
+ */
+export function useModelEvery(ms, ...slices) {
   const [, again] = useReducer((count) => count + 1, 0);
-  useLayoutEffect(() => store.subscribe(slices, again), [slices.join()]);
+  useLayoutEffect(() => {
+    let waiting = 0;
+    let drawn = 0;
+    const draw = () => {
+      waiting = 0;
+      drawn = performance.now();
+      again();
+    };
+    const changed = () => {
+      const left = ms - (performance.now() - drawn);
+      if (left <= 0) draw();
+      else waiting ||= setTimeout(draw, left);
+    };
+    const end = store.subscribe(slices, changed);
+    return () => {
+      end();
+      clearTimeout(waiting);
+    };
+  }, [ms, slices.join()]);
   return store.model;
 }

@@ -20,15 +20,18 @@ function compare(a, b, down) {
 export const sorted = (rows, value, down) => [...rows].sort((a, b) => compare(value(a), value(b), down));
 
 /**
- * Whether something fits what was typed: words that must all be found, and `field:word` for one field.
- * @param {Record<string, string>} fields
+ * What was typed into a filter: words that must all be found, and `field:word` for the beginning of one field.
  * @param {string} text
+ * @returns {(fields: Record<string, string>) => boolean} whether something fits it
  */
-export function fits(fields, text) {
+export function filter(text) {
   const words = text.toLowerCase().split(/\s+/).filter(Boolean);
-  const all = Object.values(fields).join("\n").toLowerCase();
-  return words.every((word) => {
-    const [, name, value] = /^([a-z]+):(.+)$/.exec(word) ?? [];
-    return name in fields ? fields[name].toLowerCase().startsWith(value) : all.includes(word);
-  });
+  if (words.length === 0) return () => true;
+  return (fields) => {
+    const all = Object.values(fields).join("\n").toLowerCase();
+    return words.every((word) => {
+      const [, name, value] = /^([a-z]+):(.+)$/.exec(word) ?? [];
+      return name in fields ? fields[name].toLowerCase().startsWith(value) : all.includes(word);
+    });
+  };
 }

@@ -16,6 +16,8 @@ export function Dialog({ title, onClose, drawer = false, children }) {
     const before = document.activeElement;
     const dialog = ref.current;
     dialog.showModal();
+    // To what is to be filled in, where there is such; the browser's own choice is the button that closes.
+    dialog.querySelector("form input, form select, form textarea")?.focus();
     return () => {
       dialog.close();
       if (before?.isConnected) before.focus();

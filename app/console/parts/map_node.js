@@ -2,17 +2,10 @@
 // crown where it leads. Drawn again only when something of it changed: there may be hundreds.
 
 import { href } from "../core/route.js";
-import { Component } from "../vendor/htm-preact.js";
-import { html } from "./html.js";
+import { html, Steady } from "./html.js";
 import { CROWN, STATUS_SHAPES } from "./icons.js";
 
-const PROPERTIES = ["name", "status", "role", "here", "part", "words", "x", "y", "scale", "named", "reached"];
-
-export class MapNode extends Component {
-  shouldComponentUpdate(next) {
-    return PROPERTIES.some((property) => next[property] !== this.props[property]);
-  }
-
+export class MapNode extends Steady {
   /**
    * Properties: name, status, role, here; `part`: suspicion as a part of the threshold, null where it has none;
    * `words`: all of that for readers of the screen; x, y, scale; `named`: whether the name is always written;

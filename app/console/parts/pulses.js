@@ -30,8 +30,9 @@ export class Pulses {
    * @param {{x: number, y: number}} there
    * @param {number} seconds over which these exchanges took place
    * @param {number} radius of a pulse
+   * @param {boolean} live whether the peer is; one that is not is tried now and then, and does not answer
    */
-  show(link, here, there, seconds, radius) {
+  show(link, here, there, seconds, radius, live) {
     if (still.matches || document.hidden) return;
     const spread = Math.min(seconds, 2) * 1_000;
     const each = (number, from, to, kind, after) => {
@@ -39,7 +40,7 @@ export class Pulses {
         this.#send(from, to, kind, after + (spread * (at + Math.random())) / number, radius);
       }
     };
-    each(link.opened, here, there, "opened", 0);
+    each(link.opened, here, there, live ? "opened" : "unanswered", 0);
     each(link.replied, there, here, "replied", ANSWER_AFTER_MS);
     each(link.answered, there, here, "answered", 0);
   }

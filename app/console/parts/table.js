@@ -3,7 +3,7 @@
 import { MAX_ROWS } from "../core/limits.js";
 import { count } from "../core/format.js";
 import { sorted } from "../core/table.js";
-import { html, useState } from "./html.js";
+import { alike, html, Steady, useState } from "./html.js";
 import { Icon } from "./icons.js";
 
 /**
@@ -17,6 +17,7 @@ import { Icon } from "./icons.js";
  */
 
 /**
+ * `columns`: the same list each time, unless what they show depends on something that changed; `rows`: plain objects.
  * @param {{caption: string, columns: Column[], rows: any[], rowKey: (row: any) => string, empty: string}} props
  */
 export function Table({ caption, columns, rows, rowKey, empty }) {
@@ -51,17 +52,28 @@ export function Table({ caption, columns, rows, rowKey, empty }) {
         </thead>
         <tbody>
           ${shown.map(
-            (row) => html`<tr key=${rowKey(row)}>
-              ${columns.map((each) =>
-                each === columns[0]
-                  ? html`<th key=${each.name} scope="row">${each.cell(row)}</th>`
-                  : html`<td key=${each.name} class=${each.right ? "right number" : undefined}>${each.cell(row)}</td>`,
-              )}
-            </tr>`,
+            (row) => html`<${Row} key=${rowKey(row)} row=${row} columns=${columns} />`,
           )}
           ${shown.length === 0 && html`<tr><td class="empty" colspan=${columns.length}>${empty}</td></tr>`}
         </tbody>
       </table>
     </div>
   `;
+}
+
+/** Drawn again only where something of its own changed: a table may have hundreds. */
+class Row extends Steady {
+  same(name, next, held) {
+    return name === "row" ? alike(next, held) : next === held;
+  }
+
+  render({ row, columns }) {
+    const [first, ...others] = columns;
+    return html`
+      <tr>
+        <th scope="row">${first.cell(row)}</th>
+        ${others.map((each) => html`<td key=${each.name} class=${each.right ? "right number" : undefined}>${each.cell(row)}</td>`)}
+      </tr>
+    `;
+  }
 }

@@ -36,7 +36,6 @@ export function TokenDialog({ onToken }) {
             autocomplete="off"
             placeholder="coterie_…"
             aria-describedby="token-refused"
-            autofocus
           />
         </label>
         <p id="token-refused" class=${`outcome ${connection.reason ? "outcome-bad" : ""}`} role="status">

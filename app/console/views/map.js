@@ -84,7 +84,7 @@ function Picture({ views, threshold }) {
       onKeyDown=${go}
       onFocusIn=${(event) => setReached(event.target.closest?.(".map-node")?.dataset.name ?? first)}
     >
-      <${Links} at=${at} scale=${scale} />
+      <${Links} at=${at} scale=${scale} live=${new Set(views.filter((view) => view.status === "live").map((view) => view.id))} />
       <g class="map-nodes">
         ${views.map((view) => {
           const part = view.phi === null || !threshold ? null : Math.min(1, view.phi / threshold);
@@ -117,7 +117,7 @@ function strength(link) {
   return found < 0 ? 0 : AGES.length - found;
 }
 
-function Links({ at, scale }) {
+function Links({ at, scale, live }) {
   const { links, nodeId } = useModel("gossip_links");
   const layer = useRef(null);
   const pulses = useRef(null);
@@ -127,7 +127,7 @@ function Links({ at, scale }) {
     if (links === null || here === undefined) return;
     for (const link of links.links) {
       const there = at.get(link.node_id);
-      if (there) pulses.current.show(link, here, there, links.seconds, Math.max(2.2, 5 * scale));
+      if (there) pulses.current.show(link, here, there, links.seconds, Math.max(2.2, 5 * scale), live.has(identity(link)));
     }
   }, [links]);
   const shown = here === undefined ? [] : (links?.links ?? []).filter((link) => at.has(link.node_id));
@@ -137,7 +137,7 @@ function Links({ at, scale }) {
         const there = at.get(link.node_id);
         return html`<line
           key=${identity(link)}
-          class=${`map-link link-${strength(link)} ${link.opened > 0 && link.replied === 0 ? "link-unanswered" : ""}`}
+          class=${`map-link link-${strength(link)} ${live.has(identity(link)) ? "" : "link-unanswered"}`}
           x1=${here.x}
           y1=${here.y}
           x2=${there.x}
@@ -160,6 +160,7 @@ function Legend() {
       <li><span class="legend-pulse pulse-opened"></span> a handshake of this node</li>
       <li><span class="legend-pulse pulse-replied"></span> its answer</li>
       <li><span class="legend-pulse pulse-answered"></span> one that a peer began</li>
+      <li><span class="legend-pulse pulse-unanswered"></span> one that nobody answers</li>
     </ul>
   `;
 }

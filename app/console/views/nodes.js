@@ -5,9 +5,9 @@ import { count, duration, plural } from "../core/format.js";
 import { countByStatus, nodeViews } from "../core/nodes.js";
 import { href } from "../core/route.js";
 import { useModel } from "../core/store.js";
-import { fits } from "../core/table.js";
+import { filter } from "../core/table.js";
 import { Role, Status } from "../parts/badges.js";
-import { html, useEffect, useState } from "../parts/html.js";
+import { html, useEffect, useMemo, useState } from "../parts/html.js";
 import { NodeDrawer } from "../parts/node_drawer.js";
 import { Phi } from "../parts/phi.js";
 import { Table } from "../parts/table.js";
@@ -58,12 +58,14 @@ export function Nodes({ rest }) {
   useEffect(() => {
     if (asked) setStatus(asked);
   }, [asked]);
+  const shownColumns = useMemo(() => columns(model.phiThreshold), [model.phiThreshold]);
   const views = nodeViews(model);
   const counts = countByStatus(views);
+  const fits = filter(text);
   const shown = views.filter(
     (view) =>
       (!status || view.status === status) &&
-      fits({ name: view.name, is: view.status, role: view.role, zone: view.zone, address: view.address }, text),
+      fits({ name: view.name, is: view.status, role: view.role, zone: view.zone, address: view.address }),
   );
   return html`
     <h1>Nodes</h1>
@@ -83,7 +85,7 @@ export function Nodes({ rest }) {
     </div>
     <${Table}
       caption="Nodes, as this one sees them"
-      columns=${columns(model.phiThreshold)}
+      columns=${shownColumns}
       rows=${shown}
       rowKey=${(view) => view.name}
       empty=${model.complete ? "No node fits the filter." : "Waiting for the first picture of the cluster…"}

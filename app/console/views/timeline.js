@@ -4,10 +4,10 @@
 import { clock, count, dateAndClock } from "../core/format.js";
 import { MAX_TIMELINE } from "../core/limits.js";
 import { href } from "../core/route.js";
-import { useModel } from "../core/store.js";
-import { fits } from "../core/table.js";
+import { useModelEvery } from "../core/store.js";
+import { filter } from "../core/table.js";
 import { describe, kindOf, KINDS, nodeOf, weight } from "../core/telling.js";
-import { html, useLayoutEffect, useRef, useState } from "../parts/html.js";
+import { html, Steady, useLayoutEffect, useRef, useState } from "../parts/html.js";
 import { Icon } from "../parts/icons.js";
 
 /** So many are drawn, and as many more on each request. */
@@ -18,6 +18,9 @@ const CHUNK = 50;
 
 /** Pixels from the end that still count as there. */
 const NEAR = 40;
+
+/** However fast events come, they are read more slowly. */
+const DRAW_MS = 250;
 
 const words = new WeakMap();
 
@@ -35,14 +38,15 @@ let hidden = new Set(["system"]);
 
 /** @param {{rest: string}} props text to filter by from the beginning */
 export function Timeline({ rest }) {
-  const model = useModel("timeline", "hello");
+  const model = useModelEvery(DRAW_MS, "timeline", "hello");
   const [text, setText] = useState(rest);
   const [off, setOff] = useState(hidden);
   const [still, setStill] = useState(null);
   const [most, setMost] = useState(PAGE);
   const seen = model.timeline.length + model.timelineDropped;
   const events = still?.events ?? model.timeline;
-  const fitting = events.filter((event) => !off.has(kindOf(event)) && fits(wordsOf(event), text));
+  const fits = filter(text);
+  const fitting = events.filter((event) => !off.has(wordsOf(event).kind) && fits(wordsOf(event)));
   const from = Math.max(0, Math.ceil((fitting.length - most) / CHUNK) * CHUNK);
   const toggle = (kind) => {
     hidden = new Set(off);
@@ -108,13 +112,15 @@ function Room({ newest, children }) {
   `;
 }
 
-function Entry({ event }) {
-  const { kind, node, text } = wordsOf(event);
-  return html`
-    <li class=${`event event-${weight(event)}`}>
-      <time datetime=${new Date(event.time * 1000).toISOString()} title=${dateAndClock(event.time)}>${clock(event.time)}</time>
-      <span class="event-kind">${kind === "system" ? "system" : KINDS[kind]}</span>
-      <span class="event-text">${text}${node && html` <a class="event-node" href=${href("nodes", node)}>details<span class="unseen"> of ${node}</span></a>`}</span>
-    </li>
-  `;
+class Entry extends Steady {
+  render({ event }) {
+    const { kind, node, text } = wordsOf(event);
+    return html`
+      <li class=${`event event-${weight(event)}`}>
+        <time datetime=${new Date(event.time * 1000).toISOString()} title=${dateAndClock(event.time)}>${clock(event.time)}</time>
+        <span class="event-kind">${kind === "system" ? "system" : KINDS[kind]}</span>
+        <span class="event-text">${text}${node && html` <a class="event-node" href=${href("nodes", node)}>details<span class="unseen"> of ${node}</span></a>`}</span>
+      </li>
+    `;
+  }
 }
