@@ -35,3 +35,12 @@ export const RETRY_MOST_MS = 15_000;
 /** Tries of one write, all under the same request id. */
 export const MAX_TRIES = 3;
 export const TRY_AGAIN_MS = 700;
+
+/** Rows of a page, in lists that are shown by the page. */
+export const PAGE_ROWS = 100;
+
+/** Characters of a value that a list shows. */
+export const MAX_CELL = 120;
+
+/** Milliseconds between one drawing of a long list and the next, however fast it changes. */
+export const DRAW_EVERY_MS = 250;

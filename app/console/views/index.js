@@ -2,6 +2,7 @@
 // (`#/name`), and what stands behind the name there comes to it as the property `rest`.
 
 import { Charts } from "./charts.js";
+import { Gossip } from "./gossip.js";
 import { NodeMap } from "./map.js";
 import { Nodes } from "./nodes.js";
 import { Overview } from "./overview.js";
@@ -14,4 +15,5 @@ export const VIEWS = [
   { name: "map", title: "Map", icon: "map", View: NodeMap },
   { name: "timeline", title: "Timeline", icon: "timeline", View: Timeline },
   { name: "charts", title: "Charts", icon: "charts", View: Charts },
+  { name: "gossip", title: "Gossip keys", icon: "gossip", View: Gossip },
 ];

@@ -1,0 +1,16 @@
+// Whether the token allows something, for buttons to say so before the node does.
+
+import { allows } from "../core/session.js";
+import { useModel } from "../core/store.js";
+
+/**
+ * @param {"gossip"|"metadata"|"locks"} layer
+ * @param {string|null} start the key or name; null: any will do
+ * @returns {{write: boolean, why: string|undefined}} `why`: where it may not
+ */
+export function useMayWrite(layer, start = null) {
+  const { self } = useModel("self");
+  const write = self !== null && allows(self.rules, layer, "write", start);
+  const who = self === null || self.id === "anonymous" ? "Without a token one" : `The token ${self.id}`;
+  return { write, why: write ? undefined : `${who} may not do this: it wants write in the layer ${layer}` };
+}
