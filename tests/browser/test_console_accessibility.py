@@ -1,0 +1,155 @@
+"""The console for everybody: axe-core finds nothing serious in any view, all of it goes by keyboard, and what moves can
+be kept still."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.console import DESKTOP, PHONE, Console, console
+from tests.browser.five_nodes import set_key, url
+from tests.cluster.processes import Node
+from tests.cluster.test_hybrid import cluster, put
+
+pytestmark = pytest.mark.cluster
+
+SERIOUS = {"serious", "critical"}
+
+
+@pytest.fixture(scope="module")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
+    """A cluster of one, in which there is something of everything to show."""
+    with cluster(tmp_path_factory.mktemp("one")) as nodes:
+        nodes.found("solo")
+        solo = nodes.running["solo"]
+        set_key(solo, "color", "blue")
+        for number in range(3):
+            put(solo, "config/limit", str(number)).raise_for_status()
+        lease = solo.client.post("/v1/leases", json={"ttl": 600}).raise_for_status().json()
+        solo.client.post("/v1/locks/nightly", json={"lease": lease["lease"]}).raise_for_status()
+        yield solo
+
+
+def faults(page: Page, where: str) -> list[str]:
+    """What axe-core takes for serious or worse."""
+    found = [each for each in Axe().run(page).response["violations"] if each["impact"] in SERIOUS]
+    places = [[node["html"][:150] for node in each["nodes"][:3]] for each in found]
+    return [f"{where}: {each['id']}: {each['help']}: {at}" for each, at in zip(found, places, strict=True)]
+
+
+def test_axe_finds_nothing_serious(browser: Browser, node: Node) -> None:
+    with console(browser) as seen:
+        seen.open(url(node))
+        seen.until_live()
+        found = []
+        for view in seen.views:
+            seen.go(view)
+            seen.page.wait_for_timeout(300)
+            for scheme in ("light", "dark"):
+                seen.page.emulate_media(color_scheme=scheme)
+                for size, width in (("desktop", DESKTOP), ("phone", PHONE)):
+                    seen.page.set_viewport_size(width)  # type: ignore[arg-type]
+                    seen.settle()
+                    found += faults(seen.page, f"{view}, {scheme}, {size}")
+                    wide = seen.page.evaluate("document.documentElement.scrollWidth")
+                    assert wide <= width["width"], f"{view} is {wide} wide on a {size}"
+            seen.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
+        assert found == []
+
+
+def test_axe_finds_nothing_serious_in_dialogs(browser: Browser, node: Node) -> None:
+    with console(browser) as seen:
+        seen.open(url(node))
+        seen.until_live()
+        found = []
+        seen.page.keyboard.press("?")
+        expect(seen.page.get_by_role("dialog")).to_be_visible()
+        found += faults(seen.page, "help")
+        seen.page.keyboard.press("Escape")
+        seen.page.evaluate("location.hash = '#/nodes/solo'")
+        expect(seen.page.get_by_role("dialog", name="solo")).to_be_visible()
+        for scheme in ("light", "dark"):
+            seen.page.emulate_media(color_scheme=scheme)
+            seen.settle()
+            found += faults(seen.page, f"a node's details, {scheme}")
+        assert found == []
+
+
+def focused(page: Page) -> str:
+    """What has the focus, as a screen reader would name it."""
+    name: str = page.evaluate("(document.activeElement.innerText ?? document.activeElement.id ?? '').trim()")
+    return name
+
+
+def tab_to(seen: Console, name: str) -> None:
+    for _ in range(60):
+        seen.page.keyboard.press("Tab")
+        if focused(seen.page) == name:
+            return
+    pytest.fail(f"{name!r} is not reached with Tab")
+
+
+def test_every_view_is_reached_by_keyboard(browser: Browser, node: Node) -> None:
+    with console(browser) as seen:
+        seen.open(url(node))
+        seen.until_live()
+        page = seen.page
+        page.keyboard.press("Tab")
+        assert focused(page) == "Skip to the content"
+        page.keyboard.press("Enter")
+        expect(page.locator("#content")).to_be_focused()
+        titles = page.locator("nav li a").all_inner_texts()
+        views = seen.views
+        for number, (view, title) in enumerate(zip(views, titles, strict=True), 1):
+            seen.go(views[number % len(views)])
+            page.evaluate("document.activeElement.blur()")
+            tab_to(seen, title)
+            outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+            assert outline != "none", f"{title}: no focus to be seen"
+            page.keyboard.press("Enter")
+            expect(page.locator(f'nav a[href="#/{view}"]')).to_have_attribute("aria-current", "page")
+            expect(page.locator("#content h1")).to_be_visible()
+            expect(page.locator("#content")).to_be_focused()
+            seen.go(views[number % len(views)])
+            page.keyboard.press(str(number))
+            expect(page.locator(f'nav a[href="#/{view}"]')).to_have_attribute("aria-current", "page")
+
+
+def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, node: Node) -> None:
+    with console(browser) as seen:
+        seen.open(url(node), "nodes")
+        seen.until_live()
+        page = seen.page
+        link = page.get_by_role("row").get_by_role("link", name="solo")
+        link.focus()
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog", name="solo")
+        expect(dialog).to_be_visible()
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            # Past the last of it comes the browser's own, which is the body to the page.
+            assert page.evaluate(
+                "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+            )
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        expect(link).to_be_focused()
+
+
+def test_nothing_moves_for_who_wants_it_still(browser: Browser, node: Node) -> None:
+    """Animations and transitions that the browser runs: none of any length, in any view."""
+    with console(browser, reduced_motion="reduce") as seen:
+        seen.open(url(node))
+        seen.until_live()
+        for view in seen.views:
+            seen.go(view)
+            seen.settle()
+            running = seen.page.evaluate(
+                """() => document.getAnimations()
+                    .filter((each) => each.effect.getComputedTiming().duration > 1)
+                    .map((each) => each.animationName ?? each.transitionProperty ?? each.effect.target.className)"""
+            )
+            assert running == [], view
