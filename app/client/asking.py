@@ -258,7 +258,7 @@ def _final(failure: Failure, doubt: MetadataError | None, call: Call) -> Metadat
     if doubt is not None and not settles:
         return doubt
     if failure.is_doubt and call.method == "GET":
-        return UnavailableError("timed_out", str(error))  # a read that was lost did nothing
+        return UnavailableError("unreachable", str(error))  # a read that was lost did nothing
     return error
 
 
@@ -276,7 +276,10 @@ def _transport_failure(error: Exception, address: str) -> Failure:
         return Failure(UnavailableError("busy", "all max_connections of this client are in use"))
     if isinstance(error, _NOTHING_SENT):
         return Failure(UnavailableError("unreachable", f"{address} cannot be reached: {_words(error)}"))
-    return Failure(UnknownOutcomeError(f"{address} did not answer: {_words(error)}"))
+    hint = ""
+    if isinstance(error, httpx.RemoteProtocolError):
+        hint = " If it is always so, the node may want https://, or a certificate of the client (cert_file)."
+    return Failure(UnknownOutcomeError(f"{address} did not answer: {_words(error)}{hint}"))
 
 
 def reading_failure(error: Exception, address: str) -> MetadataError:

@@ -146,6 +146,13 @@ async def test_tokens_are_made_once(answer: httpx.Response | Exception) -> None:
     assert len(nodes.asked) == 1
 
 
+async def test_a_node_that_hangs_up_may_want_tls() -> None:
+    nodes = Nodes(httpx.RemoteProtocolError("disconnected"))
+    async with nodes.client() as client:
+        with pytest.raises(UnknownOutcomeError, match=r"https://, or a certificate of the client \(cert_file\)"):
+            await client.raft.remove("m")
+
+
 async def test_a_read_is_repeated_and_never_in_doubt() -> None:
     nodes = Nodes(LOST_ANSWER, error(500, "internal"), LOST_ANSWER)
     async with nodes.client(timeout=0.1) as client:
