@@ -26,7 +26,7 @@ class ClientLimits:
     """Events of one stream that wait here for the program; beyond it the stream waits too."""
     silence_seconds: float = 30.0
     """A stream that says nothing for so long is taken for broken: nodes say something every `raft.watch_heartbeat`,
-    `live.heartbeat_seconds`, which must be below this."""
+    `live.heartbeat`, which must be below this."""
     patience_seconds: float = 60.0
     """For how long a stream that broke is opened anew before it ends with an error."""
     first_pause_seconds: float = 0.05
