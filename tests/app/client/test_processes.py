@@ -12,7 +12,7 @@ from consensus import UnavailableError
 from consensus.store import Put
 from tests.app.certificates import Authority
 from tests.app.processes import running
-from tests.cluster.processes import nodes
+from tests.cluster.processes import Node, nodes
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cluster]
 
@@ -24,7 +24,7 @@ QUICK = ClientLimits(first_pause_seconds=0.05, max_pause_seconds=0.2)
 async def test_a_killed_node_costs_a_client_nothing_but_time(tmp_path: Path) -> None:
     """Every write happens once, the watch tells each of them once, and the lock stays held."""
     with nodes(INTERVAL_MS="200", RAFT__DEAD_VOTER_GRACE="600") as started:
-        running_nodes = []
+        running_nodes: list[Node] = []
         for name in ("node-0", "node-1", "node-2"):
             running_nodes.append(
                 started.start(
