@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, Request, sync_playwright
 
+from tests.browser.console_files import BLANK, serve_console
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 FLAGS = (
@@ -67,4 +69,26 @@ def watched(browser: Browser) -> Iterator[Watched]:
     watched = Watched(context.new_page())
     watched.watch()
     yield watched
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def modules(browser: Browser) -> Iterator[Page]:
+    """An empty page into which the console's modules are imported; one for all tests of what is pure."""
+    yield from _blank(browser)
+
+
+@pytest.fixture
+def fresh(browser: Browser) -> Iterator[Page]:
+    """The same for one test: for what changes the page, its clock or its network."""
+    yield from _blank(browser)
+
+
+def _blank(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context()
+    context.set_default_timeout(PATIENCE_MS)
+    page = context.new_page()
+    serve_console(page)
+    page.goto(BLANK)
+    yield page
     context.close()

@@ -1,6 +1,6 @@
 // What is not well with the cluster, why, and what to do about it, in words. Pure: a model in, a list out.
 
-import { duration, list, plural } from "./format.js";
+import { duration, list, plural, sentence } from "./format.js";
 import { nodeViews, strangers } from "./nodes.js";
 
 /** Suspicion from this part of the threshold on is worth a word. */
@@ -253,8 +253,6 @@ function ownFindings(model) {
   }
   return found;
 }
-
-const sentence = (text) => `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 /** One line for the page's head and its title. */
 export function verdict(findings) {

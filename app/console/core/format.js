@@ -64,6 +64,10 @@ export function dateAndClock(time) {
   return `${day} ${clock(time).slice(0, 8)}`;
 }
 
+/** What the API says begins small and ends without a full stop. */
+export const sentence = (text) =>
+  text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
 /** Long values are cut, with a sign that they are. */
 export const cut = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 

@@ -1,6 +1,6 @@
 // How the connection to the node stands: in the head always, and over the page's foot while it is lost.
 
-import { duration } from "../core/format.js";
+import { duration, sentence } from "../core/format.js";
 import { useModel } from "../core/store.js";
 import { html } from "./html.js";
 import { useNow } from "./time.js";
@@ -18,7 +18,7 @@ function announcement({ state, reason }, nodeId) {
   const node = nodeId || "the node";
   if (state === "lost") return `The connection to ${node} is lost: ${reason}. The page tries again by itself.`;
   if (state === "live") return `Connected to ${node}.`;
-  if (state === "refused") return reason;
+  if (state === "refused") return sentence(reason);
   return "";
 }
 
@@ -49,8 +49,8 @@ export function LostNotice({ onRetry }) {
         ${
           lost
             ? html`<b>No connection to ${nodeId || "the node"}</b> <${Countdown} connection=${connection} />.
-                <span class="notice-why">${connection.reason}${complete ? "; what you see is as it was then." : "."}</span>`
-            : html`<b>Not allowed.</b> <span class="notice-why">${connection.reason}.</span>`
+                <span class="notice-why">${sentence(connection.reason)}${complete ? " What you see is as it was then." : ""}</span>`
+            : html`<b>Not allowed.</b> <span class="notice-why">${sentence(connection.reason)}</span>`
         }
       </p>
       <button type="button" onClick=${onRetry}>Try now</button>

@@ -1,6 +1,7 @@
 // Dialogs: the browser's own modal ones, which keep the focus inside and end with Escape. Where they end, the focus goes
 // back to what opened them.
 
+import { sentence } from "../core/format.js";
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./html.js";
 
 let serial = 0;
@@ -77,7 +78,7 @@ export function Confirm({ title, children, action, typed, danger = false, disabl
     try {
       setOutcome({ good: true, text: await perform() });
     } catch (error) {
-      setOutcome({ good: false, text: error.message });
+      setOutcome({ good: false, text: sentence(error.message) });
     }
     setBusy(false);
   };

@@ -1,5 +1,6 @@
 // Asks for the token that the node wants.
 
+import { sentence } from "../core/format.js";
 import { setToken } from "../core/session.js";
 import { store, useModel } from "../core/store.js";
 import { Dialog } from "./dialog.js";
@@ -39,7 +40,7 @@ export function TokenDialog({ onToken }) {
           />
         </label>
         <p id="token-refused" class=${`outcome ${connection.reason ? "outcome-bad" : ""}`} role="status">
-          ${connection.reason}
+          ${sentence(connection.reason)}
         </p>
         <div class="dialog-actions">
           <button type="submit" class="primary" disabled=${!text.trim()}>Use token</button>

@@ -88,6 +88,7 @@ function Raft({ model, views, onAction }) {
       >
         Transfer leadership…
       </button>
+      ${!may.admin && html`<p class="muted may-not">${may.why}.</p>`}
     </section>
   `;
 }

@@ -76,7 +76,9 @@ export function Timeline({ rest }) {
       )}
     </fieldset>
     <${Room} newest=${fitting.at(-1)?.id}>
-      ${from > 0 && html`<button type="button" onClick=${() => setMost(most + PAGE)}>Show ${count(Math.min(PAGE, from))} older</button>`}
+      <p class="older">
+        ${from > 0 && html`<button type="button" onClick=${() => setMost(most + PAGE)}>Show ${count(Math.min(PAGE, from))} older</button>`}
+      </p>
       ${fitting.length === 0 && html`<p class="empty">${events.length ? "No event fits the filter." : "Nothing has happened since this page was opened."}</p>`}
       <ol class="events">
         ${fitting.slice(from).map((event) => html`<${Entry} key=${event.id} event=${event} />`)}
