@@ -15,6 +15,8 @@ from tests.browser.console_messages import THREE
 
 FAKE_FETCH = """
     const answers = a;
+    const later = window.setTimeout;
+    window.setTimeout = (what) => later(what, 0);
     const asked = [];
     window.fetch = async (url, options) => {
         const path = String(url).split('/').slice(3).join('/');

@@ -25,7 +25,7 @@ export function Overview() {
       <${Raft} model=${model} views=${views} onAction=${setAction} />
       <${Findings} onAction=${setAction} />
       <${Voting} model=${model} views=${views} />
-      <${Decisions} decisions=${model.decisions} />
+      <${Decisions} decisions=${model.decisions} holds=${model.hello.metadata} />
     </div>
     ${action && html`<${ActionDialog} ...${action} onClose=${() => setAction(null)} />`}
   `;
@@ -175,12 +175,12 @@ function Voting({ model, views }) {
   `;
 }
 
-function Decisions({ decisions }) {
+function Decisions({ decisions, holds }) {
   const shown = decisions.slice(-SHOWN_DECISIONS).reverse();
   return html`
     <section class="panel decisions" aria-labelledby="decisions-title">
       <h2 id="decisions-title">What the leaders decided last</h2>
-      ${shown.length === 0 && html`<p class="muted">Nothing that is remembered.</p>`}
+      ${shown.length === 0 && html`<p class="muted">${holds ? "Nothing that is remembered." : "Not known here: this node takes no part in Raft."}</p>`}
       <ol class="decision-list">
         ${shown.map(
           (each) => html`<li key=${`${each.time} ${each.action} ${each.member_id}`}>
