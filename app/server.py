@@ -382,9 +382,11 @@ def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> Non
         version=version("coterie"),
     )
     if sys.stdout.isatty():
+        console = f"    open the console  {url}ui/\n" if settings.console.enabled else ""
         sys.stdout.write(
             f"\n  A node of the cluster {settings.cluster_id!r} is up; Ctrl-C stops it. From another terminal:\n\n"
             f"    see the cluster   curl {url}\n"
+            f"{console}"
             f"    set a key         curl '{url}set_kv?key=hello&value=world'\n"
             f"    add a node        {shell_command()} --listen_addr {public._replace(port=0)} --seed {public}\n\n"
         )
