@@ -13,21 +13,19 @@ import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 
 from app.client.errors import AccessError, ClientError, details_of, refusal
+from app.client.failures import reading_failure, transport_failure
 from app.client.limits import ClientLimits
 from app.client.retrying import Failure, pause_before_next, read_retry_after
 from consensus.errors import CompactedError, MetadataError, RefusedError, UnavailableError, UnknownOutcomeError
 
 GRACE_SECONDS = 1.0
 """How much longer than it was told a node is waited for: its own verdict is the better one."""
-
-_NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,8 @@ class Call:
     query: Mapping[str, str | int] = field(default_factory=dict)
     body: bytes | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    reads: bool = False
+    """It changes nothing, whatever its method."""
     repeatable: bool = False
     """It may happen twice, or carries a request id."""
     to: str | None = None
@@ -49,8 +49,12 @@ class Call:
     """The code of a 404 that is an answer like others: there is nothing of that name."""
 
     @property
+    def is_read(self) -> bool:
+        return self.reads or self.method == "GET"
+
+    @property
     def may_repeat(self) -> bool:
-        return self.repeatable or self.method == "GET"
+        return self.repeatable or self.is_read
 
     @property
     def target(self) -> str:
@@ -80,6 +84,7 @@ class Asker:
         self.timeout = timeout
         self.limits = limits
         self._at = 0
+        self._is_traced = transport is None
         self._random = random.Random()
         headers = {"Accept-Encoding": "identity", "User-Agent": "coterie-client"}
         if token is not None:
@@ -117,7 +122,7 @@ class Asker:
             if isinstance(failure, Reply):
                 return failure
             tries += 1
-            if failure.is_doubt and call.method != "GET":
+            if failure.is_doubt and not call.is_read:
                 doubt = failure.error
             if failure.is_passing and call.to is None:
                 self.leave(address)
@@ -147,6 +152,8 @@ class Asker:
         wait = min(told + GRACE_SECONDS, left) if call.may_repeat and call.retry else left
         request = self._request(call, address, min(self.limits.connect_seconds, 0.9 * wait), None)
         request.headers["Coterie-Timeout"] = f"{max(told, 0.001):.3f}"
+        way = _Way(begun=not self._is_traced)
+        request.extensions["trace"] = way.trace
         try:
             async with asyncio.timeout(wait):
                 response = await self._http.send(request, stream=True)
@@ -155,9 +162,11 @@ class Asker:
                 finally:
                     await response.aclose()
         except TimeoutError:
+            if not way.begun:
+                return Failure(UnavailableError("unreachable", f"{address} could not be reached in time"))
             return Failure(UnknownOutcomeError(f"{address} did not answer in time"))
         except (httpx.HTTPError, ssl.SSLError) as error:
-            return _transport_failure(error, address)
+            return transport_failure(error, address, begun=way.begun)
         except _TooLargeError:
             return Failure(ClientError(f"the answer of {address} is larger than {self.limits.max_answer_bytes} bytes"))
         if response.is_success:
@@ -224,6 +233,8 @@ class Asker:
         wait = min(self.limits.attempt_seconds + GRACE_SECONDS, left)
         connect = min(self.limits.connect_seconds, 0.9 * wait)
         request = self._request(call, address, connect, self.limits.silence_seconds)
+        way = _Way(begun=not self._is_traced)
+        request.extensions["trace"] = way.trace
         try:
             async with asyncio.timeout(wait):
                 response = await self._http.send(request, stream=True)
@@ -236,7 +247,7 @@ class Asker:
         except TimeoutError:
             return Failure(UnavailableError("timed_out", f"{address} did not answer in time"))
         except (httpx.HTTPError, ssl.SSLError) as error:
-            return _transport_failure(error, address)
+            return Failure(reading_failure(error, address, begun=way.begun))
         except _TooLargeError:
             return Failure(ClientError(f"the answer of {address} is larger than {self.limits.max_answer_bytes} bytes"))
         return Failure(
@@ -245,6 +256,18 @@ class Asker:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+class _Way:
+    """How far a request has come: the transport tells."""
+
+    def __init__(self, *, begun: bool) -> None:
+        self.begun = begun
+        """Bytes of it may have left."""
+
+    async def trace(self, event: str, _info: Any) -> None:
+        if event.endswith("send_request_headers.started"):
+            self.begun = True
 
 
 class _TooLargeError(Exception):
@@ -257,53 +280,6 @@ def _final(failure: Failure, doubt: MetadataError | None, call: Call) -> Metadat
     settles = isinstance(error, RefusedError | CompactedError) and not isinstance(error, AccessError)
     if doubt is not None and not settles:
         return doubt
-    if failure.is_doubt and call.method == "GET":
+    if failure.is_doubt and call.is_read:
         return UnavailableError("unreachable", str(error))  # a read that was lost did nothing
     return error
-
-
-def _transport_failure(error: Exception, address: str) -> Failure:
-    if isinstance(error, httpx.InvalidURL | httpx.UnsupportedProtocol):
-        return Failure(ClientError(f"address: {address} cannot be used: {error}"))
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, ssl.SSLCertVerificationError):
-            return Failure(ClientError(f"{address}: its certificate is refused ({cause.verify_message}); set ca_file"))
-        if isinstance(cause, ssl.SSLError):
-            return Failure(ClientError(f"{address}: no TLS ({_words(cause)}); check https://, ca_file, cert_file"))
-        cause = cause.__cause__ or cause.__context__
-    if isinstance(error, httpx.PoolTimeout):
-        return Failure(UnavailableError("busy", "all max_connections of this client are in use"))
-    if isinstance(error, _NOTHING_SENT):
-        return Failure(UnavailableError("unreachable", f"{address} cannot be reached: {_words(error)}"))
-    hint = ""
-    if isinstance(error, httpx.RemoteProtocolError):
-        hint = " If it is always so, the node may want https://, or a certificate of the client (cert_file)."
-    return Failure(UnknownOutcomeError(f"{address} did not answer: {_words(error)}{hint}"))
-
-
-def reading_failure(error: Exception, address: str) -> MetadataError:
-    """A stream broke: nothing was lost that a new one would not bring."""
-    failure = _transport_failure(error, address).error
-    return failure if isinstance(failure, ClientError) else UnavailableError("unreachable", str(failure))
-
-
-def _words(error: BaseException) -> str:
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-
-
-def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:
-    """Whom to believe, and what to show. Raises ClientError, which names the setting."""
-    try:
-        context = ssl.create_default_context(cafile=ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ClientError(f"ca_file {ca_file}: {_words(error)}") from None
-    if cert_file is None:
-        if key_file is not None:
-            raise ClientError("cert_file must be set where key_file is")
-        return context
-    try:
-        context.load_cert_chain(cert_file, key_file)
-    except (OSError, ssl.SSLError) as error:
-        raise ClientError(f"cert_file {cert_file}, key_file {key_file}: {_words(error)}") from None
-    return context

@@ -12,7 +12,7 @@ import msgspec
 
 from app.client.addresses import read_address, read_addresses
 from app.client.answers import Cluster, Departed, Forgotten, Member, Members, read_answer
-from app.client.asking import Asker, Call, tls_context
+from app.client.asking import Asker, Call
 from app.client.errors import ClientError
 from app.client.events import Events, Message
 from app.client.gossip_keys import GossipKeys
@@ -21,6 +21,7 @@ from app.client.metadata import HttpMetadata
 from app.client.raft import Raft
 from app.client.request_ids import ClusterTime, read_request_id
 from app.client.texts import path_part
+from app.client.tls import tls_context
 from app.client.tokens import Tokens
 from consensus.answers import RequestId
 
@@ -170,7 +171,7 @@ class Client:
             await stream.end()
 
     async def _ask_time(self, seconds: float) -> tuple[int, float]:
-        reply = await self._asker.ask(Call("POST", "/v1/request_ids", repeatable=True), seconds)
+        reply = await self._asker.ask(Call("POST", "/v1/request_ids", reads=True), seconds)
         told = read_answer(_RequestIds, reply.body)
         request = read_request_id(told.request_id)
         if request is None:

@@ -15,8 +15,9 @@ import msgspec
 
 from app.client.addresses import read_address
 from app.client.answers import Decision, RaftMember, RaftStatus, read_answer
-from app.client.asking import Asker, Call, reading_failure
+from app.client.asking import Asker, Call
 from app.client.errors import ClientError
+from app.client.failures import reading_failure
 from app.client.operations import json_call
 from app.client.texts import path_part
 from consensus.store import SnapshotReader, State, StoreError
@@ -103,7 +104,7 @@ class Raft:
                     reader.feed(part)
                 state = reader.finish()
             except (httpx.HTTPError, ssl.SSLError) as error:
-                raise reading_failure(error, address) from None
+                raise reading_failure(error, address, begun=True) from None
             except StoreError as error:
                 raise ClientError(f"what came from {address} is no whole backup: {error}") from None
         return Saved(state.keyspace.revision, len(state.keyspace.table), size)

@@ -17,8 +17,9 @@ from typing import Generic, TypeVar, cast
 import httpx
 from httpx_sse import EventSource, ServerSentEvent, SSEError
 
-from app.client.asking import Asker, Call, reading_failure
+from app.client.asking import Asker, Call
 from app.client.errors import ClientError
+from app.client.failures import reading_failure
 from consensus.errors import MetadataError, UnavailableError
 
 SHORT_SECONDS = 1.0
@@ -128,7 +129,7 @@ class Stream(ABC, Generic[T]):
                 async for event in events:
                     await self.take(event)
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError) as error:
-            raise reading_failure(error, address) from None
+            raise reading_failure(error, address, begun=True) from None
         except SSEError as error:
             raise ClientError(f"what answers at {address} is no node of Coterie: {error}") from None
         raise UnavailableError("unreachable", f"{address} ended the stream")
