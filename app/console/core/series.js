@@ -47,18 +47,19 @@ export const greatest = (curves) =>
 export function path(points, x, y) {
   let drawn = "";
   let pen = "M";
-  for (const [at, { time, value }] of points.entries()) {
-    if (value === null) {
-      pen = "M";
-      continue;
-    }
-    drawn += `${pen}${x(time).toFixed(1)} ${y(value).toFixed(1)}`;
-    // What is known at one moment only would be no line at all.
-    if (pen === "M" && (points[at + 1]?.value ?? null) === null) drawn += "h0.1";
-    pen = "L";
+  for (const { time, value } of points) {
+    if (value !== null) drawn += `${pen}${x(time).toFixed(1)} ${y(value).toFixed(1)}`;
+    pen = value === null ? "M" : "L";
   }
   return drawn;
 }
+
+/** What is known at single moments is no line: dots, as a path whose ends are round. */
+export const dots = (points, x, y) =>
+  points
+    .filter(({ value }, at) => value !== null && (points[at - 1]?.value ?? null) === null && (points[at + 1]?.value ?? null) === null)
+    .map(({ time, value }) => `M${x(time).toFixed(1)} ${y(value).toFixed(1)}h0`)
+    .join("");
 
 /** The last, the least and the greatest of what is known. */
 export function summary(points) {

@@ -1,7 +1,7 @@
 // Curves over the last minutes, drawn as SVG in the page's own colours. A table beneath says the same in numbers.
 
 import { clock } from "../core/format.js";
-import { greatest, niceMax, path, summary } from "../core/series.js";
+import { dots, greatest, niceMax, path, summary } from "../core/series.js";
 import { html, useState } from "./html.js";
 
 const WIDTH = 520;
@@ -52,7 +52,12 @@ export function Chart({ title, about, series, show, now }) {
         <text class="chart-label" x="2" y=${TOP - 6}>${show(top)}</text>
         <text class="chart-label" x="2" y=${HEIGHT - 4}>${minutes} min ago</text>
         <text class="chart-label chart-end" x=${WIDTH - 2} y=${HEIGHT - 4}>now</text>
-        ${series.map((each, number) => html`<path class=${`chart-line series-${number + 1}`} d=${path(each.points, x, y)} />`)}
+        ${series.map(
+          (each, number) => html`
+            <path class=${`chart-line series-${number + 1}`} d=${path(each.points, x, y)} />
+            <path class=${`chart-dots series-${number + 1}`} d=${dots(each.points, x, y)} />
+          `,
+        )}
         ${looked !== null && html`<line class="chart-cursor" x1=${x(looked)} x2=${x(looked)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
       </svg>
       <table class="chart-table">
@@ -81,6 +86,26 @@ export function Chart({ title, about, series, show, now }) {
     </section>
   `;
 }
+
+const SPARK = { width: 120, height: 26 };
+
+/** The same without axes, beside a number that says what is now. */
+export function Spark({ points }) {
+  const top = niceMax(greatest([points]));
+  const [from, to] = [points[0]?.time ?? 0, points.at(-1)?.time ?? 1];
+  const x = (time) => ((time - from) / Math.max(MINUTE, to - from)) * SPARK.width + spare(from, to);
+  const y = (value) => SPARK.height - 2 - (value / top) * (SPARK.height - 4);
+  return html`
+    <svg class="spark" viewBox=${`0 0 ${SPARK.width} ${SPARK.height}`} preserveAspectRatio="xMinYMid" aria-hidden="true" focusable="false">
+      <line class="chart-grid" x1="0" x2=${SPARK.width} y1=${SPARK.height - 1} y2=${SPARK.height - 1} />
+      <path class="chart-line series-1" d=${path(points, x, y)} />
+      <path class="chart-dots series-1" d=${dots(points, x, y)} />
+    </svg>
+  `;
+}
+
+/** What is less than a minute stands at the end, as it does in charts. */
+const spare = (from, to) => SPARK.width * (1 - Math.min(1, (to - from) / MINUTE));
 
 /** The time of the sample that is nearest to where the pointer is. */
 function nearest(series, time) {

@@ -100,16 +100,13 @@ export function Charts() {
   const last = figures.at(-1);
   return html`
     <h1>Charts</h1>
-    <p class="muted chart-now">
-      ${
-        last
-          ? html`<b>${nodeId}</b>, up for ${duration(last.process.uptime_seconds)}:
-              ${" "}<span class="number">${count(last.http.connections)}</span> connections,
-              ${" "}<span class="number">${count(last.live.clients)}</span> live clients,
-              ${" "}<span class="number">${bytes(last.process.memory_bytes)}</span> of memory.`
-          : "Waiting for the first figures…"
-      }
-    </p>
+    <dl class="panel facts chart-now">
+      <div><dt>Node</dt><dd>${nodeId || "–"}</dd></div>
+      <div><dt>Up for</dt><dd class="number">${last ? duration(Math.floor(last.process.uptime_seconds)) : "–"}</dd></div>
+      <div><dt>Connections</dt><dd class="number">${count(last?.http.connections)}</dd></div>
+      <div><dt>Live clients</dt><dd class="number">${count(last?.live.clients)}</dd></div>
+      <div><dt>Memory</dt><dd class="number">${bytes(last?.process.memory_bytes)}</dd></div>
+    </dl>
     <div class="charts">
       ${CHARTS.map(({ title, about, show, of }) => {
         const curves = of(figures);

@@ -1,12 +1,14 @@
 // The cluster at a glance: how many nodes are what, who leads, whether there is a majority, and what is not well.
 
 import { diagnose } from "../core/diagnosis.js";
-import { clock, count, plural } from "../core/format.js";
+import { bytes, clock, count, duration, plural, rate } from "../core/format.js";
 import { countByStatus, nodeViews, STATUS_MEANING, strangers } from "../core/nodes.js";
 import { href } from "../core/route.js";
+import { rates, values } from "../core/series.js";
 import { store, useModel } from "../core/store.js";
 import { ActionDialog, useMay } from "../parts/actions.js";
 import { Role, Severity } from "../parts/badges.js";
+import { Spark } from "../parts/chart.js";
 import { html, useState } from "../parts/html.js";
 import { Crown, StatusShape } from "../parts/icons.js";
 import { Ago, useNow } from "../parts/time.js";
@@ -26,6 +28,7 @@ export function Overview() {
       <${Findings} onAction=${setAction} />
       <${Voting} model=${model} views=${views} />
       <${Decisions} decisions=${model.decisions} holds=${model.hello.metadata} />
+      <${Now} />
     </div>
     ${action && html`<${ActionDialog} ...${action} onClose=${() => setAction(null)} />`}
   `;
@@ -53,9 +56,9 @@ function Counts({ views }) {
 }
 
 const QUORUM = {
-  true: { word: "There is one", level: "good" },
-  false: { word: "There is none", level: "bad" },
-  null: { word: "Not known here", level: "unknown" },
+  true: { word: "yes", level: "good" },
+  false: { word: "no", level: "bad" },
+  null: { word: "not known here", level: "unknown" },
 };
 
 function Raft({ model, views, onAction }) {
@@ -93,13 +96,42 @@ function Raft({ model, views, onAction }) {
   `;
 }
 
+/** What the node behind the page does now, each with its last minutes. */
+const NOW = [
+  { title: "Requests", show: rate, of: (figures) => rates(figures, ({ http }) => answers(http)) },
+  { title: "Time to answer, p99", show: duration, of: (figures) => values(figures, ({ http }) => http.duration.p99_seconds) },
+  { title: "Commits", show: rate, of: (figures) => rates(figures, ({ raft }) => raft?.commit_index) },
+  { title: "Gossip, sent", show: (value) => (value === null ? "–" : `${bytes(value)}/s`), of: (figures) => rates(figures, ({ gossip }) => gossip.sent_bytes) },
+  { title: "Event loop late, p99", show: duration, of: (figures) => values(figures, ({ process }) => process.loop_lag.p99_seconds) },
+];
+
+const answers = (http) => http.responses_2xx + http.responses_3xx + http.responses_4xx + http.responses_5xx;
+
+function Now() {
+  const { figures, nodeId } = useModel("figures", "hello");
+  return html`
+    <section class="panel now" aria-labelledby="now-title">
+      <h2 id="now-title">${nodeId} now <a class="now-more" href=${href("charts")}>Charts</a></h2>
+      <dl>
+        ${NOW.map(({ title, show, of }) => {
+          const points = of(figures);
+          return html`<div key=${title}>
+            <dt>${title}</dt>
+            <dd><span class="number">${show(points.at(-1)?.value ?? null)}</span><${Spark} points=${points} /></dd>
+          </div>`;
+        })}
+      </dl>
+    </section>
+  `;
+}
+
 function Findings({ onAction }) {
   const model = useModel("figures");
   const findings = diagnose(model, useNow());
   const may = useMay();
   const well = findings.every((finding) => finding.severity === "note");
   const said = well
-    ? `Every node that is known shows signs of life${model.raft?.leader ? ", there is a leader, and a majority votes" : ""}.`
+    ? `Every node that is known shows signs of life${model.raft?.leader ? ", and there is a leader" : ""}.`
     : "The worst first. What stands here is as this node sees it.";
   return html`
     <section class="panel findings" aria-labelledby="findings-title">
