@@ -39,8 +39,6 @@ OPTIONS:
 
 Settings are taken from the command line, then from COTERIE_* environment variables (COTERIE_LISTEN_ADDR,
 COTERIE_GOSSIP__PHI_THRESHOLD), then from the file; configs/reference.toml lists them all.
-To take a running node out of its cluster for good: {program} leave --help
-To save the metadata of a running cluster: {program} backup --help
 
 COMMANDS, instead of starting a node ({program} <command> --help):
 {commands}"""

@@ -34,8 +34,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from app.cli.run import run_command  # noqa: PLC0415
 
         return run_command(given)
-    if given and given[0] in ("backup", "leave"):
-        return _run_older(given)
     # Until the node runs and stops in good order, there is nothing to put in order.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: os._exit(0))
@@ -45,22 +43,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UsageError as error:
         return _fail(error.lines, WRONG_USAGE)
     return _run_node(options)
-
-
-def _run_older(given: Sequence[str]) -> int:
-    from app.backup_command import backup  # noqa: PLC0415
-    from app.leave_command import leave  # noqa: PLC0415
-    from app.node_client import NodeError  # noqa: PLC0415
-
-    try:
-        (backup if given[0] == "backup" else leave)(given[1:])
-    except UsageError as error:
-        return _fail(error.lines, WRONG_USAGE)
-    except NodeError as error:
-        return _fail([str(error)], CANNOT_START)
-    except BrokenPipeError:  # whoever reads this has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
 
 
 def _run_node(options: Mapping[str, Any]) -> int:

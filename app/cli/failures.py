@@ -38,7 +38,50 @@ def failure_of(error: Exception) -> CommandError | None:
         return CommandError("\n".join(error.lines), Exit.WRONG_USAGE, code="wrong_usage")
     if isinstance(error, click.ClickException):
         return CommandError(error.format_message())
-    return None
+    return _of_client(error)
+
+
+def _of_client(error: Exception) -> CommandError | None:
+    from app.client import AccessError, ClientError  # noqa: PLC0415 - whoever can raise these has imported it
+    from consensus.errors import (  # noqa: PLC0415
+        CompactedError,
+        ConflictError,
+        LeaseLostError,
+        MetadataError,
+        RefusedError,
+        UnavailableError,
+        UnknownOutcomeError,
+    )
+
+    if not isinstance(error, MetadataError):
+        return None
+    exit_code, code = Exit.FAILED, "failed"
+    match error:
+        case UnknownOutcomeError():
+            exit_code, code = Exit.UNKNOWN, "outcome_unknown"
+        case UnavailableError():
+            exit_code, code = Exit.UNAVAILABLE, error.reason
+        case ConflictError():
+            exit_code, code = Exit.PRECONDITION, "precondition_failed"
+        case LeaseLostError():
+            exit_code, code = Exit.PRECONDITION, "lease_lost"
+        case CompactedError():
+            code = "compacted"
+        case AccessError():
+            code = error.code
+        case RefusedError():
+            code = str(error.code)
+            if code in _NOT_FOUND:
+                exit_code = Exit.NOT_FOUND
+            elif code in _PRECONDITION:
+                exit_code = Exit.PRECONDITION
+        case ClientError():
+            code = "client"
+    return CommandError(str(error), exit_code, code=code)
+
+
+_NOT_FOUND = frozenset({"key_not_found", "node_not_found", "lease_not_found", "token_not_found", "not_found"})
+_PRECONDITION = frozenset({"busy", "not_held", "permits_differ", "renewed"})
 
 
 def _wrong_usage(error: click.UsageError) -> CommandError:

@@ -1,7 +1,4 @@
-"""What commands print with `--json` where it is no answer of a node: the types behind `coterie schema`.
-
-With those of `app.client.answers` they are all of one kind: msgspec writes them, and tells their schema.
-"""
+"""What commands that ask no node print with `--json`; with `answers.py` the types behind `coterie schema`."""
 
 from __future__ import annotations
 

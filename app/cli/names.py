@@ -13,12 +13,19 @@ class Named(NamedTuple):
 
 
 COMMANDS = {
-    "check-config": Named("app.cli.check_config", "Check settings without starting a node, and print them"),
-    "completion": Named("app.cli.completion", "Print what makes a shell complete these commands"),
-    "help": Named("app.cli.help", "Help for a command, or on exit codes and the client's file"),
-    "recover": Named("app.cli.recover", "After a lost majority, or to restore a backup of the metadata"),
-    "schema": Named("app.cli.schema", "Print the JSON Schema of what a command prints with --json"),
+    "status": Named("app.cli.status", "The cluster at a glance, and what is not well"),
+    "members": Named("app.cli.members", "The nodes of the cluster"),
+    "kv": Named("app.cli.kv", "The gossip layer's keys: get, put, delete, list, watch"),
+    "raft": Named("app.cli.raft", "The Raft layer: members, leadership, decisions"),
+    "events": Named("app.cli.events", "Follow what happens in the cluster"),
     "token": Named("app.cli.token", "Make, list, replace and revoke tokens"),
+    "leave": Named("app.cli.leave", "Take a running node out of its cluster"),
+    "backup": Named("app.cli.backup", "Save the metadata of a running cluster to a file"),
+    "recover": Named("app.cli.recover", "After a lost majority, or to restore a backup of the metadata"),
+    "check-config": Named("app.cli.check_config", "Check settings without starting a node, and print them"),
+    "schema": Named("app.cli.schema", "The JSON Schema of what a command prints with --json"),
+    "completion": Named("app.cli.completion", "What makes a shell complete these commands"),
+    "help": Named("app.cli.help", "Help for a command, or on exit codes and the client file"),
 }
 
 COLUMNS = 15

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -36,6 +36,18 @@ class Cell(NamedTuple):
 
 Shown = Cell | str | int | float | None
 """None is shown as a dash."""
+
+
+class Line(NamedTuple):
+    """Parts with spaces between."""
+
+    parts: Sequence[Shown]
+
+
+class Table(NamedTuple):
+    columns: Sequence[str]
+    """The headings; one that begins with `>` is aligned to the right."""
+    rows: Sequence[Sequence[Shown]]
 
 
 def cell(value: Shown) -> Cell:
@@ -84,24 +96,35 @@ class Output:
 
     def say(self, *parts: Shown) -> None:
         """A line."""
-        cells = [cell(part) for part in parts]
-        if not self.terminal:
-            write(" ".join(each.text for each in cells) + "\n")
-            return
-        from rich.text import Text  # noqa: PLC0415
-
-        self.console.print(Text(" ").join(Text(each.text, style=each.style) for each in cells), soft_wrap=True)
+        self.show(Line(parts))
 
     def text(self, *lines: str) -> None:
         """Lines as they are, on a terminal too."""
         write("".join(f"{clean(line)}\n" for line in lines))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
-        """`columns`: the headings; one that begins with `>` is aligned to the right."""
-        if self.terminal:
-            self.console.print(draw_table(columns, rows))
-        else:
-            write("".join(plain_table(columns, rows)))
+        """As `Table`."""
+        self.show(Table(columns, rows))
+
+    def show(self, *shown: Line | Table) -> None:
+        """Lines and tables, in order."""
+        if not self.terminal:
+            write("".join(text for each in shown for text in plain(each)))
+            return
+        for each in shown:
+            self.console.print(drawn(each), soft_wrap=isinstance(each, Line))
+
+    @contextmanager
+    def redrawing(self) -> Iterator[Callable[[Sequence[Line | Table]], None]]:
+        """What shows something again and again: in the same place on a terminal, one behind the other elsewhere."""
+        if not self.terminal or self.json:
+            yield lambda shown: self.show(*shown, Line(()))
+            return
+        from rich.console import Group  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415
+
+        with Live(console=self.console, auto_refresh=False, screen=False, vertical_overflow="crop") as live:
+            yield lambda shown: live.update(Group(*map(drawn, shown)), refresh=True)
 
     def pairs(self, pairs: Mapping[str, Shown]) -> None:
         """Names and values, one pair a line."""
@@ -159,28 +182,33 @@ def _heading(column: str) -> str:
     return column.removeprefix(">").upper()
 
 
-def plain_table(columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> Iterator[str]:
+def plain(shown: Line | Table) -> Iterator[str]:
     """Lines of aligned text; nothing is cut off."""
+    if isinstance(shown, Line):
+        yield " ".join(cell(each).text for each in shown.parts).rstrip() + "\n"
+        return
     from rich.cells import cell_len  # noqa: PLC0415
 
-    lines = [[_heading(each) for each in columns], *([cell(each).text for each in row] for row in rows)]
+    lines = [[_heading(each) for each in shown.columns], *([cell(each).text for each in row] for row in shown.rows)]
     widths = [max(map(cell_len, column)) for column in zip(*lines, strict=True)]
     for line in lines:
         padded = (
             " " * (width - cell_len(text)) + text if column.startswith(">") else text + " " * (width - cell_len(text))
-            for column, text, width in zip(columns, line, widths, strict=True)
+            for column, text, width in zip(shown.columns, line, widths, strict=True)
         )
         yield GAP.join(padded).rstrip() + "\n"
 
 
-def draw_table(columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> RenderableType:
+def drawn(shown: Line | Table) -> RenderableType:
     """For a terminal."""
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Table as Drawn  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
-    for column in columns:
+    if isinstance(shown, Line):
+        return Text(" ").join(Text(each.text, style=each.style) for each in map(cell, shown.parts))
+    table = Drawn(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold dim")
+    for column in shown.columns:
         table.add_column(_heading(column), justify="right" if column.startswith(">") else "left", overflow="fold")
-    for row in rows:
+    for row in shown.rows:
         table.add_row(*(Text(each.text, style=each.style) for each in map(cell, row)))
     return table

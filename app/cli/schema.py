@@ -14,6 +14,8 @@ from app.cli.framework import command as make_command
 from app.cli.output import Output
 from app.command_line import PROGRAM
 
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
 
 def speaking_commands() -> list[tuple[list[str], Command]]:
     """Those that print JSON."""
@@ -22,7 +24,14 @@ def speaking_commands() -> list[tuple[list[str], Command]]:
 
 def schema_of(found: Command) -> dict[str, Any]:
     """Of one document, or of one line where it follows a stream."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(found.answer_type())}
+    kind = found.answer_type()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        told = msgspec.json.schema(kind)
+    else:  # a type of the API's own
+        from pydantic import TypeAdapter  # noqa: PLC0415
+
+        told = TypeAdapter(kind).json_schema(mode="serialization")
+    return {"$schema": DIALECT, **told}
 
 
 def find_speaking(words: Sequence[str]) -> Command:

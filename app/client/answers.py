@@ -92,6 +92,8 @@ class Cluster(Answer, frozen=True):
     node_id: str
     gossip: GossipPart
     raft: RaftPart
+    version: str | None = None
+    """Of the program that the node runs; None: one that does not tell."""
 
 
 class LinkEvent(Answer, frozen=True):

@@ -24,6 +24,7 @@ from app.client.texts import path_part
 from app.client.tls import tls_context
 from app.client.tokens import Tokens
 from consensus.answers import RequestId
+from consensus.errors import UnavailableError
 
 if TYPE_CHECKING:
     from app.client.settings import ClientSettings
@@ -81,7 +82,9 @@ class Client:
         self.tokens = Tokens(self._asker)
 
     @classmethod
-    def from_settings(cls, settings: ClientSettings | None = None, **options: Any) -> Self:
+    def from_settings(
+        cls, settings: ClientSettings | None = None, *, limits: ClientLimits | None = None, **options: Any
+    ) -> Self:
         """From explicit settings, the environment (`COTERIE_CLIENT_...`) and the client file; `options` are those of
         `ClientSettings`. Raises ClientError."""
         from app.client.settings import load_client_settings  # noqa: PLC0415 - it costs more to import than all else
@@ -94,6 +97,7 @@ class Client:
             cert_file=found.cert_file,
             key_file=found.key_file,
             timeout=found.timeout,
+            limits=limits,
         )
 
     async def __aenter__(self) -> Self:
@@ -128,6 +132,17 @@ class Client:
     async def cluster(self) -> Cluster:
         """Both layers in one picture. Raises UnavailableError."""
         return read_answer(Cluster, (await self._asker.ask(Call("GET", "/v1/cluster"))).body)
+
+    async def why_not_ready(self) -> str | None:
+        """Why a node should not be sent requests, as `/readyz` says it; None where it should. Asked once, of the node
+        that is asked at present. Raises UnavailableError where it cannot be."""
+        try:
+            await self._asker.ask(Call("GET", "/readyz", retry=False))
+        except UnavailableError as error:
+            if error.reason != "not_ready":
+                raise
+            return str(error)
+        return None
 
     async def forget(self, node_id: str) -> Forgotten:
         """Drop a dead node that is lost for good, everywhere. Raises RefusedError where it is alive or unknown."""

@@ -33,3 +33,6 @@ class ClientLimits:
     """Before a request is sent anew once all nodes were tried; it doubles with each round, and is shortened at random
     by up to half."""
     max_pause_seconds: float = 2.0
+    unreachable_rounds: int = 0
+    """Rounds of tries, the last of which reached no node, after which a call ends before its time; 0: none, for a node
+    that restarts comes back. For people, who wait."""

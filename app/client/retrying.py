@@ -27,6 +27,11 @@ class Failure:
         return isinstance(self.error, UnknownOutcomeError) and not self.error.expired
 
     @property
+    def is_unreachable(self) -> bool:
+        """There was no connection."""
+        return isinstance(self.error, UnavailableError) and self.error.reason == "unreachable"
+
+    @property
     def is_passing(self) -> bool:
         """Another try may end better."""
         return self.is_doubt or isinstance(self.error, UnavailableError)
@@ -42,6 +47,8 @@ def pause_before_next(
     if not failure.is_passing or (failure.is_doubt and not repeatable):
         return None
     rounds, within = divmod(tries, nodes)
+    if failure.is_unreachable and not within and 0 < limits.unreachable_rounds <= rounds:
+        return None
     pause = 0.0
     if not within:  # every node was tried
         longest = min(limits.first_pause_seconds * 2.0 ** min(rounds - 1, 20), limits.max_pause_seconds)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
 from typing import Annotated, Any
 
 import orjson
@@ -9,6 +10,7 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
+from app.command_line import PROGRAM
 from app.models import Answer, Node
 from app.v1.calls import answer
 from app.v1.context import Context
@@ -92,6 +94,8 @@ class ClusterAnswer(Answer):
 
     node_id: str
     """The node that answers."""
+    version: Annotated[str, Field(examples=["0.1.0"])]
+    """Of the program that it runs."""
     gossip: GossipModel
     raft: RaftModel
 
@@ -147,6 +151,7 @@ async def show_cluster(context: Context, request: Request) -> dict[str, Any]:
 
     return {
         "node_id": context.node.node.node_id,
+        "version": version(PROGRAM),
         "gossip": {
             "cluster_id": engine.config.cluster_id,
             "live": [_show_node(node) for node in engine.live_nodes],

@@ -65,26 +65,27 @@ def test_a_backup_becomes_a_new_cluster_with_all_that_was_acknowledged(tmp_path:
         assert [ask(node, "GET", f"/v1/meta/k{number}").json()["value"] for number in range(3)] == ["0", "1", "2"]
 
 
+REFUSAL = b'{"error": {"code": "refused", "message": "not now", "parameter": null}}'
 CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @pytest.mark.parametrize(
-    ("answer", "problem"),
+    ("answer", "code", "problem"),
     [
-        (CHUNKED + b"5\r\nhello\r\n", "IncompleteRead"),
-        (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", "is no whole backup"),
-        (b'HTTP/1.1 503 x\r\nContent-Length: 36\r\n\r\n{"error": {"message": "no leader" }}\n', "refused: no leader"),
-        (b"HTTP/1.1 404 x\r\nContent-Length: 5\r\n\r\nhello", "what answers there is no node of this kind"),
-        (b"hello\r\n\r\n", "is a node there?"),
+        (CHUNKED + b"5\r\nhello\r\n", 5, "did not answer: peer closed connection"),
+        (CHUNKED + b"5\r\nhello\r\n0\r\n\r\n", 1, "is no whole backup"),
+        (b"HTTP/1.1 409 x\r\nContent-Length: %d\r\n\r\n%s" % (len(REFUSAL), REFUSAL), 1, "coterie: not now"),
+        (b"HTTP/1.1 404 x\r\nContent-Length: 5\r\n\r\nhello", 1, "is no node of Coterie (status 404)"),
+        (b"hello\r\n\r\n", 5, "coterie: http://127.0.0.1:"),
     ],
 )
 def test_what_is_no_whole_backup_is_not_kept(
-    answer: bytes, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    answer: bytes, code: int, problem: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "backup"
     file.write_text("an older one")
     with answering(answer) as address:
-        assert main(["backup", "--address", address, "--output", str(file)]) == 1
+        assert main(["backup", "--address", address, "--timeout", "20", "--output", str(file)]) == code
     captured = capsys.readouterr()
     assert problem in captured.err
     assert captured.out == ""
@@ -95,11 +96,15 @@ def test_what_is_no_whole_backup_is_not_kept(
 @pytest.mark.parametrize(
     ("arguments", "code", "problem"),
     [
-        ([], 2, "backup: the following arguments are required: --output"),
+        ([], 2, "backup: Missing option '--output'"),
         (["--output", "/no/such/directory/x"], 1, "--output /no/such/directory/x: No such file or directory"),
-        (["--output", "{}/x", "--address", "nowhere"], 2, "--address must be host:port or https://host:port"),
-        (["--output", "{}/x", "--token_file", "/no/such/file"], 1, "--token_file /no/such/file: "),
-        (["--output", "{}/x", "--address", "https://127.0.0.1:1", "--ca_file", "/no/such/file"], 1, "--ca_file "),
+        (
+            ["--output", "{}/x", "--address", "ftp://nowhere"],
+            2,
+            "--address: must be http://host:port, https://host:port",
+        ),
+        (["--output", "{}/x", "--token_file", "/no/such/file"], 2, "--token_file /no/such/file: "),
+        (["--output", "{}/x", "--address", "https://127.0.0.1:1", "--ca_file", "/no/such/file"], 2, "--ca_file "),
     ],
 )
 def test_what_cannot_be_done_is_said(

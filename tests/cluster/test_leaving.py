@@ -72,8 +72,8 @@ def test_a_voter_leaves_on_command_and_comes_back(tmp_path: Path) -> None:
 def test_a_node_that_is_not_there_cannot_leave() -> None:
     command = [sys.executable, "-m", "app", "leave", "--address", "127.0.0.1:1"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
-    assert (said.returncode, said.stdout) == (1, "")
-    assert said.stderr.startswith("coterie: 127.0.0.1:1: ")
-    wrong = subprocess.run([*command[:-1], "nowhere"], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
+    assert (said.returncode, said.stdout) == (5, "")
+    assert said.stderr.startswith("coterie: http://127.0.0.1:1 cannot be reached: ")
+    wrong = subprocess.run([*command[:-1], "ftp://nowhere"], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert wrong.returncode == 2
-    assert "--address must be host:port or https://host:port, not 'nowhere'" in wrong.stderr
+    assert "--address: must be http://host:port, https://host:port or host:port, not 'ftp://nowhere'" in wrong.stderr

@@ -52,6 +52,18 @@ def test_the_pause_before_the_next_try(
     assert found == (None if pause is None else pytest.approx(pause))
 
 
+def test_who_would_not_wait_is_told_after_a_round_that_reached_nobody() -> None:
+    hasty = ClientLimits(unreachable_rounds=1)
+
+    def pause(failure: Failure, tries: int) -> float | None:
+        return pause_before_next(failure, repeatable=True, tries=tries, nodes=2, left=9.0, jitter=0.0, limits=hasty)
+
+    nobody = Failure(UnavailableError("unreachable"))
+    assert pause(nobody, 1) == 0.0
+    assert pause(nobody, 2) is None
+    assert pause(NOW, 2) is not None
+
+
 @pytest.mark.parametrize(
     ("text", "seconds"), [("1", 1.0), ("0", 0.0), (None, 0.0), ("-1", 0.0), ("Fri, 31 Dec 1999 23:59:59 GMT", 0.0)]
 )

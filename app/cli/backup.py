@@ -1,0 +1,113 @@
+"""`coterie backup`: saves the metadata of a running cluster to a file, and checks it while it comes.
+
+Restoring one is done offline, by `coterie recover`: it makes a new cluster, for nothing that was acknowledged since may
+seem to be there still, and no fencing token may be given twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+import click
+
+from app.cli.call import Call
+from app.cli.failures import CommandError
+from app.cli.framework import command as make_command
+from app.cli.options import FILE, online
+from app.cli.output import Output
+from app.cli.texts import size
+from app.command_line import PROGRAM
+
+if TYPE_CHECKING:
+    from app.client import Client, Saved
+
+
+@make_command(
+    "backup",
+    answer="app.cli.answers:Backup",
+    examples=[
+        f"{PROGRAM} backup --output metadata.backup",
+        f"{PROGRAM} backup --output /backups/$(date +%F) --address https://10.0.0.1:10000 --ca_file ca.pem",
+    ],
+    epilog=f"To restore it: {PROGRAM} recover --help",
+)
+@click.option("--output", type=FILE, metavar="FILE", required=True, help="Where to; an older file is replaced.")
+@online
+def command(call: Call, output: Path) -> None:
+    """Save the metadata of a running cluster: all that was acknowledged before, from any node.
+
+    The file is checked while it comes, and takes its name once it is whole and on the disk.
+    """
+    save(call, output, "--output")
+
+
+def save(call: Call, output: Path, option: str) -> None:
+    """`option`: what named the file, for errors."""
+    from app.cli.answers import Backup  # noqa: PLC0415
+
+    draft = output.with_name(output.name + ".tmp")
+    try:
+        file = open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: SIM115 - closed below
+        try:
+            with file, _progress(call.out) as came:
+
+                async def receive(client: Client) -> Saved:
+                    return await client.raft.snapshot(cast(BinaryIO, _Counted(file, came)))
+
+                saved = call.run(receive)
+                file.flush()
+                os.fsync(file.fileno())
+            _install(draft, output)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise CommandError(
+            f"{option} {output}: {error.strerror or error}; nothing was saved", parameter=option.removeprefix("--")
+        ) from None
+    if call.out.json:
+        call.out.document(Backup(str(output), saved.revision, saved.keys, saved.size))
+    else:
+        call.out.text(f"{output}: {saved.keys} keys at revision {saved.revision}, {saved.size} bytes.")
+
+
+class _Counted:
+    """A file that tells how much was written."""
+
+    def __init__(self, file: BinaryIO, came: Callable[[int], None]) -> None:
+        self._file = file
+        self._came = came
+
+    def write(self, data: bytes) -> int:
+        self._came(len(data))
+        return self._file.write(data)
+
+
+@contextmanager
+def _progress(out: Output) -> Iterator[Callable[[int], None]]:
+    """Tells on a terminal how much has come: how much will, nobody knows."""
+    if not sys.stderr.isatty():
+        yield lambda _count: None
+        return
+    total = 0
+    with out.aside.status("Saving the metadata") as status:
+
+        def came(count: int) -> None:
+            nonlocal total
+            total += count
+            status.update(f"Saving the metadata: {size(total)}")
+
+        yield came
+
+
+def _install(draft: Path, output: Path) -> None:
+    draft.replace(output)
+    descriptor = os.open(output.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
