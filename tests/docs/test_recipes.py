@@ -10,13 +10,14 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.client import Client
@@ -50,6 +51,7 @@ def shown(started: Programs, command: str) -> Program:
     return started.start(RECIPES / name, *arguments)
 
 
+@cache
 def module(name: str) -> ModuleType:
     """A recipe as a module."""
     spec = importlib.util.spec_from_file_location(name, RECIPES / f"{name}.py")
@@ -171,6 +173,7 @@ def test_shards_of_a_worker_that_dies_are_assigned_anew(started: Programs, check
     assert values(checkout, "pool/workers/") == {}
 
 
+@settings(deadline=None)
 @given(
     st.dictionaries(st.integers(0, 99).map(str), st.sampled_from([None, "a", "b", "c", "d"])),
     st.sets(st.sampled_from("abcd"), min_size=1),
