@@ -83,6 +83,10 @@ class Shell:
         if not self.wait_for(name, lambda printed: until in printed):
             raise SnippetError(f"{text}\ndid not print {until!r} but:\n{self.terminal(name)}")
 
+    def runs(self, name: str) -> bool:
+        """Whether there is such a terminal."""
+        return name in self._terminals
+
     def terminal(self, name: str) -> str:
         """What it has printed so far."""
         return self._read(self._terminals[name][1])

@@ -11,7 +11,7 @@
 ```toml                        a whole configuration file; `toml part`: lines to add to one
 <!-- not run: REASON -->       before a block
 <!-- run by: FILE -->          before a block, or on the page's first lines for all of them: what else runs it
-<!-- beside: COMMAND | TEXT -->  runs COMMAND as a terminal, until it has printed TEXT
+<!-- beside: COMMAND | TEXT -->  runs COMMAND as a terminal, where none does, until it has printed TEXT
 <!-- end the terminals -->     Ctrl-C in all of them
 """
 
