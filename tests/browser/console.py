@@ -42,7 +42,8 @@ class Console:
         self.page.goto(f"{url}/ui/#/{view}")
 
     def until_live(self) -> None:
-        expect(self.page.locator(".connection-live")).to_be_visible()
+        state = self.page.locator(".connection-live")
+        expect(state, f"{self.watched.problems}").to_be_visible()
 
     def go(self, view: str) -> None:
         """By the address: a click on the navigation is tested once."""

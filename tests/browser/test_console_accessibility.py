@@ -80,7 +80,12 @@ def test_axe_finds_nothing_serious_in_dialogs(browser: Browser, node: Node) -> N
 
 def focused(page: Page) -> str:
     """What has the focus, as a screen reader would name it."""
-    name: str = page.evaluate("(document.activeElement.innerText ?? document.activeElement.id ?? '').trim()")
+    name: str = page.evaluate(
+        """() => {
+            const element = document.activeElement;
+            return (element.ariaLabel ?? element.labels?.[0]?.innerText ?? element.innerText).trim();
+        }"""
+    )
     return name
 
 
@@ -116,6 +121,38 @@ def test_every_view_is_reached_by_keyboard(browser: Browser, node: Node) -> None
             seen.go(views[number % len(views)])
             page.keyboard.press(str(number))
             expect(page.locator(f'nav a[href="#/{view}"]')).to_have_attribute("aria-current", "page")
+
+
+def test_a_key_is_set_and_deleted_by_keyboard(browser: Browser, node: Node) -> None:
+    with console(browser) as seen:
+        seen.open(url(node), "gossip")
+        seen.until_live()
+        page = seen.page
+        tab_to(seen, "Set a key…")
+        page.keyboard.press("Enter")
+        tab_to(seen, "Key")
+        page.keyboard.type("typed")
+        tab_to(seen, "Value")
+        page.keyboard.type("by hand")
+        tab_to(seen, "Set")
+        page.keyboard.press("Enter")
+        dialog = page.get_by_role("dialog")
+        expect(dialog.get_by_role("status")).to_contain_text("Written at version")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        row = page.get_by_role("row").filter(has_text="typed")
+        expect(row).to_contain_text("by hand")
+        assert node.client.get("/v1/kv/typed").json()["value"] == "by hand"
+
+        tab_to(seen, "Delete typed")
+        page.keyboard.press("Enter")
+        expect(dialog).to_contain_text("deletes its key")
+        tab_to(seen, "Delete")
+        page.keyboard.press("Enter")
+        expect(dialog.get_by_role("status")).to_contain_text("Deleted at version")
+        page.keyboard.press("Escape")
+        expect(dialog).to_be_hidden()
+        assert node.client.get("/v1/kv/typed").status_code == 404
 
 
 def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, node: Node) -> None:

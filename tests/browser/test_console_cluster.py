@@ -47,6 +47,11 @@ def shows_keys_set_elsewhere(seen: Console, writer: Node) -> None:
     put(writer, "config/limit", "7").raise_for_status()
     expect(seen.page.locator(".event", has_text="color").first).to_contain_text(writer.node_id)
     expect(seen.page.locator(".event", has_text="config/limit").first).to_be_visible()
+    seen.go("gossip")
+    row = seen.page.get_by_role("row").filter(has_text="color").filter(has_text=writer.node_id)
+    expect(row).to_contain_text("blue")
+    set_key(writer, "color", "green")
+    expect(row).to_contain_text("green")
 
 
 def stays_in_place(seen: Console, writer: Node) -> float:
