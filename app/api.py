@@ -232,7 +232,7 @@ def _add_error_answers(app: FastAPI) -> None:
         return FAULT.response()  # the gate logs it
 
     @app.exception_handler(RequestValidationError)
-    async def answer_validation_error(_request: Request, error: RequestValidationError) -> Response:
+    async def answer_validation_error(request: Request, error: RequestValidationError) -> Response:
         details = error.errors()[0]
         where, *path = map(str, details["loc"])
         parameter = ".".join(path) or where
@@ -241,6 +241,11 @@ def _add_error_answers(app: FastAPI) -> None:
                 refused = ApiError(Code.MISSING_PARAMETER, f"the parameter {parameter} is missing", parameter)
             case "string_too_short":
                 refused = ApiError(Code.EMPTY_PARAMETER, f"the parameter {parameter} must not be empty", parameter)
+            case "model_attributes_type" if not path and isinstance(details["input"], bytes):
+                # Read as JSON is only what says that it is; curl calls what it sends with -d a form.
+                told = request.headers.get("content-type", "nothing")
+                problem = f"the body must come as Content-Type: application/json, not as {told}"
+                refused = ApiError(Code.INVALID_REQUEST, problem, "Content-Type")
             case _:
                 problem = details["msg"].removeprefix("Value error, ")
                 refused = ApiError(Code.INVALID_REQUEST, f"the parameter {parameter}: {problem}", parameter)

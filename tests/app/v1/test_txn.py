@@ -56,6 +56,18 @@ async def test_every_operation_has_its_result(api: httpx.AsyncClient) -> None:
     }
 
 
+async def test_a_body_that_does_not_say_that_it_is_json_is_told_to(api: httpx.AsyncClient) -> None:
+    form = {"Content-Type": "application/x-www-form-urlencoded"}  # as curl -d sends it
+    answer = await api.post("/v1/txn", content=b'{"then": [{"get": {"key": "a"}}]}', headers=form)
+    assert answer.status_code == 400
+    error = answer.json()["error"]
+    assert error["code"] == "invalid_request"
+    assert error["parameter"] == "Content-Type"
+    assert "must come as Content-Type: application/json, not as application/x-www-form-urlencoded" in error["message"]
+    other = (await api.post("/v1/txn", json=[1])).json()["error"]
+    assert other["parameter"] == "body"
+
+
 async def test_otherwise_the_else_operations_are_done(api: httpx.AsyncClient) -> None:
     await api.put("/v1/meta/a", content="x")
     body = {
