@@ -44,3 +44,10 @@ export const MAX_CELL = 120;
 
 /** Milliseconds between one drawing of a long list and the next, however fast it changes. */
 export const DRAW_EVERY_MS = 250;
+
+/** Versions of one key that its history shows, the newest. */
+export const MAX_HISTORY = 200;
+
+/** At a node without Raft: locks, elections and semaphores that are asked for, of each kind, and how often. */
+export const MAX_FORWARDED_QUEUES = 50;
+export const FORWARDED_EVERY_MS = 5_000;

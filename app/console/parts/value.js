@@ -35,7 +35,7 @@ export function Value({ text, encoding, title = "Value" }) {
         <span class="muted number" title=${`${count(size)} bytes`}>${bytes(size)}</span>
         <${Choice} name="Show as" value=${view} choices=${choices} onChange=${choose} />
       </div>
-      <pre class="value-text" tabindex="0" aria-label=${title}>${
+      <pre class=${`value-text ${view === "bytes" ? "value-bytes" : ""}`} tabindex="0" aria-label=${title}>${
         size === 0 ? html`<i class="muted">empty</i>` : over && !whole && view !== "bytes" ? shown.slice(0, SHOW_TEXT) : shown
       }</pre>
       ${

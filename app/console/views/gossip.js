@@ -101,7 +101,7 @@ function KeyTable({ rows, order, now, complete, may, onAction }) {
                 <td class=${again ? "again" : "first-of"}>${byNode ? node : link}</td>
                 <th scope="row">${byNode ? link : node}</th>
                 <td class="value-cell">
-                  <span key=${row.version} class=${`mono ${isLit(row.time, now) ? "lit" : ""}`}>
+                  <span key=${row.version} class=${`mono ${row.status !== "deleted" && isLit(row.time, now) ? "lit" : ""}`}>
                     ${row.value === null ? html`<i class="muted">a long value</i>` : cut(row.value, MAX_CELL)}
                   </span>
                 </td>

@@ -3,7 +3,9 @@
 
 import { Charts } from "./charts.js";
 import { Gossip } from "./gossip.js";
+import { Locks } from "./locks.js";
 import { NodeMap } from "./map.js";
+import { Metadata } from "./metadata.js";
 import { Nodes } from "./nodes.js";
 import { Overview } from "./overview.js";
 import { Timeline } from "./timeline.js";
@@ -16,4 +18,6 @@ export const VIEWS = [
   { name: "timeline", title: "Timeline", icon: "timeline", View: Timeline },
   { name: "charts", title: "Charts", icon: "charts", View: Charts },
   { name: "gossip", title: "Gossip keys", icon: "gossip", View: Gossip },
+  { name: "metadata", title: "Metadata", icon: "metadata", View: Metadata },
+  { name: "locks", title: "Locks", icon: "locks", View: Locks },
 ];

@@ -1,0 +1,99 @@
+// The table of leases: the time that is left, counting down, and what lives on each.
+
+import { count, duration, plural } from "../core/format.js";
+import { contentWords, NOTHING, timeLeft } from "../core/holdings.js";
+import { keyAddress } from "../core/metadata_keys.js";
+import { href } from "../core/route.js";
+import { store, useModel } from "../core/store.js";
+import { html, useEffect, useRef } from "./html.js";
+import { Pager, usePages } from "./pager.js";
+import { useNow } from "./time.js";
+
+const SHOWN_KEYS = 10;
+const WIDTH = 80;
+
+/** The soon are red: seconds. */
+const SOON = 5;
+
+function Left({ lease, time }) {
+  useNow();
+  const left = timeLeft(lease, time, store.now());
+  if (left === null) {
+    return html`<span>as long as <a href=${href("nodes", lease.node)}>${lease.node}</a> lives, and ${duration(lease.hold_seconds)}</span>`;
+  }
+  const part = Math.min(1, left / lease.ttl_seconds);
+  return html`
+    <span class=${`left ${left < SOON && part < 0.5 ? "left-soon" : ""}`}>
+      <svg class="left-bar" viewBox=${`0 0 ${WIDTH} 8`} aria-hidden="true" focusable="false">
+        <rect class="spread-room" width=${WIDTH} height="8" rx="4" />
+        <rect class="left-fill" width=${WIDTH * part} height="8" rx="4" />
+      </svg>
+      <span class="left-words">${left <= 0 ? "ending" : duration(Math.ceil(left))} <span class="muted">of ${duration(lease.ttl_seconds)}</span></span>
+    </span>
+  `;
+}
+
+/**
+ * @param {{source: any, content: Map<number, any>, chosen: number|null, may: {write: boolean, why?: string},
+ *   onRevoke: (lease: any) => void}} props `chosen`: the lease that was asked for
+ */
+export function Leases({ source, content, chosen, may, onRevoke }) {
+  const model = useModel("leases");
+  const { time, total, leases } = source.live ? model.leases : source.leases;
+  const first = leases.filter((lease) => lease.lease === chosen);
+  const rows = [...first, ...leases.filter((lease) => lease.lease !== chosen)];
+  const pages = usePages(rows.length, String(chosen));
+  const section = useRef(null);
+  useEffect(() => {
+    if (chosen !== null) section.current.scrollIntoView({ block: "start" });
+  }, [chosen]);
+  return html`
+    <section class="panel leases" aria-labelledby="leases-title" ref=${section}>
+      <h2 id="leases-title">Leases</h2>
+      <p class="tally-line" role="status">
+        ${plural(total, "lease")}${total > leases.length && `, the first ${count(leases.length)} of which are told`}${
+          chosen !== null && time !== null && first.length === 0 && `. Lease ${chosen} is not among them: it ended`
+        }
+      </p>
+      <div class="table-room data-table" tabindex="0" role="region" aria-label="Leases">
+        <table>
+          <caption class="unseen">Leases and what lives on them</caption>
+          <thead>
+            <tr>
+              <th scope="col">Lease</th><th scope="col">Time left</th><th scope="col">What lives on it</th>
+              <th scope="col" class="right">Renewals</th><th scope="col"><span class="unseen">Actions</span></th>
+            </tr>
+          </thead>
+          <tbody>
+            ${rows.slice(pages.from, pages.to).map((lease) => {
+              const on = content.get(lease.lease) ?? NOTHING;
+              return html`
+                <tr key=${lease.lease} class=${lease.lease === chosen ? "chosen" : ""}>
+                  <th scope="row" class="number">${lease.lease}</th>
+                  <td class="left-cell"><${Left} lease=${lease} time=${time} /></td>
+                  <td class="lease-content">
+                    ${contentWords(on)}
+                    ${on.keys.length > 0 && html`<ul class="lease-keys">
+                      ${on.keys.slice(0, SHOWN_KEYS).map((record) => html`<li key=${record.key}><a class="mono" href=${href("metadata", keyAddress(record))}>${record.key}</a></li>`)}
+                      ${on.keys.length > SHOWN_KEYS && html`<li class="muted">and ${count(on.keys.length - SHOWN_KEYS)} more</li>`}
+                    </ul>`}
+                  </td>
+                  <td class="right number">${count(lease.renewals)}</td>
+                  <td class="row-actions">
+                    <button type="button" class="small danger" disabled=${!may.write} title=${may.why}
+                      aria-label=${`Revoke lease ${lease.lease}`} onClick=${() => onRevoke(lease)}>Revoke…</button>
+                  </td>
+                </tr>
+              `;
+            })}
+            ${
+              rows.length === 0 &&
+              html`<tr><td class="empty" colspan="5">${time === null ? "Waiting for the leases…" : "There are no leases."}</td></tr>`
+            }
+          </tbody>
+        </table>
+      </div>
+      <${Pager} pages=${pages} what="leases" />
+    </section>
+  `;
+}
