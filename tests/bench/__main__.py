@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Iterator
 
-from tests.bench import gossip_bench, http_bench, idle_bench, live_bench, raft_bench
+from tests.bench import client_bench, gossip_bench, http_bench, idle_bench, live_bench, raft_bench
 
 BENCHES: dict[str, Callable[[], Iterator[tuple[str, float]]]] = {
     "gossip": gossip_bench.rows,
@@ -13,6 +13,7 @@ BENCHES: dict[str, Callable[[], Iterator[tuple[str, float]]]] = {
     "raft": raft_bench.rows,
     "http": http_bench.rows,
     "live": live_bench.rows,
+    "client": client_bench.rows,
 }
 
 
