@@ -199,6 +199,11 @@ def test_a_healthy_cluster_has_no_findings(modules: Page) -> None:
     assert findings(modules, THREE) == []
 
 
+def figures(lag: float, at: int) -> dict[str, Any]:
+    process = {"uptime_seconds": at, "loop_lag": {"p99_seconds": lag}}
+    return {"type": "sample", "kind": "figures", "time": at, "process": process}
+
+
 VOTERS = (place("node1", "leader"), place("node2", "voter"), place("node3", "voter", live=False))
 
 FINDINGS: list[tuple[str, tuple[dict[str, Any], ...], list[tuple[str, str]]]] = [
@@ -245,9 +250,8 @@ FINDINGS: list[tuple[str, tuple[dict[str, Any], ...], list[tuple[str, str]]]] = 
     ("twins",
      (HELLO, members_part(node("node1"), node("node2"), node("node3"), node("node3", generation=2)), *THREE[2:]),
      [("bad", "Two processes go by the name node3")]),
-    ("a node is late", (*THREE, {"type": "sample", "kind": "phi", "time": 1, "threshold": 8,
-                                 "nodes": [{"node_id": "node2", "generation": 1, "phi": 6.5}]}),
-     [("note", "node2 is late")]),
+    ("a loop that is late once", (*THREE, *(figures(0.5 if at == 3 else 0.0, at) for at in range(12))), []),
+    ("a loop that is late for long", (*THREE, *(figures(0.5, at) for at in range(12))), [("warn", "node1 is busy")]),
     ("joining for long", (*THREE, events(member_event("joining", "node7"))),
      [("warn", "node7 does not finish joining")]),
 ]  # fmt: skip

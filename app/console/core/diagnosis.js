@@ -3,15 +3,13 @@
 import { duration, list, plural, sentence } from "./format.js";
 import { nodeViews, strangers } from "./nodes.js";
 
-/** Suspicion from this part of the threshold on is worth a word. */
-const LATE_PART = 0.5;
-
 /** Of more dead nodes one finding tells. */
 const MAX_DEAD = 5;
 
 /** Seconds. */
 const LONG_JOINING = 30;
 const SLOW_LOOP = 0.25;
+const SLOW_SAMPLES = 10;
 const BEHIND_LONG = 10;
 
 /**
@@ -195,14 +193,6 @@ function nodeFindings(model, views, now) {
         todo: `Look whether UDP reaches ${view.address} and comes back.`,
         node: view.name,
       });
-    } else if (view.phi !== null && model.phiThreshold !== null && view.phi > LATE_PART * model.phiThreshold) {
-      found.push({
-        severity: "note",
-        title: `${view.name} is late`,
-        why: `Suspicion (phi) is ${view.phi.toFixed(1)}; above ${model.phiThreshold} it is taken for dead.`,
-        todo: "Wait: it shows a sign of life, or it is dead within seconds.",
-        node: view.name,
-      });
     }
   }
   if (dead.length > MAX_DEAD) {
@@ -233,12 +223,13 @@ function spreadFindings({ convergence }) {
 
 function ownFindings(model) {
   const found = [];
-  const lag = model.figures.at(-1)?.process.loop_lag;
-  if (lag && lag.p99_seconds !== null && lag.p99_seconds > SLOW_LOOP) {
+  // One late moment is none worth a word: most of the last ones are.
+  const lags = model.figures.slice(-SLOW_SAMPLES).map(({ process }) => process.loop_lag.p99_seconds ?? 0);
+  if (lags.length === SLOW_SAMPLES && lags.filter((lag) => lag > SLOW_LOOP).length * 2 > SLOW_SAMPLES) {
     found.push({
       severity: "warn",
       title: `${model.nodeId} is busy`,
-      why: `Its event loop is late by up to ${duration(lag.p99_seconds)}: its heartbeats and answers are, too.`,
+      why: `Its event loop is late by more than ${duration(SLOW_LOOP)} again and again: its heartbeats and answers are, too.`,
       todo: "Look at the processor of its machine, and at requests per second.",
       node: model.nodeId,
     });

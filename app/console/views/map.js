@@ -75,35 +75,40 @@ function Picture({ views, threshold }) {
     event.currentTarget.querySelector(`[data-name="${CSS.escape(next)}"]`)?.focus();
   };
   const crowded = views.length > MAX_NAMED_NODES;
+  const box = `${-size.width / 2} ${-size.height / 2} ${size.width} ${size.height}`;
+  const live = new Set(views.filter((view) => view.status === "live").map((view) => view.id));
   return html`
-    <svg
-      class=${`map ${crowded ? "crowded" : ""} ${size === NARROW ? "map-narrow" : ""}`}
-      viewBox=${`${-size.width / 2} ${-size.height / 2} ${size.width} ${size.height}`}
-      role="group"
-      aria-label="Nodes; arrow keys move from one to the next, Enter shows its details"
-      onKeyDown=${go}
-      onFocusIn=${(event) => setReached(event.target.closest?.(".map-node")?.dataset.name ?? first)}
-    >
-      <${Links} at=${at} scale=${scale} live=${new Set(views.filter((view) => view.status === "live").map((view) => view.id))} />
-      <g class="map-nodes">
-        ${views.map((view) => {
-          const part = view.phi === null || !threshold ? null : Math.min(1, view.phi / threshold);
-          return html`<${MapNode}
-            key=${view.name}
-            name=${view.name}
-            status=${view.status}
-            role=${view.role}
-            here=${view.here}
-            part=${part}
-            words=${wordsOf(view, part, threshold)}
-            ...${at.get(view.name)}
-            scale=${scale}
-            named=${!crowded || view.role === "leader" || view.here || view.status !== "live"}
-            reached=${view.name === first}
-          />`;
-        })}
-      </g>
-    </svg>
+    <div class="map-frame">
+      <svg
+        class=${`map ${crowded ? "crowded" : ""} ${size === NARROW ? "map-narrow" : ""}`}
+        viewBox=${box}
+        role="group"
+        aria-label="Nodes; arrow keys move from one to the next, Enter shows its details"
+        onKeyDown=${go}
+        onfocusin=${(event) => setReached(event.target.closest?.(".map-node")?.dataset.name ?? first)}
+      >
+        <${Links} at=${at} live=${live} />
+        <g class="map-nodes">
+          ${views.map((view) => {
+            const part = view.phi === null || !threshold ? null : Math.min(1, view.phi / threshold);
+            return html`<${MapNode}
+              key=${view.name}
+              name=${view.name}
+              status=${view.status}
+              role=${view.role}
+              here=${view.here}
+              part=${part}
+              words=${wordsOf(view, part, threshold)}
+              ...${at.get(view.name)}
+              scale=${scale}
+              named=${!crowded || view.role === "leader" || view.here || view.status !== "live"}
+              reached=${view.name === first}
+            />`;
+          })}
+        </g>
+      </svg>
+      <${PulseLayer} box=${box} at=${at} scale=${scale} live=${live} />
+    </div>
     ${views.length === 0 && html`<p class="empty">Waiting for the first picture of the cluster…</p>`}
   `;
 }
@@ -117,19 +122,9 @@ function strength(link) {
   return found < 0 ? 0 : AGES.length - found;
 }
 
-function Links({ at, scale, live }) {
+function Links({ at, live }) {
   const { links, nodeId } = useModel("gossip_links");
-  const layer = useRef(null);
-  const pulses = useRef(null);
   const here = at.get(nodeId);
-  useEffect(() => {
-    pulses.current ??= new Pulses(layer.current);
-    if (links === null || here === undefined) return;
-    for (const link of links.links) {
-      const there = at.get(link.node_id);
-      if (there) pulses.current.show(link, here, there, links.seconds, Math.max(2.2, 5 * scale), live.has(identity(link)));
-    }
-  }, [links]);
   const shown = here === undefined ? [] : (links?.links ?? []).filter((link) => at.has(link.node_id));
   return html`
     <g class="map-links" aria-hidden="true">
@@ -145,8 +140,25 @@ function Links({ at, scale, live }) {
         />`;
       })}
     </g>
-    <g ref=${layer} class="map-pulses" aria-hidden="true"></g>
   `;
+}
+
+/** A picture of its own over the map: what moves all the time does not have the rest painted again. */
+function PulseLayer({ box, at, scale, live }) {
+  const { links, nodeId } = useModel("gossip_links");
+  const layer = useRef(null);
+  const pulses = useRef(null);
+  const here = at.get(nodeId);
+  useEffect(() => {
+    pulses.current ??= new Pulses(layer.current);
+    if (links === null || here === undefined) return;
+    const radius = Math.max(2.2, 5 * scale);
+    for (const link of links.links) {
+      const there = at.get(link.node_id);
+      if (there) pulses.current.show(link, here, there, links.seconds, radius, live.has(identity(link)));
+    }
+  }, [links]);
+  return html`<svg class="map-pulses" viewBox=${box} aria-hidden="true"><g ref=${layer}></g></svg>`;
 }
 
 function Legend() {
