@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from app.environment import CLIENT_ENV_PREFIX, ENV_PREFIX
+from app.environment import CLIENT_ENV_PREFIX, ENV_PREFIX, is_of_kubernetes
 from app.settings import ENV_NESTED_DELIMITER, ConfigFileError, Settings
 from gossip import Address, ConfigError, Engine, KeyRefusedError, NodeId
 
@@ -28,12 +28,6 @@ SettingPath = tuple[str, ...]
 _SHOWN_VALUE_CHARACTERS = 120
 
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+")
-
-# What Kubernetes puts into every container beside a service whose name is, or starts with, "coterie".
-_KUBERNETES = re.compile(
-    r"COTERIE_(\w+_)?(SERVICE_HOST|SERVICE_PORT(_\w+)?|PORT_\d+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?)"
-)
-_KUBERNETES_LINK = re.compile(r"COTERIE_(\w+_)?PORT=(tcp|udp|sctp)://.*")
 
 
 class BadSettingsError(Exception):
@@ -150,7 +144,7 @@ def _unknown_variables() -> Iterator[str]:
         upper = name.upper()
         if not upper.startswith(ENV_PREFIX) or upper in known or upper.startswith(CLIENT_ENV_PREFIX):
             continue
-        if _KUBERNETES.fullmatch(name) or _KUBERNETES_LINK.fullmatch(f"{name}={value}"):
+        if is_of_kubernetes(name, value):
             continue
         table = upper.removeprefix(ENV_PREFIX).split(ENV_NESTED_DELIMITER)[0].lower()
         if table == "key_values":

@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from app.client.addresses import DEFAULT_ADDRESS, read_address
 from app.client.errors import ClientError
-from app.environment import CLIENT_ENV_PREFIX
+from app.environment import CLIENT_ENV_PREFIX, is_of_kubernetes
 
 FILE_VARIABLE = CLIENT_ENV_PREFIX + "FILE"
 
@@ -163,8 +163,9 @@ def _unknown_variables() -> list[str]:
     known = {FILE_VARIABLE, *(CLIENT_ENV_PREFIX + name.upper() for name in ClientSettings.model_fields)}
     return [
         f"{name}: unknown environment variable; there are {', '.join(sorted(known))}"
-        for name in os.environ
+        for name, value in os.environ.items()
         if name.upper().startswith(CLIENT_ENV_PREFIX) and name.upper() not in known
+        if not is_of_kubernetes(name, value)
     ]
 
 

@@ -104,6 +104,12 @@ def test_variables_are_named_as_they_were_written(file: Path, monkeypatch: pytes
         load_client_settings()
 
 
+def test_what_kubernetes_sets_beside_a_service_is_no_setting(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COTERIE_CLIENT_SERVICE_HOST", "10.0.0.1")
+    monkeypatch.setenv("COTERIE_CLIENT_PORT", "tcp://10.0.0.1:80")
+    assert load_client_settings().address == (DEFAULT_ADDRESS,)
+
+
 def test_a_token_is_not_shown(file: Path) -> None:
     assert TOKEN not in repr(ClientSettings(token=TOKEN))  # type: ignore[arg-type]
 
