@@ -121,6 +121,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "client_certificates": "required",
         "minimum_version": "1.3",
         "raft": "false",
+        "console.enabled": "false",
         "tokens": '[{"id": "a", "hash": "sha256:%s", "rules": [{"layer": "*", "action": "admin"}]}]' % ("0" * 64),
         "audit_file": "audit.jsonl",
         "allowed_origins": "https://a.example.net,*",
