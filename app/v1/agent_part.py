@@ -121,7 +121,8 @@ class AgentPart(HeardRaft):
         members = {each.member_id: self._placed(each, status, reasons, bans) for each in self._members()}
         for voter in status.voters:
             if voter not in members:
-                members[voter] = MemberView(None, voter, "leader" if voter == status.leader else "voter")
+                # Gossip knows no such node, or has forgotten it.
+                members[voter] = MemberView(None, voter, "leader" if voter == status.leader else "voter", live=False)
         leading = next((each.node_id for each in members.values() if each.role == "leader"), None)
         return RaftPicture(
             agent.cluster,

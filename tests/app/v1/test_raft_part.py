@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock, patch
+
+from app.v1.agent_part import AgentPart
 from app.v1.raft_part import MemberView, without_ghosts
 
 
@@ -17,3 +20,17 @@ def test_a_dead_observer_and_a_voter_whose_place_is_yet_to_be_taken_are_shown() 
     wiped = MemberView("c", "2" * 32, "voter", live=False)
     back = MemberView("c", "3" * 32, "observer")
     assert without_ghosts([dead, wiped, back]) == [dead, wiped, back]
+
+
+def test_a_voter_whose_node_gossip_has_forgotten_is_not_live() -> None:
+    member = Mock()
+    member.status.return_value = Mock(leader="1" * 32, voters=("1" * 32, "2" * 32), term=3, quorum=True)
+    member.state = Mock(bans=(), membership_epoch=1)
+    agent = Mock(member=member, cluster="c", governor=None, member_id="1" * 32, reason="")
+    part = AgentPart(agent)
+    with patch.object(AgentPart, "_members", return_value=[MemberView("a", "1" * 32, "voter")]):
+        seen = part.picture().members
+    assert [(each.node_id, each.member_id, each.role, each.live) for each in seen] == [
+        ("a", "1" * 32, "leader", True),
+        (None, "2" * 32, "voter", False),
+    ]
