@@ -36,6 +36,7 @@ def name_of(page: Path) -> str:
 
 
 @pytest.mark.cluster
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("pages", RUNS, ids=lambda pages: " ".join(map(name_of, pages)))
 def test_the_snippets_run(pages: list[Path], tmp_path: Path) -> None:
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
