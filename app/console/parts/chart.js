@@ -61,13 +61,13 @@ export function Chart({ title, about, series, show, now }) {
         ${looked !== null && html`<line class="chart-cursor" x1=${x(looked)} x2=${x(looked)} y1=${TOP} y2=${HEIGHT - BOTTOM} />`}
       </svg>
       <table class="chart-table">
-        <caption class="unseen">${title}: now, least and greatest of the last five minutes</caption>
+        <caption class="unseen">${title}: now, least and most of the last five minutes</caption>
         <thead>
           <tr>
             <th scope="col"><span class="unseen">Curve</span></th>
             <th scope="col" class="right">${looked === null ? "now" : clock(looked).slice(0, 8)}</th>
             <th scope="col" class="right">least</th>
-            <th scope="col" class="right">greatest</th>
+            <th scope="col" class="right">most</th>
           </tr>
         </thead>
         <tbody>

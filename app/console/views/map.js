@@ -78,14 +78,16 @@ function Picture({ views, threshold }) {
   const box = `${-size.width / 2} ${-size.height / 2} ${size.width} ${size.height}`;
   const live = new Set(views.filter((view) => view.status === "live").map((view) => view.id));
   return html`
-    <div class="map-frame">
+    <div
+      class="map-frame"
+      onKeyDown=${go}
+      onfocusin=${(event) => setReached(event.target.closest(".map-node")?.dataset.name ?? first)}
+    >
       <svg
         class=${`map ${crowded ? "crowded" : ""} ${size === NARROW ? "map-narrow" : ""}`}
         viewBox=${box}
         role="group"
         aria-label="Nodes; arrow keys move from one to the next, Enter shows its details"
-        onKeyDown=${go}
-        onfocusin=${(event) => setReached(event.target.closest?.(".map-node")?.dataset.name ?? first)}
       >
         <${Links} at=${at} live=${live} />
         <g class="map-nodes">
