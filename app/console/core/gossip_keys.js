@@ -1,6 +1,7 @@
 // Gossip's keys as rows, and how far each node's keys have spread, in words. Pure.
 
 import { byName, duration, list, plural } from "./format.js";
+import { PAGE_ROWS } from "./limits.js";
 import { identity } from "./model.js";
 
 /** Seconds for which a key that was deleted is still shown. */
@@ -109,7 +110,7 @@ export function fitting(rows, { prefix, text, system }) {
 
 /**
  * @param {any} sample of the kind `convergence`, or null
- * @returns {Spread[]} what is not everywhere first
+ * @returns {Spread[]} by name, where they stay; of more than a page what is not everywhere comes first
  */
 export function spreads(sample) {
   if (sample === null) return [];
@@ -126,7 +127,8 @@ export function spreads(sample) {
       words: spreadWords(node, sample),
     };
   });
-  return all.sort((a, b) => Number(a.done) - Number(b.done) || byName(a.node, b.node));
+  const urgent = all.length > PAGE_ROWS;
+  return all.sort((a, b) => (urgent ? Number(a.done) - Number(b.done) : 0) || byName(a.node, b.node));
 }
 
 function spreadWords(node, sample) {

@@ -32,9 +32,8 @@ export function Convergence() {
           (spread) => html`<li key=${spread.id} class="spread">
             <span class="spread-node">${spread.node}</span>
             <${SpreadBar} spread=${spread} />
-            <span class="spread-words">${spread.words}
-              <span class="muted"> · version <span class="number">${count(spread.version)}</span>${!spread.live && " · not live"}</span>
-            </span>
+            <span class="spread-version muted">version <span class="number">${count(spread.version)}</span></span>
+            <span class="spread-words" title=${spread.words}>${spread.words}${!spread.live && html`<span class="muted"> · not live</span>`}</span>
           </li>`,
         )}
       </ul>

@@ -95,7 +95,7 @@ export function Confirm({ title, children, action, typed, danger = false, disabl
             onInput=${(event) => setText(event.target.value)}
             autocomplete="off"
             autocapitalize="off"
-            spellcheck="false"
+            spellcheck=${false}
           />
         </label>`}
         <p class=${`outcome ${outcome ? (outcome.good ? "outcome-good" : "outcome-bad") : ""}`} role="status">

@@ -36,11 +36,11 @@ export function SetGossipKey({ name, value = "", onClose }) {
       ${!name &&
       html`<label class="field"
         ><span>Key</span>
-        <input class="mono" value=${key} onInput=${(event) => setKey(event.target.value)} autocomplete="off" spellcheck="false" />
+        <input class="mono" value=${key} onInput=${(event) => setKey(event.target.value)} autocomplete="off" spellcheck=${false} />
       </label>`}
       <label class="field"
         ><span>Value</span>
-        <textarea value=${text} onInput=${(event) => setText(event.target.value)} spellcheck="false" />
+        <textarea value=${text} onInput=${(event) => setText(event.target.value)} spellcheck=${false} />
       </label>
       <label class="check"
         ><input type="checkbox" checked=${ttl} onChange=${(event) => setTtl(event.target.checked)} />

@@ -60,8 +60,8 @@ export function Leases({ source, content, chosen, may, onRevoke }) {
           <caption class="unseen">Leases and what lives on them</caption>
           <thead>
             <tr>
-              <th scope="col">Lease</th><th scope="col">Time left</th><th scope="col">What lives on it</th>
-              <th scope="col" class="right">Renewals</th><th scope="col"><span class="unseen">Actions</span></th>
+              <th scope="col" class="col-short">Lease</th><th scope="col" class="col-time">Time left</th><th scope="col">What lives on it</th>
+              <th scope="col" class="right col-short">Renewals</th><th scope="col" class="col-middle"><span class="unseen">Actions</span></th>
             </tr>
           </thead>
           <tbody>
@@ -70,7 +70,7 @@ export function Leases({ source, content, chosen, may, onRevoke }) {
               return html`
                 <tr key=${lease.lease} class=${lease.lease === chosen ? "chosen" : ""}>
                   <th scope="row" class="number">${lease.lease}</th>
-                  <td class="left-cell"><${Left} lease=${lease} time=${time} /></td>
+                  <td><${Left} lease=${lease} time=${time} /></td>
                   <td class="lease-content">
                     ${contentWords(on)}
                     ${on.keys.length > 0 && html`<ul class="lease-keys">

@@ -109,12 +109,12 @@ export function WriteKey({ record, name = "", onClose, onDone }) {
         record === null &&
         html`<label class="field"
           ><span>Key</span>
-          <input class="mono" value=${key} onInput=${(event) => setKey(event.target.value)} autocomplete="off" autocapitalize="off" spellcheck="false" placeholder="folder/name" />
+          <input class="mono" value=${key} onInput=${(event) => setKey(event.target.value)} autocomplete="off" autocapitalize="off" spellcheck=${false} placeholder="folder/name" />
         </label>`
       }
       <label class="field"
         ><span>${again ? "Yours" : "Value"}</span>
-        <textarea value=${text} onInput=${(event) => setText(event.target.value)} spellcheck="false" />
+        <textarea value=${text} onInput=${(event) => setText(event.target.value)} spellcheck=${false} />
       </label>
       <div class="tools">
         <label class="check"

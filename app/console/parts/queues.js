@@ -27,7 +27,7 @@ export const QueueTable = ({ rows, times, now, ready }) => html`
     <table>
       <caption class="unseen">Who holds what, and who waits, in order</caption>
       <thead>
-        <tr><th scope="col">Name</th><th scope="col">Kind</th><th scope="col">Held by</th><th scope="col">Waiting, in order</th></tr>
+        <tr><th scope="col" class="col-name">Name</th><th scope="col" class="col-middle">Kind</th><th scope="col">Held by</th><th scope="col">Waiting, in order</th></tr>
       </thead>
       <tbody>
         ${rows.map(

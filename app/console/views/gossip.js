@@ -53,7 +53,7 @@ export function Gossip({ rest }) {
       </label>
       <label
         ><span>Key begins with</span>
-        <input type="search" class="mono" value=${prefix} onInput=${(event) => setPrefix(event.target.value)} spellcheck="false" />
+        <input type="search" class="mono" value=${prefix} onInput=${(event) => setPrefix(event.target.value)} spellcheck=${false} />
       </label>
       <label class="check"
         ><input type="checkbox" checked=${system} onChange=${(event) => setSystem(event.target.checked)} />
@@ -82,12 +82,12 @@ function KeyTable({ rows, order, now, complete, may, onAction }) {
         <caption class="unseen">Keys of the gossip layer, as this node holds them, by ${order}</caption>
         <thead>
           <tr>
-            <th scope="col">${byNode ? "Node" : "Key"}</th>
-            <th scope="col">${byNode ? "Key" : "Node"}</th>
+            <th scope="col" class="col-name">${byNode ? "Node" : "Key"}</th>
+            <th scope="col" class="col-name">${byNode ? "Key" : "Node"}</th>
             <th scope="col">Value</th>
-            <th scope="col" class="right">Version</th>
-            <th scope="col">Status</th>
-            <th scope="col"><span class="unseen">Actions</span></th>
+            <th scope="col" class="right col-short">Version</th>
+            <th scope="col" class="col-middle">Status</th>
+            <th scope="col" class="col-buttons"><span class="unseen">Actions</span></th>
           </tr>
         </thead>
         <tbody>

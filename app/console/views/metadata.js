@@ -83,7 +83,7 @@ function Keys({ source, folder, flat, text, chosen }) {
         <table>
           <caption class="unseen">Keys of the metadata${folder && ` in ${folder}`}</caption>
           <thead>
-            <tr><th scope="col">Key</th><th scope="col">Value</th><th scope="col" class="right">Revision</th></tr>
+            <tr><th scope="col" class="col-key">Key</th><th scope="col">Value</th><th scope="col" class="right col-short">Revision</th></tr>
           </thead>
           <tbody>
             ${rows.slice(pages.from, pages.to).map((row) =>
