@@ -43,6 +43,7 @@ def test_a_snapshot_is_shown_when_it_is_complete(modules: Page) -> None:
 def test_after_a_restart_the_old_picture_stays_until_the_new_one_is_whole(modules: Page) -> None:
     again = (*THREE, HELLO, members_part(node("node1", generation=2)))
     assert after(modules, again, "model.members.size") == 3
+    assert after(modules, again, "model.timeline.map((event) => event.kind)") == ["page"]
     whole = (*again, raft_part(raft(None), place("node1", "voter")), READY)
     assert after(modules, whole, "[model.members.size, model.raftMembers.size, model.raft.leader]") == [1, 1, None]
 

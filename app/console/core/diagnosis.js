@@ -135,22 +135,7 @@ function raftFindings(model, views) {
       });
     }
   }
-  return [...found, ...observerFindings(views)];
-}
-
-function observerFindings(views) {
-  const observers = views.filter((view) => view.status === "live" && view.role === "observer" && view.reason);
-  if (observers.length === 0) return [];
-  const names = observers.map((view) => view.name);
-  return [
-    {
-      severity: "note",
-      title: `${list(names)} ${names.length === 1 ? "follows" : "follow"} without a vote`,
-      why: sentence(observers[0].reason),
-      todo: "Nothing: they are given votes by themselves where that helps.",
-      ...(names.length === 1 ? { node: names[0], todo: "Nothing: it is given a vote by itself where that helps." } : {}),
-    },
-  ];
+  return found;
 }
 
 function nodeFindings(model, views, now) {

@@ -59,7 +59,8 @@ export function emptyModel() {
     convergence: null,
     /** Samples, oldest first. */
     figures: [],
-    /** Events, oldest first. */
+    /** Events, oldest first; of the kind `page` are those of the page itself: it began anew, and does not know what
+     * happened in between. */
     timeline: [],
     /** Events that were dropped from it. */
     timelineDropped: 0,
@@ -107,7 +108,10 @@ function hello(model, message) {
   model.gathered.metadata = { ...model.metadata, keys: new Map(model.metadata.keys) };
   model.gathered.fresh = new Set();
   if (restarted) model.figures = [];
-  return ["hello"];
+  if (model.complete) {
+    remember(model, [{ id: `page-${message.epoch}-${model.lastId}`, kind: "page", time: message.at, change: "anew" }]);
+  }
+  return ["hello", "timeline"];
 }
 
 function gather(model, message) {
@@ -167,13 +171,17 @@ function events(model, message) {
     takeEvent(model, event);
   }
   model.lastId = message.id;
-  model.timeline.push(...message.events);
+  remember(model, message.events);
+  return [...changed];
+}
+
+function remember(model, told) {
+  model.timeline.push(...told);
   const over = model.timeline.length - MAX_TIMELINE;
   if (over > 0) {
     model.timeline.splice(0, over);
     model.timelineDropped += over;
   }
-  return [...changed];
 }
 
 /** What a timeline needs to say what changed, not only what is. */

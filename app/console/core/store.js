@@ -13,6 +13,7 @@ export class Store {
   take(message) {
     // Samples are told as they are taken: so the two clocks can be compared, as far as the network is quick.
     if (message.type === "sample") this.model.skew = Date.now() / 1000 - message.time;
+    if (message.type === "hello") message.at = this.now();
     this.touch(...apply(this.model, message));
   }
 

@@ -11,6 +11,7 @@ export const KINDS = {
   gossip: "gossip keys",
   metadata: "metadata",
   queues: "locks",
+  page: "this page",
   system: "the system’s own keys",
 };
 
@@ -66,6 +67,8 @@ export function describe(event) {
         : `${event.key} was deleted at revision ${event.revision}`;
     case "queues":
       return queue(event);
+    case "page":
+      return "connected anew; what happened in between is not told here";
     default:
       return "";
   }
