@@ -252,7 +252,7 @@ class AbstractMetadata(ABC):
         """`async with` it: wait for the lock, hold it, give it back. See `Holding` for tokens and what to do with them.
 
         It lives on a lease of its own of `ttl` seconds, or on `lease`, which is then the caller's to keep alive.
-        `timeout` bounds the waiting (None: for ever).
+        `timeout` bounds the waiting (None: for ever; 0: not at all, which is RefusedError busy where others hold it).
         Raises UnavailableError (timed_out), RefusedError, LeaseLostError.
         """
         return Holding(self, QueueKind.LOCK, name, ttl, lease, value, 1, timeout)

@@ -133,7 +133,7 @@ class Holding:
                 self._lease = self._kept.id
             stack.push_async_callback(self._release)
             try:
-                async with asyncio.timeout(self._timeout):
+                async with asyncio.timeout(self._timeout or None):
                     await self._acquire()
             except TimeoutError:
                 raise UnavailableError("timed_out", "others held it all the time") from None
@@ -156,12 +156,15 @@ class Holding:
         await self._metadata.submit(Proclaim(self._kind, self._name, self.token, value))
 
     async def _acquire(self) -> None:
-        done = cast(
-            AcquireDone,
-            await self._metadata.submit(
-                Acquire(self._kind, self._name, self._lease, self._value, self._permits), timeout=self._timeout
-            ),
+        wish = Acquire(
+            self._kind,
+            self._name,
+            self._lease,
+            self._value,
+            self._permits,
+            wait=self._timeout is None or self._timeout > 0,
         )
+        done = cast(AcquireDone, await self._metadata.submit(wish, timeout=self._timeout or None))
         self.key, self.token, self._since = done.key, done.token, done.revision
         while not self.token:
             try:

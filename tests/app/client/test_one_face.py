@@ -291,6 +291,17 @@ async def test_a_lock_is_held_by_one_and_fences(metadata: AbstractMetadata) -> N
             assert later.token > guard.token
 
 
+async def test_a_lock_that_is_not_waited_for(metadata: AbstractMetadata) -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        async with metadata.lock(b"l", timeout=0) as held:
+            assert held.token > 0
+            with pytest.raises(RefusedError) as caught:
+                async with metadata.lock(b"l", timeout=0):
+                    pass
+            assert caught.value.code == Code.BUSY
+            assert len((await metadata.places(QueueKind.LOCK, b"l")).value) == 1
+
+
 async def test_a_lock_goes_to_who_waits(metadata: AbstractMetadata) -> None:
     order = []
 
