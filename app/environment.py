@@ -1,4 +1,5 @@
-"""Environment variables: the prefixes of nodes and of clients, which nodes pass over, and what is neither."""
+"""Environment variables: the prefixes of nodes; of clients and of what commands tell the programs that they run, which
+nodes pass over; and what is neither."""
 
 from __future__ import annotations
 
@@ -7,6 +8,12 @@ import re
 ENV_PREFIX = "COTERIE_"
 
 CLIENT_ENV_PREFIX = ENV_PREFIX + "CLIENT_"
+
+LOCK_ENV_PREFIX = ENV_PREFIX + "LOCK_"
+ELECTION_ENV_PREFIX = ENV_PREFIX + "ELECTION_"
+WATCH_ENV_PREFIX = ENV_PREFIX + "WATCH_"
+
+NOT_OF_NODES = (CLIENT_ENV_PREFIX, LOCK_ENV_PREFIX, ELECTION_ENV_PREFIX, WATCH_ENV_PREFIX)
 
 # What Kubernetes puts into every container beside a service whose name is, or starts with, "coterie".
 _KUBERNETES = re.compile(

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from app.environment import CLIENT_ENV_PREFIX, ENV_PREFIX, is_of_kubernetes
+from app.environment import ENV_PREFIX, NOT_OF_NODES, is_of_kubernetes
 from app.settings import ENV_NESTED_DELIMITER, ConfigFileError, Settings
 from gossip import Address, ConfigError, Engine, KeyRefusedError, NodeId
 
@@ -142,7 +142,7 @@ def _unknown_variables() -> Iterator[str]:
     known = [variable(("config",)), *map(variable, setting_paths())]
     for name, value in os.environ.items():
         upper = name.upper()
-        if not upper.startswith(ENV_PREFIX) or upper in known or upper.startswith(CLIENT_ENV_PREFIX):
+        if not upper.startswith(ENV_PREFIX) or upper in known or upper.startswith(NOT_OF_NODES):
             continue
         if is_of_kubernetes(name, value):
             continue
