@@ -16,6 +16,7 @@ from app.client.asking import Asker, Call
 from app.client.errors import ClientError
 from app.client.events import Events, Message
 from app.client.gossip_keys import GossipKeys
+from app.client.leases import Leases
 from app.client.limits import ClientLimits
 from app.client.metadata import HttpMetadata
 from app.client.raft import Raft
@@ -42,9 +43,9 @@ class _RequestIds(msgspec.Struct, frozen=True):
 class Client:
     """`async with Client("http://10.0.0.1:10000", "http://10.0.0.2:10000", token=...) as client`.
 
-    `metadata`, `kv` (gossip's keys), `raft` and `tokens` have the calls of their layers. Every call ends within
-    `timeout`, in seconds; what can be asked of any node is asked of the next one where a node cannot be reached or
-    cannot serve. Errors are those of `consensus.errors`, AccessError (a token is wanted) and ClientError.
+    `metadata`, `leases`, `kv` (gossip's keys), `raft` and `tokens` have the calls of their layers. Every call ends
+    within `timeout`, in seconds; what can be asked of any node is asked of the next one where a node cannot be reached
+    or cannot serve. Errors are those of `consensus.errors`, AccessError (a token is wanted) and ClientError.
     """
 
     def __init__(
@@ -78,6 +79,7 @@ class Client:
         self._time = ClusterTime(self._ask_time)
         self.metadata = HttpMetadata(self._asker, self._time)
         self.kv = GossipKeys(self._asker)
+        self.leases = Leases(self._asker)
         self.raft = Raft(self._asker)
         self.tokens = Tokens(self._asker)
 
