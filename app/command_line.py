@@ -96,7 +96,7 @@ def _without_values(unknown: Sequence[str]) -> Iterator[str]:
 
 def _unknown(argument: str, known: Sequence[str]) -> str:
     if not argument.startswith("-"):
-        close = get_close_matches(argument, COMMANDS, n=1)
+        close = get_close_matches(argument, COMMANDS, n=1, cutoff=0.7)
         meant = f"did you mean {PROGRAM} {close[0]}?" if close else f"see {PROGRAM} --help"
         return f"unexpected argument {argument!r}; {meant}"
     name = argument.partition("=")[0]

@@ -24,4 +24,5 @@ class Exit(IntEnum):
     PRECONDITION = 4, "A precondition does not hold, or the lock is somebody else's; nothing was changed."
     UNAVAILABLE = 5, "No node could be reached, or the cluster cannot now (no leader, overload); nothing was changed."
     UNKNOWN = 6, "The outcome is unknown: it may have happened. Look before you do it again."
+    LOST = 7, "The lock or leadership was lost while the command ran."
     INTERRUPTED = 130, "Interrupted (Ctrl-C)."

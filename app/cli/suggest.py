@@ -77,6 +77,31 @@ async def _tokens(client: Client, _ctx: click.Context, incomplete: str) -> Itera
     ]
 
 
+async def _meta_keys(client: Client, _ctx: click.Context, incomplete: str) -> Iterable[CompletionItem[str]]:
+    page = (await client.metadata.prefix(incomplete.encode(), limit=MOST)).value
+    return parts_of((each.key.decode(errors="replace") for each in page.records), incomplete)
+
+
+async def _lock_names(client: Client, _ctx: click.Context, incomplete: str) -> Iterable[CompletionItem[str]]:
+    return await _queue_names(client, incomplete, "lock", "semaphore")
+
+
+async def _election_names(client: Client, _ctx: click.Context, incomplete: str) -> Iterable[CompletionItem[str]]:
+    return await _queue_names(client, incomplete, "election")
+
+
+async def _queue_names(client: Client, incomplete: str, *kinds: str) -> Iterable[CompletionItem[str]]:
+    from consensus.store import QueueKind  # noqa: PLC0415
+
+    found = [name.decode() for kind in kinds for name in (await client.metadata.queue_names(QueueKind(kind))).value]
+    return [CompletionItem(name) for name in found if name.startswith(incomplete)]
+
+
+async def _leases(client: Client, _ctx: click.Context, incomplete: str) -> Iterable[CompletionItem[str]]:
+    found = (await client.leases.list(limit=MOST)).leases
+    return [CompletionItem(str(each.lease)) for each in found if str(each.lease).startswith(incomplete)]
+
+
 def parts_of(keys: Iterable[str], incomplete: str) -> list[CompletionItem[str]]:
     """Keys up to their next slash: what lies behind it is for the next time."""
     found: dict[str, CompletionItem[str]] = {}
@@ -92,3 +117,7 @@ voters = _asking(_voters)
 raft_members = _asking(_raft_members)
 gossip_keys = _asking(_gossip_keys)
 tokens = _asking(_tokens)
+meta_keys = _asking(_meta_keys)
+lock_names = _asking(_lock_names)
+election_names = _asking(_election_names)
+leases = _asking(_leases)

@@ -1,0 +1,158 @@
+"""Runs a command for as long as something is held: a lock, a permit, a leadership. For `coterie lock` and `elect`.
+
+The command runs only while it is held, and it is given back only once the command has ended. Where it is lost first,
+the command is told to end, then killed; who was stopped for long learns of a loss late, so what it changes under the
+lock should check the fencing token.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import os
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.call import Call
+from app.cli.exits import Exit
+from app.cli.failures import CommandError
+from app.cli.running import SIGNALLED, Running, Signals, client_environment
+from app.cli.texts import ago
+
+if TYPE_CHECKING:
+    from app.client import Client
+    from consensus.holding import Holding
+
+KILL = "kill"
+WARN = "warn"
+
+TTL = click.option(
+    "--ttl",
+    type=click.FloatRange(min=0, min_open=True),
+    default=15.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long it is kept for a holder that nobody hears any more.",
+)
+WAIT = click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="Give up after so long, with exit code 4; 0: do not wait.  [default: for ever]",
+)
+ON_LOST = click.option(
+    "--on_lost",
+    type=click.Choice([KILL, WARN]),
+    default=KILL,
+    show_default=True,
+    help="What becomes of CMD where it is lost.",
+)
+GRACE = click.option(
+    "--grace",
+    type=click.FloatRange(min=0),
+    default=10.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="From SIGTERM to SIGKILL, for CMD and all that it started.",
+)
+VALUE = click.option("--value", help="What others see of this one.  [default: user@host:process]")
+COMMAND = click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metavar="-- CMD [ARGS]...")
+
+
+@dataclass(frozen=True)
+class Wish:
+    what: str
+    """In messages, with its name."""
+    hold: Callable[[Client], Holding]
+    command: Sequence[str]
+    variables: Callable[[Holding], Mapping[str, str]]
+    """What the command finds in its environment."""
+    wait: float | None
+    on_lost: str
+    grace: float
+
+
+def own_value(given: str | None) -> bytes:
+    if given is not None:
+        return given.encode()
+    try:
+        user = getpass.getuser()
+    except (KeyError, OSError):  # a container's number without a name
+        user = str(os.getuid())
+    return f"{user}@{socket.gethostname()}:{os.getpid()}".encode()
+
+
+def run_held(call: Call, wish: Wish) -> int:
+    """The command's exit code. Raises CommandError, and what the client raises."""
+    signals = Signals()
+    try:
+        return call.run(lambda client: _run(call, client, wish, signals), patient=True)
+    except asyncio.CancelledError:
+        if signals.asked is None:
+            raise
+        return SIGNALLED + signals.asked
+
+
+async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
+    with signals:
+        async with AsyncExitStack() as stack:
+            holding = await _obtain(call, client, wish, stack)
+            environment = {**client_environment(call), **wish.variables(holding)}
+            try:
+                running = await Running.start(wish.command, environment, wish.grace)
+            except OSError as error:
+                raise CommandError(f"{wish.command[0]} cannot be run: {error.strerror or error}") from None
+            signals.running = running
+            try:
+                return await _while_held(call, wish, holding, running)
+            finally:
+                signals.running = None
+
+
+async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Holding:
+    from consensus.errors import RefusedError, UnavailableError  # noqa: PLC0415
+    from consensus.store import Code  # noqa: PLC0415
+
+    holding = wish.hold(client)
+    try:
+        with call.out.working(f"Waiting for {wish.what}"):
+            return await stack.enter_async_context(holding)
+    except UnavailableError as error:
+        if not (error.reason == "timed_out" and holding.key):  # it did not come as far as waiting
+            raise
+        waited = f" for {ago(wish.wait or 0)}"
+    except RefusedError as error:
+        if error.code != Code.BUSY:
+            raise
+        waited = ""
+    raise CommandError(
+        f"{wish.what} was not obtained: others held it{waited}; coterie locks shows who", Exit.PRECONDITION, code="busy"
+    )
+
+
+async def _while_held(call: Call, wish: Wish, holding: Holding, running: Running) -> int:
+    ended = asyncio.create_task(running.wait(), name="command")
+    lost = asyncio.create_task(_lost(holding), name="loss")
+    try:
+        await asyncio.wait([ended, lost], return_when=asyncio.FIRST_COMPLETED)
+        if ended.done():
+            return ended.result()
+        call.out.remark(f"coterie: {wish.what} was LOST" + ("; ending the command" if wish.on_lost == KILL else ""))
+        if wish.on_lost == KILL:
+            running.end()
+            await ended
+            return Exit.LOST
+        return await ended or Exit.LOST
+    finally:
+        for task in (ended, lost):
+            task.cancel()
+        await asyncio.gather(ended, lost, return_exceptions=True)
+
+
+async def _lost(holding: Any) -> None:
+    await holding.lost.wait()

@@ -1,0 +1,207 @@
+"""`coterie lock` with real commands: who runs when, what each is told, and how all of it ends."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from app.cli.exits import Exit
+from tests.app.cli.conftest import Say
+from tests.app.cli.shapes import check_json
+from tests.app.cli.started import started, until, until_there
+from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
+from tests.cluster.processes import Node
+
+pytestmark = pytest.mark.cluster
+
+
+def holding(begun: Path, told: Path) -> str:
+    """A command that says its process id, and what it is told; it ends only then."""
+    return (
+        f"trap 'echo TERM > {told}; exit 9' TERM; trap 'echo INT > {told}; exit 8' INT; "
+        f"echo $$ > {begun}; while :; do sleep 0.05; done"
+    )
+
+
+def is_running(pid: int) -> bool:
+    """Not so for what has ended and is yet to be waited for."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def holders(say: Say, node: Node, name: str) -> list[str]:
+    queues = check_json("locks", say("locks", name, "--json", at=node).out)["queues"]
+    return [each["value"] for queue in queues for each in queue["holders"]]
+
+
+def waiters(say: Say, node: Node, name: str) -> list[str]:
+    queues = check_json("locks", say("locks", name, "--json", at=node).out)["queues"]
+    return [each["value"] for queue in queues for each in queue["waiters"]]
+
+
+def test_the_command_is_told_what_is_held_and_its_exit_code_passes_through(
+    node: Node, say: Say, tmp_path: Path
+) -> None:
+    told = tmp_path / "told"
+    said = say("lock", "told", "--", "sh", "-c", f"env > {told}; exit 3", at=node)
+    assert (said.code, said.out, said.err) == (3, "", "")
+    variables = dict(line.partition("=")[::2] for line in told.read_text().splitlines())
+    assert variables["COTERIE_LOCK_NAME"] == "told"
+    token = int(variables["COTERIE_LOCK_TOKEN"])
+    assert variables["COTERIE_LOCK_KEY"] == f"coterie/locks/told@{token:020}"
+    assert variables["COTERIE_CLIENT_ADDRESS"] == f"http://{node.address}"
+    assert holders(say, node, "told") == []
+    assert say("lock", "told", "--", "sh", "-c", "kill -KILL $$").code == 128 + signal.SIGKILL
+
+
+def test_a_command_asks_the_same_nodes(node: Node, say: Say, tmp_path: Path) -> None:
+    """Also where they were named by an option, and the node is begun under a lock: it passes over what is not its."""
+    told = tmp_path / "told"
+    inner = (
+        f"{shlex.join(COMMAND)} meta get nothing 2> {told}; {shlex.join(COMMAND)} check-config --quiet >> {told} 2>&1"
+    )
+    said = say("lock", "nested", "--address", node.address, "--", "sh", "-c", inner)
+    assert (said.code, told.read_text()) == (Exit.DONE, "coterie: there is no key 'nothing'\n")
+
+
+def test_what_cannot_be_run_holds_nothing(node: Node, say: Say) -> None:
+    for command, problem in (
+        ((), "say what to run, behind --"),
+        (("--", "no-such-command"), "no-such-command: there is no such command"),
+    ):
+        said = say("lock", "vain", *command, at=node)
+        assert said.code == Exit.WRONG_USAGE
+        assert problem in said.err
+
+
+def test_two_never_run_at_once(node: Node, tmp_path: Path) -> None:
+    order, room = tmp_path / "order", tmp_path / "room"
+    inside = f"mkdir {room} && echo $COTERIE_LOCK_TOKEN >> {order} && sleep 0.1 && rmdir {room}"
+    with ExitStack() as stack:
+        commands = [stack.enter_context(started(node, "lock", "one", "--", "sh", "-c", inside)) for _ in range(3)]
+        for each in commands:
+            assert each.end() == 0, each.errors()
+    tokens = [int(line) for line in order.read_text().split()]
+    assert len(tokens) == 3
+    assert tokens == sorted(set(tokens))
+
+
+def test_permits_and_what_is_not_obtained(node: Node, say: Say, tmp_path: Path) -> None:
+    begun, told = tmp_path / "begun", tmp_path / "told"
+    command = ("--permits", "2", "--value", "first", "--", "sh", "-c", holding(begun, told))
+    with started(node, "lock", "some", *command) as first:
+        until_there(begun)
+        assert say("lock", "some", "--permits", "2", "--wait", "0", "--", "true", at=node).code == Exit.DONE
+        other = say("lock", "some", "--permits", "3", "--", "true")
+        assert other.code == Exit.PRECONDITION
+        assert check_json("locks", say("locks", "--kind", "semaphore", "--json").out)["queues"][0]["name"] == "some"
+        assert "holds" in say("locks").out
+        assert first.end(signal.SIGTERM) == 9
+    with started(node, "lock", "all", "--value", "first", "--", "sh", "-c", holding(begun, told)) as first:
+        until(lambda: holders(say, node, "all") == ["first"])
+        for wait in ("0", "0.3"):
+            said = say("lock", "all", "--wait", wait, "--", "false")
+            assert said.code == Exit.PRECONDITION, said
+            assert said.err.startswith("coterie: the lock 'all' was not obtained: others held it")
+        assert waiters(say, node, "all") == []
+        assert first.end(signal.SIGTERM) == 9
+
+
+def test_unavailable_is_not_taken_for_somebody_elses(say: Say) -> None:
+    assert say("lock", "x", "--wait", "0", "--timeout", "1", "--", "true", at="127.0.0.1:1").code == Exit.UNAVAILABLE
+
+
+@pytest.mark.parametrize(("number", "code", "word"), [(signal.SIGTERM, 9, "TERM"), (signal.SIGINT, 8, "INT")])
+def test_who_is_asked_to_end_tells_the_command_and_gives_the_lock_back(
+    node: Node, say: Say, tmp_path: Path, number: int, code: int, word: str
+) -> None:
+    begun, told = tmp_path / "begun", tmp_path / "told"
+    with started(node, "lock", "asked", "--ttl", "600", "--", "sh", "-c", holding(begun, told)) as running:
+        until_there(begun)
+        assert len(holders(say, node, "asked")) == 1
+        assert running.end(number) == code
+        assert told.read_text() == f"{word}\n"
+        assert holders(say, node, "asked") == []  # long before its 600 s are over
+
+
+def test_who_is_asked_to_end_while_waiting_waits_no_more(node: Node, say: Say, tmp_path: Path) -> None:
+    begun, told = tmp_path / "begun", tmp_path / "told"
+    with started(node, "lock", "awaited", "--", "sh", "-c", holding(begun, told)) as first:
+        until_there(begun)
+        with started(node, "lock", "awaited", "--ttl", "600", "--value", "second", "--", "false") as second:
+            until(lambda: waiters(say, node, "awaited") == ["second"])
+            assert second.end(signal.SIGINT) == Exit.INTERRUPTED
+            assert waiters(say, node, "awaited") == []
+            assert second.errors() == ""
+        assert first.end(signal.SIGTERM) == 9
+
+
+def test_what_ignores_its_end_is_killed_with_all_that_it_started(node: Node, say: Say, tmp_path: Path) -> None:
+    """Here because the lock is lost: somebody has ended the lease."""
+    begun = tmp_path / "begun"
+    stubborn = f"trap '' TERM; sh -c 'echo $$ > {begun}; while :; do sleep 0.05; done'"
+    with started(node, "lock", "lost", "--grace", "0.2", "--", "sh", "-c", stubborn) as running:
+        child = int(until_there(begun))
+        queue = check_json("locks", say("locks", "lost", "--json", at=node).out)["queues"][0]
+        lease = str(queue["holders"][0]["lease"])
+        assert check_json("lease revoke", say("lease", "revoke", lease, "--yes", "--json").out)["deleted"] == 1
+        assert running.end() == Exit.LOST
+        until(lambda: not is_running(child))
+        assert running.errors() == "coterie: the lock 'lost' was LOST; ending the command\n"
+
+
+def test_where_it_only_warns_the_command_goes_on(node: Node, say: Say, tmp_path: Path) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    patient = f"echo x > {begun}; while [ ! -e {go} ]; do sleep 0.05; done"
+    with started(node, "lock", "warned", "--on_lost", "warn", "--", "sh", "-c", patient) as running:
+        until_there(begun)
+        lease = check_json("locks", say("locks", "warned", "--json", at=node).out)["queues"][0]["holders"][0]["lease"]
+        say("lease", "revoke", str(lease), "--yes")
+        assert running.process.stderr is not None
+        assert running.process.stderr.readline() == "coterie: the lock 'warned' was LOST\n"
+        go.touch()
+        assert running.end() == Exit.LOST
+
+
+def test_no_command_outlives_a_coterie_that_is_killed(node: Node, tmp_path: Path) -> None:
+    begun = tmp_path / "begun"
+    stubborn = f"trap '' TERM; sh -c 'echo $$ > {begun}; while :; do sleep 0.05; done'; :"
+    with started(node, "lock", "killed", "--ttl", "5", "--grace", "0.2", "--", "sh", "-c", stubborn) as running:
+        child = int(until_there(begun))
+        assert is_running(child)
+        running.end(signal.SIGKILL)
+        until(lambda: not is_running(child))
+
+
+def test_a_command_has_the_terminal(node: Node, tmp_path: Path) -> None:
+    """It reads what is typed, and Ctrl-C is for it."""
+    told = tmp_path / "told"
+    ours, theirs = os.openpty()
+    reading = f"read line; echo \"$line\" > {told}; trap 'echo INT >> {told}; exit 8' INT; while :; do sleep 0.05; done"
+    words = [*COMMAND, "lock", "typed", "--", "sh", "-c", reading]
+    process = subprocess.Popen(
+        ["sh", "-c", f"exec <>{os.ttyname(theirs)} >&0 2>&0; exec {shlex.join(words)}"],
+        env=environment({"CLIENT_ADDRESS": node.address}),
+        cwd=CHECKOUT,
+        start_new_session=True,  # whose terminal is the first one that it opens
+    )
+    try:
+        os.write(ours, b"hello\n")
+        assert until_there(told) == "hello\n"
+        os.write(ours, b"\x03")
+        assert process.wait(PATIENCE_SECONDS) == 8
+        assert told.read_text() == "hello\nINT\n"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        os.close(ours)
+        os.close(theirs)
