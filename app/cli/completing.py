@@ -54,9 +54,11 @@ class Bash(BashComplete):
 
     def complete(self) -> str:
         words, incomplete = self.get_completion_args()
-        breaks = set(os.environ.get("COMP_WORDBREAKS", "")) & set(":=")
-        cut = max((incomplete.rfind(each) for each in breaks), default=-1) + 1
         found = self.get_completions(words, incomplete)
+        breaks = set(os.environ.get("COMP_WORDBREAKS", "")) & set(":=")
+        if incomplete.startswith("--") and "=" in incomplete:
+            incomplete = incomplete.partition("=")[2]  # what is found is its value
+        cut = max((incomplete.rfind(each) for each in breaks), default=-1) + 1
         return "\n".join(f"{each.type},{each.value[cut:] if each.type in PLAIN else each.value}" for each in found)
 
 

@@ -65,6 +65,10 @@ class Group(click.Group):
         super().__init__(*arguments, **options)
         self.default = default
 
+    def list_commands(self, _ctx: click.Context) -> list[str]:
+        """As they were given."""
+        return list(self.commands)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if self.default is not None and (not args or (args[0].startswith("-") and args[0] not in HELP_OPTIONS)):
             if args or not ctx.resilient_parsing:  # who has typed nothing yet may complete to any
@@ -103,7 +107,9 @@ class Root(click.Group):
         found: click.Command = import_module(named.module).command
         return found
 
-    def shell_complete(self, _ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem[str]]:
+        if ctx._protected_args or ctx.args:  # behind a word that is no command
+            return []
         if not incomplete.startswith("-"):
             return [
                 CompletionItem(name, help=each.about) for name, each in COMMANDS.items() if name.startswith(incomplete)

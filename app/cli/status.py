@@ -92,7 +92,7 @@ def draw(told: Status) -> Iterator[Line | Table]:
     yield _pair("nodes", _nodes(told))
     if told.raft.voters or told.raft.enabled:
         raft = told.raft
-        yield _pair("leader", [Cell(raft.leader, "bold magenta") if raft.leader else Cell("none", "bold red")])
+        yield _pair("leader", [Cell(raft.leader, "bold cyan") if raft.leader else Cell("none", "bold red")])
         yield _pair("term", [raft.term])
         yield _pair("quorum", _quorum(told))
     else:
@@ -129,7 +129,12 @@ def _pair(name: str, values: list[Shown]) -> Line:
 
 def _nodes(told: Status) -> list[Shown]:
     counts = {word: getattr(told.nodes, word) for word in ("live", "dead", "joining", "left")}
-    return [Cell(f"{count} {word}", styles.status(word).style) for word, count in counts.items() if count]
+    known = [(word, count) for word, count in counts.items() if count]
+    last = len(known) - 1
+    return [
+        Cell(f"{count} {word}{'' if at == last else ','}", styles.status(word).style)
+        for at, (word, count) in enumerate(known)
+    ]
 
 
 def _quorum(told: Status) -> list[Shown]:

@@ -185,7 +185,7 @@ def _lost_voter(each: RaftMember, told: RaftReport) -> Problem:
     more = "no further failure is survived" if spare == 0 else f"{spare} more can fail"
     return Problem(
         f"the voter {each.node_id or each.member_id} is not live" + (f"; {more}" if spare >= 0 else ""),
-        "start it again; a node that stands ready takes its place by itself, after raft.dead_voter_grace",
+        "start it again; else one that stands ready takes its place, after raft.dead_voter_grace",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]
 import msgspec
+from pydantic import TypeAdapter
 
 from app.cli.schema import find_speaking, schema_of
 
@@ -16,12 +17,9 @@ def check_json(words: str, text: str) -> Any:
     command = find_speaking(words.split())
     value = json.loads(text)
     jsonschema.validate(value, schema_of(command), cls=jsonschema.Draft202012Validator)
-    told = msgspec.json.decode(text, type=command.answer_type())
-    assert json.loads(msgspec.json.encode(told)) == value
+    kind = command.answer_type()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        assert json.loads(msgspec.json.encode(msgspec.json.decode(text, type=kind))) == value
+    else:
+        TypeAdapter(kind).validate_python(value)  # the API's own types allow nothing else
     return value
-
-
-def check_lines(words: str, text: str) -> list[Any]:
-    """The same of each line."""
-    assert find_speaking(words.split()).follows
-    return [check_json(words, line) for line in text.splitlines()]

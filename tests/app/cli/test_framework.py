@@ -13,6 +13,7 @@ import pytest
 from app.cli.exits import Exit
 from app.cli.framework import Command, all_commands, root
 from app.cli.names import COMMANDS
+from app.cli.reference import pages
 from app.cli.schema import schema_of, speaking_commands
 from app.command_line import HELP, bare_help
 from app.main import main
@@ -74,7 +75,7 @@ def test_the_bare_help_lists_every_command() -> None:
 @pytest.mark.parametrize(
     ("typed", "problem"),
     [
-        ("token", "coterie: token: say what to do: create, "),
+        ("token", "coterie: token: say what to do: new, create, list, "),
         ("token nwe", "coterie: token: No such command 'nwe'. Did you mean 'new'? see coterie token --help"),
         ("token new --idd x", "coterie: token new: No such option '--idd'. Did you mean '--id'?"),
         ("token new --id", "coterie: token new: Option '--id' requires an argument"),
@@ -107,6 +108,12 @@ def test_with_json_an_error_is_an_object_on_standard_error(capsys: pytest.Captur
 def test_options_may_be_typed_with_dashes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["recover", "--data-dir", "/no/such"]) == 1
     assert "--data_dir /no/such: there is no such directory" in capsys.readouterr().err
+
+
+def test_the_reference_is_what_the_commands_say() -> None:
+    assert (CHECKOUT / "docs" / "cli.md").read_text(encoding="utf-8") == "".join(pages()), (
+        "it is old: python -m app.cli.reference > docs/cli.md"
+    )
 
 
 def test_exit_codes_are_told(capsys: pytest.CaptureFixture[str]) -> None:

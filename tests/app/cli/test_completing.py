@@ -1,0 +1,99 @@
+"""What bash offers while somebody types, by the real script in a real bash; nothing where nothing can be known."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli import suggest
+from app.cli.completing import script
+from app.main import COMPLETION, main
+from tests.app.processes import CHECKOUT, PATIENCE_SECONDS, environment
+from tests.cluster.processes import Node
+
+
+def offered(tmp_path: Path, line: str, **settings: str) -> list[str]:
+    """What bash would put in the place of the word at the end of the line, as it cuts words."""
+    command = tmp_path / "coterie"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m app "$@"\n')
+    command.chmod(0o755)
+    asking = (
+        'eval "$(coterie completion bash)"\n'
+        "COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9\n"
+        '_coterie_completion coterie "" ""\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    ran = subprocess.run(
+        ["bash", "--noprofile", "--norc", "-c", asking, "bash", line],
+        env=environment(settings)
+        | {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT), "XDG_CONFIG_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    return ran.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("coterie me", ["members"]),
+        ("coterie --li", ["--listen_addr"]),
+        ("coterie kv ", ["get", "put", "del", "ls", "watch"]),
+        ("coterie kv put --t", ["--ttl", "--token_file", "--timeout"]),
+        ("coterie members --jso", ["--json"]),
+        ("coterie completion ", ["bash", "zsh", "fish"]),
+        ("coterie events --kinds members,ra", ["members,raft"]),
+        ("coterie events --kinds=ra", ["raft"]),
+        ("coterie schema tok", ["token"]),
+        ("coterie weather ", []),
+    ],
+)
+def test_what_needs_no_node(line: str, found: list[str], tmp_path: Path) -> None:
+    assert offered(tmp_path, line) == found
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("coterie members get ser", ["plain,server:one"]),
+        # Bash cuts words at colons: it wants what comes behind the last.
+        ("coterie members get server:o", ["plain,one"]),
+        ("coterie kv get deep", ["part,deep/", "plain,deeper"]),
+        ("coterie kv get deep/", ["plain,deep/one", "plain,deep/two"]),
+        ("coterie kv ls --node server:", ["plain,one"]),
+        ("coterie kv ls --node=server:", ["plain,one"]),
+        ("coterie raft remove s", ["plain,server:one"]),
+    ],
+)
+def test_what_is_in_the_cluster(
+    node: Node, line: str, found: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As the script asks; here with all the time that a busy machine needs."""
+    for key in ("deep/one", "deep/two", "deeper"):
+        node.set(key, "x")
+    monkeypatch.setattr(suggest, "SECONDS", PATIENCE_SECONDS)
+    for name, value in (("LINE", line), ("POINT", str(len(line))), ("WORDBREAKS", " \t\n:=")):
+        monkeypatch.setenv(f"COMP_{name}", value)
+    monkeypatch.setenv("COTERIE_CLIENT_ADDRESS", node.address)
+    monkeypatch.setenv(COMPLETION, "bash_complete")
+    assert main([]) == 0
+    assert capsys.readouterr().out.split() == found
+
+
+def test_silence_where_no_node_answers(tmp_path: Path) -> None:
+    assert offered(tmp_path, "coterie members get ", CLIENT_ADDRESS="127.0.0.1:1") == []
+    assert offered(tmp_path, "coterie members get ", CLIENT_NONSENSE="x") == []
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_every_shell_has_a_script(shell: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    said = capsys.readouterr().out
+    assert said == script(shell)
+    assert f"_COTERIE_COMPLETE={shell}_complete" in said

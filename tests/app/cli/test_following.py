@@ -1,0 +1,86 @@
+"""Commands that follow a stream, as processes: what they print, and how they end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.app.cli.shapes import check_json
+from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
+from tests.cluster.processes import Node
+
+pytestmark = pytest.mark.cluster
+
+
+@contextmanager
+def following(node: Node, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--address", node.address],
+        env=environment({}),
+        cwd=CHECKOUT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),  # noqa: PLW1509 - as a shell has it
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process: subprocess.Popen[str], text: str) -> str:
+    assert process.stdout is not None
+    while text not in (line := process.stdout.readline()):
+        assert line, f"it ended before it said {text!r}"
+    return line
+
+
+def test_keys_are_followed_until_ctrl_c(node: Node) -> None:
+    node.set("follow/there", "before")
+    node.set("elsewhere", "x")
+    with following(node, "kv", "watch", "follow/", "--json") as process:
+        there = check_json("kv watch", read_until(process, "follow/there"))
+        assert (there["change"], there["value"], there["time"]) == ("set", "before", None)
+        node.set("follow/new", "1")
+        new = check_json("kv watch", read_until(process, "follow/new"))
+        assert (new["node"], new["value"]) == ("server:one", "1")
+        assert new["time"] > 0
+        node.client.get("/mark_for_deletion", params={"key": "follow/new"})
+        gone = check_json("kv watch", read_until(process, "follow/new"))
+        assert (gone["change"], gone["value"]) == ("delete", None)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+        assert (process.returncode, out, err) == (130, "", "")
+
+
+def test_events_are_followed_until_nobody_reads(node: Node) -> None:
+    with following(node, "events", "--kinds", "metadata", "--prefix", "seen/", "--json") as process:
+        number = 0
+        assert process.stdout is not None
+        os.set_blocking(process.stdout.fileno(), False)
+        line = ""
+        while not line:  # events from before it listens are not told
+            number += 1
+            assert node.client.put(f"/v1/meta/seen/{number}", content="x").status_code == 200
+            line = process.stdout.readline()
+        event = check_json("events", line)
+        assert (event["kind"], event["change"], event["value"]) == ("metadata", "put", "x")
+        process.stdout.close()
+        # Nothing more happens: it finds that by itself.
+        assert process.wait(PATIENCE_SECONDS) == 0
+
+
+def test_status_over_and_over(node: Node) -> None:
+    with following(node, "status", "--watch", "--every", "50ms", "--json") as process:
+        for _ in range(3):
+            told = check_json("status", read_until(process, "cluster_id"))
+            assert told["raft"]["leader"] == "server:one"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(PATIENCE_SECONDS) == 130
