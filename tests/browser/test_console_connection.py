@@ -110,9 +110,11 @@ def test_a_heartbeat_that_stays_away_is_a_loss(fresh: Page) -> None:
     assert fresh.evaluate("model.connection.state") == "lost"
 
 
-def test_a_node_that_wants_a_token_is_asked_no_further(fresh: Page) -> None:
+@pytest.mark.parametrize(("status", "code"), [(401, "unauthorized"), (429, "too_many_tries")])
+def test_a_node_that_wants_a_token_is_asked_no_further(fresh: Page, status: int, code: str) -> None:
     begin_connection(fresh)
-    fresh.evaluate("answer = {status: 401, body: {error: {code: 'unauthorized', message: 'no', parameter: null}}}")
+    error = {"code": code, "message": "no", "parameter": None}
+    fresh.evaluate("([status, error]) => { answer = {status, body: {error}}; }", [status, error])
     fresh.evaluate("sockets[0].onclose({code: 1008})")
     fresh.wait_for_function("model.connection.state === 'token'")
     fresh.clock.run_for(120_000)

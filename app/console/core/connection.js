@@ -117,7 +117,8 @@ export class Connection {
   }
 
   #refused(error) {
-    if (error instanceof ApiError && error.status === 401) {
+    // After too many wrong tokens the same one is not shown again by itself either.
+    if (error instanceof ApiError && (error.status === 401 || error.code === "too_many_tries")) {
       this.#tell("token", { reason: token() ? error.message : "" });
     } else if (error instanceof ApiError && error.status === 403) {
       this.#tell("refused", { reason: error.message });
