@@ -108,6 +108,8 @@ def command(
         call.run(lambda _: _measure(call, plan, figures))
     except asyncio.CancelledError:
         interrupted = True
+    if figures.left_behind is not None:
+        call.out.remark(figures.left_behind)
     if interrupted and figures.ended is None:
         return Exit.INTERRUPTED  # nothing was measured yet
     report = _report(call, plan, figures, interrupted=interrupted)

@@ -63,6 +63,8 @@ class Figures:
     ended: float | None = None
     cpu_began: float = field(default_factory=time.process_time)
     cpu: float = 0.0
+    left_behind: str | None = None
+    """What could not be taken away, and why."""
 
     @property
     def seconds(self) -> float:
@@ -172,7 +174,7 @@ class Load:
                 yield
         finally:
             if self._plan.uses(GOSSIP):
-                await asyncio.shield(self._delete_gossip_keys())
+                await asyncio.shield(self._clean_up_gossip())
 
     async def _fill(self) -> None:
         """All at once, by as many as there are clients."""
@@ -185,6 +187,15 @@ class Load:
                     await self._operations[name](client, number)
 
         await asyncio.gather(*map(work, self._clients))
+
+    async def _clean_up_gossip(self) -> None:
+        try:
+            await self._delete_gossip_keys()
+        except Exception as error:
+            failure = failure_of(error)
+            if failure is None:
+                raise
+            self._figures.left_behind = f"Keys that begin with {self._plan.prefix}gossip/ are left: {failure}"
 
     async def _delete_gossip_keys(self) -> None:
         numbers = iter(range(self._plan.keys))

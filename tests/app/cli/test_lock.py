@@ -16,7 +16,7 @@ from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until, until_there
 from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
-from tests.cluster.processes import Node
+from tests.cluster.processes import Node, nodes
 
 pytestmark = pytest.mark.cluster
 
@@ -179,6 +179,33 @@ def test_no_command_outlives_a_coterie_that_is_killed(node: Node, tmp_path: Path
         assert is_running(child)
         running.end(signal.SIGKILL)
         until(lambda: not is_running(child))
+
+
+def test_the_lock_outlives_the_node_that_was_asked(tmp_path: Path, say: Say) -> None:
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    patient = f"echo x > {begun}; while [ ! -e {go} ]; do sleep 0.05; done; exit 5"
+    with nodes(INTERVAL_MS="100") as cluster:
+        leader = cluster.start(
+            "leader", DATA_DIR=str(tmp_path / "leader"), RAFT__ENABLED="true", RAFT__BOOTSTRAP_EXPECT="1"
+        )
+        asked = cluster.start("asked", seeds=[leader.address])  # it passes on what it is asked
+        until(lambda: asked.client.get("/v1/meta?limit=1").status_code == 200)
+        with started([asked, leader], "lock", "kept", "--ttl", "15", "--", "sh", "-c", patient) as running:
+            until_there(begun)
+            lease = str(
+                check_json("locks", say("locks", "kept", "--json", at=leader).out)["queues"][0]["holders"][0]["lease"]
+            )
+
+            def renewals() -> int:
+                return int(check_json("lease get", say("lease", "get", lease, "--json").out)["renewals"])
+
+            asked.kill()
+            before = renewals()
+            until(lambda: renewals() > before)
+            assert running.process.poll() is None
+            go.touch()
+            assert running.end() == 5, running.errors()
+            assert running.errors() == ""
 
 
 def test_a_command_has_the_terminal(node: Node, tmp_path: Path) -> None:
