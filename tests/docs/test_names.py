@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from functools import cache
 
+import click
 import httpx
 import pytest
 
+from app.cli.framework import root
 from app.errors import Code
 from app.settings import Settings
 from app.settings_loading import setting_paths
@@ -70,6 +73,22 @@ async def test_paths(text: str, client: httpx.AsyncClient) -> None:
     paths = {re.sub(r"\{\w+\}", "{}", path) for path in (await client.get("/openapi.json")).json()["paths"]}
     for path in re.findall(r"`(?:GET|PUT|POST|DELETE) (/[\w/{}.]*)", text):
         assert re.sub(r"\{\w+\}|[A-Z]+$", "{}", path) in paths | {"/openapi.json", "/"}, path
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_commands(text: str) -> None:
+    for typed in re.findall(r"`coterie ([a-z][^`]*)`", text):
+        words = shlex.split(typed)
+        command: click.Command | None = root
+        context = click.Context(root)
+        while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+            command = command.get_command(context, words.pop(0))
+            assert command is not None, typed
+        assert command is not None
+        if command.context_settings.get("ignore_unknown_options"):
+            continue  # it hands them on to what reads the options of a node
+        known = {"--help"} | {option for each in command.params for option in each.opts}
+        assert {word for word in words if word.startswith("--")} <= known, typed
 
 
 def test_every_alert_is_explained() -> None:
