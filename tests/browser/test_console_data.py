@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Locator, expect
 
 from tests.browser.console import PHONE, Console, console
 from tests.browser.five_nodes import set_key, url
+from tests.browser.test_console_accessibility import faults
 from tests.cluster.processes import Node, seconds_until
 from tests.cluster.test_hybrid import READY_WITHIN, Cluster, cluster, get, put, serves
 
@@ -93,6 +94,7 @@ def test_a_key_is_created_changed_and_deleted_and_its_history_stays(seen: Consol
     expect(panel.locator(".version-value")).to_have_text(["deleted", "red", "green"])
     panel.locator(".version .link").last.click()
     expect(panel.locator(".version-whole .value-text")).to_have_text("green")
+    assert faults(seen.page, "a key with its history") == []
     well(seen)
 
 
@@ -109,6 +111,7 @@ def test_a_write_over_somebody_elses_says_so_and_happens_only_when_told_again(se
     expect(write.get_by_label(f"Theirs, revision {theirs}")).to_have_text("3")
     expect(write.get_by_label("Yours")).to_have_value("2")
     assert get(two, "limit") == "3"
+    assert faults(seen.page, "a conflict") == []
     press(write, f"Write mine over revision {theirs}")
     expect(write.get_by_role("status")).to_contain_text("Written at revision")
     assert get(two, "limit") == "2"
@@ -180,6 +183,7 @@ def test_a_lock_appears_with_its_holder_and_goes_with_its_lease(seen: Console, t
     revoke = dialog(seen, f"Revoke lease {lease}?")
     expect(revoke).to_contain_text("workers/1")
     expect(revoke).to_contain_text("lock nightly")
+    assert faults(seen.page, "a lease to be revoked") == []
     press(revoke, "Revoke lease")
     expect(revoke.get_by_role("status")).to_contain_text("has ended")
     press(revoke, "Done")

@@ -139,7 +139,7 @@ function spreadWords(node, sample) {
   }
   const silent = sample.live_peers - node.confirmed - node.behind;
   if (silent > 0) said.push(`${plural(silent, "peer")} not heard yet`);
-  if (node.here_behind_versions > 0) said.push(`here ${plural(node.here_behind_versions, "version")} are missing`);
+  if (node.here_behind_versions > 0) said.push(`here ${plural(node.here_behind_versions, "version is", "versions are")} missing`);
   return said.join("; ");
 }
 
