@@ -62,7 +62,7 @@ def stays_in_place(seen: Console, writer: Node) -> float:
         expect(seen.page.locator("#content")).not_to_contain_text("Waiting for")
         seen.page.wait_for_timeout(300)  # what a view asks for by itself comes
         seen.forget_shifts()
-        for number in range(10):
+        for number in range(6):
             set_key(writer, "color", f"shade {number}")
             put(writer, "config/limit", str(number)).raise_for_status()
             seen.page.wait_for_timeout(120)

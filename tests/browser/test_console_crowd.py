@@ -12,7 +12,7 @@ from tests.browser.crowd import crowd
 
 SIZE = 200
 
-SECONDS = 2.0
+SECONDS = 1.5
 """For which each view is watched."""
 
 MOST_DOM_NODES = 30_000
