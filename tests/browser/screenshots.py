@@ -6,10 +6,14 @@ Writes `docs/console-*.png`. What is on them happened: keys were set, a lock is 
 from __future__ import annotations
 
 import tempfile
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.browser.conftest import CHROMIUM, FLAGS
@@ -26,32 +30,62 @@ CHART_SECONDS = 45.0
 MOST_BYTES = 150_000
 
 
-def work(nodes: Cluster, seconds: float) -> None:
-    """What a cluster does in a quiet hour."""
-    every = list(nodes.running.values())
-    deadline, number = time.monotonic() + seconds, 0
-    while time.monotonic() < deadline:
-        number += 1
-        node = every[number % len(every)]
-        set_key(node, "load", f"{(number * 37) % 100 / 100:.2f}")
-        put(node, f"jobs/{number % 12}", f"ready since turn {number}").raise_for_status()
-        node.client.get(f"/v1/meta/jobs/{number % 12}").raise_for_status()
-        time.sleep(0.03 + 0.05 * (number // 100 % 3))
+class Work(threading.Thread):
+    """What a cluster does in a quiet hour, until it is told to stop."""
+
+    def __init__(self, nodes: list[Node]) -> None:
+        super().__init__()
+        self.nodes = nodes
+        """Those that are asked; replaced where one goes."""
+        self.over = threading.Event()
+
+    def run(self) -> None:
+        number = 0
+        while not self.over.wait(0.03 + 0.05 * (number // 100 % 3)):
+            number += 1
+            node = self.nodes[number % len(self.nodes)]
+            with suppress(httpx.HTTPError):  # the one that was killed
+                set_key(node, "load", f"{(number * 37) % 100 / 100:.2f}")
+                put(node, f"jobs/{number % 12}", f"ready since turn {number}")
+                node.client.get(f"/v1/meta/jobs/{number % 12}")
+
+
+@contextmanager
+def working(nodes: list[Node]) -> Iterator[Work]:
+    work = Work(nodes)
+    work.start()
+    try:
+        yield work
+    finally:
+        work.over.set()
+        work.join()
 
 
 def furnish(node: Node) -> None:
-    put(node, "config/color", "blue").raise_for_status()
+    def post(path: str, **body: object) -> dict[str, Any]:
+        answer: dict[str, Any] = node.client.post(path, json=body).raise_for_status().json()
+        return answer
+
+    for color in ("red", "green", "blue"):
+        put(node, "config/color", color).raise_for_status()
     put(node, "config/limits/requests", "1000").raise_for_status()
-    for name, ttl in (("nightly-report", 600), ("reindex", 3600)):
-        lease = node.client.post("/v1/leases", json={"ttl": ttl}).raise_for_status().json()["lease"]
-        node.client.post(f"/v1/locks/{name}", json={"lease": lease}).raise_for_status()
+    post("/v1/locks/nightly-report", ttl=600, value="worker-3")
+    post("/v1/locks/nightly-report", ttl=600, value="worker-1", stay=True)
+    post("/v1/elections/ingest", ttl=600, value="10.0.0.7:8080")
+    for worker in ("worker-1", "worker-2"):
+        post("/v1/semaphores/imports", ttl=3600, value=worker, permits=3)
 
 
-def shoot(seen: Console, name: str, view: str, **options: Any) -> None:
+def shoot(seen: Console, name: str, view: str, height: int = 0) -> None:
+    """`height`: where not of the whole window."""
     seen.go(view)
-    seen.page.wait_for_timeout(1_500)
+    if view == "metadata":
+        seen.page.get_by_role("link", name="config/").click()
+        seen.page.get_by_role("link", name="color").click()
+    seen.page.wait_for_timeout(2_500)
     path = DOCS / f"console-{name}.png"
-    seen.page.screenshot(path=path, **options)
+    width, whole = seen.page.viewport_size["width"], seen.page.viewport_size["height"]  # type: ignore[index]
+    seen.page.screenshot(path=path, clip={"x": 0, "y": 0, "width": width, "height": height or whole})
     size = path.stat().st_size
     print(f"{path.relative_to(DOCS.parent)}: {size / 1000:.0f} kB")
     assert size <= MOST_BYTES, f"{path} is larger than {MOST_BYTES} bytes"
@@ -75,18 +109,20 @@ def tell(browser: Browser, nodes: Cluster) -> None:
     ):
         for seen in (light, dark, phone):
             opened(seen, node)
-        work(nodes, CHART_SECONDS)
-        shoot(light, "overview", "overview")
-        shoot(dark, "map", "map")
-        shoot(light, "charts", "charts")
-        shoot(phone, "phone", "overview")
-        for view in ("gossip", "metadata", "locks"):
-            if view in light.views:
-                shoot(light if view != "metadata" else dark, view, view)
-        nodes.kill(victim)
-        dark.go("overview")
-        expect(dark.tally("dead")).to_have_text("1")
-        shoot(dark, "failing", "overview")
+        with working(list(nodes.running.values())) as work:
+            time.sleep(CHART_SECONDS)
+            shoot(light, "overview", "overview", 680)
+            shoot(dark, "map", "map")
+            shoot(light, "charts", "charts")
+            shoot(phone, "phone", "overview")
+            shoot(light, "gossip", "gossip", 780)
+            shoot(dark, "metadata", "metadata", 700)
+            shoot(light, "locks", "locks", 780)
+            dark.go("overview")
+            work.nodes = [each for each in work.nodes if each is not nodes.running[victim]]
+            nodes.kill(victim)
+            expect(dark.tally("dead")).to_have_text("1")
+            shoot(dark, "failing", "overview", 780)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ MOVED_AT_MOST = 0.01
 """Of the window, by the browser's measure of layout shifts; up to 0.1 counts as good."""
 
 
+@pytest.mark.timeout(600)  # five processes start, and two of them again, on a machine that may be busy
 def test_five_nodes_on_a_page(browser: Browser, tmp_path: Path, figure: Callable[[str], None]) -> None:
     with five_nodes(tmp_path) as nodes, console(browser) as seen:
         leader = nodes.leader()
