@@ -47,6 +47,7 @@ def say(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
     """Run a command in this process: `say("kv", "get", "x", at=node)`; `stdin`: what it may read."""
 
     def run(*arguments: str, at: Node | str | None = None, stdin: bytes = b"") -> Said:
+        monkeypatch.setenv("COTERIE_CLIENT_TIMEOUT", str(PATIENCE_SECONDS))
         if at is not None:
             monkeypatch.setenv("COTERIE_CLIENT_ADDRESS", at if isinstance(at, str) else at.address)
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))

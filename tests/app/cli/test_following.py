@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -62,16 +62,21 @@ def test_keys_are_followed_until_ctrl_c(node: Node) -> None:
 
 def test_events_are_followed_until_nobody_reads(node: Node) -> None:
     with following(node, "events", "--kinds", "metadata", "--prefix", "seen/", "--json") as process:
-        number = 0
-        assert process.stdout is not None
-        os.set_blocking(process.stdout.fileno(), False)
-        line = ""
-        while not line:  # events from before it listens are not told
-            number += 1
-            assert node.client.put(f"/v1/meta/seen/{number}", content="x").status_code == 200
-            line = process.stdout.readline()
-        event = check_json("events", line)
+        came = threading.Event()
+
+        def write() -> None:  # events from before it listens are not told
+            while not came.wait(0.1):
+                node.client.put("/v1/meta/seen/it", content="x")
+
+        writer = threading.Thread(target=write)
+        writer.start()
+        try:
+            event = check_json("events", read_until(process, "seen/it"))
+        finally:
+            came.set()
+            writer.join()
         assert (event["kind"], event["change"], event["value"]) == ("metadata", "put", "x")
+        assert process.stdout is not None
         process.stdout.close()
         # Nothing more happens: it finds that by itself.
         assert process.wait(PATIENCE_SECONDS) == 0
