@@ -26,14 +26,14 @@ export function ActionDialog({ action, node, member, onClose }) {
 }
 
 function Transfer({ to, onClose }) {
-  // As it was when the dialog opened: a list that changes under the pointer is no list to choose from.
-  const [voters] = useState(() =>
-    nodeViews(store.model)
-      .filter((view) => view.role === "voter" && view.status === "live")
-      .map((view) => view.name),
-  );
-  const [leader] = useState(store.model.raft?.leader ?? null);
+  const model = useModel("members", "raft");
+  const leader = model.raft?.leader ?? null;
   const [chosen, choose] = useState(to ?? "");
+  const there = nodeViews(model)
+    .filter((view) => view.role === "voter" && view.status === "live")
+    .map((view) => view.name);
+  // Who was chosen stays chosen, whatever becomes of it meanwhile: the node says whether it can lead.
+  const voters = chosen === "" || there.includes(chosen) ? there : [...there, chosen];
   const perform = async () => {
     const { leader: now } = await call("POST", "v1/raft/transfer", { json: { node: chosen || null } });
     return `${now} leads now.`;
