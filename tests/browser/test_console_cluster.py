@@ -118,5 +118,5 @@ def survives_a_restart(seen: Console, nodes: Cluster, front: str, victim: str) -
     expect(notice).to_be_hidden()
     expect(seen.tally("live")).to_have_text("5")
     seen.go("timeline")
-    set_key(again, "back", "again")
-    expect(seen.page.locator(".event", has_text="back").first).to_contain_text(front)
+    set_key(again, "after-the-restart", "again")
+    expect(seen.page.locator(".event", has_text="after-the-restart").first).to_contain_text(front)
