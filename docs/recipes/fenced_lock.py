@@ -19,9 +19,6 @@ from contextlib import closing, suppress
 from app.client import Client
 from consensus.errors import MetadataError
 
-TTL = 2.0
-"""Seconds until others get the lock of a holder that died."""
-
 
 class FencedError(Exception):
     """Whoever writes is no longer the holder."""
@@ -71,6 +68,9 @@ async def main() -> int:
     parser.add_argument("database", help="an SQLite file")
     parser.add_argument("--take", type=int, default=1)
     parser.add_argument("--ask", action="store_true", help="wait for Enter between reading and writing")
+    parser.add_argument(
+        "--ttl", type=float, default=2.0, help="seconds until others get the lock of a holder that died"
+    )
     asked = parser.parse_args()
     task = asyncio.current_task()
     assert task is not None
@@ -79,7 +79,7 @@ async def main() -> int:
     try:
         async with (
             Client.from_settings() as client,
-            client.metadata.lock(b"stock", ttl=TTL, value=b"%d" % os.getpid()) as held,
+            client.metadata.lock(b"stock", ttl=asked.ttl, value=b"%d" % os.getpid()) as held,
         ):
             await asyncio.to_thread(take, asked.database, asked.take, held.token, asked.ask)
     except FencedError as error:

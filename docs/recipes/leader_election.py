@@ -19,9 +19,6 @@ from consensus import Holding
 from consensus.errors import LeaseLostError, MetadataError
 from consensus.store import Put
 
-TTL = 3.0
-"""Seconds until another may lead, once the leader has died. It notices by itself before that."""
-
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""
 
@@ -29,12 +26,15 @@ STEP = 0.2
 """Seconds between two steps of the work."""
 
 
-async def campaign(client: Client, election: str, name: str) -> None:
-    """Lead whenever elected, until cancelled; on the way out resign, so that another leads at once."""
+async def campaign(client: Client, election: str, name: str, ttl: float) -> None:
+    """Lead whenever elected, until cancelled; on the way out resign, so that another leads at once.
+
+    `ttl`: seconds until another may lead, once the leader has died. It notices by itself before that.
+    """
     while True:
         try:
             print(f"{name} is a candidate", flush=True)
-            async with client.metadata.elect(election.encode(), name.encode(), ttl=TTL) as held:
+            async with client.metadata.elect(election.encode(), name.encode(), ttl=ttl) as held:
                 print(f"{name} leads, with token {held.token}", flush=True)
                 await until_lost(held, lead(client, election, name, held))
         except MetadataError as error:
@@ -76,13 +76,14 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("election")
     parser.add_argument("--name", required=True, help="what others see of the leader")
+    parser.add_argument("--ttl", type=float, default=3.0, help="seconds until another follows a leader that died")
     asked = parser.parse_args()
     task = asyncio.current_task()
     assert task is not None
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, task.cancel)
     async with Client.from_settings() as client:
-        await campaign(client, asked.election, asked.name)
+        await campaign(client, asked.election, asked.name, asked.ttl)
 
 
 if __name__ == "__main__":

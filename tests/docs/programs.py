@@ -50,17 +50,21 @@ class Program:
             self._ended = True
             self._changed.notify_all()
 
-    def wait_for(self, text: str, after: int = 0) -> int:
-        """Until it prints a line with `text`, behind the first `after` lines: how many lines there are up to it."""
+    def wait_for(self, text: str, after: int = 0, *, whole: bool = False) -> int:
+        """Until it prints a line with `text`, behind the first `after` lines: how many lines there are up to it.
+
+        `whole`: nothing else stands in that line.
+        """
         with self._changed:
-            known = self._changed.wait_for(lambda: self._find(text, after) or self._ended, PATIENCE_SECONDS)
-            place = self._find(text, after)
+            known = self._changed.wait_for(lambda: self._find(text, after, whole) or self._ended, PATIENCE_SECONDS)
+            place = self._find(text, after, whole)
             assert known, f"no {text!r} in time, in: {self.lines}"
             assert place, f"it ended without {text!r}: {self.lines}"
             return place
 
-    def _find(self, text: str, after: int) -> int:
-        return next((place for place, line in enumerate(self.lines, 1) if place > after and text in line), 0)
+    def _find(self, text: str, after: int, whole: bool) -> int:
+        lines = enumerate(self.lines[after:], after + 1)
+        return next((place for place, line in lines if (text == line if whole else text in line)), 0)
 
     def send(self, number: signal.Signals) -> None:
         self.process.send_signal(number)

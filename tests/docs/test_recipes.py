@@ -27,6 +27,9 @@ from tests.docs.shell import POLL_SECONDS
 from tests.docs.snippets import ROOT
 
 RECIPES = ROOT / "docs" / "recipes"
+PATIENT = ("--ttl", "15")
+"""Seconds for which a process may be late with its renewals, and still leads."""
+
 PAGE = (RECIPES / "README.md").read_text()
 
 
@@ -44,11 +47,11 @@ def started(checkout: Checkout) -> Iterator[Programs]:
         yield here
 
 
-def shown(started: Programs, command: str) -> Program:
-    """Run a recipe as the page shows it."""
+def shown(started: Programs, command: str, *more: str) -> Program:
+    """Run a recipe as the page shows it. `more`: what a busy machine needs beside that."""
     assert f"python docs/recipes/{command}\n" in PAGE.replace(" &\n", "\n")
     name, *arguments = command.split()
-    return started.start(RECIPES / name, *arguments)
+    return started.start(RECIPES / name, *arguments, *more)
 
 
 @cache
@@ -84,8 +87,8 @@ def test_an_instance_that_dies_disappears(started: Programs) -> None:
     second = started.start(RECIPES / "service_discovery.py", "register", "web", "10.0.0.6:8080")
     seen = finder.wait_for("10.0.0.5:8080 10.0.0.6:8080", seen)
     first.end(signal.SIGKILL)
-    seen = finder.wait_for("10.0.0.6:8080", seen)
-    assert finder.lines[seen - 1] == "10.0.0.6:8080"
+    # An instance that a busy machine kept from renewing registers anew, and is listed again.
+    seen = finder.wait_for("10.0.0.6:8080", seen, whole=True)
     assert second.end() == 0
     finder.wait_for("(none)", seen)
     assert finder.end() == 0
@@ -117,10 +120,10 @@ def test_another_leads_when_the_leader_dies_and_when_raft_changes_its_own(
     nodes = {name: started.start_node(f"configs/three-nodes/{name}.toml") for name in ("node1", "node2", "node3")}
     for port in (10001, 10002, 10003):
         started.wait_until_ready(port)
-    first = shown(started, "leader_election.py nightly-report --name A")
+    first = shown(started, "leader_election.py nightly-report --name A", *PATIENT)
     first.wait_for("A leads")
     first.wait_for("A did step 1")
-    second = shown(started, "leader_election.py nightly-report --name B")
+    second = shown(started, "leader_election.py nightly-report --name B", *PATIENT)
     second.wait_for("B is a candidate")
     raft: Any = httpx.get(f"http://{checkout.address}:10001/v1/cluster").json()["raft"]
     nodes[raft["leader"]].end(signal.SIGKILL)
@@ -137,10 +140,10 @@ def test_another_leads_when_the_leader_dies_and_when_raft_changes_its_own(
 @pytest.mark.cluster
 def test_the_late_write_of_a_stopped_holder_is_refused(started: Programs) -> None:
     started.start_one_node()
-    stopped = shown(started, "fenced_lock.py stock.db --take 3 --ask")
+    stopped = shown(started, "fenced_lock.py stock.db --take 3 --ask", "--ttl", "5")
     stopped.wait_for("sees 100")
     stopped.send(signal.SIGSTOP)
-    other = shown(started, "fenced_lock.py stock.db --take 5")
+    other = shown(started, "fenced_lock.py stock.db --take 5", *PATIENT)
     other.wait_for("wrote 95")
     assert other.process.wait() == 0
     stopped.send(signal.SIGCONT)
@@ -149,7 +152,7 @@ def test_the_late_write_of_a_stopped_holder_is_refused(started: Programs) -> Non
     stopped.process.stdin.flush()
     stopped.wait_for("refused: token")
     assert stopped.process.wait() == 1
-    after = shown(started, "fenced_lock.py stock.db --take 5")
+    after = shown(started, "fenced_lock.py stock.db --take 5", *PATIENT)
     after.wait_for("wrote 90")
 
 
