@@ -17,8 +17,12 @@ from app.command_line import PROGRAM
 def run_command(arguments: Sequence[str]) -> int:
     """The command that `arguments` name, to its end: its exit code."""
     try:
-        ended = root.main(list(arguments), prog_name=PROGRAM, standalone_mode=False)
+        # Not by click's own `main`: that ends with 1 where whoever reads has gone.
+        with root.make_context(PROGRAM, list(arguments)) as ctx:
+            ended = root.invoke(ctx)
         sys.stdout.flush()
+    except click.exceptions.Exit as ending:
+        return ending.exit_code
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever reads this has read enough

@@ -41,7 +41,7 @@ def offered(tmp_path: Path, line: str, **settings: str) -> list[str]:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("coterie me", ["members"]),
+        ("coterie mem", ["members"]),
         ("coterie --li", ["--listen_addr"]),
         ("coterie kv ", ["get", "put", "del", "ls", "watch"]),
         ("coterie kv put --t", ["--ttl", "--token_file", "--timeout"]),
