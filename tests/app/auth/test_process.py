@@ -39,11 +39,14 @@ def test_a_token_is_made_and_opens_a_node(tmp_path: Path) -> None:
         assert token not in node.log
 
 
-@pytest.mark.parametrize("arguments", [("new", "--id", "a_b"), (), ("old",), ("new", "more")])
-def test_wrong_usage_is_said(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [(("new", "--id", "a_b"), "token new"), ((), "token"), (("old",), "token"), (("new", "more"), "token new")],
+)
+def test_wrong_usage_is_said(arguments: tuple[str, ...], command: str) -> None:
     failed = run("token", *arguments)
     assert failed.returncode == 2
-    assert failed.stderr.startswith("coterie: token: ")
+    assert failed.stderr.startswith(f"coterie: {command}: ")
 
 
 @pytest.mark.parametrize(
