@@ -58,7 +58,6 @@ class Checkout:
             "XDG_CONFIG_HOME": str(self.directory / ".config"),
             "PATH": f"{self.directory / '.venv' / 'bin'}:{os.environ['PATH']}",
             "PYTHONPATH": str(self.directory),
-            "PYTHONDONTWRITEBYTECODE": "1",
         }
         return kept | _PAGER_FREE | own
 
