@@ -59,6 +59,7 @@ class Code(StrEnum):
     BODY_TIMEOUT = "body_timeout", 408
     BUSY = "busy", 409
     NOT_HELD = "not_held", 409
+    GRANT_ENDED = "grant_ended", 409
     PERMITS_DIFFER = "permits_differ", 409
     REFUSED = "refused", 409
     COMPACTED = "compacted", 410

@@ -13,6 +13,7 @@ from consensus.answers import Answer, Consistency, RequestId
 from consensus.errors import (
     CompactedError,
     ConflictError,
+    GrantEndedError,
     LeaseLostError,
     MetadataError,
     RefusedError,
@@ -34,6 +35,7 @@ __all__ = [
     "CompactedError",
     "ConflictError",
     "Consistency",
+    "GrantEndedError",
     "Holding",
     "KeptLease",
     "LeaseLostError",

@@ -23,6 +23,21 @@ class RefusedError(MetadataError):
         self.detail = detail
 
 
+class GrantEndedError(RefusedError):
+    """A lock, permit or leadership was asked for under a request id that had got it, or a place in its queue, before.
+
+    That has ended since: it was given back, or its lease ended. This try did nothing; to begin anew takes a new id.
+    """
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(
+            Code.GRANT_ENDED,
+            message=message
+            or "this request was carried out before, and what it got has ended since "
+            "(it was given back, or its lease ended); begin anew, with a new request id",
+        )
+
+
 class ConflictError(RefusedError):
     """The key is not at the revision that was expected; `detail` is its mod_revision, 0 where there is no such key."""
 

@@ -25,6 +25,7 @@ from consensus.calls import Done, outcome
 from consensus.errors import (
     CompactedError,
     ConflictError,
+    GrantEndedError,
     MetadataError,
     RefusedError,
     UnavailableError,
@@ -357,6 +358,8 @@ def _result(result: SingleResult, doubt: UnknownOutcomeError | None, request: Re
             raise ConflictError(result.detail)
         case Code.COMPACTED:
             raise CompactedError(result.detail, result.detail)
+        case Code.GRANT_ENDED:
+            raise GrantEndedError
         case Code.REQUEST_EXPIRED:
             raise doubt or UnknownOutcomeError(
                 "the request is too old: whether it happened is not remembered", request=request, expired=True

@@ -81,7 +81,7 @@ def _of_client(error: Exception) -> CommandError | None:
 
 
 _NOT_FOUND = frozenset({"key_not_found", "node_not_found", "lease_not_found", "token_not_found", "not_found"})
-_PRECONDITION = frozenset({"busy", "not_held", "permits_differ", "renewed"})
+_PRECONDITION = frozenset({"busy", "not_held", "grant_ended", "permits_differ", "renewed"})
 
 
 def _wrong_usage(error: click.UsageError) -> CommandError:

@@ -115,7 +115,7 @@ async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
 
 
 async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Holding:
-    from consensus.errors import RefusedError, UnavailableError  # noqa: PLC0415
+    from consensus.errors import GrantEndedError, RefusedError, UnavailableError  # noqa: PLC0415
     from consensus.store import Code  # noqa: PLC0415
 
     holding = wish.hold(client)
@@ -126,6 +126,12 @@ async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack)
         if not (error.reason == "timed_out" and holding.key):  # it did not come as far as waiting
             raise
         waited = f" for {ago(wish.wait or 0)}"
+    except GrantEndedError as error:
+        raise CommandError(
+            f"{wish.what} was obtained, and lost before the answer came: its lease ended; run the command again",
+            Exit.PRECONDITION,
+            code=str(error.code),
+        ) from None
     except RefusedError as error:
         if error.code != Code.BUSY:
             raise

@@ -14,6 +14,7 @@ from app.client.request_ids import read_request_id
 from consensus.errors import (
     CompactedError,
     ConflictError,
+    GrantEndedError,
     MetadataError,
     RefusedError,
     UnavailableError,
@@ -115,6 +116,8 @@ def _refused(said: _Error) -> MetadataError:
     if said.code == "compacted":
         compacted = int(details.get("compacted", 0))
         return CompactedError(compacted, compacted)
+    if said.code == Code.GRANT_ENDED:
+        return GrantEndedError(said.message)
     number = next((value for name in _NUMBERS if isinstance(value := details.get(name), int)), 0)
     code = str(details.get("reason", said.code)) if said.code == "refused" else said.code
     return RefusedError(_TO_STORE.get(code, code), number, said.message)

@@ -15,9 +15,10 @@ from typing import Any, cast
 from app.errors import ApiError, Code
 from app.v1.outcomes import api_error
 from app.v1.texts import shown
-from consensus.answers import RequestId
+from consensus.answers import Consistency, RequestId
 from consensus.errors import (
     CompactedError,
+    GrantEndedError,
     LeaseLostError,
     MetadataError,
     RefusedError,
@@ -58,7 +59,7 @@ def show_place(place: Place) -> dict[str, Any]:
 
 
 async def acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> dict[str, Any]:
-    """Get it, within the time that the wish waits. Raises ApiError (busy, lease_not_found, ...)."""
+    """Get it, within the time that the wish waits. Raises ApiError (busy, lease_not_found, grant_ended, ...)."""
     try:
         done = await _acquire(metadata, wish, lease, request, seconds)
     except LeaseLostError:
@@ -82,7 +83,7 @@ async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestI
         return done
     try:
         async with asyncio.timeout(wish.wait):
-            return await _granted(metadata, operation, done)
+            return await _granted(metadata, lease, done)
     except TimeoutError:
         await _leave_surely(metadata, wish, lease, seconds)
         raise RefusedError(StoreCode.BUSY) from None
@@ -95,22 +96,35 @@ async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestI
         raise
 
 
-async def _granted(metadata: Metadata, operation: Acquire, done: AcquireDone) -> AcquireDone:
-    """Wait until the place is granted; returns it as it then is."""
+async def _granted(metadata: Metadata, lease: int, done: AcquireDone) -> AcquireDone:
+    """Wait until the place is granted; returns it as it then is. Raises LeaseLostError, GrantEndedError."""
+    since = done.revision
     while True:
         try:
-            async with metadata.watch_key(done.key, from_revision=done.revision + 1) as watching:
+            async with metadata.watch_key(done.key, from_revision=since + 1) as watching:
                 async for batch in watching:
                     for event in batch.events:
                         if event.record is None:
-                            raise LeaseLostError("the lease ended while waiting")
+                            raise await _lost(metadata, lease)
                         if token := as_place(event.record).token:
                             return AcquireDone(event.revision, done.key, token, 0)
         except CompactedError:
-            # History went on without us: asking again tells the place that it has now.
-            done = cast(AcquireDone, await metadata.submit(operation))
-            if done.token:
-                return done
+            # History went on without us: the key tells the place as it is now.
+            found = await metadata.get(done.key)
+            if found.value is None:
+                raise await _lost(metadata, lease) from None
+            if token := as_place(found.value).token:
+                return AcquireDone(found.value.mod_revision, done.key, token, 0)
+            since = found.revision
+
+
+async def _lost(metadata: Metadata, lease: int) -> MetadataError:
+    """Why a place has gone; the state here is one in which it has."""
+    if (await metadata.lease_info(lease, consistency=Consistency.STALE)).value is None:
+        return LeaseLostError("the lease ended while waiting")
+    return GrantEndedError(
+        "the place in the queue was given back while this request waited in it; begin anew, with a new request id"
+    )
 
 
 async def _leave(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:
@@ -161,7 +175,11 @@ async def on_new_lease(
     try:
         return await use(lease)
     except ApiError as error:
-        if error.code is not Code.OUTCOME_UNKNOWN:
+        if error.code is Code.LEASE_NOT_FOUND:
+            # The caller named no lease. A former try of the request made it, and it has ended meanwhile.
+            ended = GrantEndedError("the lease made for this request has ended; begin anew, with a new request id")
+            raise api_error(ended, request) from None
+        if error.code not in {Code.OUTCOME_UNKNOWN, Code.GRANT_ENDED}:
             _in_background(_revoke(metadata, lease))
         raise
     except asyncio.CancelledError:

@@ -14,6 +14,7 @@ from consensus.answers import RequestId
 from consensus.errors import (
     CompactedError,
     ConflictError,
+    GrantEndedError,
     LeaseLostError,
     MetadataError,
     RefusedError,
@@ -81,6 +82,8 @@ def api_error(error: MetadataError, request: RequestId | None = None) -> ApiErro
     match error:
         case ConflictError():
             return conflict(error.mod_revision)
+        case GrantEndedError():
+            return ApiError(Code.GRANT_ENDED, str(error))
         case RefusedError():
             return _refusal(error)
         case CompactedError():

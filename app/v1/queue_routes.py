@@ -155,6 +155,7 @@ ACQUIRE_ERRORS = (
     Code.TTL_OUT_OF_RANGE,
     Code.LEASE_NOT_FOUND,
     Code.BUSY,
+    Code.GRANT_ENDED,
     Code.TOO_MANY_KEYS,
     Code.NO_SPACE,
     Code.TOO_MANY_LEASES,
@@ -249,7 +250,9 @@ def _add_kind(
     acquire.__annotations__["body"] = body_type
     acquire.__doc__ = (
         f"Answers once it is held, or with `busy` when the time to wait is over; it is then not waited for any more. "
-        f"Asking again with the same lease answers with the place that it has. The {word} is lost with the lease."
+        f"Asking again with the same lease answers with the place that it has. The {word} is lost with the lease. "
+        "Under the request id of a former try the answer is that try's, or `grant_ended` where what it got, or the "
+        "place in the queue, has ended since: begin anew then, with a new request id."
     )
     app.post(
         f"/v1/{plural}/{{name:path}}",

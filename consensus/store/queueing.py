@@ -8,7 +8,7 @@ from consensus.store.changes import check_lease, check_room
 from consensus.store.errors import Code, RefusedError
 from consensus.store.operations import Acquire, Proclaim, QueueKind, Release
 from consensus.store.queues import Queue, check_name
-from consensus.store.results import AcquireDone, Done
+from consensus.store.results import AcquireDone, Done, SingleResult
 
 if TYPE_CHECKING:
     from consensus.store.state import State
@@ -45,6 +45,13 @@ def _same_place(state: State, queue: Queue, lease: int) -> AcquireDone:
             return AcquireDone(revision, queue.key(number), token, 0)
     ahead = sum(1 for other in queue.waiting if other < number)
     return AcquireDone(revision, queue.key(number), 0, ahead)
+
+
+def as_it_is_now(state: State, remembered: SingleResult) -> SingleResult:
+    """What to answer a request that comes again. Its grant, once ended, must not be taken for one that lasts."""
+    if isinstance(remembered, AcquireDone) and state.keyspace.table.get(remembered.key) is None:
+        raise RefusedError(Code.GRANT_ENDED)
+    return remembered
 
 
 def release(state: State, op: Release) -> Done:

@@ -2,7 +2,8 @@
 
 An id carries the cluster time of its first try. Results are kept by that time, in buckets; pruning drops the oldest
 bucket and moves the horizon to its end. What is at or above the horizon and not in the table was never applied; what is
-below it nobody can tell, and it is refused. All of this depends on the log alone.
+below it nobody can tell, and it is refused. All of this depends on the log alone. (One result is not repeated as it
+was: a place in a queue that has been lost since, see `queueing`.)
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class State:
     def _apply_once(self, once: ops.Once) -> SingleResult:
         known = self.requests.recall(once.id, once.time_ms, self.time_ms)
         if known is not None:
-            return known
+            return queueing.as_it_is_now(self, known)
         result = self._apply_single(once.operation)
         self.requests.remember(once.id, once.time_ms, result)
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import signal
@@ -12,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from app.cli.exits import Exit
+from consensus import GrantEndedError
+from consensus.holding import Holding
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until, until_there
@@ -113,6 +116,21 @@ def test_permits_and_what_is_not_obtained(node: Node, say: Say, tmp_path: Path) 
             assert said.err.startswith("coterie: the lock 'all' was not obtained: others held it")
         assert waiters(say, node, "all") == []
         assert first.end(signal.SIGTERM) == 9
+
+
+def test_what_was_lost_before_the_answer_came_is_not_held(
+    node: Node, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def lost(holding: Holding) -> None:
+        raise GrantEndedError
+
+    monkeypatch.setattr(Holding, "_acquire", lost)
+    said = say("lock", "late", "--json", "--", "touch", str(tmp_path / "run"), at=node)
+    assert (said.code, said.out) == (Exit.PRECONDITION, "")
+    error = json.loads(said.err)["error"]
+    assert (error["code"], error["exit_code"]) == ("grant_ended", Exit.PRECONDITION)
+    assert "lost before the answer came" in error["message"]
+    assert not (tmp_path / "run").exists()
 
 
 def test_unavailable_is_not_taken_for_somebody_elses(say: Say) -> None:

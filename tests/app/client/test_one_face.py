@@ -8,9 +8,20 @@ from math import inf
 
 import pytest
 
-from consensus import AbstractMetadata, ConflictError, Consistency, LeaseLostError, RefusedError, UnavailableError
+from app.client import Client
+from consensus import (
+    AbstractMetadata,
+    ConflictError,
+    Consistency,
+    GrantEndedError,
+    LeaseLostError,
+    RefusedError,
+    UnavailableError,
+)
 from consensus.store import (
     KEEP_LEASE,
+    Acquire,
+    AcquireDone,
     Code,
     Compare,
     Delete,
@@ -24,6 +35,7 @@ from consensus.store import (
     QueueKind,
     Range,
     RangeDone,
+    Release,
     Target,
     places_prefix,
     prefix_end,
@@ -340,6 +352,24 @@ async def test_a_waiter_learns_of_the_end_of_its_lease(metadata: AbstractMetadat
             await metadata.revoke(lease)
             with pytest.raises(LeaseLostError):
                 await waiting
+
+
+async def test_a_request_that_comes_again_after_its_grant_has_ended(client: Client, metadata: AbstractMetadata) -> None:
+    request = await client.request_id()
+    lease = (await metadata.grant_lease(60)).lease
+    asked = Acquire(QueueKind.LOCK, b"l", lease, b"", 1, wait=True)
+    first = await metadata.submit(asked, request=request)
+    assert await metadata.submit(asked, request=request) == first
+    await metadata.submit(Release(QueueKind.LOCK, b"l", lease))
+    with pytest.raises(GrantEndedError, match="begin anew, with a new request id") as caught:
+        await metadata.submit(asked, request=request)
+    assert caught.value.code == Code.GRANT_ENDED
+    assert (await metadata.places(QueueKind.LOCK, b"l")).value == []
+    assert (await metadata.keep_alive(lease)).lease == lease
+    anew = await metadata.submit(asked, request=await client.request_id())
+    assert isinstance(anew, AcquireDone)
+    assert isinstance(first, AcquireDone)
+    assert anew.token > first.token > 0
 
 
 async def test_an_election_proclaims(metadata: AbstractMetadata) -> None:

@@ -20,8 +20,8 @@ from app.v1.queue_routes import (
     QueueAnswer,
     ReleasedAnswer,
 )
-from consensus.errors import UnavailableError, UnknownOutcomeError
-from consensus.store import QueueKind, Release
+from consensus.errors import CompactedError, UnavailableError, UnknownOutcomeError
+from consensus.store import Acquire, QueueKind, Release
 from gossip import GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
 from tests.app.v1.streams import PATIENCE_SECONDS, streaming
@@ -365,6 +365,98 @@ async def test_a_lock_whose_answer_was_lost_is_asked_for_again(api: httpx.AsyncC
     held = await api.post("/v1/locks/l", json={"ttl": 60}, headers=headers)
     assert (held.json()["name"], held.json()["lease"], held.json()["token"]) == ("l", 1, 1)
     assert len(part.state.leases.table) == 1
+
+
+GRANT_ENDED = (
+    "this request was carried out before, and what it got has ended since "
+    "(it was given back, or its lease ended); begin anew, with a new request id"
+)
+
+
+async def test_a_request_whose_grant_has_ended_is_told_so(
+    api: httpx.AsyncClient, part: Part, subtests: pytest.Subtests
+) -> None:
+    for how in ("released", "revoked", "timed out", "a lease on the way"):
+        with subtests.test(how):
+            headers = {"Coterie-Request-Id": (await api.post("/v1/request_ids")).json()["request_id"]}
+            mine, other = await lease(api), await lease(api)
+            body: dict[str, Any] = {"ttl": 60} if how == "a lease on the way" else {"lease": mine}
+            if how == "timed out":
+                await api.post("/v1/locks/l", json={"lease": other})
+                body["wait"] = 0.01
+            first = await api.post("/v1/locks/l", json=body, headers=headers)
+            assert first.status_code == (409 if how == "timed out" else 200)
+            if how == "released":
+                await api.delete(f"/v1/locks/l?lease={mine}")
+            elif how == "revoked":
+                await api.delete(f"/v1/leases/{mine}")
+            elif how == "a lease on the way":
+                await api.delete(f"/v1/locks/l?lease={first.json()['lease']}")
+            again = await api.post("/v1/locks/l", json=body, headers=headers)
+            assert again.status_code == 409
+            assert error_of(again) == {"code": "grant_ended", "message": GRANT_ENDED, "parameter": None}
+            if how == "a lease on the way":  # which its owner may use for more than this lock
+                await api.post("/v1/locks/l", json=body, headers=headers)
+                assert part.state.lease(first.json()["lease"]) is not None
+            await api.delete(f"/v1/leases/{other}")
+
+
+async def test_a_place_given_back_by_another_ends_the_wait(api: httpx.AsyncClient) -> None:
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/jobs/7", json={"lease": first})
+    waiting = asyncio.create_task(api.post("/v1/locks/jobs/7", json={"lease": second, "wait": 30}))
+    await _until_somebody_waits(api, "locks")
+    await api.delete(f"/v1/locks/jobs/7?lease={second}")
+    answer = await waiting
+    assert (answer.status_code, error_of(answer)["code"]) == (409, "grant_ended")
+    assert "given back while this request waited" in error_of(answer)["message"]
+
+
+async def test_a_lease_made_on_the_way_that_has_ended_is_no_lease_that_the_client_named(
+    api: httpx.AsyncClient, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    headers = {"Coterie-Request-Id": (await api.post("/v1/request_ids")).json()["request_id"]}
+    submit = part.metadata.submit
+
+    async def without_acquiring(operation: Any, **options: Any) -> Any:
+        if isinstance(operation, Acquire):
+            raise UnknownOutcomeError("the leader went away before it had it")
+        return await submit(operation, **options)
+
+    monkeypatch.setattr(part.metadata, "submit", without_acquiring)
+    assert (await api.post("/v1/locks/l", json={"ttl": 60}, headers=headers)).status_code == 504
+    monkeypatch.undo()
+    (made,) = part.state.leases.table
+    await api.delete(f"/v1/leases/{made}")
+    again = await api.post("/v1/locks/l", json={"ttl": 60}, headers=headers)
+    assert (again.status_code, error_of(again)["code"]) == (409, "grant_ended")
+    assert "the lease made for this request has ended" in error_of(again)["message"]
+
+
+async def test_a_wait_goes_on_where_history_was_cut(
+    api: httpx.AsyncClient, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Then the key of the place says how it stands: not yet granted, granted, gone."""
+    first, second = await lease(api), await lease(api)
+    await api.post("/v1/locks/jobs/7", json={"lease": first})
+    watch_key = part.metadata.watch_key
+    entered: list[int] = []
+    watching = asyncio.Event()
+
+    def cut(key: bytes, *, from_revision: int, **options: Any) -> Any:
+        entered.append(from_revision)
+        if len(entered) in {1, 2}:
+            raise CompactedError(from_revision, from_revision)
+        watching.set()
+        return watch_key(key, from_revision=from_revision, **options)
+
+    monkeypatch.setattr(part.metadata, "watch_key", cut)
+    waiting = asyncio.create_task(api.post("/v1/locks/jobs/7", json={"lease": second, "wait": 30}))
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await watching.wait()
+    await api.delete(f"/v1/locks/jobs/7?lease={first}")
+    held = await waiting
+    assert (held.status_code, held.json()["lease"], held.json()["token"]) == (200, second, 3)
 
 
 async def test_a_semaphore_has_so_many_permits(api: httpx.AsyncClient) -> None:

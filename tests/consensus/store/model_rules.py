@@ -60,7 +60,10 @@ def apply(model: Model, op: SingleOperation) -> SingleResult:
             raise ModelRefusedError(Code.REQUEST_AHEAD, model.time)
         if slot not in model.requests:
             model.requests[slot] = apply(model, op.operation)
-        return model.requests[slot]
+        known = model.requests[slot]
+        if isinstance(known, AcquireDone) and known.key not in model.now:
+            raise ModelRefusedError(Code.GRANT_ENDED)
+        return known
     except ModelRefusedError as refusal:
         return refusal.result
 

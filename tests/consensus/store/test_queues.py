@@ -16,6 +16,7 @@ from consensus.store import (
     LeaseEnded,
     LeaseGrant,
     LeaseRevoke,
+    Once,
     Proclaim,
     Put,
     QueueKind,
@@ -93,6 +94,28 @@ def test_who_left_may_ask_again_and_stands_at_the_end(driver: Driver) -> None:
         driver.do(Release(LOCK, b"jobs/nightly", lease))
         driver.do(lock(lease))
     assert tokens(driver) == [(3, 6), (2, 0), (1, 0)]
+
+
+@pytest.mark.parametrize("first", [1, 2], ids=["it held", "it waited"])
+@pytest.mark.parametrize("end", [Release(LOCK, b"jobs/nightly", 1), LeaseRevoke(1)], ids=["given back", "lease ended"])
+def test_a_request_that_comes_again_is_told_when_what_it_got_has_ended(
+    driver: Driver, first: int, end: Release | LeaseRevoke
+) -> None:
+    if first == 2:
+        driver.do(lock(2))
+    once = Once(b"id", 0, lock(1))
+    done = driver.do(once)
+    driver.put(b"a")
+    assert driver.do(once) == done  # it is still there
+    driver.do(end)
+    revision = driver.revision
+    driver.refused(Code.GRANT_ENDED, once)
+    if isinstance(end, Release):
+        driver.do(lock(1))  # another place of the same lease is not the one that was lost
+    driver.refused(Code.GRANT_ENDED, once)
+    driver.refused(Code.GRANT_ENDED, once)
+    assert driver.revision == revision + isinstance(end, Release)
+    assert driver.do(Once(b"other", 0, lock(3))) is not None
 
 
 def test_who_would_not_wait_is_refused_and_leaves_no_trace(driver: Driver) -> None:

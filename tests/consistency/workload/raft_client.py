@@ -114,9 +114,10 @@ class RaftClient:
 
     @staticmethod
     def _doubtful(answer: Answer, request: words.Request, wait: float) -> bool:
-        """Whether the try may have had an effect. A lock that was waited for may be granted as the wait ends."""
+        """Whether the try may have had an effect. A lock that was waited for may be granted as the wait ends, and may
+        have been had by a try whose answer a node did not hear."""
         gave_up = isinstance(request, words.Acquire) and wait > 0 and answer.code == "busy"
-        return answer.status in {500, 504} or gave_up
+        return answer.status in {500, 504} or gave_up or answer.code == "grant_ended"
 
     async def _try(self, node: NodeHandle, call: Call, named: str, seconds: float, wait: float) -> Answer:
         headers = {"coterie-timeout": f"{seconds:g}", **call.headers}
