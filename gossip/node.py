@@ -1,6 +1,6 @@
 """A gossip node on a UDP socket: the thin asyncio shell around the state machine (spec sections 3 and 8).
 
-Everything the protocol decides is in `engine.py`; here are the socket, the timer, the look-ups and the callbacks.
+Everything the protocol decides is in `engine.py` and its parts; here are the socket, the timer, the look-ups and the callbacks.
 The keyring stands in `_send` and `_receive_waiting`, which are all that touches datagrams.
 """
 
@@ -16,7 +16,7 @@ from functools import partial
 
 import structlog
 
-from gossip.engine import Datagram, Engine
+from gossip.engine import Engine
 from gossip.errors import WireError
 from gossip.events import (
     CaughtUp,
@@ -32,6 +32,7 @@ from gossip.events import (
     StripesChanged,
     WrongCluster,
 )
+from gossip.handshake import Datagram
 from gossip.identity import Address, NodeId
 from gossip.keyring import Keyring
 from gossip.keyvalue import KeyValue, Status

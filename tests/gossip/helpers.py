@@ -10,7 +10,7 @@ from typing import Any
 from gossip import Address, Engine, GossipConfig, KeyValue, NodeId, NodeState, Status
 from gossip.delta import NodeDelta
 from gossip.digest import WHOLE, Digest, Stripe
-from gossip.engine import Datagram
+from gossip.handshake import Datagram
 from gossip.messages import Ack, Decoder, Message, Syn, SynAck, encode
 
 Row = tuple[NodeId, int, int, int]

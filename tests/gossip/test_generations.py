@@ -6,7 +6,7 @@ from random import Random
 
 from gossip import Address, Engine, GossipConfig, NodeId
 from gossip.digest import Digest
-from gossip.engine import MAX_GENERATIONS
+from gossip.membership import MAX_GENERATIONS
 from gossip.messages import Syn, encode
 
 PEER = Address("127.0.0.1", 7)

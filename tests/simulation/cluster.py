@@ -15,8 +15,8 @@ from typing import Any
 
 from gossip import Address, Engine, GossipConfig, NodeId
 from gossip.config import MAX_DATAGRAM_BYTES
-from gossip.engine import Datagram
 from gossip.events import Event, NodeAlive, NodeDead
+from gossip.handshake import Datagram
 from tests.simulation.network import Link, Network
 from tests.simulation.recorder import Recorder
 
