@@ -1,45 +1,29 @@
 """A gossip node on a UDP socket: the thin asyncio shell around the state machine (spec sections 3 and 8).
 
-Everything the protocol decides is in `engine.py` and its parts; here are the socket, the timer, the look-ups and the callbacks.
-The keyring stands in `_send` and `_receive_waiting`, which are all that touches datagrams.
+Everything the protocol decides is in `engine.py` and its parts; here are the socket, the timer, the look-ups and the
+callbacks. The keyring stands in `_send` and `_receive_waiting`, which are all that touches datagrams.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-import structlog
-
 from gossip.engine import Engine
 from gossip.errors import WireError
-from gossip.events import (
-    CaughtUp,
-    DatagramRejected,
-    Event,
-    KeyChanged,
-    LiveSetChanged,
-    NodeAlive,
-    NodeDead,
-    NodeJoined,
-    NodeRemoved,
-    OwnStateOvertaken,
-    StripesChanged,
-    WrongCluster,
-)
+from gossip.events import CaughtUp, Event, KeyChanged, LiveSetChanged
 from gossip.handshake import Datagram
 from gossip.identity import Address, NodeId
 from gossip.keyring import Keyring
 from gossip.keyvalue import KeyValue, Status
 from gossip.listeners import KeyListener
+from gossip.node_log import NodeLog
 from gossip.seeds import SeedBook, lookup_of_family
 from gossip.state import NodeState
-from gossip.throttle import Throttle
 
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """Asked for in both directions: the system's default holds three large datagrams."""
@@ -57,24 +41,6 @@ RECEIVE_BYTES = 65_536
 
 FAREWELL_SECONDS = 0.05
 """How long an answer to a goodbye is waited for before it is said again."""
-
-DIGEST_WARNING_BYTES = 52_000
-"""A warning is due here: at 65,406 bytes of digest real chitchat nodes stop gossiping."""
-
-LOG_PERIOD_SECONDS = 10.0
-"""Of each kind of noise that peers can make, one line is logged in this time."""
-
-MEMBERSHIP_LOG_BURST = 100
-"""Of nodes that come and go, this many lines are logged in the same time: identities can be forged."""
-
-_MEMBERSHIP_LINES: Mapping[type[Event], tuple[int, str]] = {
-    NodeJoined: (logging.DEBUG, "node joined"),
-    NodeAlive: (logging.INFO, "node alive"),
-    NodeDead: (logging.WARNING, "node dead"),
-    NodeRemoved: (logging.INFO, "node removed"),
-}
-
-log = structlog.stdlib.get_logger("gossip")
 
 
 def open_udp_socket(address: Address) -> socket.socket:
@@ -113,9 +79,7 @@ class GossipNode:
         )
         self._tasks: list[asyncio.Task[None]] = []
         self._lookups: asyncio.Task[None] | None = None
-        self._throttle = Throttle(LOG_PERIOD_SECONDS)
-        self._membership_throttle = Throttle(LOG_PERIOD_SECONDS, MEMBERSHIP_LOG_BURST)
-        self._warned_of_size = False
+        self._log = NodeLog(engine, time.monotonic)
         self._live: Mapping[NodeId, NodeState] = {}
         self._live_changed = asyncio.Event()
         self._stopped = False
@@ -158,16 +122,15 @@ class GossipNode:
             try:
                 self._send(self.engine.round(now, backlog=turns > 1))
             except Exception:  # noqa: BLE001 - a fault in one round must not end gossip; it is counted and logged
-                self._tell_fault("round")
+                self._log.fault("round")
             self._dispatch_events()
-            self._warn_of_size()
+            self._log.digest_size()
             due = due + interval if due + interval > now else now + interval
 
     async def _run_lookups(self) -> None:
         while True:
             failed = await self._seeds.refresh()
-            for seed, error in failed.items():
-                log.warning("seed look-up failed", seed=seed, error=str(error), retry_seconds=SEED_REFRESH_SECONDS)
+            self._log.lookups_failed(failed, SEED_REFRESH_SECONDS)
             self.engine.seeds = self._seeds.addresses()
             await asyncio.sleep(SEED_REFRESH_SECONDS)
 
@@ -211,7 +174,7 @@ class GossipNode:
             except (BlockingIOError, InterruptedError):
                 break
             except OSError as error:
-                self._noise("receiving failed", "receive_errors", error=str(error))
+                self._log.noise("receiving failed", "receive_errors", error=str(error))
                 break
             handled += 1
             self.engine.counters["received_bytes"] += len(datagram)
@@ -222,12 +185,12 @@ class GossipNode:
                 answers = self.engine.receive(datagram, address, time.monotonic())
             except WireError as error:  # not sealed, or not for this node
                 self.engine.counters["rejected_" + error.reason] += 1
-                self._noise(
+                self._log.noise(
                     "datagram rejected", "rejected", source=str(address), reason=error.reason, detail=str(error)
                 )
                 continue
             except Exception:  # noqa: BLE001 - whatever a datagram holds, the node goes on; it is counted and logged
-                self._tell_fault("datagram")
+                self._log.fault("datagram")
                 continue
             self._send(answers)
         self._dispatch_events()
@@ -239,32 +202,13 @@ class GossipNode:
             try:
                 self._sock.sendto(datagram, address)
             except (BlockingIOError, InterruptedError):
-                self._noise("send buffer full", "send_buffer_full")
+                self._log.noise("send buffer full", "send_buffer_full")
             except OSError as error:
-                self._noise("sending failed", "send_errors", peer=str(address), error=str(error))
+                self._log.noise("sending failed", "send_errors", peer=str(address), error=str(error))
             else:
                 self.engine.counters["sent_bytes"] += len(datagram)
 
-    # -- logs --------------------------------------------------------------------------------------------------------
-
-    def _noise(self, what: str, counter: str, **fields: object) -> None:
-        """Count, and log at a bounded rate, what peers and the network can cause as often as they like."""
-        self.engine.counters[counter] += 1
-        suppressed = self._throttle.admit(counter, time.monotonic())
-        if suppressed is not None:
-            log.warning(what, suppressed=suppressed, **fields)
-
-    def _tell_fault(self, where: str) -> None:
-        self.engine.counters["internal_errors"] += 1
-        suppressed = self._throttle.admit("internal_errors", time.monotonic())
-        if suppressed is not None:
-            log.exception("internal error: please report it", where=where, suppressed=suppressed)
-
-    def _warn_of_size(self) -> None:
-        size = self.engine.digest_bytes
-        if size >= DIGEST_WARNING_BYTES and not self._warned_of_size:
-            log.warning("the digest nears the size at which real chitchat nodes fail", digest_bytes=size)
-        self._warned_of_size = size >= DIGEST_WARNING_BYTES
+    # -- events ------------------------------------------------------------------------------------------------------
 
     def _dispatch_events(self) -> None:
         for event in self.engine.take_events():
@@ -272,49 +216,24 @@ class GossipNode:
                 case KeyChanged():
                     for call in self.engine.listeners.calls(event):
                         self._call("key listener", call)
-                case CaughtUp(nodes):
-                    log.info("caught up", nodes=[str(n.node_id) for n in nodes])
+                case CaughtUp():
+                    self._log.event(event)
                     if self.on_catch_up is not None:
                         self._call("catch-up callback", self.on_catch_up)
                 case LiveSetChanged(live):
                     self._live = live
                     self._live_changed.set()
                     self._live_changed = asyncio.Event()
-                case DatagramRejected(source, reason, detail):
-                    self._noise("datagram rejected", "rejected", source=str(source), reason=reason, detail=detail)
-                case WrongCluster(source, cluster_id):
-                    self._noise("peer of another cluster", "wrong_cluster", peer=str(source), cluster_id=cluster_id)
-                case NodeJoined() | NodeAlive() | NodeDead() | NodeRemoved():
-                    self._tell_membership(event)
-                case OwnStateOvertaken(version):
-                    self._noise(
-                        "peers held newer versions of this node; moved above them", "overtaken", version=version
-                    )
-                case StripesChanged(bits):
-                    log.warning("digest cut into stripes", stripes=1 << bits, digest_bytes=self.engine.digest_bytes)
+                case _:
+                    self._log.event(event)
             for observer in list(self._observers):
                 self._call("event observer", partial(observer, event))
-
-    def _tell_membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
-        level, what = _MEMBERSHIP_LINES[type(event)]
-        departed = isinstance(event, NodeDead) and event.left
-        suppressed = self._membership_throttle.admit(what, time.monotonic())
-        if suppressed is not None:
-            node = event.node
-            log.log(
-                logging.INFO if departed else level,
-                "node left" if departed else what,
-                node_id=node.node_id,
-                generation=node.generation,
-                gossip_advertise_addr=str(node.gossip_advertise_addr),
-                **({"suppressed": suppressed} if suppressed else {}),
-            )
 
     def _call(self, what: str, call: Callable[[], None]) -> None:
         try:
             call()
-        except Exception:
-            log.exception("callback failed", callback=what)
+        except Exception:  # noqa: BLE001 - whoever is called must not end gossip; it is logged
+            self._log.callback_failed(what)
 
     # -- the face ----------------------------------------------------------------------------------------------------
 
@@ -346,14 +265,14 @@ class GossipNode:
         """Turn a key of this node into a tombstone; None where there is none. Raises KeyRefusedError."""
         kv = self._after(self.engine.delete(key, time.monotonic(), internal=internal))
         if kv is None:
-            self._noise("nothing to delete", "deletions_of_nothing", key=key)
+            self._log.noise("nothing to delete", "deletions_of_nothing", key=key)
         return kv
 
     def delete_after_ttl(self, key: str) -> KeyValue | None:
         """Let a key of this node expire; None where it is not visible. Raises KeyRefusedError."""
         kv = self._after(self.engine.delete_after_ttl(key, time.monotonic()))
         if kv is None:
-            self._noise("nothing to expire", "deletions_of_nothing", key=key)
+            self._log.noise("nothing to expire", "deletions_of_nothing", key=key)
         return kv
 
     def reset_node_state_if_update(
