@@ -397,9 +397,9 @@ class Member:
         self.transport.keep({*members, *self.node.voters} - {self.id})
 
     async def transfer(self, target: str | None = None) -> str:
-        """Hand leadership to a voter (None: the one that holds most of the log). Returns who got it.
+        """Hand leadership to a voter (None: the one that holds most of the log). Returns who leads now.
 
-        Raises RefusedError, UnavailableError.
+        Raises RefusedError, UnavailableError, UnknownOutcomeError (it was asked, and may yet take over).
         """
         return str(await outcome(lambda done: self.node.transfer(done, target)))
 

@@ -123,7 +123,8 @@ def peers(call: Call) -> None:
 def transfer(call: Call, node_id: str | None) -> None:
     """Hand leadership over: to the voter NODE_ID, or else to whoever holds most of the log.
 
-    Writes pause for about a heartbeat. Where the voter cannot take over, the leader goes on.
+    Writes pause for about a heartbeat. It is done once the new leader is heard of. Where the voter cannot take over,
+    the leader goes on; where it was asked and may yet do so, that is said.
     """
     from app.cli.answers import Transferred  # noqa: PLC0415
 

@@ -193,7 +193,10 @@ class AgentPart(HeardRaft):
             raise UnavailableError("no_cluster", self.agent.reason)
         members = [each for each in self.picture().members if each.node_id is not None]
         known = {str(each.node_id): each.member_id for each in members}
-        if node_id is not None and node_id not in {each.node_id for each in members if each.role == "voter"}:
+        places = {each.node_id: each.role for each in members}
+        if node_id is not None and places.get(node_id) == "leader":
+            return node_id  # asked for once more: it took over after all
+        if node_id is not None and places.get(node_id) != "voter":
             raise RefusedError("bad_target", message=f"{node_id!r} is no voter that could take over")
         took = await member.transfer(None if node_id is None else known[node_id])
         return next((name for name, each in known.items() if each == took), took)

@@ -54,6 +54,11 @@ _REFUSALS: dict[str, tuple[Code, str]] = {
     "too_large": (Code.TOO_LARGE, "the request takes more room in the log than one operation may"),
 }
 
+TRANSFER_UNKNOWN = (
+    "the voter was asked to take over, and is not known to lead yet: it may still do so; GET /v1/cluster tells who "
+    "leads, and the same may be asked again"
+)
+
 _DETAILS = {
     Code.FUTURE_REVISION: "revision",
     Code.PERMITS_DIFFER: "permits",
@@ -70,6 +75,11 @@ _REASONS = {
     "busy": "too many requests wait",
     "disk_full": "the leader has no space for its log",
     "discarded": "the leader changed, and what it had not replicated was dropped",
+    "target_unreachable": "the leader has no link to the voter that is to take over; it leads on",
+    "target_behind": "the voter that is to take over did not hold the whole log in time; the leader leads on",
+    "other_leader": "another node was elected in place of the one that was to take over",
+    "transfer_pending": "leadership is being handed over already",
+    "change_pending": "a change of the voters is not committed yet",
 }
 
 

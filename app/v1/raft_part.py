@@ -127,7 +127,8 @@ class RaftPart(Protocol):
         """
 
     async def transfer(self, node_id: str | None) -> str:
-        """As the leader: hand leadership to a voter (None: to the best). Returns its node id. Raises MetadataError."""
+        """As the leader: hand leadership to a voter (None: to the best). Returns its node id, once it leads. Raises
+        MetadataError: UnknownOutcomeError where it may yet take over."""
 
     async def remove(self, member_id: str) -> None:
         """Bar a member for ever; the leader removes it. Raises MetadataError."""

@@ -11,16 +11,16 @@ from pydantic import Field
 from starlette.responses import Response, StreamingResponse
 
 from app.documenting import errors
-from app.errors import Code
+from app.errors import ApiError, Code
 from app.models import Answer
 from app.v1.calls import ReadCall, Timeout, answer, read_errors
 from app.v1.cluster import DecisionModel, RaftMemberModel, show_decision, show_raft_members
 from app.v1.context import Context
 from app.v1.models import RequestIdAnswer, Revision
-from app.v1.outcomes import api_error
+from app.v1.outcomes import TRANSFER_UNKNOWN, api_error
 from app.v1.request_ids import write_request_id
 from app.v1.txn import Body
-from consensus.errors import MetadataError
+from consensus.errors import MetadataError, UnknownOutcomeError
 from consensus.member import MemberStatus, PeerStatus
 
 
@@ -100,7 +100,7 @@ class TransferBody(Body):
 
 
 class TransferAnswer(Answer):
-    """Leadership was handed over."""
+    """Leadership was handed over: the new leader is heard of."""
 
     leader: Annotated[str, Field(examples=["node2"])]
     """Node id of the new leader."""
@@ -216,14 +216,23 @@ def add_raft(app: FastAPI, context: Context) -> None:
         response_model=TransferAnswer,
         response_description="Handed over",
         responses=errors(
-            Code.MISSING_PARAMETER, Code.INVALID_REQUEST, Code.NODE_NOT_FOUND, Code.REFUSED, Code.UNAVAILABLE
+            Code.MISSING_PARAMETER,
+            Code.INVALID_REQUEST,
+            Code.NODE_NOT_FOUND,
+            Code.REFUSED,
+            Code.UNAVAILABLE,
+            Code.OUTCOME_UNKNOWN,
         ),
         tags=["raft"],
     )
     async def transfer_leadership(body: TransferBody) -> Response:
-        """To one voter, or to the one that holds most of the log. Takes about an election timeout at most."""
+        """To one voter, or to the one that holds most of the log. Answered once the new leader is heard of, or after
+        two election timeouts (`raft.election_timeout`, twice that each) at most: then with why it was not done, and 504
+        where the voter was asked and may yet take over."""
         try:
             return answer({"leader": await context.raft.transfer(body.node)})
+        except UnknownOutcomeError:
+            raise ApiError(Code.OUTCOME_UNKNOWN, TRANSFER_UNKNOWN) from None
         except MetadataError as error:
             raise api_error(error) from None
 

@@ -192,8 +192,10 @@ class Elections(LogKeeping):
         self._count_votes()
 
     def _on_timeout_now(self, sender: Member, message: TimeoutNow) -> None:
-        """The leader hands over: campaign at once, without asking first (thesis 3.10)."""
-        if message.term == self.term and sender == self.leader and self.may_campaign and not self.leading:
+        """The leader hands over: campaign at once, without asking first (thesis 3.10), also where this node has just
+        begun to ask whether the leader is gone."""
+        from_leader = message.term == self.term and sender == (self.leader or sender)
+        if from_leader and self.may_campaign and not self.leading:
             self._postpone_election()
             self._campaign(pre=False, transfer=True)
 

@@ -157,6 +157,8 @@ class RaftNode(Proposals):
         if self.leading:
             notices = [flow.notice_due for flow in self.flows.values() if flow.notice_due is not None]
             due = min([self.ping_due, *notices])
+        if self.handover is not None:
+            due = min(due, self.handover.deadline)
         first = self.deadlines.next
         return due if first is None else min(due, first)
 

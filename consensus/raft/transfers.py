@@ -1,25 +1,33 @@
 """Leadership transfer (thesis 3.10; specification, section 2b): hold proposals, let the target catch up, hand over, and
-resume after an election timeout where it did not take."""
+resume after an election timeout where it did not take. It is done once the target is heard of as the leader: that this
+node gave way says only that somebody campaigned."""
 
 from __future__ import annotations
 
 from consensus.raft import rules
 from consensus.raft.calls import Call, Callback
 from consensus.raft.core import Member
-from consensus.raft.errors import RefusedError, UnavailableError
+from consensus.raft.errors import RaftError, RefusedError, UnavailableError, UnknownOutcomeError
 from consensus.raft.messages import TimeoutNow
 from consensus.raft.reads import Reads
 
 
 class Handover(Call):
-    """A transfer under way. `deadline`: when the leader resumes."""
+    """A transfer under way. `deadline`: when the leader resumes, or, once it has given way, when it is told that nobody
+    was heard of."""
 
     __slots__ = ("asked", "target")
 
     def __init__(self, target: Member, callback: Callback, deadline: float) -> None:
-        super().__init__(callback, deadline, UnavailableError("timed_out", f"{target} did not take over"))
+        late = UnavailableError("target_behind", f"{target} did not hold the whole log in time")
+        super().__init__(callback, deadline, late)
         self.target = target
         self.asked = False
+
+    def ask(self) -> None:
+        """From now on it may campaign whenever it reads the request, however late."""
+        self.asked = True
+        self.late = UnknownOutcomeError(f"{self.target} was asked to take over and is not known to lead yet")
 
 
 class Transfers(Reads):
@@ -32,7 +40,7 @@ class Transfers(Reads):
 
     def transfer(self, callback: Callback, target: str | None = None) -> None:
         """Hand leadership to `target`, or to the connected voter that holds most of the log; `callback(error,
-        target)`."""
+        target)`, without an error once the target leads. UnknownOutcomeError: it was asked, and may yet take over."""
         self._check_running()
         self._event(self._transfer, callback, target)
         self._wake()
@@ -64,34 +72,58 @@ class Transfers(Reads):
         if problem is not None:
             self._complete(callback, RefusedError(problem), None)
             return
-        # An election timeout is also the time that a target takes to fail.
-        deadline = self.clock.monotonic() + self.settings.election_max
-        self.handover = Handover(self.member(target), callback, deadline)
+        chosen = self.member(target)
+        if chosen not in self.connected:
+            self._complete(callback, UnavailableError("target_unreachable", f"no link to {chosen}"), None)
+            return
+        self.handover = Handover(chosen, callback, self._handover_deadline())
+
+    def _handover_deadline(self) -> float:
+        """An election timeout is also the time that a target takes to fail."""
+        return self.clock.monotonic() + self.settings.election_max
 
     def _hand_over(self) -> None:
-        """Ask the target to campaign once it holds everything; resume where it takes too long."""
+        """As the leader: ask the target to campaign once it holds everything."""
         handover = self.handover
-        if handover is None:
-            return
-        if self.clock.monotonic() >= handover.deadline:
-            self.handover = None
-            self._end(handover, handover.late)
-        elif not handover.asked and self.match.get(handover.target, 0) == self.last_index:
-            handover.asked = True
+        if handover is not None and not handover.asked and self.match.get(handover.target, 0) == self.last_index:
+            handover.ask()
             self._send(handover.target, TimeoutNow(self.term))
+
+    def _end_handover(self, error: RaftError | None, result: object = None) -> None:
+        handover, self.handover = self.handover, None
+        if handover is not None:
+            self._end(handover, error, result)
+
+    def _expire(self) -> None:
+        super()._expire()
+        if self.handover is not None and self.clock.monotonic() >= self.handover.deadline:
+            self._end_handover(self.handover.late)
 
     def _lost_leadership(self) -> None:
         super()._lost_leadership()
-        handover, self.handover = self.handover, None
+        handover = self.handover
         if handover is None:
             return
         if handover.asked:
-            self._end(handover, None, handover.target.id)
+            handover.deadline = self._handover_deadline()
         else:
-            self._end(handover, UnavailableError("not_leader", "another node took over first"))
+            self._end_handover(UnavailableError("not_leader", "another node took over first"))
+
+    def _hear_leader(self, leader: Member) -> None:
+        super()._hear_leader(leader)
+        if self.handover is None:
+            return
+        if leader == self.handover.target:
+            self._end_handover(None, leader.id)
+        else:
+            self._end_handover(UnavailableError("other_leader", f"{leader} was elected instead"))
+
+    def _become_leader(self) -> None:
+        super()._become_leader()
+        self._end_handover(UnavailableError("other_leader", f"{self.own} was elected again"))
 
     def _abandon(self) -> None:
         super()._abandon()
         if self.handover is not None:
-            self._end(self.handover, UnavailableError("stopped"))
-            self.handover = None
+            late = self.handover.late
+            self._end_handover(late if isinstance(late, UnknownOutcomeError) else UnavailableError("stopped"))

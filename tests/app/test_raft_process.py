@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.app.processes import PATIENCE_SECONDS, Running, running
+from tests.cluster.processes import seconds_until
 
 pytestmark = pytest.mark.cluster
 
@@ -109,11 +110,18 @@ def _any_node_answers(nodes: list[Running]) -> None:
             assert (read.content, read.headers["etag"]) == (b"\x00\xff", written.headers["etag"])
 
 
+def _transferred(node: Running, target: str) -> bool:
+    """On a machine that is too busy for elections it may take more than one try; it never says so of what is not."""
+    moved = httpx.post(f"{url(node)}/v1/raft/transfer", json={"node": target}, timeout=PATIENCE_SECONDS)
+    assert moved.json() == {"leader": target} or moved.status_code in {503, 504}, moved.text
+    return moved.status_code == 200
+
+
 def _leadership_moves_and_is_followed(nodes: list[Running]) -> None:
     before = _wait_until(nodes[-1], lambda raft: raft["leader"] is not None)["leader"]
     target = next(name for name in NAMES if name != before)
-    moved = httpx.post(f"{url(nodes[-1])}/v1/raft/transfer", json={"node": target}, timeout=PATIENCE_SECONDS)
-    assert moved.json() == {"leader": target}
+    for _ in range(2):  # asked for once more, it is as it should be
+        seconds_until(lambda: _transferred(nodes[-1], target), PATIENCE_SECONDS)
     for node in nodes:
         _wait_until(node, lambda raft: raft["leader"] == target)
         answer = httpx.put(f"{url(node)}/v1/meta/after", content=b"x", timeout=PATIENCE_SECONDS)

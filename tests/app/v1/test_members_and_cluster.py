@@ -21,7 +21,7 @@ from app.v1.raft_routes import (
     RemovedAnswer,
     TransferAnswer,
 )
-from consensus.errors import RefusedError, UnavailableError
+from consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from consensus.hybrid.announcement import Announcement, Status, encode
 from consensus.restore import read_backup
 from gossip import Address, GossipNode, NodeId
@@ -198,6 +198,28 @@ async def test_leadership_is_handed_over(api: httpx.AsyncClient, part: Part) -> 
     assert answer.json() == {"leader": "node-b"}
     await api.post("/v1/raft/transfer", json={})
     assert part.asked == [("transfer", "node-b"), ("transfer", None)]
+
+
+async def test_a_transfer_that_may_yet_happen_is_not_called_a_failure(api: httpx.AsyncClient, part: Part) -> None:
+    part.fails = UnknownOutcomeError("node-b was asked")
+    unknown = await api.post("/v1/raft/transfer", json={"node": "node-b"})
+    assert (unknown.status_code, error_of(unknown)["code"]) == (504, "outcome_unknown")
+    assert "may still do so; GET /v1/cluster tells who leads" in error_of(unknown)["message"]
+
+
+REASONS = [
+    ("target_unreachable", "no link to the voter"),
+    ("target_behind", "did not hold the whole log in time"),
+    ("other_leader", "another node was elected"),
+]
+
+
+@pytest.mark.parametrize(("reason", "said"), REASONS)
+async def test_why_a_transfer_was_not_done_is_told(api: httpx.AsyncClient, part: Part, reason: str, said: str) -> None:
+    part.fails = UnavailableError(reason, f"{reason}: for programmers")
+    failed = await api.post("/v1/raft/transfer", json={"node": "node-b"})
+    assert (failed.status_code, error_of(failed)["details"]) == (503, {"reason": reason})
+    assert said in error_of(failed)["message"]
 
 
 async def test_members_leave_and_are_removed(api: httpx.AsyncClient, part: Part) -> None:

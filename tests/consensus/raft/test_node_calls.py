@@ -22,6 +22,7 @@ from consensus.raft.messages import (
     Ping,
     Pong,
     RequestVote,
+    ResponseVote,
     TimeoutNow,
 )
 from tests.consensus.raft.helpers import SETTINGS, Answer, Group, recorder
@@ -150,9 +151,85 @@ def test_a_leader_resumes_when_the_target_does_not_take_over(group: Group) -> No
     leader.transfer(done, "n1")
     write = group.put("n0", 1, 5.0)
     assert group.run_until(lambda: not write.open, 3.0)
-    assert isinstance(done.error, UnavailableError)
+    assert isinstance(done.error, UnknownOutcomeError)  # it was asked
     assert leader.leading
     assert write.error is None
+
+
+def test_a_target_that_lacks_entries_is_not_asked(group: Group) -> None:
+    leader = group.lead("n0")
+    group.network.block("n1", "n0")
+    group.puts("n0", 1)
+    done = Answer()
+    leader.transfer(done, "n1")
+    assert group.run_until(lambda: not done.open, 3.0)
+    assert isinstance(done.error, UnavailableError)
+    assert done.error.reason == "target_behind"
+    assert leader.leading
+
+
+def test_a_target_without_a_link_is_unavailable_at_once(group: Group) -> None:
+    leader = group.lead("n0")
+    leader._node_disconnected(leader.member("n1"))
+    done = Answer()
+    leader.transfer(done, "n1")
+    assert isinstance(done.error, UnavailableError)
+    assert done.error.reason == "target_unreachable"
+    assert not leader.transferring
+
+
+def gives_way(group: Group) -> Answer:
+    """n0 is to hand over to n1, whose campaign it sees, and nobody else does; for the time being nobody leads."""
+    leader = group.lead("n0")
+    group.network.block("n1", "n2")
+    group.network.block("n0", "n1")
+    done = Answer()
+    leader.transfer(done, "n1")
+    leader.tick()
+    group.feed("n0", "n1", RequestVote(leader.term + 1, leader.last_index, leader.last_term, pre=False, transfer=True))
+    assert not leader.leading
+    assert done.open  # that n1 campaigns does not say that it is elected
+    return done
+
+
+def test_a_transfer_is_done_when_the_target_leads_and_not_before(group: Group) -> None:
+    done = gives_way(group)
+    group.heal()
+    node = group.node("n0")
+    group.feed("n0", "n1", Ping(node.term, 1, node.commit))
+    assert (done.error, done.result) == (None, "n1")
+
+
+@pytest.mark.parametrize("elected", ["n2", "n0"])
+def test_a_transfer_is_not_done_where_another_is_elected(group: Group, elected: str) -> None:
+    done = gives_way(group)
+    node = group.node("n0")
+    if elected == "n2":
+        group.feed("n0", elected, Ping(node.term + 1, 1, node.commit))
+    else:
+        node._campaign(pre=False)
+        group.feed("n0", "n2", ResponseVote(node.term, granted=True))
+    assert isinstance(done.error, UnavailableError)
+    assert done.error.reason == "other_leader"
+    assert not node.transferring
+
+
+def test_a_transfer_ends_as_unknown_where_nobody_is_heard_of(group: Group) -> None:
+    done = gives_way(group)
+    group.cut_off("n0")
+    began = group.now
+    assert group.run_until(lambda: not done.open, 5.0)
+    assert isinstance(done.error, UnknownOutcomeError)
+    assert group.now - began <= SETTINGS.election_max + 0.1
+    assert not group.node("n0").transferring
+
+
+def test_a_target_that_asks_whether_the_leader_is_gone_takes_over(group: Group) -> None:
+    node = group.node("n1")
+    node._campaign(pre=True)
+    assert node.leader is None
+    sent = group.feed("n1", "n0", TimeoutNow(node.term))
+    assert {message.transfer for _, message in sent if isinstance(message, RequestVote) and not message.pre} == {True}
 
 
 def test_only_voters_are_handed_leadership(group: Group) -> None:
