@@ -1,8 +1,8 @@
 """The transport: PySyncObj's interface over asyncio TCP (specification, sections 2 and 2b; faults 6, 12, 13, 16).
 
 FIFO, no duplicates, loss only by closing a link. Of two members the one with the higher id calls; its partner's
-address is
-asked for, and resolved, at every call. Who may connect is decided here, by proof, and never by a configuration.
+address is asked for, and resolved, at every call. Who may connect is decided here, by proof, and never by a
+configuration.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from consensus.raft.engine import Transport
 from consensus.raft.errors import ProtocolError
 from consensus.raft.messages import Message, decode, encode
 from consensus.raft.net.admission import Admission
+from consensus.raft.net.reports import Reports
 from consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, Session
 
 logger = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class NetSettings:
     retry_min: float = 0.1
     retry_max: float = 0.5
     """Seconds between calls to a member that does not answer: also how long a member that is back is without links."""
+    report_min: float = 1.0
+    report_max: float = 60.0
+    """Seconds between two reports of the same trouble; of a member that cannot be called they grow to the latter."""
 
 
 ACCEPT_TURNS = 5
@@ -182,7 +186,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
         self.server: asyncio.Server | None = None
         self._care: asyncio.Task[None] | None = None
         self._stopping = False
-        self._reports: dict[str, tuple[float, int]] = {}
+        self._reports = Reports(self.settings.report_min, self.settings.report_max)
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Take connections on an address (IPv4, IPv6 or a name); returns where. The node must have ticked once."""
@@ -227,6 +231,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
         for member in list(self.wanted):
             if member not in members:
                 self.wanted.pop(member).cancel()
+                self._reports.forget(member)
                 self.dropNode(Member(member))
         for member in sorted(members):
             self.addNode(Member(member))
@@ -273,7 +278,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
                     lambda: Link(self, member), *where, ssl=self.client_tls, **self._connecting(where[0])
                 )
         except (OSError, ssl.SSLError) as error:
-            self._report("no_connection", f"{member} at {where[0]}:{where[1]}: {error}")
+            self._report("no_connection", f"{member} at {where[0]}:{where[1]}: {error}", member)
             return None
         return link
 
@@ -325,6 +330,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
             former.abort()
         link.member = member
         self.links[member] = link
+        self._reports.forget(peer.member)
         self._onNodeConnected(member)
 
     def _lost(self, link: Link) -> None:
@@ -354,14 +360,11 @@ class TcpTransport(Transport):  # type: ignore[misc]
                 elif now - link.spoke >= settings.idle_after / 2 and not link.unsent:
                     link.put(link.session.idle())
 
-    def _report(self, kind: str, detail: str) -> None:
-        """One line a kind and second in the log: strangers cannot flood it."""
-        now = self.loop.time()
-        since, hidden = self._reports.get(kind, (float("-inf"), 0))
-        if now - since < 1.0:
-            self._reports[kind] = (since, hidden + 1)
+    def _report(self, kind: str, detail: str, member: str = "") -> None:
+        """A line in the log, and an event, where it is due. `member`: that cannot be called."""
+        hidden = self._reports.due(kind, member, self.loop.time())
+        if hidden is None:
             return
-        self._reports[kind] = (now, 0)
         more = f" (and {hidden} more)" if hidden else ""
         logger.warning("raft link, %s: %s%s", kind, detail, more)
         if self.on_event is not None:
