@@ -55,12 +55,14 @@ def _of_client(error: Exception) -> CommandError | None:
 
     if not isinstance(error, MetadataError):
         return None
-    exit_code, code = Exit.FAILED, "failed"
+    exit_code, code, hint = Exit.FAILED, "failed", ""
     match error:
         case UnknownOutcomeError():
             exit_code, code = Exit.UNKNOWN, "outcome_unknown"
         case UnavailableError():
             exit_code, code = Exit.UNAVAILABLE, error.reason
+            if code == "unreachable":
+                hint = "; is a node running there? --address says where one is"
         case ConflictError():
             exit_code, code = Exit.PRECONDITION, "precondition_failed"
         case LeaseLostError():
@@ -77,7 +79,7 @@ def _of_client(error: Exception) -> CommandError | None:
                 exit_code = Exit.PRECONDITION
         case ClientError():
             code = "client"
-    return CommandError(str(error), exit_code, code=code)
+    return CommandError(f"{error}{hint}", exit_code, code=code)
 
 
 _NOT_FOUND = frozenset({"key_not_found", "node_not_found", "lease_not_found", "token_not_found", "not_found"})

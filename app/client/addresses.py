@@ -19,6 +19,8 @@ def read_address(text: str) -> str:
     except ValueError:
         host, port = None, None
     bare = not (parts.path.strip("/") or parts.query or parts.fragment or parts.username) if host else False
+    if port is None and "://" not in text:
+        bare = False  # a port without a host, or a host without a port: what was meant by it is not clear
     if not host or parts.scheme not in {"http", "https"} or not bare:
         raise ClientError(f"address: must be http://host:port, https://host:port or host:port, not {text!r}")
     shown = f"[{host}]" if ":" in host else host

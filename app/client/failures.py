@@ -6,6 +6,8 @@ that ends early, in the handshake too, is a node that went away.
 
 from __future__ import annotations
 
+import os
+import socket
 import ssl
 
 import httpx
@@ -56,5 +58,12 @@ def _blamed(error: Exception, address: str) -> ClientError | None:
 
 
 def words(error: BaseException) -> str:
-    """What an error says, or its name where it says nothing."""
-    return (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+    """What the system says of it, which stands behind what the libraries do; or what these say, or a name."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError | socket.gaierror) and cause.strerror:  # numbers of their own
+            return cause.strerror
+        if isinstance(cause, OSError) and cause.errno:
+            return os.strerror(cause.errno)
+        cause = cause.exceptions[0] if isinstance(cause, BaseExceptionGroup) else cause.__cause__ or cause.__context__
+    return str(error) or type(error).__name__

@@ -175,6 +175,7 @@ def test_rules_and_times_that_are_none(say: Say) -> None:
         (("token", "create", "--rule", "*:read", "--expires", "soon"), "'soon' must be seconds, or a number with"),
         (("events", "--kinds", "weather"), "there is no kind 'weather'"),
         (("members", "--address", "foo:bar"), "coterie: --address: must be http://host:port"),
+        (("members", "--address", "10001"), "coterie: --address: must be http://host:port"),
         (("members", "--token_file", "/no/such"), "coterie: --token_file /no/such: No such file or directory"),
         (("members", "--ca_file", "/no/such", "--address", "https://127.0.0.1:1"), "coterie: --ca_file /no/such: "),
     ):
@@ -186,4 +187,7 @@ def test_rules_and_times_that_are_none(say: Say) -> None:
 def test_nobody_there(say: Say) -> None:
     said = say("members", at="http://127.0.0.1:1")
     assert (said.code, said.out) == (Exit.UNAVAILABLE, "")
-    assert said.err.startswith("coterie: http://127.0.0.1:1 cannot be reached: ")
+    assert said.err == (
+        "coterie: http://127.0.0.1:1 cannot be reached: Connection refused; "
+        "is a node running there? --address says where one is\n"
+    )

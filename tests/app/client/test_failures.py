@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import ssl
 
 import httpx
@@ -49,3 +50,19 @@ def test_failures_of_connections(error: Exception, begun: bool, kind: type[Excep
     assert "http://a:1" in str(failure.error) or isinstance(error, httpx.PoolTimeout)
     of_stream = reading_failure(error, "http://a:1", begun=begun)
     assert type(of_stream) is (UnavailableError if kind is UnknownOutcomeError else kind)
+
+
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "Connect call failed ('127.0.0.1', 1)")
+
+
+@pytest.mark.parametrize(
+    "behind",
+    [
+        REFUSED,
+        caused(OSError("All connection attempts failed"), REFUSED),
+        caused(OSError("All connection attempts failed"), ExceptionGroup("several", [REFUSED, REFUSED])),
+    ],
+)
+def test_what_the_system_says_is_told(behind: Exception) -> None:
+    failure = transport_failure(caused(httpx.ConnectError(str(behind)), behind), "http://a:1", begun=False)
+    assert str(failure.error) == "http://a:1 cannot be reached: Connection refused"

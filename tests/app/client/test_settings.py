@@ -82,6 +82,8 @@ def test_a_file_with_a_token_is_for_its_owner_alone(file: Path) -> None:
         ("timeout = 0", "timeout in {file}: Input should be greater than 0"),
         ('address = "ftp://x"', "address in {file}: must be http://host:port"),
         ('address = "http://x/path"', "address in {file}: must be http://host:port"),
+        ('address = "10.0.0.1"', "address in {file}: must be http://host:port"),
+        ('address = "10000"', "address in {file}: must be http://host:port"),
         ("address = []", "address in {file}: "),
         ("address = [", "{file}: "),
         ('token = ""', "token in {file}: must be a token"),
@@ -136,7 +138,7 @@ async def made_from(**options: Any) -> tuple[str, ...]:
 
 @pytest.mark.anyio
 async def test_a_client_is_made_from_settings(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COTERIE_CLIENT_ADDRESS", "a:1,a:1,b")
+    monkeypatch.setenv("COTERIE_CLIENT_ADDRESS", "a:1,a:1,http://b")
     assert await made_from() == ("http://a:1", "http://b:80")
     assert await made_from(address="[::1]:7") == ("http://[::1]:7",)
 
