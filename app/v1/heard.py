@@ -83,7 +83,9 @@ class HeardRaft:
 
     @property
     def reason(self) -> str:
-        return ""
+        if any(each.live for each in self.heard.seen.of_member.values()):
+            return ""
+        return "no live node that this one knows of has raft.enabled"
 
     def link_events(self) -> Sequence[LinkEvent]:
         return ()

@@ -174,6 +174,14 @@ async def test_without_a_leader_the_answer_says_so(method: str, far: httpx.Async
     }
 
 
+async def test_where_no_node_takes_part_in_raft_the_answer_says_so(other: GossipNode) -> None:
+    transport = httpx.ASGITransport(app=create_app(other, HTTP, RAFT, HeardRaft(other)))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.put("/v1/meta/a", content="x")
+    assert answer.status_code == 503
+    assert error_of(answer)["message"].endswith("(no live node that this one knows of has raft.enabled)")
+
+
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 async def test_a_leader_that_cannot_be_reached_changes_nothing(
     method: str, far: httpx.AsyncClient, node: Client
