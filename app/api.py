@@ -52,8 +52,9 @@ from app.v1.raft_part import RaftPart
 from gossip import GossipNode, KeyRefusedError
 
 DESCRIPTION = """\
-A node of a gossip cluster. Each node has keys of its own, which it alone writes and which spread to all others; \
-and each node tells live nodes from dead ones.
+A node of a cluster of two layers. **Gossip**: each node tells live nodes from dead ones, and has keys of its own, \
+which it alone writes and which spread to all others. **Raft**, where nodes have it on: one keyspace of metadata that \
+all agree on, with transactions, watches, leases, locks and elections, at any node.
 
 Every error is answered with the same shape, `ErrorAnswer`: rely on its `code`."""
 

@@ -17,6 +17,11 @@ def test_docs_open_and_try_an_operation(watched: Watched) -> None:
         page = watched.page
         page.goto(f"{url}/docs")
         page.wait_for_selector(".opblock")
+        for scheme in ("dark", "light"):
+            page.emulate_media(color_scheme=scheme)
+            page.wait_for_function(
+                "scheme => document.documentElement.classList.contains('dark-mode') === (scheme === 'dark')", arg=scheme
+            )
         page.wait_for_function(f"document.querySelectorAll('.opblock').length === {len(operations)}")
 
         members = page.locator("#operations-members-list_members")
