@@ -38,7 +38,7 @@ GREETING = """
   Three nodes are up, and each knows the others. From another terminal:
 
     watch it in a browser          {url1}ui/
-    the cluster in a browser       {url1}ui/
+    see it at a glance             {coterie} status --address {addr1}
     the cluster as node1 sees it   curl -s {url1} | jq
     set a key on node1             curl '{url1}set_kv?key=hello&value=world'
     read it on node3               curl -s {url3} | jq '.cluster_state.node_states[].key_values'

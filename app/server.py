@@ -385,7 +385,7 @@ def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> Non
         console = f"    open the console  {url}ui/\n" if settings.console.enabled else ""
         sys.stdout.write(
             f"\n  A node of the cluster {settings.cluster_id!r} is up; Ctrl-C stops it. From another terminal:\n\n"
-            f"    see the cluster   curl {url}\n"
+            f"    see the cluster   {shell_command()} status --address {url.removeprefix('http://').rstrip('/')}\n"
             f"{console}"
             f"    set a key         curl '{url}set_kv?key=hello&value=world'\n"
             f"    add a node        {shell_command()} --listen_addr {public._replace(port=0)} --seed {public}\n\n"

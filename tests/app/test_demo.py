@@ -94,7 +94,8 @@ def test_three_nodes_come_up_notice_a_death_and_go(number: signal.Signals, confi
                 for line in greeting
             ), greeting
         assert any(f"curl 'http://{addresses[0]}/set_kv?key=hello&value=world'" in line for line in greeting)
-        assert any(line.endswith(f"http://{addresses[0]}/ui/") for line in greeting)
+        assert sum(f"http://{addresses[0]}/ui/" in line for line in greeting) == 1
+        assert any(line.endswith(f"coterie status --address {addresses[0]}") for line in greeting)
         assert any(f"curl -X PUT 'http://{addresses[1]}/v1/meta/config/color' -d blue" in line for line in greeting)
         assert not any("\x1b" in line for line in greeting)
         killed = re.search(r"kill -9 (\d+)", "\n".join(greeting))
