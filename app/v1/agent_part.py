@@ -14,7 +14,8 @@ from app.tracing import Tracer
 from app.v1.heard import HeardRaft
 from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
 from consensus import MemberConfig, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
-from consensus.hybrid.agent import Agent, AgentConfig
+from consensus.hybrid.agent import Agent
+from consensus.hybrid.agent_config import AgentConfig
 from consensus.hybrid.announcement import FoundingRule
 from consensus.hybrid.decision_log import read_decisions
 from consensus.hybrid.policy import Policy

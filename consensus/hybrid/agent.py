@@ -1,7 +1,8 @@
 """A node's part in the metadata cluster: the asyncio shell of this package, between a gossip node and a Raft member.
 
-It owns the member's directory. Again and again it asks the pure parts what to do: `bootstrap.step` until there is a
-cluster, the `Governor` while this member leads; and it keeps announcements, links and addresses in step with both.
+Again and again it asks the pure parts what to do: `bootstrap.step` until there is a cluster, the `Governor` while this
+member leads. It carries out on the `LocalMember` what the first says, and keeps announcements, links and addresses in
+step with both.
 Nothing of Raft's safety or timers passes through here: gossip gives addresses, candidates and evidence.
 """
 
@@ -12,22 +13,21 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from consensus import Member, MemberConfig, MemberStatus, Metadata, UnavailableError
+from consensus import Member, MemberStatus, Metadata, UnavailableError
 from consensus.hybrid import bootstrap
-from consensus.hybrid.address_book import AddressBook
-from consensus.hybrid.announcement import KEY_PREFIX, Announcement, FoundingRule, Role, Status
-from consensus.hybrid.ballot_file import BallotFile
+from consensus.hybrid.agent_config import AgentConfig
+from consensus.hybrid.announcement import KEY_PREFIX, Announcement, Role, Status
 from consensus.hybrid.gossip_view import GossipView
 from consensus.hybrid.governor import Governor, bar
-from consensus.hybrid.membership import Cause, Fate, Rejoining, fate
+from consensus.hybrid.links import announced, wanted_links
+from consensus.hybrid.local_member import ListenError, LocalMember
+from consensus.hybrid.membership import Cause, Fate, fate
 from consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
-from consensus.hybrid.policy import Policy
 from consensus.hybrid.sightings import Sightings
-from consensus.journal import DiskFiles, JournalConfig, Store, open_store
 from consensus.raft.errors import RaftError
 from gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
@@ -41,21 +41,6 @@ MAX_MOVES_A_TURN = 8
 
 MAX_LINK_EVENTS = 100
 """Of what links report, the last ones are kept for operators."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AgentConfig:
-    listen: tuple[str, int]
-    """Host and TCP port of the Raft links; port 0 is one that the system chooses."""
-    advertise: tuple[str, int]
-    """Where others reach it; port 0 is the one listened on."""
-    rule: FoundingRule
-    member: MemberConfig
-    journal: JournalConfig = field(default_factory=JournalConfig)
-    zone: str = ""
-    policy: Policy = field(default_factory=Policy)
-    rejoining: Rejoining = field(default_factory=Rejoining)
-    """After which removals a member sets its directory aside, and joins again as a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,21 +59,22 @@ class Agent:
     def __init__(self, gossip: GossipNode, directory: Path, config: AgentConfig) -> None:
         """Opens the directory, or makes it. Raises as `open_store`."""
         self.gossip = gossip
-        self.directory = directory
         self.config = config
         self.view = GossipView(gossip)
         self.reason = "starting"
         """Why this node is not in a cluster, or what its founding waits for; "" where all is well."""
         self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
-        self.member: Member | None = None
-        self.governor: Governor | None = None
         self._giving_up = False  # the founding, by an operator's order
         self._leaving = False
         self._gone = False
-        self._store: Store | None = None
-        self._ballot: BallotFile
-        self._addresses: AddressBook
-        self._open()
+        self._local = LocalMember(
+            directory,
+            config,
+            self._locate,
+            on_event=self._link_event,
+            on_change=self._look_soon,
+            on_stop=self._member_stopped,
+        )
         self._listening = config.listen
         self._started = time.monotonic()
         self._news = asyncio.Event()
@@ -96,39 +82,6 @@ class Agent:
         self._unobserve: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
         """Why this node's part in Raft is over until it is started again."""
-
-    # -- the directory -----------------------------------------------------------------------------------------------
-
-    def _open(self) -> None:
-        files = DiskFiles()
-        store = open_store(self.directory, config=self.config.journal, files=files)
-        try:
-            self._ballot = BallotFile.open(files, self.directory)
-        except BaseException:
-            store.close()
-            raise
-        self._store = store
-        self._addresses = AddressBook(self.directory)
-        self.member_id = store.identity.member_id.hex
-        self.incarnation = store.identity.incarnation
-        self.cluster = store.identity.cluster_id
-
-    def _close(self) -> None:
-        self._ballot.close()
-        if self._store is not None:
-            self._store.close()
-            self._store = None
-
-    async def _set_aside(self, reason: str) -> None:
-        """End as this member; begin again with an empty directory, as a new one."""
-        await self._halt()
-        self._close()
-        number = 1
-        while (aside := self.directory.with_name(f"{self.directory.name}.set-aside-{number}")).exists():
-            number += 1
-        self.directory.rename(aside)
-        logger.warning("the member %s ends (%s): its files are now in %s", self.member_id, reason, aside)
-        self._open()
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -143,13 +96,16 @@ class Agent:
         server.close()
         self._unobserve = [
             self.gossip.observe(self._gossip_event),
-            self.gossip.subscribe(KEY_PREFIX, lambda *_: self._news.set()),
+            self.gossip.subscribe(KEY_PREFIX, lambda *_: self._look_soon()),
         ]
         self._task = asyncio.create_task(self._run(), name="raft agent")
 
     def _gossip_event(self, event: Event) -> None:
         if isinstance(event, NodeJoined | NodeAlive | NodeDead | NodeRemoved):
-            self._news.set()
+            self._look_soon()
+
+    def _look_soon(self) -> None:
+        self._news.set()
 
     async def stop(self) -> None:
         """End this node's part: leadership is handed over, the vote is kept, the directory let go."""
@@ -158,24 +114,9 @@ class Agent:
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        member = self.member
-        if member is not None and member.leading and len(member.node.voters) > 1:
-            try:
-                async with asyncio.timeout(2 * self.config.member.raft.election_max):
-                    await member.transfer()
-            except (TimeoutError, UnavailableError, RaftError, Exception) as error:  # noqa: BLE001 - it stops anyhow
-                logger.info("leadership was not handed over: %s", error)
-        await self._halt()
-        self._close()
-
-    async def _halt(self) -> None:
-        governor, self.governor = self.governor, None
-        if governor is not None:
-            await governor.stop()
-        member, self.member = self.member, None
-        if member is not None:
-            await member.stop()
-            self._store = None  # closed with it
+        await self._local.hand_over()
+        await self._local.halt()
+        self._local.close()
 
     async def _run(self) -> None:
         while True:
@@ -190,7 +131,7 @@ class Agent:
                 self.reason = f"this node's part in Raft has stopped: {self.failure}"
                 logger.critical("%s", self.reason)
                 self._announce(None)
-                await self._halt()
+                await self._local.halt()
                 return
             self._news.clear()
             try:
@@ -233,28 +174,22 @@ class Agent:
             leaving=self._leaving,
         )
         if what is Fate.REJOIN:
-            await self._set_aside(why)
+            await self._local.set_aside(why)
         elif what is Fate.GONE:
             self._gone = True
             self._announce(self._announcement())
             self._tell(why)
-            await self._halt()
+            await self._local.halt()
 
     def _own(self) -> Own:
-        member, store = self.member, self._store
-        if member is not None:
-            term, last = member.node.term, member.node.last_index
-        elif store is not None:
-            log = store.journal
-            term, last = log.getCurrentTerm(), log[-1][1] if len(log) else 0
-        else:
-            raise AssertionError("the directory is open")
+        term, last = self._local.last_entry()
+        member = self.member
         return Own(
             member=self.member_id,
             node=self.gossip.node.node_id,
             generation=self.gossip.node.generation,
             rule=self.config.rule,
-            ballot=self._ballot.ballot,
+            ballot=self._local.ballot.ballot,
             cluster_id=self.cluster,
             term=term,
             last_index=last,
@@ -262,19 +197,12 @@ class Agent:
             up_for=time.monotonic() - self._started,
         )
 
-    async def _halt_founding(self) -> None:
-        """Stop the Raft node, so that it votes no more, and keep the directory open."""
-        if self.member is not None:
-            await self._halt()
-            self._ballot.close()
-            self._open()
-
     async def _give_up(self) -> None:
         """What this member has voted by the time that its Raft node has stopped decides how the founding ends."""
         self._giving_up = False
         if self.cluster is not None:
             return
-        await self._halt_founding()
+        await self._local.halt_founding()
         move = bootstrap.give_up(self._own())
         if move is not None:
             await self._make(move)
@@ -287,21 +215,21 @@ class Agent:
                 return False
             case Keep(ballot, reason):
                 self._tell(reason)
-                self._ballot.store(ballot)
+                self._local.ballot.store(ballot)
             case Halt(reason):
                 self._tell(reason)
-                await self._halt_founding()
+                await self._local.halt_founding()
             case SetAside(reason):
-                await self._set_aside(reason)
+                await self._local.set_aside(reason)
             case Bind(cluster_id, _, reason):
                 self._tell(reason)
-                if self._store is None:
-                    raise AssertionError("the directory is open")
-                self._store.identity.join_cluster(cluster_id)
-                self.cluster = cluster_id
+                self._local.join_cluster(cluster_id)
             case Run(cluster_id, founders, waiting):
                 if self.member is None:
-                    await self._start_member(cluster_id, founders)
+                    try:
+                        await self._local.start(cluster_id, founders, self._listening)
+                    except ListenError as error:
+                        self._tell(str(error))
                 self._tell(waiting or "")
                 return False
         return True
@@ -312,52 +240,10 @@ class Agent:
             if reason:
                 logger.info("raft: %s", reason)
 
-    async def _start_member(self, cluster_id: str, founders: tuple[str, ...]) -> None:
-        store = self._store
-        if store is None:
-            raise AssertionError("the directory is open")
-        member = Member(
-            store,
-            cluster_id,
-            founders,
-            self._locate,
-            self.config.member,
-            on_event=self._link_event,
-            on_stop=self._member_stopped,
-        )
-        try:
-            await member.start(*self._listening)
-        except BaseException as error:
-            await member.stop()
-            self._store = None
-            if isinstance(error, OSError) and not isinstance(error, RaftError):
-                self._ballot.close()
-                self._open()
-                self._tell(f"the Raft address cannot be listened on: {error}")
-                return
-            raise
-        self.member = member
-        self.governor = Governor(member, self.config.policy)
-        member.observe(self._changed(member))
-
-    def _changed(self, member: Member) -> Callable[[], None]:
-        """Wakes this agent when who leads or votes has changed, not at every write."""
-        last: tuple[object, ...] = ()
-
-        def look() -> None:
-            nonlocal last
-            node = member.node
-            now = (node.term, member.leader, node.voters, node.last_index > 1, self.member_id in member.state.bans)
-            if now != last:
-                last = now
-                self._news.set()
-
-        return look
-
     def _member_stopped(self, failure: BaseException | None) -> None:
         if failure is not None:
             self.failure = failure
-            self._news.set()
+            self._look_soon()
 
     def _link_event(self, kind: str, detail: str) -> None:
         self.link_events.append(LinkEvent(time.time(), kind, detail))
@@ -369,40 +255,29 @@ class Agent:
         seen = self.view.sightings(time.monotonic()).of_member.get(member)
         if seen is not None and seen.announcement is not None:
             return seen.announcement.address
-        return self._addresses.find(member)
+        return self._local.addresses.find(member)
 
     def _keep_links(self, seen: Sightings) -> None:
-        """Voters link to every member of the cluster, others to the voters."""
         member = self.member
         if member is None:
             return
-        here = {
-            other: sighting.announcement
-            for other, sighting in seen.of_member.items()
-            if sighting.announcement is not None and other != self.member_id
-        }
-        status_voters = set(member.node.voters)
-        if self.member_id in status_voters or not status_voters:
-            member.link(other for other, it in here.items() if it.takes_part_in(member.cluster))
-        else:
-            leaders = {it.status.leader for it in here.values() if it.status is not None and it.status.leader}
-            told = {other for other, it in here.items() if it.cluster_id == member.cluster and it.role == "voter"}
-            member.link(told | {leader for leader in leaders if leader in here})
+        here = announced(seen, self.member_id)
+        member.link(wanted_links(self.member_id, member.cluster, member.node.voters, here))
         for other in member.node.connected:
             if (it := here.get(str(other.id))) is not None:
-                self._addresses.note(str(other.id), it.address)
-        self._addresses.save()
+                self._local.addresses.note(str(other.id), it.address)
+        self._local.addresses.save()
 
     def _announcement(self) -> Announcement:
         host, port = self.config.advertise
         member = self.member
-        ballot = self._ballot.ballot
+        ballot = self._local.ballot.ballot
         status = None
         if member is not None and self.cluster is not None:
             status = Status(member.node.term, member.leader, member.state.membership_epoch, member.node.applied)
         return Announcement(
             member=self.member_id,
-            incarnation=self.incarnation,
+            incarnation=self._local.incarnation,
             host=host,
             port=port or self._listening[1],
             role=self.role,
@@ -434,7 +309,7 @@ class Agent:
         try:
             async with asyncio.timeout(timeout):
                 while not self._gone:
-                    self._news.set()
+                    self._look_soon()
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise UnavailableError("timed_out", "no majority has let this member go yet") from None
@@ -449,7 +324,7 @@ class Agent:
         if move is None:
             return None
         self._giving_up = True
-        self._news.set()
+        self._look_soon()
         return move.reason
 
     def _running(self) -> Member:
@@ -460,12 +335,31 @@ class Agent:
     # -- the face ----------------------------------------------------------------------------------------------------
 
     @property
+    def member(self) -> Member | None:
+        """While it runs."""
+        return self._local.member
+
+    @property
+    def governor(self) -> Governor | None:
+        """Beside a running member."""
+        return self._local.governor
+
+    @property
+    def member_id(self) -> str:
+        return self._local.id
+
+    @property
+    def cluster(self) -> str | None:
+        """The cluster that this member belongs to for good."""
+        return self._local.cluster
+
+    @property
     def role(self) -> Role:
         member = self.member
         if self._gone:
             return "left" if self._leaving else "removed"
         if member is None or self.cluster is None:
-            return self._own().role if self._store is not None or member is not None else "candidate"
+            return self._own().role if self._local.is_open or member is not None else "candidate"
         if self.member_id in member.state.bans and self.member_id not in member.node.voters:
             return "left" if self._leaving else "removed"
         return "voter" if self.member_id in member.node.voters else "observer"

@@ -13,9 +13,11 @@ import pytest
 
 from consensus import MemberConfig, MetadataError
 from consensus.hybrid import founding
-from consensus.hybrid.agent import Agent, AgentConfig
+from consensus.hybrid.agent import Agent
+from consensus.hybrid.agent_config import AgentConfig
 from consensus.hybrid.announcement import FoundingRule
 from consensus.hybrid.decision_log import read_decisions
+from consensus.hybrid.local_member import LocalMember
 from consensus.hybrid.policy import Policy
 from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
@@ -275,20 +277,20 @@ async def test_a_cluster_is_found_by_a_member_of_the_lowest_and_of_the_highest_i
 
 async def test_a_founding_that_is_given_up_is_tried_anew(nodes: Nodes, monkeypatch: pytest.MonkeyPatch) -> None:
     """All three agree, and the third takes no part in the election: without its vote there is no cluster."""
-    started = Agent._start_member
+    started = LocalMember.start
 
-    async def start_member(agent: Agent, cluster_id: str, founders: tuple[str, ...]) -> None:
-        if agent.gossip.node.node_id != "n3":
-            await started(agent, cluster_id, founders)
+    async def start(local: LocalMember, cluster_id: str, founders: tuple[str, ...], listen: tuple[str, int]) -> None:
+        if local.path.name != "n3":
+            await started(local, cluster_id, founders, listen)
 
-    monkeypatch.setattr(Agent, "_start_member", start_member)
+    monkeypatch.setattr(LocalMember, "start", start)
     for name in ("n1", "n2", "n3"):
         await nodes.start(name, THREE)
     await nodes.until(lambda: all(nodes[name].member is not None for name in ("n1", "n2")))
     members = {nodes[name].member_id for name in nodes.running}
     cluster = nodes["n1"].member.cluster if nodes["n1"].member is not None else ""
     assert nodes["n1"].give_up_founding() is not None
-    monkeypatch.setattr(Agent, "_start_member", started)
+    monkeypatch.setattr(LocalMember, "start", started)
     await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
     assert nodes["n1"].cluster != cluster
     assert {nodes[name].member_id for name in nodes.running} == members
