@@ -230,6 +230,7 @@ class Agent:
                         await self._local.start(cluster_id, founders, self._listening)
                     except ListenError as error:
                         self._tell(str(error))
+                        return False
                 self._tell(waiting or "")
                 return False
         return True

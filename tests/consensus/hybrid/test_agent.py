@@ -11,7 +11,7 @@ from time import monotonic
 
 import pytest
 
-from consensus import MemberConfig, MetadataError
+from consensus import Member, MemberConfig, MetadataError
 from consensus.hybrid import founding
 from consensus.hybrid.agent import Agent
 from consensus.hybrid.agent_config import AgentConfig
@@ -294,3 +294,22 @@ async def test_a_founding_that_is_given_up_is_tried_anew(nodes: Nodes, monkeypat
     await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
     assert nodes["n1"].cluster != cluster
     assert {nodes[name].member_id for name in nodes.running} == members
+
+
+async def test_an_address_that_cannot_be_listened_on_is_told_until_it_can(
+    nodes: Nodes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listened = Member.start
+    taken = True
+
+    async def start(member: Member, host: str, port: int) -> tuple[str, int]:
+        if taken:
+            raise OSError("address already in use")
+        return await listened(member, host, port)
+
+    monkeypatch.setattr(Member, "start", start)
+    agent = await nodes.start("n1", FoundingRule(1))
+    told = "the Raft address cannot be listened on: address already in use"
+    await nodes.until(lambda: agent.reason == told)
+    taken = False
+    await nodes.until(lambda: nodes.voters() == {"n1"} and agent.reason == "")
