@@ -27,6 +27,9 @@ _stdlib_log = logging.getLogger("http")
 
 FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
 
+_CLOSED_FOR = {Code.UNAUTHORIZED: (1008, "unauthorized"), Code.FORBIDDEN: (1008, "rights_changed")}
+"""Code and reason of a WebSocket's end. After the second it may be opened again at once, for what may be told then."""
+
 CUT_SHORT = ApiError(
     Code.UNAVAILABLE, "this node is stopping, and did not wait for the answer", details={"reason": "stopped"}
 )
@@ -65,7 +68,7 @@ class HttpGate:
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body", False)
                 if not complete and not streams:
-                    streams.append(self._authority.stream(scope, scope.get("extensions", {}).get(ABORT)))
+                    streams.append(self._authority.stream(scope, lambda _: abort(scope)))
             await send(message)
 
         figures = self._figures
@@ -132,8 +135,8 @@ class HttpGate:
                 await refused.response()(scope, receive, watch)
             elif refused is not None:
                 with suppress(OSError, RuntimeError):  # it may be closed already
-                    code = 1008 if refused.code is Code.UNAUTHORIZED else 1011
-                    await send({"type": "websocket.close", "code": code, "reason": refused.code.value})
+                    code, reason = _CLOSED_FOR.get(refused.code, (1011, refused.code.value))
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
         finally:
             self._figures.ended({**scope, "method": "GET"}, status, time.perf_counter() - started)
         log.debug("websocket closed", path=scope["path"], status=int(status))
@@ -141,11 +144,16 @@ class HttpGate:
     async def _while_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a WebSocket until it ends, or its token does. Raises ApiError then."""
         serving = asyncio.ensure_future(self._app(scope, receive, send))
-        gone = False
+        gone: ApiError | None = None
 
-        def end() -> None:
+        def end(less: bool) -> None:
             nonlocal gone
-            gone = True
+            if less:
+                gone = ApiError(
+                    Code.FORBIDDEN, "the token allows less than it did; connect again with what it allows now"
+                )
+            else:
+                gone = ApiError(Code.UNAUTHORIZED, "the token was revoked, or its time is over")
             serving.cancel()
 
         stream = self._authority.stream(scope, end)
@@ -153,9 +161,9 @@ class HttpGate:
             await serving
         except asyncio.CancelledError:
             serving.cancel()
-            if not gone:
+            if gone is None:
                 raise
-            raise ApiError(Code.UNAUTHORIZED, "the token was revoked, or its time is over") from None
+            raise gone from None
         finally:
             self._authority.stream_ended(stream)
 
@@ -182,6 +190,13 @@ class HttpGate:
             except UnicodeDecodeError:
                 raise ApiError(Code.INVALID_ENCODING, "the query is not UTF-8 once its %-escapes are read") from None
         return self._guard.check(scope)
+
+
+def abort(scope: Scope) -> None:
+    """End the connection of an answer that goes on."""
+    end = scope.get("extensions", {}).get(ABORT)
+    if end is not None:
+        end()
 
 
 def _of_browser(scope: Scope) -> bytes | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import orjson
@@ -52,6 +52,9 @@ CHALLENGE = {"WWW-Authenticate": 'Bearer realm="coterie"'}
 AskLeader = Callable[[bytes, float, bytes | None], Awaitable[tuple[int, bytes] | None]]
 """Of path, seconds and Authorization: status and body."""
 
+End = Callable[[bool], None]
+"""Ends a stream; the argument: its token is still good, but for less than it was."""
+
 
 class Authority:
     def __init__(
@@ -69,7 +72,7 @@ class Authority:
         self._on_loopback = on_loopback
         self._tries = Tries(settings.max_tries, settings.tries_window, settings.max_addresses)
         self._answers: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
-        self._streams: dict[object, tuple[Principal, float, Callable[[], None]]] = {}
+        self._streams: dict[object, tuple[Principal, float, End]] = {}
         self.ask_leader: AskLeader | None = None
         """How the leader is asked of a token; nobody is while this is None."""
         self.settings = settings
@@ -183,11 +186,11 @@ class Authority:
 
     # -- streams -------------------------------------------------------------------------------------------------------
 
-    def stream(self, scope: Any, end: Callable[[], None] | None) -> object:
+    def stream(self, scope: Any, end: End) -> object:
         """An answer that goes on: `end` is called once its token, or what that allowed, is gone. Returns its mark."""
         mark = object()
         principal = scope.get(PRINCIPAL)
-        if principal is not None and end is not None:
+        if principal is not None:
             self._streams[mark] = (principal, time.monotonic(), end)
         return mark
 
@@ -199,21 +202,16 @@ class Authority:
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for mark, (principal, checked, end) in list(self._streams.items()):
-                still = self._still(principal)
-                if still:
+                now = self._now(principal)
+                if now is not None and all(rule in now.rules for rule in principal.rules):
                     self._streams[mark] = (principal, time.monotonic(), end)
-                elif still is False or time.monotonic() - checked > UNCHECKED_SECONDS:
+                elif now is not None or self._raft.state is not None or time.monotonic() - checked > UNCHECKED_SECONDS:
                     self._streams.pop(mark, None)
-                    end()
+                    end(now is not None and bool(now.rules))
 
-    def _still(self, principal: Principal) -> bool | None:
-        """Whether it may do what it might when the stream began; None: nobody here knows."""
-        if not principal.token_hash:
-            return all(rule in self.anonymous.rules for rule in principal.rules)
-        now = self._find(principal.id, principal.token_hash)
-        if now is None and self._raft.state is None:
-            return None
-        return now is not None and all(rule in now.rules for rule in principal.rules)
+    def _now(self, principal: Principal) -> Principal | None:
+        """What it may do now; None: nothing, or, where this node does not hold the metadata, nobody here knows."""
+        return self._find(principal.id, principal.token_hash) if principal.token_hash else self.anonymous
 
 
 def principal_of(scope: Any) -> Principal:
@@ -224,10 +222,22 @@ def principal_of(scope: Any) -> Principal:
 def require(principal: Principal, layer: str, action: Any, start: str) -> None:
     """For handlers that learn from a body what is asked for. Raises ApiError."""
     if not principal.may(layer, action, start):
-        wanted = _words(Right(layer, action, start))
-        if principal.token_hash:
-            raise ApiError(Code.FORBIDDEN, f"the token {principal.id!r} does not allow to {wanted}")
-        raise ApiError(Code.UNAUTHORIZED, f"to {wanted} takes a token", headers=CHALLENGE)
+        raise refusal(principal, Right(layer, action, start))
+
+
+def refusal(
+    principal: Principal,
+    right: Right,
+    about: str = "",
+    parameter: str | None = None,
+    details: Mapping[str, Any] | None = None,
+) -> ApiError:
+    """Of who lacks a right; `about`: more words on what it is that takes the right."""
+    wanted = _words(right) + about
+    if principal.token_hash:
+        message = f"the token {principal.id!r} does not allow to {wanted}"
+        return ApiError(Code.FORBIDDEN, message, parameter, details)
+    return ApiError(Code.UNAUTHORIZED, f"to {wanted} takes a token", parameter, details, headers=CHALLENGE)
 
 
 def _words(right: Right) -> str:

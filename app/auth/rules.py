@@ -30,17 +30,13 @@ class Rule(Table):
     prefix: Annotated[str, Field(max_length=1_024, examples=["jobs/"])] = ""
     """What keys, or names of locks, must start with; empty for all."""
 
-    def allows(self, layer: str, action: str, start: str | None) -> bool:
-        """`start`: the key, name or prefix that is asked for, or None where any will do."""
-        return (
-            (self.layer in {layer, "*"} or layer == ANY_LAYER)
-            and _ORDER[self.action] >= _ORDER[action]
-            and (start is None or start.startswith(self.prefix))
-        )
+    def grants(self, layer: str, action: str) -> bool:
+        """Whether it allows this of what starts with its prefix."""
+        return (self.layer in {layer, "*"} or layer == ANY_LAYER) and _ORDER[self.action] >= _ORDER[action]
 
     def covers(self, other: Rule) -> bool:
         """Whether this allows all that the other does."""
-        return self.allows(other.layer, other.action, other.prefix)
+        return self.grants(other.layer, other.action) and other.prefix.startswith(self.prefix)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +65,14 @@ class Principal:
     token_hash: str = ""
     """Of the token that was shown; empty for none."""
 
+    def reach(self, layer: str, action: Action) -> tuple[str, ...]:
+        """How far it may: at what starts with one of these. Empty: nowhere; "" among them: at all of the layer."""
+        return tuple(rule.prefix for rule in self.rules if rule.grants(layer, action))
+
     def may(self, layer: str, action: Action, start: str | None) -> bool:
-        return any(rule.allows(layer, action, start) for rule in self.rules)
+        """`start`: the key, name or prefix that is asked for, or None where any will do."""
+        reach = self.reach(layer, action)
+        return bool(reach) if start is None else start.startswith(reach)
 
     def has(self, rights: Iterable[Right]) -> bool:
         return all(map(self.has_right, rights))

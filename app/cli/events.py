@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
@@ -61,21 +61,35 @@ def command(call: Call, kinds: Sequence[str], prefix: str) -> None:
     """Follow what happens: nodes that come and go, leader and voters, decisions, keys of both layers, locks.
 
     It goes on over a node's restart and, with several addresses, at another node; where events may have been missed
-    meanwhile, standard error says so.
+    meanwhile, standard error says so. Without --kinds it tells of what the token may read, and standard error says
+    what is withheld; a kind that is named and withheld is an error.
     """
 
     async def follow(client: Client) -> None:
         begun = False
-        async with aclosing(client.events(kinds or KINDS, prefix)) as messages:
+        async with aclosing(client.events(kinds, prefix)) as messages:
             async for message in messages:
                 if message.type == "hello":
                     if begun and not message.data["resumed"]:
                         call.out.remark(f"{PROGRAM}: events may be missing here: {message.data['reason']}")
+                    if not begun:
+                        for line in part_told(message.data):
+                            call.out.remark(f"{PROGRAM}: {line}")
                     begun = True
                 elif message.type in KINDS:
                     show(call, message.data)
 
     call.follow(follow)
+
+
+def part_told(hello: dict[str, Any]) -> Iterator[str]:
+    """What of the events is withheld, for want of rights."""
+    withheld = [kind for kind in KINDS if kind in hello.get("withheld", ())]
+    if withheld:
+        yield f"not told, for the token may not read it: {', '.join(withheld)}"
+    for kind, starts in hello.get("within", {}).items():
+        if kind in hello["kinds"]:
+            yield f"of {kind} only what begins with {' or '.join(starts)}, for the token may not read the rest"
 
 
 def show(call: Call, event: dict[str, Any]) -> None:

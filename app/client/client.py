@@ -177,7 +177,9 @@ class Client:
     ) -> AsyncGenerator[Message, None]:
         """Live updates of both layers, without end; `kinds`: only these, `prefix`: of keys, only with this.
 
-        Raises AccessError, ClientError; UnavailableError where no node could be reached for `patience_seconds`.
+        With no kinds named, what the token may read is told, and the message `hello` says what is withheld; a kind
+        that is named and withheld is an AccessError (`forbidden`). Raises AccessError, ClientError; UnavailableError
+        where no node could be reached for `patience_seconds`.
         """
         stream = Events(self._asker, kinds, prefix, None if at is None else read_address(at))
         stream.begin()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from app.errors import ApiError, Code
 from app.v1.live.filters import Filter
@@ -84,7 +85,7 @@ class Feed:
         """Hello, and a snapshot unless the client can go on from where it was."""
         seat, ring = self._seat, self._hub.ring
         seat.wanted = asked.wanted
-        position, why = (None, "gap") if not resume else self._position(asked.last_id)
+        position, why = (None, "gap") if not resume else self._position(asked)
         seat.samples = self._hub.sample_round
         yield Message(
             {
@@ -95,6 +96,7 @@ class Feed:
                 "reason": why,
                 "kinds": sorted(asked.wanted.kinds),
                 "prefix": asked.wanted.prefix.decode(),
+                **_part_of(asked.wanted),
                 "heartbeat_seconds": self._hub.settings.heartbeat,
                 "metadata": self._hub.state is not None,
             }
@@ -106,12 +108,12 @@ class Feed:
         async for page in self._pages.all(asked.wanted, asked.revision):
             yield page
 
-    def _position(self, last_id: str | None) -> tuple[int | None, str]:
+    def _position(self, asked: Subscription) -> tuple[int | None, str]:
         """Where to go on, or why not."""
         ring = self._hub.ring
-        if last_id is None:
+        if asked.last_id is None:
             return None, "first"
-        number = ring.read_id(last_id)
+        number = ring.read_id(asked.last_id, asked.wanted.part)
         if number is None:
             return None, "other_epoch"
         return (number, "resumed") if ring.holds_after(number) else (None, "too_old")
@@ -130,7 +132,26 @@ class Feed:
             had, seat.samples = seat.samples, hub.sample_round
             for kind, sample in list(hub.samples.items()):
                 if sample.round > had and (kind == "heartbeat" or kind in seat.wanted.kinds):
-                    yield sample
+                    yield sample if kind != "heartbeat" else self._heartbeat(sample)
+
+    def _heartbeat(self, told_to_all: Message) -> Message:
+        part = self._seat.wanted.part
+        if part is None:
+            return told_to_all
+        place = self._hub.ring.id_of(self._seat.position, part)
+        return Message({**told_to_all.content, "id": place}, place=place)
+
+
+def _part_of(wanted: Filter) -> dict[str, Any]:
+    """What `hello` says of the part that may be told."""
+    if wanted.part is None:
+        return {"withheld": [], "within": {}}
+    told = {kind: [start.decode() for start in starts] for kind, starts in wanted.part.starts if kind in wanted.kinds}
+    whole = {kind: [start.decode() for start in replace(wanted, part=None).starts(kind)] for kind in told}
+    return {
+        "withheld": list(wanted.part.withheld),
+        "within": {kind: starts for kind, starts in told.items() if starts != whole[kind]},
+    }
 
 
 def _too_slow() -> ApiError:

@@ -57,7 +57,7 @@ class _Seen:
 
 
 Change = tuple[str, bytes | None, dict[str, Any]]
-"""Kind, key and content of an event."""
+"""Kind, key or name of a lock, and content of an event."""
 
 
 def _mark(state: NodeState) -> tuple[object, ...]:

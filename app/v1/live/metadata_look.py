@@ -76,5 +76,5 @@ def look(events: Iterable[Event], state: State, max_value_bytes: int) -> tuple[I
         else:
             decided |= event.key.startswith(DECISIONS_PREFIX)
     # The present state, not each step to it.
-    told += [("queues", None, show_queue(state, kind, name)) for kind, name in queues]
+    told += [("queues", name, show_queue(state, kind, name)) for kind, name in queues]
     return iter(told), decided

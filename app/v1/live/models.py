@@ -26,7 +26,8 @@ class LiveEvent(Answer):
     """What all events have."""
 
     id: EventId
-    """In order within an epoch, which is the part before the dash."""
+    """To go on behind. The part before the dash is the epoch; what follows is a number in order for a client that may
+    read everything, and sealed for others, whom it would tell how much happens that they may not read."""
     time: Time
     """Unix seconds by this node's clock, when it saw the change."""
 
@@ -199,12 +200,18 @@ class Hello(Answer):
     type: Literal["hello"]
     node_id: str
     epoch: str
-    """Ids of another epoch mean nothing here: a node begins one when it starts, and after a gap."""
+    """Ids of another epoch mean nothing here: a node begins one when it starts, and after a gap. So do ids that were
+    told under other rights."""
     resumed: bool
     """True: events follow at once, behind the id that was asked for. False: a snapshot does; forget what you hold."""
     reason: Literal["first", "resumed", "other_epoch", "too_old", "gap"]
     kinds: list[Kind]
+    """Those that are told: of what was asked for, what the token may read."""
     prefix: str
+    withheld: list[Kind]
+    """Those, asked for or not, of which the token may read nothing, or nothing within the prefix."""
+    within: Annotated[dict[Literal["gossip", "metadata", "queues"], list[str]], Field(examples=[{"gossip": ["svc/"]}])]
+    """Of kinds that the token may read in part: what keys, or names of locks, start with. The others are told whole."""
     heartbeat_seconds: float
     metadata: bool
     """Whether this node holds the metadata: if not, `metadata`, `queues`, `leases` and `decisions` tell nothing here.
@@ -274,7 +281,8 @@ class Ready(Answer):
     type: Literal["ready"]
     id: EventId
     revision: Revision | None
-    """Of the metadata; null where this node does not hold it."""
+    """Of the metadata; null where this node does not hold it, or the token may read nothing of cluster, metadata and
+    locks."""
     left_out: list[str]
     """Parts of which keys did not fit `live.snapshot_bytes`."""
 
@@ -334,7 +342,8 @@ class Pong(Answer):
 
 
 class SocketError(Answer):
-    """A message of the client's was not understood; nothing has changed."""
+    """A message of the client's was not understood, or asks for a kind that its token may not read (`forbidden`);
+    nothing has changed."""
 
     type: Literal["error"]
     error: Error
@@ -386,6 +395,12 @@ Events have ids. A client that comes back with the last one misses nothing, as l
 back so far; otherwise `hello` says `resumed: false` and why, and a new snapshot follows. Ids are this node's own. \
 What a client holds of the metadata carries over to any node by its `revision`.
 
+A client is told what its token may read, and has to be able to read something: `hello` names the kinds that are \
+withheld, and what keys and names of locks are told where these are not all. `members`, `phi`, `raft`, `decisions`, \
+`gossip_links`, `convergence` and `figures` take read in the layer cluster, `gossip` and `metadata` in the layer of \
+that name, `queues` and `leases` in locks; prefixes of rules hold as they do for requests. To name a withheld kind is \
+refused (`forbidden`). Where the token comes to allow less, the connection ends, and a new one tells what is left.
+
 A client that takes events too slowly is told so (`end` with the code `too_slow`) and dropped; nobody waits for it. At \
 a node that takes no part in Raft `raft` is what gossip tells of it, and `metadata`, `queues`, `leases` and \
 `decisions` are empty (`hello.metadata` is false): `GET /v1/watch` serves those at every node."""
@@ -399,7 +414,8 @@ EVENTS_TEXT = (
 SOCKET_TEXT = (
     "The same as `GET /v1/events`, over a WebSocket: each message is one JSON object, as the schema `LiveMessage` "
     "describes it. A client may send `Subscribe`, which replaces what was asked for before, and `Ping`. Closed with "
-    "1013 where a client was too slow, with 1001 where the node stops, with 1008 where its token is no longer good. "
+    "1013 where a client was too slow, with 1001 where the node stops, with 1008 where its token is no longer good, or "
+    "(with the reason `rights_changed`) good for less than it was: then connect again. "
     "A page, which cannot set `Authorization` here, shows its token as a subprotocol: "
     '`new WebSocket(url, ["coterie.live.v1", token])`.\n' + _COMMON
 )
@@ -408,7 +424,7 @@ EVENTS_EXAMPLE = """retry: 1000
 
 event: hello
 data: {"type":"hello","node_id":"node1","epoch":"5f0c1d2e","resumed":false,"reason":"first","kinds":["members"],\
-"prefix":"","heartbeat_seconds":10.0,"metadata":true}
+"prefix":"","withheld":[],"within":{},"heartbeat_seconds":10.0,"metadata":true}
 
 event: snapshot
 data: {"type":"snapshot","part":"members","cluster_id":"testing","node_id":"node1","members":[]}

@@ -1,4 +1,5 @@
-"""The last events, encoded and numbered, and what of them a reader at some place still has to get. Pure.
+"""The last events, encoded and numbered, and what of them a reader at some place still has to get. Pure, but for chance
+in the ids of those who are told a part.
 
 Bounded in events and in bytes: the oldest go. What several readers of one filter get next is put together once.
 """
@@ -9,7 +10,8 @@ from collections import deque
 from functools import cached_property
 from typing import NamedTuple
 
-from app.v1.live.filters import Filter
+from app.v1.live.filters import Filter, Part
+from app.v1.live.sealing import Seal
 
 MAX_BATCH_BYTES = 64 * 1024
 """One message to a client holds no more than this, unless a single event does."""
@@ -23,6 +25,15 @@ class Entry(NamedTuple):
     body: bytes
     """JSON, with the id in it."""
     id: bytes
+
+    def under(self, other_id: bytes) -> Entry:
+        """The same under another id."""
+        return Entry(self.kind, self.key, _with_id(self.body[len(_with_id(b"", self.id)) :], other_id), other_id)
+
+
+def _with_id(rest: bytes, entry_id: bytes) -> bytes:
+    """A JSON object's bytes, behind its brace: with the id as its first member."""
+    return b'{"id":"%s",%s' % (entry_id, rest)
 
 
 class Batch:
@@ -64,19 +75,25 @@ class Ring:
         self._max_events = max_events
         self._max_bytes = max_bytes
         self._shared: dict[tuple[Filter, int], Batch] = {}
+        self._seal = Seal()
 
     @property
     def first(self) -> int:
         """Number of the oldest event held, or that of the next one."""
         return self.last - len(self._entries) + 1
 
-    def id_of(self, number: int) -> str:
-        return f"{self.epoch}-{number}"
+    def id_of(self, number: int, part: Part | None = None) -> str:
+        """`part`: of who is told this id."""
+        return f"{self.epoch}-{number if part is None else self._seal.close(number, part.rights)}"
 
-    def read_id(self, text: str) -> int | None:
-        """The number of an id, if it is one of this ring's."""
-        epoch, _, number = text.rpartition("-")
-        if epoch != self.epoch or not (number.isascii() and number.isdigit() and len(number) <= 18):
+    def read_id(self, text: str, part: Part | None = None) -> int | None:
+        """The number of an id, if it is one that this ring gave to who is told this part."""
+        epoch, _, number = text.partition("-")
+        if epoch != self.epoch:
+            return None
+        if part is not None:
+            return self._seal.open(number, part.rights)
+        if not (number.isascii() and number.isdigit() and len(number) <= 18):
             return None
         return int(number) if int(number) <= self.last else None
 
@@ -88,7 +105,7 @@ class Ring:
         """`body`: a JSON object's bytes; the id becomes its first member."""
         self.last += 1
         entry_id = self.id_of(self.last).encode()
-        entry = Entry(kind, key, b'{"id":"%s",%s' % (entry_id, body[1:]), entry_id)
+        entry = Entry(kind, key, _with_id(body[1:], entry_id), entry_id)
         self._entries.append(entry)
         self._bytes += len(entry.body)
         while len(self._entries) > self._max_events or (self._bytes > self._max_bytes and len(self._entries) > 1):
@@ -103,6 +120,7 @@ class Ring:
         if not self.holds_after(after):
             raise PassedError
         found: list[Entry] = []
+        part = wanted.part
         size = 0
         number = after
         for index in range(len(self._entries) - (self.last - after), len(self._entries)):
@@ -111,9 +129,9 @@ class Ring:
                 size += len(entry.body)
                 if found and size > MAX_BATCH_BYTES:
                     break
-                found.append(entry)
+                found.append(entry if part is None else entry.under(self.id_of(number + 1, part).encode()))
             number += 1
-        batch = Batch(found, number, self.id_of(number).encode())
+        batch = Batch(found, number, self.id_of(number, part).encode())
         if len(self._shared) < MAX_SHARED_BATCHES:
             self._shared[wanted, after] = batch
         return batch

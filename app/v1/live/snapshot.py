@@ -32,6 +32,9 @@ SHARED_SECONDS = 1.0
 
 SHARED_BYTES = 8 * 1024 * 1024
 
+_KIND_OF = {"metadata_changes": "metadata"}
+"""Of parts that are not named as the kind that they show."""
+
 
 class Pages:
     """Makes pages, and keeps those of the last second."""
@@ -69,7 +72,7 @@ class Pages:
                 part = "metadata_changes"  # noqa: PLW2901 - the same part in another shape
             at: Any = since_revision if part == "metadata_changes" else None
             while True:
-                page, at = self._page(part, wanted.prefix, at)
+                page, at = self._page(part, wanted.starts(_KIND_OF.get(part, part)), at)
                 size += len(page.body)
                 yield page
                 await asyncio.sleep(0)
@@ -81,8 +84,8 @@ class Pages:
         for kind in ("phi", "leases"):
             if kind in kinds and kind in self._hub.samples:
                 yield self._hub.samples[kind]
-        place = ring.id_of(base)
-        told = {"revision": None if state is None else revision, "left_out": left_out}
+        place = ring.id_of(base, wanted.part)
+        told = {"revision": revision if state is not None and wanted.told_revision else None, "left_out": left_out}
         yield Message({"type": "ready", "id": place, **told}, place=place)
 
     @staticmethod
@@ -91,30 +94,31 @@ class Pages:
             return False
         return state.keyspace.history.compacted <= since <= state.keyspace.revision
 
-    def _page(self, part: str, prefix: bytes, at: Any) -> tuple[Message, Any]:
-        key = (part, prefix, at)
+    def _page(self, part: str, starts: tuple[bytes, ...], at: Any) -> tuple[Message, Any]:
+        key = (part, starts, at)
         kept = self._kept.get(key)
         if kept is None:
-            content, following = self._render(part, prefix, at)
+            content, following = self._render(part, starts, at)
             kept = Message({"type": "snapshot", "part": part, **content}), following
             self._bytes += len(kept[0].body)
             if self._bytes <= SHARED_BYTES:
                 self._kept[key] = kept
         return kept
 
-    def _render(self, part: str, prefix: bytes, at: Any) -> tuple[dict[str, Any], Any]:
+    def _render(self, part: str, starts: tuple[bytes, ...], at: Any) -> tuple[dict[str, Any], Any]:
+        """`starts`: keys or names must start with one of these."""
         match part:
             case "members":
                 return self._members(), None
             case "raft":
                 return self._raft(), None
             case "gossip":
-                return self._gossip(prefix, at)
+                return self._gossip(starts, at)
             case "queues":
-                return self._queues(at)
+                return self._queues(starts, at)
             case "metadata_changes":
-                return self._changes(prefix, at)
-        return self._metadata(prefix, at)
+                return self._changes(starts, at)
+        return self._metadata(starts, at)
 
     def _members(self) -> dict[str, Any]:
         engine, look = self._hub.node.engine, self._hub.gossip
@@ -133,9 +137,9 @@ class Pages:
             "decisions": [show_decision(each) for each in part.decisions()],
         }
 
-    def _gossip(self, prefix: bytes, at: tuple[bytes, str] | None) -> tuple[dict[str, Any], Any]:
+    def _gossip(self, starts: tuple[bytes, ...], at: tuple[bytes, str] | None) -> tuple[dict[str, Any], Any]:
         """By encoded identity, then by key: `at` is the last one shown."""
-        start, most = prefix.decode(), self._hub.settings.max_value_bytes
+        begins, most = tuple(start.decode() for start in starts), self._hub.settings.max_value_bytes
         found: list[dict[str, Any]] = []
         size = 0
         for encoded, state in sorted(self._hub.node.engine.by_identity.items()):
@@ -143,7 +147,7 @@ class Pages:
                 continue
             after = at[1] if at is not None and encoded == at[0] else None
             for kv in state.visible():
-                if not kv.key.startswith(start) or (after is not None and kv.key <= after):
+                if not kv.key.startswith(begins) or (after is not None and kv.key <= after):
                     continue
                 if len(found) == PAGE or size > PAGE_BYTES:
                     return {"keys": found}, at
@@ -152,24 +156,32 @@ class Pages:
                 at = (encoded, kv.key)
         return {"keys": found}, None
 
-    def _metadata(self, prefix: bytes, at: bytes | None) -> tuple[dict[str, Any], Any]:
+    def _metadata(self, starts: tuple[bytes, ...], at: tuple[int, bytes | None] | None) -> tuple[dict[str, Any], Any]:
+        """`at`: which of `starts`, and the last key shown of it."""
         state, most = self._hub.state, self._hub.settings.max_value_bytes
         if state is None:
             return {"available": False, "revision": None, "keys": []}, None
-        page = state.range(prefix if at is None else at + b"\0", prefix_end(prefix), limit=PAGE)
         shown: list[dict[str, Any]] = []
-        size = 0
-        for record in page.records:
-            if size > PAGE_BYTES:
-                break
-            at = record.key
-            if not at.startswith(RESERVED_PREFIX):
-                shown.append(metadata_look.show_key(record, most))
-                size += min(len(record.value), most)
-        ended = page.next is None and (not page.records or at == page.records[-1].key)
-        return {"available": True, "revision": state.keyspace.revision, "keys": shown}, None if ended else at
+        number, last = at or (0, None)
+        size, room = 0, PAGE
+        while number < len(starts) and room > 0 and size <= PAGE_BYTES:
+            start = starts[number]
+            page = state.range(start if last is None else last + b"\0", prefix_end(start), limit=room)
+            room -= len(page.records)
+            for record in page.records:
+                if size > PAGE_BYTES:
+                    break
+                last = record.key
+                if not last.startswith(RESERVED_PREFIX):
+                    shown.append(metadata_look.show_key(record, most))
+                    size += min(len(record.value), most)
+            else:
+                if page.next is None:
+                    number, last = number + 1, None
+        content = {"available": True, "revision": state.keyspace.revision, "keys": shown}
+        return content, (number, last) if number < len(starts) else None
 
-    def _changes(self, prefix: bytes, after: int) -> tuple[dict[str, Any], Any]:
+    def _changes(self, starts: tuple[bytes, ...], after: int) -> tuple[dict[str, Any], Any]:
         """Whole revisions from behind `after` on, out of history."""
         state, most = self._hub.state, self._hub.settings.max_value_bytes
         if state is None or after < state.keyspace.history.compacted:
@@ -180,16 +192,17 @@ class Pages:
             if event.revision > told and (len(shown) >= PAGE or size > PAGE_BYTES):
                 return {"changes": shown, "revision": told}, told
             told = event.revision
-            if event.key.startswith(prefix) and not event.key.startswith(RESERVED_PREFIX):
+            if event.key.startswith(starts) and not event.key.startswith(RESERVED_PREFIX):
                 shown.append(metadata_look.show_change(event, most))
                 size += 0 if event.record is None else min(len(event.record.value), most)
         return {"changes": shown, "revision": state.keyspace.revision}, None
 
-    def _queues(self, at: tuple[int, bytes] | None) -> tuple[dict[str, Any], Any]:
+    def _queues(self, starts: tuple[bytes, ...], at: tuple[int, bytes] | None) -> tuple[dict[str, Any], Any]:
         state = self._hub.state
         if state is None:
             return {"available": False, "queues": []}, None
-        found = list(islice((each for each in _all_queues(state) if at is None or each > at), PAGE + 1))
+        fitting = (each for each in _all_queues(state) if each[1].startswith(starts) and (at is None or each > at))
+        found = list(islice(fitting, PAGE + 1))
         kinds = list(metadata_look.QUEUE_WORDS)
         shown = [metadata_look.show_queue(state, kinds[number], name) for number, name in found[:PAGE]]
         return {"available": True, "queues": shown}, found[PAGE - 1] if len(found) > PAGE else None

@@ -12,7 +12,7 @@ from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
@@ -23,9 +23,10 @@ from app.metrics.http import ROUTE
 from app.models import Answer
 from app.v1.context import Context
 from app.v1.live.feed import Feed, Subscription
-from app.v1.live.filters import Kind, read_filter
+from app.v1.live.filters import Kind
 from app.v1.live.messages import Message, ending
 from app.v1.live.models import SOCKET_TEXT
+from app.v1.live.reading import asked_filter
 from app.v1.live.sse import HeldRevision, Kinds, LastId, Prefix
 from app.v1.outcomes import unavailable
 
@@ -49,7 +50,8 @@ class Subscribe(Answer):
 
     type: Literal["subscribe"]
     kinds: Annotated[list[Kind] | None, Field(examples=[["members", "raft"]])] = None
-    """Null or empty: all but `gossip_links`, `convergence` and `figures`, which come to who names them."""
+    """Null or empty: all but `gossip_links`, `convergence` and `figures`, which come to who names them, as far as the
+    token may read them. Naming one of a layer that it may not read is an `error` (`forbidden`), and changes nothing."""
     prefix: Annotated[str, Field(examples=["jobs/"])] = ""
     """Of keys, of both layers, only those that start with this."""
     last_id: Annotated[str | None, Field(max_length=100, examples=["5f0c1d2e-17"])] = None
@@ -79,7 +81,11 @@ class LiveSocket:
             raise ApiError(Code.NOT_FOUND, "there is no WebSocket at this path; /v1/ws is one")
         scope[ROUTE] = PATH.decode()
         query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
-        asked = None if _flag(query, "wait") else _asked(query)
+        if _flag(query, "wait"):
+            asked_filter(self._context, scope, None, None)  # who may be told nothing is refused at once
+            asked = None
+        else:
+            asked = self._asked(query, scope)
         await receive()  # websocket.connect
         accept: dict[str, Any] = {"type": "websocket.accept"}
         if SUBPROTOCOL in scope.get("subprotocols", ()):
@@ -88,7 +94,7 @@ class LiveSocket:
             feed = Feed(self._context.live, self._context.pages, asked)
         await send(accept)
         if asked is None:
-            waited = await self._wait(receive, send)
+            waited = await self._wait(scope, receive, send)
             if waited is None:
                 return
             try:
@@ -101,7 +107,14 @@ class LiveSocket:
         finally:
             feed.close()
 
-    async def _wait(self, receive: Receive, send: Send) -> Subscription | None:
+    def _asked(self, query: Mapping[str, str], scope: Scope) -> Subscription:
+        text = query.get("revision")
+        if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 15):
+            raise ApiError(Code.INVALID_REQUEST, "revision must be a whole number", "revision")
+        wanted = asked_filter(self._context, scope, query.get("kinds"), query.get("prefix"))
+        return Subscription(wanted, query.get("last_id") or None, None if text is None else int(text))
+
+    async def _wait(self, scope: Scope, receive: Receive, send: Send) -> Subscription | None:
         """The client's first subscription; None where it left, or said nothing in time."""
         try:
             async with asyncio.timeout(self._context.live.settings.stall_seconds):
@@ -112,7 +125,7 @@ class LiveSocket:
                     try:
                         said = read_message(message)
                         if isinstance(said, Subscribe):
-                            return _subscription(said)
+                            return subscription(self._context, scope, said)
                     except ApiError as error:
                         await send({"type": "websocket.send", "text": _refusal(error).text})
         except TimeoutError:
@@ -180,7 +193,7 @@ class _Conversation:
                 if isinstance(said, Subscribe):
                     # One at a time: a snapshot is work, and who asks again waits for the last one to be told.
                     await self._until_settled()
-                    self._feed.subscribe(_subscription(said))
+                    self._feed.subscribe(subscription(self._context, self._scope, said))
                     continue
                 answer = Message({"type": "pong"})
             except ApiError as error:
@@ -205,16 +218,9 @@ def read_message(message: Mapping[str, Any]) -> Subscribe | Ping:
         raise ApiError(Code.INVALID_REQUEST, f"the message is not understood: {first['msg']}", where) from None
 
 
-def _subscription(said: Subscribe) -> Subscription:
-    return Subscription(read_filter(said.kinds, said.prefix), said.last_id, said.revision)
-
-
-def _asked(query: Mapping[str, str]) -> Subscription:
-    text = query.get("revision")
-    if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 15):
-        raise ApiError(Code.INVALID_REQUEST, "revision must be a whole number", "revision")
-    wanted = read_filter(query.get("kinds"), query.get("prefix"))
-    return Subscription(wanted, query.get("last_id") or None, None if text is None else int(text))
+def subscription(context: Context, scope: Scope, said: Subscribe) -> Subscription:
+    """Raises ApiError."""
+    return Subscription(asked_filter(context, scope, said.kinds, said.prefix), said.last_id, said.revision)
 
 
 def _flag(query: Mapping[str, str], name: str) -> bool:
@@ -249,6 +255,7 @@ def add_socket(app: FastAPI, context: Context) -> None:
         description=SOCKET_TEXT,
     )
     async def live_socket(
+        request: Request,
         kinds: Kinds = None,
         prefix: Prefix = None,
         last_id: LastId = None,
@@ -257,6 +264,7 @@ def add_socket(app: FastAPI, context: Context) -> None:
             bool, Query(description="Send nothing before the client's first `subscribe`.", examples=[True])
         ] = False,
     ) -> None:
+        asked_filter(context, request.scope, kinds, prefix)
         raise ApiError(
             Code.UPGRADE_REQUIRED,
             "this is a WebSocket: ask for it with Upgrade: websocket; /v1/events tells the same over plain HTTP",

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import aclosing, suppress
 from typing import Annotated
 
-from fastapi import FastAPI, Header, Query
+from fastapi import FastAPI, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -14,9 +14,10 @@ from app.documenting import errors, event_stream
 from app.errors import Code
 from app.v1.context import Context
 from app.v1.live.feed import Feed, Subscription
-from app.v1.live.filters import DETAILS, KINDS, read_filter
+from app.v1.live.filters import DETAILS, KINDS
 from app.v1.live.messages import ending
 from app.v1.live.models import EVENTS_EXAMPLE, EVENTS_TEXT
+from app.v1.live.reading import asked_filter
 from app.v1.outcomes import unavailable
 from app.v1.streams import abort, while_wanted
 from app.v1.watching import RETRY_MS, STOP_SECONDS, STREAM_HEADERS
@@ -25,7 +26,8 @@ Kinds = Annotated[
     str | None,
     Query(
         description=f"Kinds to be told of, separated by commas: {', '.join(f'`{kind}`' for kind in KINDS)}. "
-        f"Left out or empty: all but the last three, {', '.join(f'`{kind}`' for kind in DETAILS)}.",
+        f"Left out or empty: all but the last three, {', '.join(f'`{kind}`' for kind in DETAILS)}, as far as the token "
+        "may read them. Naming one of a layer that it may not read is refused (403, `forbidden`).",
         examples=["members,raft"],
     ),
 ]
@@ -43,7 +45,7 @@ HeldRevision = Annotated[
         ge=0,
         le=2**53 - 1,
         description="Of the metadata that the client holds: a snapshot then tells what came since, where history "
-        "reaches back so far.",
+        "reaches back so far. Not to be brought where the token may read more than it might then.",
         examples=[17],
     ),
 ]
@@ -114,6 +116,7 @@ def add_events(app: FastAPI, context: Context) -> None:
         description=EVENTS_TEXT,
     )
     async def live_events(
+        request: Request,
         kinds: Kinds = None,
         prefix: Prefix = None,
         last_id: LastId = None,
@@ -123,5 +126,6 @@ def add_events(app: FastAPI, context: Context) -> None:
             Header(alias="Last-Event-ID", description="The same as `last_id`, and beats it.", examples=["5f0c1d2e-17"]),
         ] = None,
     ) -> Response:
-        asked = Subscription(read_filter(kinds, prefix), last_event_id or last_id or None, revision)
+        wanted = asked_filter(context, request.scope, kinds, prefix)
+        asked = Subscription(wanted, last_event_id or last_id or None, revision)
         return LiveStream(context, Feed(context.live, context.pages, asked))
