@@ -94,11 +94,31 @@ def _without_values(unknown: Sequence[str]) -> Iterator[str]:
         before = argument
 
 
+_TO_START = frozenset({"agent", "node", "run", "serve", "server", "start", "up"})
+"""How other programs are told to start."""
+
+
+def _setting(typed: str) -> str | None:
+    """What to do about an option that is a setting."""
+    from app.settings_loading import setting_paths, variable  # noqa: PLC0415 - takes long, for a mistake alone
+
+    wanted = typed.replace("-", "_").replace(".", "_").lower()
+    for path in setting_paths():
+        if wanted == "_".join(path):
+            return f"put {'.'.join(path)} into a file for --config, or set {variable(path)}"
+    return None
+
+
 def _unknown(argument: str, known: Sequence[str]) -> str:
     if not argument.startswith("-"):
         close = get_close_matches(argument, COMMANDS, n=1, cutoff=0.7)
         meant = f"did you mean {PROGRAM} {close[0]}?" if close else f"see {PROGRAM} --help"
+        if argument in _TO_START:
+            meant = f"{PROGRAM} without a command runs a node; see {PROGRAM} --help"
         return f"unexpected argument {argument!r}; {meant}"
     name = argument.partition("=")[0]
     close = get_close_matches(name.replace("-", "_").replace("__", "--", 1), known, n=1)
+    setting = None if close else _setting(name.lstrip("-"))
+    if setting is not None:
+        return f"unknown option {name}; {setting}"
     return f"unknown option {name}; " + (f"did you mean {close[0]}?" if close else f"see {PROGRAM} --help")

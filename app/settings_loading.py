@@ -163,6 +163,7 @@ def _problem_line(details: ErrorDetails, names: _Names) -> str:
     path = _path(details["loc"])
     if details["type"] == "extra_forbidden":
         known = [".".join(known) for known in setting_paths()]
+        known += {known[0] for known in setting_paths() if len(known) > 1} if len(path) == 1 else ()
         return f"{names.written(path)}: unknown setting{_closest('.'.join(path), known)}"
     return f"{names.written(path)}: {_wording(details)}"
 

@@ -17,7 +17,7 @@ from app.main import COMPLETION
 
 _BASH = """\
 %(complete_func)s() {
-    local IFS=$'\\n' reply type value
+    local IFS=$'\\n' reply each type value
     COMPREPLY=()
     reply=$(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
 %(complete_var)s=bash_complete "$1" 2>/dev/null)

@@ -89,7 +89,7 @@ _PRECONDITION = frozenset({"busy", "not_held", "grant_ended", "permits_differ", 
 def _wrong_usage(error: click.UsageError) -> CommandError:
     where = "" if error.ctx is None else error.ctx.command_path
     command = where.removeprefix(PROGRAM).strip()
-    message = error.format_message().rstrip(".")
+    message = " ".join(error.format_message().split()).rstrip(".")  # choices come as a list over several lines
     shown = f"{command}: {message}" if command else message
     name = getattr(error, "param", None)
     parameter = getattr(error, "option_name", None) or (name.name if name is not None else None)

@@ -89,6 +89,12 @@ def test_version(flag: str, capsys: pytest.CaptureFixture[str]) -> None:
         ("--listen-addr=x", ["unknown option --listen-addr; did you mean --listen_addr?"]),
         ("--listen x", ["unknown option --listen; did you mean --listen_addr?"]),
         ("--weather", ["unknown option --weather; see coterie --help"]),
+        ("--data-dir=x", ["unknown option --data-dir; put data_dir into a file for --config, or set COTERIE_DATA_DIR"]),
+        (
+            "--raft.enabled true",
+            ["unknown option --raft.enabled; put raft.enabled into a file for --config, or set COTERIE_RAFT__ENABLED"],
+        ),
+        ("start", ["unexpected argument 'start'; coterie without a command runs a node; see coterie --help"]),
         ("extra", ["unexpected argument 'extra'; see coterie --help"]),
         ("--seed", ["argument --seed: expected at least one argument"]),
         ("--node_id", ["argument --node_id: expected one argument"]),

@@ -37,6 +37,7 @@ def problems_of_file(tmp_path: Path, text: str) -> list[str]:
             "gossip.phi_treshold in node.toml: unknown setting; did you mean gossip.phi_threshold?",
         ),
         ("phi_threshold = 8", "phi_threshold in node.toml: unknown setting; did you mean gossip.phi_threshold?"),
+        ("[gossp]\nseed = 1", "gossp in node.toml: unknown setting; did you mean gossip?"),
         ("[weather]\nsunny = true", "weather in node.toml: unknown setting"),
         ('"odd key\\n" = 1', '"odd key\\n" in node.toml: unknown setting'),
         ('interval_ms = "soon"', "interval_ms in node.toml: must be a whole number, not 'soon'"),

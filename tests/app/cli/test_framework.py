@@ -80,6 +80,7 @@ def test_the_bare_help_lists_every_command() -> None:
         ("token new --idd x", "coterie: token new: No such option '--idd'. Did you mean '--id'?"),
         ("token new --id", "coterie: token new: Option '--id' requires an argument"),
         ("token new --id -x", "must be 1 to 64 letters"),
+        ("completion", "coterie: completion: Missing argument '{bash|zsh|fish}'. Choose from: bash, zsh, fish; see "),
         ("completion tcsh", "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
         ("help weather", "coterie: help: there is no command 'weather'; see coterie help --help"),
         ("schema completion bash", "there is no command 'completion bash'"),
@@ -138,7 +139,7 @@ def test_a_node_starts_without_what_the_commands_need() -> None:
     until_settings = _modules("from app.main import main; main(['--interval_ms', '0'])")
     assert "app.settings_loading" in until_settings
     assert not {"rich", "app.cli.framework", "app.client"} & until_settings
-    early = _modules("from app.main import main; main(['--no_such'])")
+    early = _modules("from app.main import main; main(['no_such'])")
     assert not {"click", "rich", "pydantic", "structlog"} & early
 
 
