@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
+from math import isfinite
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from consensus.answers import Answer, Consistency, RequestId
+from consensus.errors import RefusedError
 from consensus.holding import Holding, KeptLease
 from consensus.store import (
     ClientOperation,
+    Code,
     Compact,
     Compare,
     Delete,
@@ -228,11 +231,11 @@ class AbstractMetadata(ABC):
 
     async def grant_lease(self, ttl: float, **options: Any) -> LeaseDone:
         """A lease that lives `ttl` seconds from its last renewal. Raises as `submit`."""
-        return cast(LeaseDone, await self.submit(LeaseGrant(round(ttl * 1000)), **options))
+        return cast(LeaseDone, await self.submit(LeaseGrant(_milliseconds(ttl)), **options))
 
     async def bind_lease(self, node: str, generation: int, hold: float, **options: Any) -> LeaseDone:
         """A lease that lives with a node's process, until gossip has held it dead for `hold` seconds."""
-        return cast(LeaseDone, await self.submit(LeaseBind(node, generation, round(hold * 1000)), **options))
+        return cast(LeaseDone, await self.submit(LeaseBind(node, generation, _milliseconds(hold)), **options))
 
     async def keep_alive(self, lease: int, **options: Any) -> LeaseDone:
         """Renew a lease. Raises RefusedError (lease_not_found) where it is gone, and as `submit`."""
@@ -275,3 +278,10 @@ class AbstractMetadata(ABC):
     ) -> Holding:
         """As `lock`: campaign, lead while inside, resign at the end. `value` is what others see of the leader."""
         return Holding(self, QueueKind.ELECTION, name, ttl, lease, value, 1, timeout)
+
+
+def _milliseconds(seconds: float) -> int:
+    """Raises RefusedError for what no clock counts to."""
+    if not isfinite(seconds):
+        raise RefusedError(Code.TTL_OUT_OF_RANGE, message=f"{seconds} is no number of seconds")
+    return round(seconds * 1000)

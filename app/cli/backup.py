@@ -50,8 +50,11 @@ def save(call: Call, output: Path, option: str) -> None:
     """`option`: what named the file, for errors."""
     from app.cli.answers import Backup  # noqa: PLC0415
 
-    draft = output.with_name(output.name + ".tmp")
+    aim = Path(os.path.realpath(output))  # what a link leads to is replaced, not the link
+    draft = aim.with_name(aim.name + ".tmp") if aim.name else aim
     try:
+        if aim.exists() and not aim.is_file():  # in the place of a device, say, nobody wants a file
+            raise CommandError(f"{option} {output}: is no file that could be replaced; nothing was saved")
         file = open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: SIM115 - closed below
         try:
             with file, _progress(call.out) as came:
@@ -62,7 +65,7 @@ def save(call: Call, output: Path, option: str) -> None:
                 saved = call.run(receive)
                 file.flush()
                 os.fsync(file.fileno())
-            _install(draft, output)
+            _install(draft, aim)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:

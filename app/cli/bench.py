@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.call import Call
+from app.cli.durations import Seconds
 from app.cli.exits import Exit
 from app.cli.framework import command as make_command
 from app.cli.options import online
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 MAX_CLIENTS = 256
 MAX_KEYS = 10_000
 """What one lease may hold (`max_lease_keys`)."""
+
+MAX_VALUE_BYTES = 4 * 1024 * 1024
+"""The most that a cluster can be set to take (`max_value_bytes`)."""
 
 BUSY = 0.8
 """Part of a core from which on the clients count as the limit."""
@@ -63,7 +67,7 @@ def read_mix(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[s
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(above=True),
     default=10.0,
     show_default=True,
     help="How long they ask.",
@@ -76,7 +80,9 @@ def read_mix(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[s
     metavar="NAME=WEIGHT,...",
     help="Of which operations, and how many of each.",
 )
-@click.option("--value_bytes", type=click.IntRange(1), default=100, show_default=True, help="Size of a value.")
+@click.option(
+    "--value_bytes", type=click.IntRange(1, MAX_VALUE_BYTES), default=100, show_default=True, help="Size of a value."
+)
 @click.option("--keys", type=click.IntRange(1, MAX_KEYS), help="Different keys.  [default: 1000; 100 of gossip]")
 @click.option(
     "--prefix", default="coterie-bench/", show_default=True, help="Where the keys go; nobody else's may be there."

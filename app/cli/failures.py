@@ -6,12 +6,11 @@ With `--json` it is an object there, in the shape of the API's errors and with t
 
 from __future__ import annotations
 
-import sys
-
 import click
 import msgspec
 
 from app.cli.exits import Exit
+from app.cli.streams import write_error
 from app.cli.texts import clean
 from app.command_line import PROGRAM, UsageError
 
@@ -38,6 +37,9 @@ def failure_of(error: Exception) -> CommandError | None:
         return CommandError("\n".join(error.lines), Exit.WRONG_USAGE, code="wrong_usage")
     if isinstance(error, click.ClickException):
         return CommandError(error.format_message())
+    if isinstance(error, OSError):  # where a file is named, whoever opened it says which
+        where = "standard output" if error.filename is None else str(error.filename)
+        return CommandError(f"{where}: {error.strerror or error}")
     return _of_client(error)
 
 
@@ -110,6 +112,6 @@ def tell(failure: CommandError, *, as_json: bool) -> None:
             "parameter": failure.parameter,
             "exit_code": int(failure.exit_code),
         }
-        sys.stderr.write(msgspec.json.encode({"error": error}).decode() + "\n")
+        write_error(msgspec.json.encode({"error": error}).decode() + "\n")
     else:
-        sys.stderr.writelines(f"{PROGRAM}: {clean(line)}\n" for line in str(failure).splitlines())
+        write_error("".join(f"{PROGRAM}: {clean(line)}\n" for line in str(failure).splitlines()))

@@ -40,10 +40,21 @@ class Command(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
-            return super().parse_args(ctx, args)
+            rest = super().parse_args(ctx, args)
+            self._check_text(ctx)
+            return rest
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # so that the error can name the command
             raise
+
+    def _check_text(self, ctx: click.Context) -> None:
+        """Keys, names and ids are text; what may be any bytes has a type of its own, as files have."""
+        for each in self.params:
+            if each.type is click.STRING and not ctx.resilient_parsing:
+                value = ctx.params.get(each.name or "")
+                for text in (value,) if isinstance(value, str) else value or ():
+                    if not _is_utf8(text):
+                        raise click.BadParameter("must be UTF-8 text", ctx, each)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         _write_examples(self.examples, formatter)
@@ -177,3 +188,11 @@ def _write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> 
     with formatter.section("Examples"):
         for line in examples:
             formatter.write(f"{'':>{formatter.current_indent}}{line}\n")
+
+
+def _is_utf8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # bytes that were none are kept as halves of surrogate pairs
+        return False
+    return True

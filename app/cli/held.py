@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.call import Call
+from app.cli.durations import Seconds
 from app.cli.exits import Exit
 from app.cli.failures import CommandError
 from app.cli.running import SIGNALLED, Running, Signals, client_environment
@@ -33,7 +34,7 @@ WARN = "warn"
 
 TTL = click.option(
     "--ttl",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(above=True),
     default=15.0,
     show_default=True,
     metavar="SECONDS",
@@ -41,7 +42,7 @@ TTL = click.option(
 )
 WAIT = click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     metavar="SECONDS",
     help="Give up after so long, with exit code 4; 0: do not wait.  [default: for ever]",
 )
@@ -54,7 +55,7 @@ ON_LOST = click.option(
 )
 GRACE = click.option(
     "--grace",
-    type=click.FloatRange(min=0),
+    type=Seconds(),
     default=10.0,
     show_default=True,
     metavar="SECONDS",
@@ -79,7 +80,7 @@ class Wish:
 
 def own_value(given: str | None) -> bytes:
     if given is not None:
-        return given.encode()
+        return os.fsencode(given)
     try:
         user = getpass.getuser()
     except (KeyError, OSError):  # a container's number without a name

@@ -17,7 +17,7 @@ from app.cli.kv_watching import Watched, changes
 from app.cli.options import online
 from app.cli.output import Cell, Shown
 from app.cli.texts import ago
-from app.cli.values import VALUE_HELP, print_value, read_value
+from app.cli.values import VALUE, VALUE_HELP, print_value, read_value
 from app.command_line import PROGRAM
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def get(call: Call, key: str, node: str | None) -> None:
     epilog=VALUE_HELP,
 )
 @KEY
-@click.argument("value")
+@VALUE
 @TTL
 @online
 def put(call: Call, key: str, value: str, ttl: bool) -> None:

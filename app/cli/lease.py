@@ -9,6 +9,7 @@ import click
 
 from app.cli import suggest
 from app.cli.call import Call
+from app.cli.durations import Seconds
 from app.cli.exits import Exit
 from app.cli.failures import CommandError
 from app.cli.framework import Group
@@ -102,13 +103,13 @@ async def _found(client: Client, lease: int) -> LeaseDetails:
         f"{PROGRAM} lease grant --node node2",
     ],
 )
-@click.argument("ttl", type=click.FloatRange(min=0, min_open=True), required=False, metavar="[SECONDS]")
+@click.argument("ttl", type=Seconds(above=True), required=False, metavar="[SECONDS]")
 @click.option(
     "--node", metavar="NODE_ID", shell_complete=suggest.nodes, help="Let it live with the process of this node."
 )
 @click.option(
     "--hold",
-    type=click.FloatRange(min=0, min_open=True),
+    type=Seconds(above=True),
     metavar="SECONDS",
     help="With --node: for how long gossip must have held it dead.  [default: 5]",
 )

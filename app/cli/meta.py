@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from app.cli.meta_watch import history, watch
 from app.cli.options import FILE, online
 from app.cli.output import Shown, write, write_bytes
 from app.cli.texts import ago, clean
-from app.cli.values import VALUE_HELP, print_value, read_value
+from app.cli.values import VALUE, VALUE_HELP, print_value, read_value
 from app.command_line import PROGRAM
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file
     epilog=VALUE_HELP,
 )
 @KEY
-@click.argument("value")
+@VALUE
 @EXPECT
 @click.option("--absent", is_flag=True, help="Only if there is no such key.")
 @click.option("--lease", metavar="ID", help="Let it live with this lease; `keep`: with the one that the key has.")
@@ -237,10 +238,9 @@ def _lease(given: str | None) -> int:
 
     if given == "keep":
         return KEEP_LEASE
-    try:
-        return 0 if given is None else int(given)
-    except ValueError:
-        raise click.UsageError(f"--lease must be a lease's number or keep, not {given!r}") from None
+    if given is not None and not re.fullmatch(r"[0-9]{1,20}", given):
+        raise click.UsageError(f"--lease must be a lease's number or keep, not {given!r}")
+    return int(given or 0)
 
 
 def _text(data: bytes) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import sys
 from pathlib import Path
@@ -18,6 +19,11 @@ from app.command_line import PROGRAM
 
 if TYPE_CHECKING:
     from app.cli.txn_models import TxnBody, TxnShown
+
+SHOWN = 100
+"""Characters of a line that is wrong."""
+
+_NUMBER = re.compile(r"[0-9]{1,20}")
 
 LINES = """\
 \b
@@ -91,7 +97,7 @@ def read_lines(text: str) -> TxnBody:
             else:
                 body[branch].append(_operation(words))
         except ValueError as error:
-            raise ValueError(f"line {number}: {error}: {line.strip()!r}") from None
+            raise ValueError(f"line {number}: {error}: {line.strip()[:SHOWN]!r}") from None
     if not any(body.values()):
         raise ValueError("the transaction is empty: write at least one line, such as put KEY VALUE")
     return read_body(body)
@@ -112,12 +118,12 @@ def _operation(words: list[str]) -> dict[str, Any]:
 
 
 def _comparison(words: list[str]) -> dict[str, Any]:
-    if words[:1] == ["held"] and len(words) == 4 and words[3].isdigit():
+    if words[:1] == ["held"] and len(words) == 4 and _NUMBER.fullmatch(words[3]):
         return {"held": {"kind": words[1], "name": words[2], "token": int(words[3])}}
     if len(words) != 4:
         raise ValueError("write if KEY TARGET OP OPERAND, or if held KIND NAME TOKEN")
     key, target, op, operand = words
-    if target != "value" and not operand.isdigit():
+    if target != "value" and not _NUMBER.fullmatch(operand):
         raise ValueError(f"the OPERAND of {target} must be a number")
     return {"key": key, "target": target, "op": op, "operand": operand if target == "value" else int(operand)}
 

@@ -43,7 +43,11 @@ if TYPE_CHECKING:
     "--from_revision", type=click.IntRange(1), metavar="N", help="With what was changed since, this one included."
 )
 @click.option(
-    "--exec", "shell_command", metavar="CMD", help="Instead of printing, have the shell run this for each change."
+    "--exec",
+    "shell_command",
+    type=click.UNPROCESSED,
+    metavar="CMD",
+    help="Instead of printing, have the shell run this for each change.",
 )
 @online
 def watch(call: Call, prefix: str, exact: bool, from_revision: int | None, shell_command: str | None) -> None:

@@ -19,6 +19,7 @@ import msgspec
 
 from app.cli.exits import Exit
 from app.cli.failures import CommandError
+from app.cli.streams import write_error
 from app.cli.texts import clean
 
 if TYPE_CHECKING:  # it takes a moment, and pipes need none of it
@@ -136,8 +137,7 @@ class Output:
 
     def remark(self, text: str) -> None:
         """A line on standard error."""
-        sys.stderr.write("".join(f"{clean(line)}\n" for line in text.splitlines()))
-        sys.stderr.flush()
+        write_error("".join(f"{clean(line)}\n" for line in text.splitlines()))
 
     @contextmanager
     def working(self, what: str) -> Iterator[None]:

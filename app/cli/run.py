@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 
@@ -11,11 +10,13 @@ import click
 from app.cli.exits import Exit
 from app.cli.failures import failure_of, tell
 from app.cli.framework import root
+from app.cli.streams import abandon, prepare_streams
 from app.command_line import PROGRAM
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """The command that `arguments` name, to its end: its exit code."""
+    prepare_streams()
     try:
         # Not by click's own `main`: that ends with 1 where whoever reads has gone.
         with root.make_context(PROGRAM, list(arguments)) as ctx:
@@ -26,12 +27,14 @@ def run_command(arguments: Sequence[str]) -> int:
     except (click.Abort, KeyboardInterrupt):
         return Exit.INTERRUPTED
     except BrokenPipeError:  # whoever reads this has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        abandon(sys.stdout)
         return Exit.DONE
     except Exception as error:
         failure = failure_of(error)
         if failure is None:
             raise
+        if isinstance(error, OSError):
+            abandon(sys.stdout)
         tell(failure, as_json=_wants_json(arguments))
         return failure.exit_code
     return ended if isinstance(ended, int) else Exit.DONE

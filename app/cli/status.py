@@ -35,7 +35,12 @@ if TYPE_CHECKING:
 )
 @click.option("--watch", is_flag=True, help="Show it anew over and over, until Ctrl-C; with --json an object a line.")
 @click.option(
-    "--every", type=Duration(), default=1.0, show_default=True, metavar="DURATION", help="How often, with --watch."
+    "--every",
+    type=Duration(least=0.05),
+    default=1.0,
+    show_default=True,
+    metavar="DURATION",
+    help="How often, with --watch.",
 )
 @click.option("--check", is_flag=True, help="End with 1 where something is not well.")
 @online

@@ -10,6 +10,9 @@ import click
 from app.cli.output import Output, write, write_bytes
 from app.cli.texts import clean
 
+VALUE = click.argument("value", type=click.UNPROCESSED)
+"""Any bytes."""
+
 VALUE_HELP = (
     "VALUE is the value itself, `-` for standard input, or `@file` for what a file holds, to the byte. One that begins "
     "with @ goes through standard input."

@@ -22,6 +22,7 @@ from app.client.errors import AccessError, ClientError, details_of, refusal
 from app.client.failures import reading_failure, transport_failure
 from app.client.limits import ClientLimits
 from app.client.retrying import Failure, pause_before_next, read_retry_after
+from app.client.texts import not_text
 from consensus.errors import CompactedError, MetadataError, RefusedError, UnavailableError, UnknownOutcomeError
 
 GRACE_SECONDS = 1.0
@@ -58,7 +59,11 @@ class Call:
 
     @property
     def target(self) -> str:
-        return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+        """Raises RefusedError where there is something in it that is no text."""
+        try:
+            return f"{self.path}?{urlencode(self.query)}" if self.query else self.path
+        except UnicodeEncodeError as error:
+            raise not_text("the parameter", error.object) from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,22 +89,27 @@ class Asker:
         self.timeout = timeout
         self.limits = limits
         self._at = 0
+        self._is_closed = False
         self._is_traced = transport is None
         self._random = random.Random()
         headers = {"Accept-Encoding": "identity", "User-Agent": "coterie-client"}
         if token is not None:
             headers["Authorization"] = f"Bearer {token}"
-        self._http = httpx.AsyncClient(
-            headers=headers,
-            verify=tls or False,  # without a context no address is https
-            limits=httpx.Limits(
-                max_connections=limits.max_connections,
-                max_keepalive_connections=limits.max_idle_connections,
-                keepalive_expiry=limits.idle_seconds,
-            ),
-            trust_env=False,
-            transport=transport,
-        )
+
+        def pool(connections: int, idle: int) -> httpx.AsyncClient:
+            return httpx.AsyncClient(
+                headers=headers,
+                verify=tls or False,  # without a context no address is https
+                limits=httpx.Limits(
+                    max_connections=connections, max_keepalive_connections=idle, keepalive_expiry=limits.idle_seconds
+                ),
+                trust_env=False,
+                transport=transport,
+            )
+
+        self._http = pool(limits.max_connections, limits.max_idle_connections)
+        # A pool of their own: streams are open for long, and requests, which renew leases, must never wait for them.
+        self._streams = pool(limits.max_streams, 0)
 
     @property
     def first(self) -> str:
@@ -107,7 +117,9 @@ class Asker:
         return self.addresses[0]
 
     async def aclose(self) -> None:
+        self._is_closed = True
         await self._http.aclose()
+        await self._streams.aclose()
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
@@ -188,6 +200,8 @@ class Asker:
         return bytes(parts)
 
     def _request(self, call: Call, address: str, connect: float, read: float | None) -> httpx.Request:
+        if self._is_closed:
+            raise ClientError("this client is closed: ask within its async with")
         return self._http.build_request(
             call.method,
             address + call.target,
@@ -237,7 +251,7 @@ class Asker:
         request.extensions["trace"] = way.trace
         try:
             async with asyncio.timeout(wait):
-                response = await self._http.send(request, stream=True)
+                response = await self._streams.send(request, stream=True)
                 if response.is_success:
                     return response
                 try:

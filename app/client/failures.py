@@ -32,7 +32,11 @@ def transport_failure(error: Exception, address: str, *, begun: bool) -> Failure
     if not begun and (blamed := _blamed(error, address)) is not None:
         return Failure(blamed)
     if isinstance(error, httpx.PoolTimeout):
-        return Failure(UnavailableError("busy", "all max_connections of this client are in use"))
+        return Failure(
+            UnavailableError(
+                "busy", "all connections of this client are in use; raise max_connections, max_streams of its limits"
+            )
+        )
     if not begun:
         return Failure(UnavailableError("unreachable", f"{address} cannot be reached: {words(error)}"))
     hint = f"; {HINT}" if isinstance(error, httpx.RemoteProtocolError) else ""

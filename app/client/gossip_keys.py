@@ -10,7 +10,7 @@ from __future__ import annotations
 from app.client.addresses import read_address
 from app.client.answers import GossipDelete, GossipPage, GossipPut, GossipValue, read_answer
 from app.client.asking import Asker, Call
-from app.client.texts import path_part
+from app.client.texts import path_part, utf8
 
 
 class GossipKeys:
@@ -31,7 +31,7 @@ class GossipKeys:
         `ttl`: let it live for that node's `gossip.marked_for_deletion_grace_period` only.
         Raises RefusedError, UnavailableError, UnknownOutcomeError.
         """
-        call = Call("PUT", _path(key), _ttl(ttl), value.encode(), repeatable=True, to=self._node(at))
+        call = Call("PUT", _path(key), _ttl(ttl), utf8(value, "the value"), repeatable=True, to=self._node(at))
         return read_answer(GossipPut, (await self._asker.ask(call, timeout)).body)
 
     async def delete(

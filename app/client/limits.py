@@ -8,20 +8,23 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientLimits:
     max_connections: int = 100
-    """Open connections, to all nodes together; each watch, and each lock that is held, has one of its own."""
+    """Open connections for requests, to all nodes together."""
+    max_streams: int = 500
+    """Streams that are open at a time, beside them: each watch has one, and each lock that is held or waited for. They
+    take nothing from requests, for leases must be renewed; a node has at most `raft.max_watches` of them."""
     max_idle_connections: int = 20
     """Of these, those kept open while nothing is asked."""
     idle_seconds: float = 2.0
     """How long an idle connection is used again: below what nodes keep them for (`http.keep_alive_seconds`)."""
     connect_seconds: float = 2.0
-    """For a connection to a node, TLS included, or for a free one of `max_connections`; then the next node is tried."""
+    """For a connection to a node, TLS included, or for a free one of those above; then the next node is tried."""
     attempt_seconds: float = 5.0
     """How long one node is given for an answer before the next is tried; also what it is told to take at most, so at
     most the nodes' `raft.max_request_timeout`."""
     max_answer_bytes: int = 64 * 1024 * 1024
     """Largest answer that is read."""
     max_event_bytes: int = 64 * 1024 * 1024
-    """Longest line of a stream: one revision of the metadata with all its changes."""
+    """Longest event of a stream: one revision of the metadata with all its changes."""
     max_waiting_events: int = 64
     """Events of one stream that wait here for the program; beyond it the stream waits too."""
     silence_seconds: float = 30.0

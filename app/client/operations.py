@@ -12,6 +12,7 @@ from app.client.asking import Call
 from app.client.texts import (
     NOT_OVER_HTTP,
     encoded,
+    not_text,
     path_part,
     read_optional,
     read_record,
@@ -70,7 +71,11 @@ class Order:
 
 
 def json_call(method: str, path: str, body: Mapping[str, Any]) -> Call:
-    return Call(method, path, body=msgspec.json.encode(body), headers=_JSON)
+    """Raises RefusedError where there is something in it that is no text."""
+    try:
+        return Call(method, path, body=msgspec.json.encode(body), headers=_JSON)
+    except UnicodeEncodeError as error:
+        raise not_text("the text", error.object) from None
 
 
 def order_of(operation: ClientOperation) -> Order:

@@ -50,7 +50,14 @@ def _secret(value: object) -> object:
     return SecretStr(value.strip())
 
 
-File = Annotated[Path, AfterValidator(Path.expanduser)]
+def _expanded(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{path}: there is no such user, or it has no home directory; write the whole path") from None
+
+
+File = Annotated[Path, AfterValidator(_expanded)]
 
 
 class ClientSettings(BaseSettings):
@@ -134,16 +141,24 @@ def load_client_settings(**options: Any) -> ClientSettings:
     return settings
 
 
-def default_file() -> Path:
-    """Where the client file is looked for, if nothing names one."""
+def default_file() -> Path | None:
+    """Where the client file is looked for, if nothing names one; None where there is no home directory."""
     base = os.environ.get("XDG_CONFIG_HOME")
-    return (Path(base) if base else Path.home() / ".config") / "coterie" / "client.toml"
+    try:
+        return (Path(base) if base else Path.home() / ".config") / "coterie" / "client.toml"
+    except RuntimeError:
+        return None
 
 
 def _read_file() -> dict[str, Any]:
     """The client file's settings; none where there is no file, unless one was named. Raises ClientError."""
     named = os.environ.get(FILE_VARIABLE)
-    path = Path(named).expanduser() if named else default_file()
+    try:
+        path = _expanded(Path(named)) if named else default_file()
+    except ValueError as error:
+        raise ClientError(f"{FILE_VARIABLE}: {error}") from None
+    if path is None:
+        return {}
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -152,7 +167,7 @@ def _read_file() -> dict[str, Any]:
         if named:
             raise ClientError(f"{FILE_VARIABLE}: {path}: {_words(error)}") from None
         return {}
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ClientError(f"{path}: {_words(error)}") from None
     if "token" in values and mode & _OTHERS_MAY_READ:
         raise ClientError(f"{path} holds a token, and others may read it; run: chmod 600 {path}")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 import ssl
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
@@ -20,31 +21,36 @@ from httpx_sse import EventSource, ServerSentEvent, SSEError
 from app.client.asking import Asker, Call
 from app.client.errors import ClientError
 from app.client.failures import reading_failure
-from consensus.errors import MetadataError, UnavailableError
+from consensus.errors import UnavailableError
 
 SHORT_SECONDS = 1.0
 """A stream that breaks sooner than this counts as one more failure: the pauses between them grow."""
 
 MAX_DOUBLINGS = 20
 
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+
 T = TypeVar("T")
 
 
-class BoundedLines(httpx.AsyncByteStream):
-    """A body whose lines are not longer than a bound."""
+class BoundedEvents(httpx.AsyncByteStream):
+    """A body whose events, which blank lines end, are not longer than a bound."""
 
     def __init__(self, stream: httpx.AsyncByteStream, max_bytes: int) -> None:
         self._stream = stream
         self._max = max_bytes
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        line = 0
+        size = 0
+        tail = b""
         async for part in self._stream:
-            lengths = [len(each) for each in part.split(b"\n")]
-            lengths[0] += line
-            line = lengths[-1]
+            events = _BLANK_LINE.split(tail + part)
+            lengths = [len(each) for each in events]
+            lengths[0] += size
             if max(lengths) > self._max:
                 raise ClientError(f"a node sent an event of more than max_event_bytes = {self._max}")
+            tail = events[-1][-2:]  # may begin a blank line
+            size = lengths[-1] - len(tail)
             yield part
 
     async def aclose(self) -> None:
@@ -57,9 +63,9 @@ class Stream(ABC, Generic[T]):
     def __init__(self, asker: Asker, to: str | None) -> None:
         self._asker = asker
         self._to = to
-        self._items: asyncio.Queue[T | MetadataError] = asyncio.Queue(asker.limits.max_waiting_events)
+        self._items: asyncio.Queue[T | Exception] = asyncio.Queue(asker.limits.max_waiting_events)
         self._task: asyncio.Task[None] | None = None
-        self._error: MetadataError | None = None
+        self._error: Exception | None = None
 
     @abstractmethod
     def call(self) -> Call:
@@ -90,7 +96,7 @@ class Stream(ABC, Generic[T]):
             raise StopAsyncIteration
         async with asyncio.timeout(timeout):
             item = await self._items.get()
-        if isinstance(item, MetadataError):
+        if isinstance(item, Exception):
             self._error = item
             raise item
         return item
@@ -98,7 +104,7 @@ class Stream(ABC, Generic[T]):
     async def _read(self) -> None:
         try:
             await self._read_on()
-        except MetadataError as error:
+        except Exception as error:  # noqa: BLE001 - who waits for the next item is told, whatever it is
             await self._items.put(error)
 
     async def _read_on(self) -> None:
@@ -123,7 +129,7 @@ class Stream(ABC, Generic[T]):
     async def _follow(self, response: httpx.Response, address: str) -> None:
         """Until it breaks. Raises MetadataError."""
         stream = cast(httpx.AsyncByteStream, response.stream)
-        response.stream = BoundedLines(stream, self._asker.limits.max_event_bytes)
+        response.stream = BoundedEvents(stream, self._asker.limits.max_event_bytes)
         try:
             async with aclosing(EventSource(response).aiter_sse()) as events:
                 async for event in events:
@@ -132,6 +138,8 @@ class Stream(ABC, Generic[T]):
             raise reading_failure(error, address, begun=True) from None
         except SSEError as error:
             raise ClientError(f"what answers at {address} is no node of Coterie: {error}") from None
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ClientError(f"an event of {address} lacks something ({error!r}): is it an older one?") from None
         raise UnavailableError("unreachable", f"{address} ended the stream")
 
     def _pause(self, failures: int) -> float:

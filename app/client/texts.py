@@ -27,14 +27,23 @@ def text_of(key: bytes, what: str = "key") -> str:
         raise RefusedError(NOT_OVER_HTTP, message=f"over HTTP a {what} is UTF-8 text, and {key!r} is not") from None
 
 
+def utf8(text: str, what: str) -> bytes:
+    """Raises RefusedError."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        raise not_text(what, text) from None
+
+
+def not_text(what: str, text: object) -> RefusedError:
+    return RefusedError(NOT_OVER_HTTP, message=f"{what} {text!r} is not text that UTF-8 can carry")
+
+
 def path_part(text: str) -> str:
     """As one part of a path: slashes do not end it, dots are no directories. Raises RefusedError for none at all."""
     if not text:
         raise RefusedError(Code.KEY_INVALID, message="a key or name must not be empty")
-    try:
-        quoted = quote(text, safe="")
-    except UnicodeEncodeError:
-        raise RefusedError(NOT_OVER_HTTP, message=f"{text!r} is not text that UTF-8 can carry") from None
+    quoted = quote(utf8(text, "the name"), safe="")
     return quoted.replace(".", "%2E") if text in {".", ".."} else quoted
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import isfinite
 from typing import Any
 
 import msgspec
@@ -11,6 +12,8 @@ from app.client.answers import NewToken, OwnToken, Rule, Token, read_answer
 from app.client.asking import Asker, Call
 from app.client.operations import json_call
 from app.client.texts import path_part
+from consensus.errors import RefusedError
+from consensus.store import Code
 
 
 class _Tokens(msgspec.Struct, frozen=True):
@@ -39,6 +42,8 @@ class Tokens:
     ) -> NewToken:
         """Make a token, of at most what the own one allows. Raises AccessError, RefusedError, UnavailableError,
         UnknownOutcomeError (revoke it then, and make another)."""
+        if expires_in_seconds is not None and not isfinite(expires_in_seconds):  # JSON has no word for it but null
+            raise RefusedError(Code.MALFORMED, message="expires_in_seconds must be a number; None: never")
         body: dict[str, Any] = {"rules": [msgspec.structs.asdict(rule) for rule in rules], "description": description}
         if token_id is not None:
             body["id"] = token_id

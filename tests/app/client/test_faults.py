@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 
 import pytest
 
@@ -205,3 +206,22 @@ async def test_a_node_that_nobody_listens_at() -> None:
             await nobody.metadata.put(b"k", b"v")
         with pytest.raises(UnavailableError):
             await nobody.leave(timeout=0.2)
+
+
+async def test_streams_take_no_connection_from_requests(served: Address) -> None:
+    """Leases are renewed by requests, which must not wait for watches to end."""
+    few = ClientLimits(max_connections=2, max_streams=3)
+    async with (
+        asyncio.timeout(PATIENCE_SECONDS),
+        Client(str(served), timeout=PATIENCE_SECONDS, limits=few) as client,
+        AsyncExitStack() as stack,
+    ):
+        for _ in range(few.max_streams):
+            await stack.enter_async_context(client.metadata.watch_key(b"k"))
+        # One more, whose end nobody tells before others end: its lease does.
+        async with client.metadata.lock(b"name", ttl=PATIENCE_SECONDS) as held:
+            await client.metadata.put(b"k", b"v")
+            assert not held.lost.is_set()
+        await stack.aclose()
+        async with client.metadata.watch_key(b"k"):
+            pass
