@@ -35,6 +35,56 @@ complete -F %(complete_func)s %(prog_name)s
 """
 
 
+_ZSH = """\
+#compdef %(prog_name)s
+
+%(complete_func)s() {
+    local -a response plain described parts
+    local type key descr
+    (( ! $+commands[%(prog_name)s] )) && return 1
+    response=("${(@f)$(env COMP_WORDS="${words[*]}" COMP_CWORD=$((CURRENT-1)) \\
+%(complete_var)s=zsh_complete %(prog_name)s 2>/dev/null)}")
+    for type key descr in ${response}; do
+        case $type in
+            dir) _path_files -/ ;;
+            file) _path_files -f ;;
+            part) parts+=("$key") ;;
+            plain) if [[ $descr == _ ]]; then plain+=("$key"); else described+=("$key:$descr"); fi ;;
+        esac
+    done
+    if (( $#described )); then _describe -V unsorted described -U; fi
+    if (( $#plain )); then compadd -U -V unsorted -a plain; fi
+    if (( $#parts )); then compadd -U -V unsorted -S '' -a parts; fi
+}
+
+if [[ $zsh_eval_context[-1] == loadautofunc ]]; then
+    %(complete_func)s "$@"
+else
+    compdef %(complete_func)s %(prog_name)s
+fi
+"""
+
+_FISH = """\
+function %(complete_func)s
+    set -l response (env COMP_WORDS=(commandline -cp) COMP_CWORD=(commandline -ct) \\
+%(complete_var)s=fish_complete %(prog_name)s 2>/dev/null)
+    for each in $response
+        set -l said (string split -m 1 , -- $each)
+        switch $said[1]
+            case dir
+                __fish_complete_directories $said[2]
+            case file
+                __fish_complete_path $said[2]
+            case plain part
+                echo -- $said[2]
+        end
+    end
+end
+
+complete --no-files --command %(prog_name)s --arguments "(%(complete_func)s)"
+"""
+
+
 class Bash(BashComplete):
     """Names of nodes hold colons, at which bash cuts words in two: so this reads the line itself, and answers with the
     part behind the last cut."""
@@ -62,10 +112,32 @@ class Bash(BashComplete):
         return "\n".join(f"{each.type},{each.value[cut:] if each.type in PLAIN else each.value}" for each in found)
 
 
+class _WholeWord(ShellComplete):
+    """A shell that takes `--option=value` for one word: what is found takes the place of all of it."""
+
+    def complete(self) -> str:
+        words, incomplete = self.get_completion_args()
+        option, sign, _ = incomplete.partition("=")
+        before = option + sign if sign and option.startswith("--") else ""
+        found = self.get_completions(words, incomplete)
+        for each in found:
+            if each.type in PLAIN:
+                each.value = before + each.value
+        return "\n".join(map(self.format_completion, found))
+
+
+class Zsh(_WholeWord, ZshComplete):
+    source_template = _ZSH
+
+
+class Fish(_WholeWord, FishComplete):
+    source_template = _FISH
+
+
 PLAIN = frozenset({"plain", "part"})
 """`part`: more can be typed behind it, such as a prefix of keys."""
 
-SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": ZshComplete, "fish": FishComplete}
+SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 
 
 def script(shell: str) -> str:

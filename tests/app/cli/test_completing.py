@@ -1,9 +1,11 @@
-"""What bash offers while somebody types, by the real script in a real bash; nothing where nothing can be known."""
+"""What shells offer while somebody types, by the real script in a real bash; nothing where nothing can be known."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -15,27 +17,32 @@ from tests.app.processes import CHECKOUT, PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node
 
 
-def offered(tmp_path: Path, line: str, **settings: str) -> list[str]:
-    """What bash would put in the place of the word at the end of the line, as it cuts words."""
+def ran(shell: Sequence[str], tmp_path: Path, **settings: str) -> str:
+    """What a shell says that finds `coterie`."""
     command = tmp_path / "coterie"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m app "$@"\n')
     command.chmod(0o755)
-    asking = (
-        'eval "$(coterie completion bash)"\n'
-        "COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9\n"
-        '_coterie_completion coterie "" ""\n'
-        'printf "%s\\n" "${COMPREPLY[@]}"\n'
-    )
-    ran = subprocess.run(
-        ["bash", "--noprofile", "--norc", "-c", asking, "bash", line],
+    done = subprocess.run(
+        shell,
         env=environment(settings)
         | {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT), "XDG_CONFIG_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
     )
-    assert (ran.returncode, ran.stderr) == (0, "")
-    return ran.stdout.split()
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout
+
+
+def offered(tmp_path: Path, line: str, **settings: str) -> list[str]:
+    """What bash would put in the place of the word at the end of the line, as it cuts words."""
+    asking = (
+        'eval "$(coterie completion bash)"\n'
+        "COMP_LINE=$1 COMP_POINT=${#1} COMP_TYPE=9\n"
+        '_coterie_completion coterie "" ""\n'
+        'printf "%s\\n" "${COMPREPLY[@]}"\n'
+    )
+    return ran(["bash", "--noprofile", "--norc", "-c", asking, "bash", line], tmp_path, **settings).split()
 
 
 @pytest.mark.parametrize(
@@ -84,6 +91,49 @@ def test_what_is_in_the_cluster(
     monkeypatch.setenv(COMPLETION, "bash_complete")
     assert main([]) == 0
     assert capsys.readouterr().out.split() == found
+
+
+TOLD = {
+    "zsh": ["plain\n--kinds=raft\n_\n", "part\ndeep/\n_\nplain\ndeeper\n_\n", "plain\nserver\\:one\nlive\n"],
+    "fish": ["plain,--kinds=raft\n", "part,deep/\nplain,deeper\n", "plain,server:one\tlive\n"],
+}
+"""Of the lines below: a value that is typed in one word with its option, keys, a name with a colon."""
+
+
+@pytest.mark.cluster
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_what_other_shells_are_told(
+    node: Node, shell: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for key in ("deep/one", "deeper"):
+        node.set(key, "x")
+    monkeypatch.setattr(suggest, "SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setenv("COTERIE_CLIENT_ADDRESS", node.address)
+    monkeypatch.setenv(COMPLETION, f"{shell}_complete")
+    lines = ("coterie events --kinds=ra", "coterie kv get deep", "coterie members get ser")
+    for line, told in zip(lines, TOLD[shell], strict=True):
+        words = line.split()
+        monkeypatch.setenv("COMP_WORDS", line)
+        monkeypatch.setenv("COMP_CWORD", str(len(words) - 1) if shell == "zsh" else words[-1])
+        assert main([]) == 0
+        assert capsys.readouterr().out == told
+
+
+@pytest.mark.skipif(shutil.which("fish") is None, reason="fish is not installed")
+def test_what_a_real_fish_offers(tmp_path: Path) -> None:
+    asking = "coterie completion fish | source; complete -C $argv[1]"
+    for line, found in (
+        ("coterie mem", "members\tThe nodes of the cluster\n"),
+        ("coterie events --kinds members,ra", "members,raft\n"),
+        ("coterie events --kinds=ra", "--kinds=raft\n"),
+        ("coterie leas", "lease\tLeases: list, make, renew, end\n"),
+    ):
+        assert ran(["fish", "--no-config", "-c", asking, line], tmp_path) == found
+
+
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="zsh is not installed")
+def test_zsh_can_read_its_script(tmp_path: Path) -> None:
+    assert ran(["zsh", "-f", "-n", "-c", script("zsh")], tmp_path) == ""
 
 
 def test_silence_where_no_node_answers(tmp_path: Path) -> None:
