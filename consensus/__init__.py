@@ -24,7 +24,8 @@ from consensus.face import AbstractMetadata, AbstractWatching
 from consensus.holding import Holding, KeptLease
 
 if TYPE_CHECKING:
-    from consensus.member import Member, MemberConfig, MemberStatus, PeerStatus
+    from consensus.member import Member, MemberConfig
+    from consensus.member_status import MemberStatus, PeerStatus
     from consensus.metadata import Metadata
     from consensus.watching import Watching
 
@@ -55,9 +56,9 @@ __all__ = [
 _OF_A_MEMBER = {
     "Member": "consensus.member",
     "MemberConfig": "consensus.member",
-    "MemberStatus": "consensus.member",
+    "MemberStatus": "consensus.member_status",
     "Metadata": "consensus.metadata",
-    "PeerStatus": "consensus.member",
+    "PeerStatus": "consensus.member_status",
     "Watching": "consensus.watching",
 }
 

@@ -1,7 +1,7 @@
 """A member of a Raft group in this process: directory, log, links, state and clock put together in one event loop.
 
 Nothing here decides anything: promises are kept in `raft/`, `journal/` and `store/`. What is here is the order in which
-things start and stop, the leader's duties to leases, and what others may know of the member.
+things start and stop, and what others may know of the member.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import secrets
 import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from consensus.calls import outcome
 from consensus.journal import DiskThread, Store
+from consensus.lease_expiry import LeaseExpiry
 from consensus.member_figures import MemberFigures
+from consensus.member_status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
 from consensus.metadata import Metadata
-from consensus.raft import errors as raft_errors
 from consensus.raft.core import Member as Peer
 from consensus.raft.driver import Driver, SystemClock
 from consensus.raft.net.session import Identity
@@ -27,18 +27,9 @@ from consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
 from consensus.raft.node import RaftNode
 from consensus.raft.settings import RaftSettings
 from consensus.replica import Replica
-from consensus.store import LeaseExpire, Limits, State, encode
+from consensus.store import Limits, State
 
 logger = logging.getLogger(__name__)
-
-MAX_EXPIRIES_AT_ONCE = 1_000
-"""Leases that the leader ends in one go; the rest follow."""
-
-LEASE_CHECK_SECONDS = 0.25
-"""How often a leader looks for leases whose time is over, at the latest; the shortest lease lives 1 s."""
-
-TICKS_PER_WINDOW = 10
-"""An idle leader tells the time so often while a request id is remembered: every 30 s with the default window."""
 
 GC_THRESHOLDS = (50_000, 20, 100)
 """Log entries and records are immutable and free of cycles: with the interpreter's own thresholds the collector would
@@ -65,49 +56,6 @@ class MemberConfig:
     def __post_init__(self) -> None:
         if not self.secret:
             raise ValueError("secret must not be empty")
-
-
-@dataclass(frozen=True, slots=True)
-class PeerStatus:
-    """What a leader knows of another member."""
-
-    member: str
-    voter: bool
-    connected: bool
-    match: int
-    """Index up to which it is known to hold the leader's log."""
-    silent_seconds: float
-    """Since it last answered this leader."""
-    receives_snapshot: bool
-
-
-@dataclass(frozen=True, slots=True)
-class MemberStatus:
-    """A member's own view."""
-
-    member: str
-    cluster: str
-    role: str
-    """leader, candidate or follower; a follower that is no voter is an observer."""
-    leader: str | None
-    term: int
-    voters: tuple[str, ...]
-    connected: tuple[str, ...]
-    """Members with an open link to this one."""
-    last_index: int
-    commit_index: int
-    applied_index: int
-    snapshot_index: int
-    log_entries: int
-    revision: int
-    founding: bool
-    """The cluster has not been founded yet: every founder's vote is needed."""
-    change_pending: bool
-    """The latest change of voters is not committed yet."""
-    quorum: bool
-    """A majority is known to be there: heard from as a leader, or heard of from one."""
-    failure: str | None
-    """Why this member has stopped its part in Raft."""
 
 
 class Member:
@@ -168,7 +116,6 @@ class Member:
             on_work=self._worked,
         )
         self._led = False
-        self._ticking = False
         self.metadata = Metadata(
             self.node,
             self.replica,
@@ -193,7 +140,8 @@ class Member:
         for voter in self.node.voters:
             if voter != self.id:
                 self.transport.addNode(Peer(voter))
-        self._tasks = [asyncio.create_task(self._end_leases(), name="leases"), asyncio.create_task(self._second())]
+        expiry = LeaseExpiry(self.node, self.replica, self.config.request_timeout)
+        self._tasks = [asyncio.create_task(expiry.run(), name="leases"), asyncio.create_task(self._second())]
         return where
 
     async def stop(self) -> None:
@@ -266,42 +214,6 @@ class Member:
             except Exception:
                 logger.exception("an observer failed")
 
-    async def _end_leases(self) -> None:
-        """As the leader: propose the end of leases whose time is over. (Void where one was renewed meanwhile.)"""
-        proposed: dict[int, int] = {}  # the renewal of leases whose end is under way
-        while True:
-            wait = LEASE_CHECK_SECONDS
-            deadline = self.state.leases.next_deadline_ms()
-            if deadline is not None:
-                wait = min(wait, max(0.01, (deadline - self.replica.now_ms) / 1000))
-            await asyncio.sleep(wait)
-            if not self.node.leading or self.node.noop_index is None or self.node.applied < self.node.noop_index:
-                proposed.clear()
-                continue
-            self._keep_time()
-            for lease in self.state.due_leases(self.replica.now_ms)[:MAX_EXPIRIES_AT_ONCE]:
-                if proposed.get(lease.id) != lease.renewal:
-                    proposed[lease.id] = lease.renewal
-                    self._propose_expiry(lease.id, lease.renewal, proposed)
-
-    def _keep_time(self) -> None:
-        """In an idle cluster too, everybody's time stays near the leader's: new request ids are made from it."""
-        period_ms = self.state.limits.request_window_ms / TICKS_PER_WINDOW
-        if self.replica.now_ms - self.state.time_ms > period_ms and not self._ticking:
-            self._ticking = True
-
-            def done(*_: object) -> None:
-                self._ticking = False
-
-            self.node.propose(self.replica.stamp(), done, self.config.request_timeout)
-
-    def _propose_expiry(self, lease: int, renewal: int, proposed: dict[int, int]) -> None:
-        def done(_error: raft_errors.RaftError | None, _result: Any) -> None:
-            if proposed.get(lease) == renewal:
-                del proposed[lease]  # where it did not happen, it is due again
-
-        self.node.propose(encode(LeaseExpire(lease, renewal)), done, self.config.request_timeout)
-
     # views
 
     @property
@@ -316,47 +228,15 @@ class Member:
     @property
     def leader(self) -> str | None:
         """Member id of the leader, as far as this member knows."""
-        if self.node.leading:
-            return self.id
-        leader = self.node.leader
-        return None if leader is None else str(leader.id)
+        return leader_of(self.node)
 
     def staleness(self) -> float:
         """How old what is applied here may be at most, in seconds."""
         return self.node.staleness()
 
-    def _silent_seconds(self) -> float:
-        """Since a majority was known to be there: heard from as a leader, or heard of from one."""
-        node = self.node
-        now = self._clock.monotonic()
-        if not node.leading:
-            return now - node.leader_contact
-        heard = sorted(now - node.heard.get(node.member(voter), 0.0) for voter in node.voters if voter != self.id)
-        needed = len(node.voters) // 2
-        return heard[needed - 1] if needed else 0.0
-
     def status(self) -> MemberStatus:
-        node = self.node
-        role = "leader" if node.leading else "candidate" if node.campaign is not None else "follower"
-        return MemberStatus(
-            member=self.id,
-            cluster=self.cluster,
-            role=role if node.votes else "observer",
-            leader=self.leader,
-            term=node.term,
-            voters=node.voters,
-            connected=tuple(sorted(str(peer.id) for peer in node.connected)),
-            last_index=node.last_index,
-            commit_index=node.commit,
-            applied_index=node.applied,
-            snapshot_index=node.snapshot_index,
-            log_entries=len(node.log),
-            revision=self.state.keyspace.revision,
-            founding=node.founding,
-            change_pending=node.configurations.latest_index > node.commit,
-            quorum=self._silent_seconds() < self.config.raft.election_max,
-            failure=repr(node.failure) if node.failure is not None else None,
-        )
+        election_max, now = self.config.raft.election_max, self._clock.monotonic()
+        return member_status(self.node, self.cluster, self.state.keyspace.revision, election_max, now)
 
     def figures(self) -> MemberFigures:
         node = self.node
@@ -373,22 +253,7 @@ class Member:
 
     def peers(self) -> list[PeerStatus]:
         """What this member knows of the others; matches and silences are a leader's knowledge."""
-        node = self.node
-        now = self._clock.monotonic()
-        found = []
-        for peer in sorted(node.others | node.connected, key=str):
-            flow = node.flows.get(peer)
-            found.append(
-                PeerStatus(
-                    member=str(peer.id),
-                    voter=str(peer.id) in node.voters,
-                    connected=peer in node.connected,
-                    match=node.match.get(peer, 0) if node.leading else 0,
-                    silent_seconds=now - node.heard[peer] if node.leading and peer in node.heard else float("inf"),
-                    receives_snapshot=flow is not None and flow.transfer is not None,
-                )
-            )
-        return found
+        return peer_statuses(self.node, self._clock.monotonic())
 
     # duties
 

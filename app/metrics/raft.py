@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from app.metrics.families import counter, counters, gauge, gauges, histogram
 from app.v1.raft_part import RaftPart
-from consensus.member import MemberStatus
 from consensus.member_figures import MemberFigures
+from consensus.member_status import MemberStatus
 
 ROLES = ("leader", "candidate", "follower", "observer")
 

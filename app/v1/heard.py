@@ -15,8 +15,8 @@ from consensus.errors import UnavailableError
 from consensus.hybrid.announcement import Announcement
 from consensus.hybrid.gossip_view import GossipView
 from consensus.hybrid.sightings import Sighting, Sightings
-from consensus.member import MemberStatus, PeerStatus
 from consensus.member_figures import MemberFigures
+from consensus.member_status import MemberStatus, PeerStatus
 from consensus.metadata import Metadata
 from consensus.store import State
 from gossip import Address, GossipNode

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from consensus.member import MemberStatus, PeerStatus
 from consensus.member_figures import MemberFigures
+from consensus.member_status import MemberStatus, PeerStatus
 from consensus.metadata import Metadata
 from consensus.store import State
 from gossip import Address

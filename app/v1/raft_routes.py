@@ -21,7 +21,7 @@ from app.v1.outcomes import TRANSFER_UNKNOWN, api_error
 from app.v1.request_ids import write_request_id
 from app.v1.txn import Body
 from consensus.errors import MetadataError, UnknownOutcomeError
-from consensus.member import MemberStatus, PeerStatus
+from consensus.member_status import MemberStatus, PeerStatus
 
 
 class PeerModel(Answer):

@@ -21,8 +21,9 @@ from app.v1.heard import HeardRaft
 from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture
 from consensus.errors import MetadataError
 from consensus.journal import open_store
-from consensus.member import Member, MemberConfig, MemberStatus, PeerStatus
+from consensus.member import Member, MemberConfig
 from consensus.member_figures import MemberFigures
+from consensus.member_status import MemberStatus, PeerStatus
 from consensus.metadata import Metadata
 from consensus.raft.settings import RaftSettings as MemberSettings
 from consensus.restore import backup

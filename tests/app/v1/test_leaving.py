@@ -18,7 +18,7 @@ from app.operation_settings import LeaveSettings
 from app.v1.forgetting import FORGET_PREFIX, obey_forgetting
 from app.v1.heard import HeardRaft
 from consensus.errors import UnavailableError
-from consensus.member import MemberStatus
+from consensus.member_status import MemberStatus
 from gossip import LEFT_KEY, Address, GossipNode, NodeId, NodeRemoved
 from gossip import Status as KeyStatus
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
