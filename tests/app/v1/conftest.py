@@ -75,6 +75,10 @@ class Part(HeardRaft):
         return True
 
     @property
+    def reason(self) -> str:
+        return ""
+
+    @property
     def metadata(self) -> FailingMetadata:
         assert isinstance(self.member.metadata, FailingMetadata)
         return self.member.metadata
