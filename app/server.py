@@ -227,10 +227,9 @@ def _open_tls(settings: Settings) -> Tls | None:
 def _reload_tls(tls: Tls, _settings: Settings) -> Callable[[], None]:
     """The same files, as they are now."""
     try:
-        tls.check()
+        return tls.prepare()
     except TlsError as error:
         raise ReloadError(str(error)) from None
-    return tls.reload
 
 
 def _open_agent(

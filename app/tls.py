@@ -1,12 +1,15 @@
-"""Certificates, loaded into the contexts of all that speaks TLS here, and again while the node runs.
+"""Certificates, in the contexts of all that speaks TLS here, and taken anew while the node runs.
 
-A reload loads into the living contexts: new connections use what is new, open ones go on. What cannot be used is found
-on contexts of its own first, so a bad file changes nothing.
+What listens and what connects holds a `NewestContext` for good. A reload makes whole new contexts from the files and
+puts them behind those: new connections use them, open ones go on. So an authority that is taken out of its file is not
+trusted any more, and nobody goes on with a session of before, which would need no certificate. What cannot be used is
+found while the new ones are made, so a bad file changes nothing.
 """
 
 from __future__ import annotations
 
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -31,6 +34,26 @@ class _Files:
     ca: Path | None
 
 
+class NewestContext(ssl.SSLContext):
+    """Stands for the newest of contexts that follow one another. It has no certificate and trusts nobody itself.
+
+    A listening socket keeps the context that it was given. Event loops ask it for each connection's TLS by `wrap_bio`,
+    asyncio's as uvloop's.
+    """
+
+    newest: ssl.SSLContext
+
+    def wrap_bio(
+        self,
+        incoming: ssl.MemoryBIO,
+        outgoing: ssl.MemoryBIO,
+        server_side: bool = False,
+        server_hostname: str | bytes | None = None,
+        session: ssl.SSLSession | None = None,
+    ) -> ssl.SSLObject:
+        return self.newest.wrap_bio(incoming, outgoing, server_side, server_hostname, session)
+
+
 class Tls:
     """The contexts of a node. `server` and `client` speak HTTP, the other two Raft."""
 
@@ -41,13 +64,28 @@ class Tls:
         self.settings = settings
         self._files = _Files(settings.certificate, settings.key, settings.ca)
         self.node_name = settings.node_name
-        self.server = self._context(ssl.PROTOCOL_TLS_SERVER, _CLIENTS[settings.client_certificates])
-        self.client = self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)
-        self.raft_server = self._context(ssl.PROTOCOL_TLS_SERVER, ssl.CERT_REQUIRED)
-        self.raft_client = self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)
-        self.check(now)
-        for context in self._contexts:
-            _load(context, self._files)
+        self.server = NewestContext(ssl.PROTOCOL_TLS_SERVER)
+        self.client = NewestContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.raft_server = NewestContext(ssl.PROTOCOL_TLS_SERVER)
+        self.raft_client = NewestContext(ssl.PROTOCOL_TLS_CLIENT)
+        self.prepare(now)()
+
+    def prepare(self, now: datetime | None = None) -> Callable[[], None]:
+        """Contexts of the files as they are now; returns what puts them to use for new connections, and cannot fail.
+        Raises TlsError."""
+        made = (
+            (self.server, self._context(ssl.PROTOCOL_TLS_SERVER, _CLIENTS[self.settings.client_certificates])),
+            (self.client, self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)),
+            (self.raft_server, self._context(ssl.PROTOCOL_TLS_SERVER, ssl.CERT_REQUIRED)),
+            (self.raft_client, self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)),
+        )
+        _check_time(self._files.certificate, now or datetime.now(UTC))
+
+        def use() -> None:
+            for standing, context in made:
+                standing.newest = context
+
+        return use
 
     def _context(self, protocol: int, verify: ssl.VerifyMode) -> ssl.SSLContext:
         context = ssl.SSLContext(protocol)
@@ -57,21 +95,8 @@ class Tls:
         context.verify_mode = verify
         if protocol == ssl.PROTOCOL_TLS_CLIENT and self._files.ca is None:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        _load(context, self._files)
         return context
-
-    @property
-    def _contexts(self) -> tuple[ssl.SSLContext, ...]:
-        return self.server, self.client, self.raft_server, self.raft_client
-
-    def check(self, now: datetime | None = None) -> None:
-        """Whether the files, as they are now, can be used. Raises TlsError."""
-        _load(ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), self._files)
-        _check_time(self._files.certificate, now or datetime.now(UTC))
-
-    def reload(self) -> None:
-        """Use the files as they are now, for new connections; to be called after `check`."""
-        for context in self._contexts:
-            _load(context, self._files)
 
 
 def _load(context: ssl.SSLContext, files: _Files) -> None:

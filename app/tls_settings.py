@@ -22,7 +22,7 @@ class TlsSettings(Table):
     """PEM file with the certificate's private key, not encrypted."""
     ca: File | None = None
     """PEM file with the authorities whose certificates other nodes and clients show. Unset: other nodes are checked by
-    the system's authorities. An authority that is taken out of the file is trusted until the next start."""
+    the system's authorities. An authority that is taken out of the file is trusted until the next reload."""
     client_certificates: Literal["none", "optional", "required"] = "none"
     """Whether HTTP clients are asked for a certificate of `ca`. Nodes show theirs to each other in any case."""
     node_name: str | None = None
