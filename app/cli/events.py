@@ -39,7 +39,7 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 @make_command(
     "events",
-    answer="app.v1.live.models:AnyEvent",
+    answer="app.v1.live.event_models:AnyEvent",
     follows=True,
     examples=[
         f"{PROGRAM} events",

@@ -9,7 +9,7 @@ from app.v1.context import Context
 from app.v1.key_routes import add_key_routes
 from app.v1.leases import add_leases
 from app.v1.leaving_routes import add_leaving
-from app.v1.live.models import add_message_schemas
+from app.v1.live.openapi import add_message_schemas
 from app.v1.live.socket import Ping, Subscribe, add_socket
 from app.v1.live.sse import add_events
 from app.v1.members import add_members

@@ -25,7 +25,7 @@ from app.v1.context import Context
 from app.v1.live.feed import Feed, Subscription
 from app.v1.live.filters import Kind
 from app.v1.live.messages import Message, ending
-from app.v1.live.models import SOCKET_TEXT
+from app.v1.live.openapi import SOCKET_TEXT
 from app.v1.live.reading import asked_filter
 from app.v1.live.sse import HeldRevision, Kinds, LastId, Prefix
 from app.v1.outcomes import unavailable

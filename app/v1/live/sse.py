@@ -16,7 +16,7 @@ from app.v1.context import Context
 from app.v1.live.feed import Feed, Subscription
 from app.v1.live.filters import DETAILS, KINDS
 from app.v1.live.messages import ending
-from app.v1.live.models import EVENTS_EXAMPLE, EVENTS_TEXT
+from app.v1.live.openapi import EVENTS_EXAMPLE, EVENTS_TEXT
 from app.v1.live.reading import asked_filter
 from app.v1.outcomes import unavailable
 from app.v1.streams import abort, while_wanted

@@ -10,7 +10,7 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.v1.live.models import live_message
+from app.v1.live.message_models import live_message
 from gossip import Address
 
 PATIENCE_SECONDS = 60.0
