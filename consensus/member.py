@@ -249,6 +249,7 @@ class Member:
             log_bytes=self.store.journal.memory_bytes,
             disk_full=self.store.journal.disk_full,
             staleness=self.staleness(),
+            unknown_messages=self.transport.unknown_messages,
         )
 
     def peers(self) -> list[PeerStatus]:

@@ -23,3 +23,5 @@ class MemberFigures:
     """There is no space for more of the log."""
     staleness: float
     """Seconds: how old what is applied here may be at most; infinite where no leader was heard yet."""
+    unknown_messages: int
+    """Of other members, passed over: of kinds that this release does not know."""

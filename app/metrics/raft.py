@@ -82,6 +82,11 @@ def _member(status: MemberStatus, figures: MemberFigures) -> Iterator[Metric]:
         {"pre_vote": raft.pre_campaigns, "vote": raft.campaigns},
     )
     yield counter("raft_leader_changes", "Times that this member came to have another leader.", raft.leader_changes)
+    yield counter(
+        "raft_unknown_messages",
+        "Messages of other members that were passed over: of kinds that this release does not know.",
+        figures.unknown_messages,
+    )
     yield counters(
         "raft_snapshots", "Snapshots, by what became of them.", "outcome", _all(SNAPSHOT_OUTCOMES, raft.snapshots)
     )

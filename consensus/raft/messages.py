@@ -4,11 +4,14 @@ one.
 Encoded as tagged msgpack maps. Decoding checks every type and range; nothing here can run code (fault 6), and an entry
 comes back as a tuple (fault 27). A message of stock PySyncObj that has no class here (`apply_command`, `transmission`
 and the utility messages) cannot be expressed, which is how it is refused.
+
+Releases side by side: fields that a later one adds are passed over; kinds that it adds are only sent to who named them
+as understood when the link was opened, and one that comes all the same is told from bytes that are no message.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal, get_args
 
 import msgspec
 from msgspec import Meta, Struct
@@ -152,8 +155,39 @@ Message = (
     | ForwardReply
 )
 
+KINDS: Final = frozenset(str(each.__struct_config__.tag) for each in get_args(Message))
+"""What this release understands."""
+
+FIRST_KINDS: Final = frozenset(
+    {
+        "append_entries", "forward", "forward_reply", "next_node_idx", "ping", "pong", "request_vote",
+        "response_vote", "snapshot_ack", "snapshot_chunk", "timeout_now",
+    }
+)  # fmt: skip
+"""What a member of the first release understands, which names nothing."""
+
+
+class UnknownKindError(ProtocolError):
+    """A message of a kind that this release does not know: to be passed over."""
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(f"a message of the kind {kind!r}, which this release does not know")
+        self.kind = kind
+
+
+class _Kind(Struct):
+    """What every message has, of whatever release."""
+
+    type: Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_]{0,31}\Z")]
+
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder: msgspec.msgpack.Decoder[Message] = msgspec.msgpack.Decoder(Message)
+_kind_decoder = msgspec.msgpack.Decoder(_Kind)
+
+
+def kind_of(message: Message) -> str:
+    return str(message.__struct_config__.tag)
 
 
 def encode(message: Message) -> bytes:
@@ -161,14 +195,27 @@ def encode(message: Message) -> bytes:
 
 
 def decode(data: bytes) -> Message:
-    """Raises ProtocolError for anything but one well-formed message."""
+    """Raises ProtocolError for anything but one well-formed message: UnknownKindError for one of another release."""
     try:
         return _decoder.decode(data)
     except (msgspec.MsgspecError, RecursionError, ValueError) as error:
-        raise ProtocolError(f"not a Raft message: {error}") from None
+        kind = _kind(data)
+        if kind is None or kind in KINDS:
+            raise ProtocolError(f"not a Raft message: {error}") from None
+        raise UnknownKindError(kind) from None
+
+
+def _kind(data: bytes) -> str | None:
+    """Of a map that says it; None for all else."""
+    try:
+        return _kind_decoder.decode(data).type
+    except (msgspec.MsgspecError, RecursionError, ValueError):
+        return None
 
 
 __all__ = [
+    "FIRST_KINDS",
+    "KINDS",
     "AppendEntries",
     "Entry",
     "Forward",
@@ -184,6 +231,8 @@ __all__ = [
     "SnapshotChunk",
     "SnapshotState",
     "TimeoutNow",
+    "UnknownKindError",
     "decode",
     "encode",
+    "kind_of",
 ]

@@ -3,7 +3,8 @@
 Three messages open a link. Each side proves the shared secret over both hellos, nonces included, so nothing of a former
 link can be replayed into this one; after that every frame carries a keyed checksum over its number in its direction, so
 that no frame can be forged, repeated, dropped, reordered or sent back. Confidentiality is mutual TLS's, where
-configured.
+configured. The hellos also name the kinds of messages that each side understands, so that a later release never says
+to an earlier one what that does not know.
 
 Layout of a frame: length (4 bytes, big-endian) of the rest, kind (1 byte), body, and once open a checksum (16 bytes).
 """
@@ -13,10 +14,12 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Annotated
 
 import msgspec
 
 from consensus.raft.errors import ProtocolError
+from consensus.raft.messages import FIRST_KINDS, KINDS
 
 VERSION = 1
 NONCE_BYTES = 32
@@ -29,8 +32,14 @@ MAX_HANDSHAKE_BYTES = 1024
 HELLO, WELCOME, PROOF, REFUSAL, DATA, IDLE = range(6)
 
 
+Kind = Annotated[str, msgspec.Meta(max_length=32)]
+
+
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """Who speaks. `incarnation` counts a data directory's starts; `process` is drawn anew at each."""
+    """Who speaks. `incarnation` counts a data directory's starts; `process` is drawn anew at each.
+
+    What a later release adds stands at the end, where this one passes it over.
+    """
 
     version: int
     cluster: str
@@ -38,6 +47,12 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     incarnation: int
     process: bytes
     nonce: bytes
+    kinds: tuple[Kind, ...] = ()
+    """Of messages, that it understands; none: the first release's."""
+
+    @property
+    def understood(self) -> frozenset[str]:
+        return frozenset(self.kinds) or FIRST_KINDS
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -73,7 +88,8 @@ class Session:
         self._own = own
         self._dialled = dialled
         self._max_frame = max_frame
-        self._mine = _encode(Hello(VERSION, own.cluster, own.member, own.incarnation, own.process, nonce))
+        kinds = tuple(sorted(KINDS))
+        self._mine = _encode(Hello(VERSION, own.cluster, own.member, own.incarnation, own.process, nonce, kinds))
         self._theirs = b""
         self._hello: Hello | None = None
         self._buffer = bytearray()

@@ -19,7 +19,7 @@ from typing import Any, cast
 from consensus.raft.core import Member
 from consensus.raft.engine import Transport
 from consensus.raft.errors import ProtocolError
-from consensus.raft.messages import Message, decode, encode
+from consensus.raft.messages import KINDS, Message, UnknownKindError, decode, encode, kind_of
 from consensus.raft.net.admission import Admission
 from consensus.raft.net.reports import Reports
 from consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, Session
@@ -70,6 +70,9 @@ class Link(asyncio.Protocol):
         )
         self.socket: asyncio.Transport | None = None
         self.member: Member | None = None  # once it is open
+        self.not_understood: frozenset[str] = frozenset()
+        """Kinds of messages that the other side does not know: an earlier release."""
+        self.met_unknown = False
         self.unsent: list[bytes] = []
         self.heard = self.spoke = owner.loop.time()
         self.closed = False
@@ -96,7 +99,12 @@ class Link(asyncio.Protocol):
                 member = self.member
                 if member is None or (self.socket is not None and self.socket.is_closing()):
                     return
-                self.owner._onMessageReceived(member, decode(body))
+                try:
+                    message = decode(body)
+                except UnknownKindError as error:
+                    self.owner._passed_over(self, error)
+                    continue
+                self.owner._onMessageReceived(member, message)
         except HandshakeError as error:
             if error.reason != "refused_by_peer":
                 self.session.refuse(error.reason)
@@ -183,6 +191,8 @@ class TcpTransport(Transport):  # type: ignore[misc]
         self.all: set[Link] = set()
         self.wanted: dict[str, asyncio.Task[None]] = {}
         self.admission = Admission()
+        self.unknown_messages = 0
+        """Messages passed over: of kinds that this release does not know."""
         self.server: asyncio.Server | None = None
         self._care: asyncio.Task[None] | None = None
         self._stopping = False
@@ -245,7 +255,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
     def send(self, node: Any, message: Message) -> bool:
         """Only enqueues; never calls back."""
         link = self.links.get(node)
-        if link is None or link.closed:
+        if link is None or link.closed or (link.not_understood and kind_of(message) in link.not_understood):
             return False
         link.put(link.session.send(encode(message)))
         return True
@@ -329,9 +339,18 @@ class TcpTransport(Transport):  # type: ignore[misc]
             self._forget(former)
             former.abort()
         link.member = member
+        link.not_understood = KINDS - peer.understood
         self.links[member] = link
         self._reports.forget(peer.member)
         self._onNodeConnected(member)
+
+    def _passed_over(self, link: Link, error: UnknownKindError) -> None:
+        """A later release says what this one does not know, though it was told so: it was proved to be a member, the
+        frame is whole, and nothing depends on what nobody here knows. Told once a link."""
+        self.unknown_messages += 1
+        if not link.met_unknown:
+            link.met_unknown = True
+            self._report("unknown_kind", f"{link.name}: {error}; passed over")
 
     def _lost(self, link: Link) -> None:
         self.all.discard(link)

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from consensus.raft.errors import ProtocolError
+from consensus.raft.messages import FIRST_KINDS, KINDS
+from consensus.raft.net import session
 from consensus.raft.net.admission import Admission
-from consensus.raft.net.session import MAX_HANDSHAKE_BYTES, HandshakeError, Hello, Identity, Session
+from consensus.raft.net.session import HEAD_BYTES, MAX_HANDSHAKE_BYTES, HandshakeError, Hello, Identity, Session
 
 A = Identity("cluster", "a", 3, b"process-a", b"secret")
 B = Identity("cluster", "b", 7, b"process-b", b"secret")
@@ -47,6 +50,43 @@ def test_both_sides_know_each_other_after_three_messages() -> None:
     assert (called.peer.member, called.peer.incarnation) == ("b", 7)
     assert called.feed(calling.send(b"one") + calling.idle() + calling.send(b"two")) == [b"one", b"two"]
     assert calling.feed(called.send(b"back")) == [b"back"]
+
+
+def test_each_side_names_what_it_understands(monkeypatch: pytest.MonkeyPatch) -> None:
+    calling, called = opened()
+    assert calling.peer is not None
+    assert called.peer is not None
+    assert calling.peer.understood == called.peer.understood == KINDS
+    assert FIRST_KINDS <= KINDS
+    monkeypatch.setattr(session, "KINDS", KINDS | {"later"})
+    _, called = opened()
+    assert called.peer is not None
+    assert called.peer.understood == KINDS | {"later"}
+
+
+def test_who_names_nothing_is_of_the_first_release(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its hello is shorter, and it passes over what ours has more."""
+    first = lambda hello: msgspec.msgpack.encode(msgspec.structs.astuple(hello)[:6])  # noqa: E731
+    monkeypatch.setattr(session, "_encode", first)
+    calling, _ = pair()
+    monkeypatch.undo()
+    _, called = pair()
+    called.feed(out(calling))
+    calling.feed(out(called))
+    called.feed(out(calling))
+    assert called.peer is not None
+    assert called.peer.kinds == ()
+    assert called.peer.understood == FIRST_KINDS
+
+
+def test_the_longest_hello_has_room() -> None:
+    longest = Identity("c" * 255, "f" * 64, 2**62, b"p" * 16, b"secret")
+    first, second = pair(replace(longest, member="e" * 64), longest, dialled="f" * 64)
+    second.feed(out(first))
+    welcome = out(second)
+    assert len(welcome) <= HEAD_BYTES + MAX_HANDSHAKE_BYTES
+    first.feed(welcome)
+    assert first.peer is not None
 
 
 @given(st.lists(st.integers(1, 50), max_size=30))

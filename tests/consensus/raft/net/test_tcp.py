@@ -12,13 +12,16 @@ import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
+import msgspec
 import pytest
 
 from consensus.raft.core import Member
 from consensus.raft.driver import Driver, SystemClock
-from consensus.raft.messages import Ping, encode
+from consensus.raft.errors import ProtocolError
+from consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
+from consensus.raft.net import session as net_session
 from consensus.raft.net.session import Identity, Session
 from consensus.raft.net.tcp import NetSettings, TcpTransport
 from consensus.raft.node import RaftNode
@@ -177,6 +180,93 @@ async def test_random_bytes_and_giant_lengths_do_not_disturb(group: TcpGroup) ->
     assert await group.peers[1].put(2) == 2
     assert "bad_bytes" in group.peers[0].events
     assert not any(peer.node.stopped for peer in group.peers)
+
+
+async def linked(group: TcpGroup) -> tuple[Session, asyncio.StreamReader, asyncio.StreamWriter]:
+    """A member's link to `a`, by hand; its id is above all others, so that it is the one to call."""
+    session = Session(
+        Identity("test", "z", 1, os.urandom(8), b"s"), os.urandom(32), dialled="a", max_frame=group.net.max_frame_bytes
+    )
+    reader, writer = await asyncio.open_connection(*group.where["a"])
+    while session.peer is None:
+        writer.writelines(session.outgoing)
+        session.outgoing.clear()
+        session.feed(await reader.read(4096))
+    writer.writelines(session.outgoing)
+    await until(lambda: Member("z") in group.peers[0].transport.links)
+    return session, reader, writer
+
+
+async def test_a_kind_of_message_that_is_not_known_is_passed_over_and_told_once(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    transport = group.peers[0].transport
+    session, reader, writer = await linked(group)
+    link = transport.links[Member("z")]
+    later = msgspec.msgpack.encode({"type": "later", "term": 10**6, "more": [1, {"x": None}]})
+    for _ in range(3):
+        writer.write(session.send(later))
+    await until(lambda: transport.unknown_messages == 3)
+    assert group.peers[0].events.count("unknown_kind") == 1
+    writer.write(session.send(later) + session.send(encode(Ping(0, 1, 0))))  # of an old term: it is answered
+    answers: list[bytes] = []
+    async with asyncio.timeout(30):
+        while not answers:
+            answers += [body for body in session.feed(await reader.read(65_536)) if b"pong" in body]
+    assert transport.links[Member("z")] is link
+    assert transport.unknown_messages == 4
+    assert await group.peers[1].put(2) == 2
+    writer.write(session.send(msgspec.msgpack.encode({"type": "ping", "term": "much"})))
+    await closed_by_peer(reader, writer)
+    assert "bad_bytes" in group.peers[0].events
+
+
+async def test_what_a_member_does_not_understand_is_not_said_to_it(
+    group: TcpGroup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await group.peers[0].put(1)
+    transport = group.peers[0].transport
+    monkeypatch.setattr(net_session, "KINDS", {"ping", "pong"})
+    session, reader, writer = await linked(group)
+    monkeypatch.undo()
+    assert not transport.send(Member("z"), TimeoutNow(1))
+    assert transport.send(Member("z"), Ping(1, 7, 0))
+    heard: list[bytes] = []
+    async with asyncio.timeout(30):
+        while encode(Ping(1, 7, 0)) not in heard:
+            heard += session.feed(await reader.read(65_536))
+    assert encode(TimeoutNow(1)) not in heard
+    writer.close()
+    await writer.wait_closed()
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        msgspec.msgpack.encode([1]),
+        msgspec.msgpack.encode({"term": 1}),
+        msgspec.msgpack.encode({"type": 1}),
+        msgspec.msgpack.encode({"type": "Later"}),
+        msgspec.msgpack.encode({"type": "later\n"}),
+        msgspec.msgpack.encode({"type": "x" * 33}),
+        msgspec.msgpack.encode({"type": "ping", "term": -1, "round": 0, "commit": 0}),
+        msgspec.msgpack.encode({"type": "later"})[:-1],
+        msgspec.msgpack.encode({"type": "later"}) + b"\x00",
+        msgspec.msgpack.encode({"type": "later", "x": 1})[:-1],
+    ],
+)
+def test_what_is_no_message_of_any_release_is_malformed(data: bytes) -> None:
+    with pytest.raises(ProtocolError) as refused:
+        decode(data)
+    assert not isinstance(refused.value, UnknownKindError)
+
+
+def test_every_kind_is_named() -> None:
+    assert kind_of(Ping(1, 1, 1)) == "ping"
+    assert len(KINDS) == len(get_args(Message))
+    with pytest.raises(UnknownKindError, match="'later'"):
+        decode(msgspec.msgpack.encode({"type": "later", "x": 1}))
 
 
 @pytest.mark.parametrize(
