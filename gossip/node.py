@@ -125,6 +125,7 @@ class GossipNode:
                 self._log.fault("round")
             self._dispatch_events()
             self._log.digest_size()
+            self._log.being_alone()
             due = due + interval if due + interval > now else now + interval
 
     async def _run_lookups(self) -> None:

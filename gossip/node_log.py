@@ -31,6 +31,9 @@ LOG_PERIOD_SECONDS = 10.0
 MEMBERSHIP_LOG_BURST = 100
 """Of nodes that come and go, this many lines are logged in the same time: identities can be forged."""
 
+ALONE_SECONDS = 10.0
+"""For so long a node that has seeds may know of nobody before it says so: others may be starting as well."""
+
 _MEMBERSHIP_LINES: Mapping[type[Event], tuple[int, str]] = {
     NodeJoined: (logging.DEBUG, "node joined"),
     NodeAlive: (logging.INFO, "node alive"),
@@ -51,6 +54,8 @@ class NodeLog:
         self._throttle = Throttle(LOG_PERIOD_SECONDS)
         self._membership_throttle = Throttle(LOG_PERIOD_SECONDS, MEMBERSHIP_LOG_BURST)
         self._warned_of_size = False
+        self._alone_since: float | None = None
+        self._warned_of_being_alone = False
 
     def noise(self, what: str, counter: str, **fields: object) -> None:
         """Count, and log at a bounded rate, what peers and the network can cause as often as they like."""
@@ -80,6 +85,18 @@ class NodeLog:
         if size >= DIGEST_WARNING_BYTES and not self._warned_of_size:
             log.warning("the digest nears the size at which real chitchat nodes fail", digest_bytes=size)
         self._warned_of_size = size >= DIGEST_WARNING_BYTES
+
+    def being_alone(self) -> None:
+        """Once a round: warn, once, where there are seeds and none of them has ever been heard of."""
+        if not self._engine.seeds or len(self._engine.by_identity) > 1:
+            self._alone_since, self._warned_of_being_alone = None, False
+            return
+        now = self._clock()
+        self._alone_since = now if self._alone_since is None else self._alone_since
+        if now - self._alone_since >= ALONE_SECONDS and not self._warned_of_being_alone:
+            self._warned_of_being_alone = True
+            seeds = [str(seed) for seed in self._engine.seeds]
+            log.warning("no seed answers; this node knows of no other: is one running there, over UDP?", seeds=seeds)
 
     def event(self, event: Event) -> None:
         match event:

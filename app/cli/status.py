@@ -144,6 +144,8 @@ def _nodes(told: Status) -> list[Shown]:
 
 def _quorum(told: Status) -> list[Shown]:
     raft = told.raft
+    if not raft.voters:
+        return [Cell("no cluster yet", "dim")]
     spare = raft.voters_live - raft.voters_needed
     words = f"{raft.voters_live} of {len(raft.voters)} voters live, {raft.voters_needed} needed"
     return [styles.yes_no(raft.quorum), f"({words}" + (f"; {spare} more may fail)" if spare > 0 else ")")]

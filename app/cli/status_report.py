@@ -155,7 +155,9 @@ def _problems(raft: RaftPart, told: RaftReport, members: tuple[Member, ...], not
                 "an election takes a second or two; if it lasts, see whether the voters reach each other's Raft ports",
             )
         )
-    if not_ready is not None:
+    waiting = [each for each in raft.members if each.role == "candidate" and each.live and each.reason]
+    # What the node that answers waits for is told below, with all that wait.
+    if not_ready is not None and not_ready not in {f"raft: {each.reason}" for each in waiting}:
         found.append(Problem(f"the node that answers is not ready: {not_ready}", "its log says more"))
     dead_voters = {each.node_id for each in raft.members if each.role in VOTING and not each.live}
     found += (_lost_voter(each, told) for each in raft.members if each.role in VOTING and not each.live)
@@ -173,9 +175,12 @@ def _problems(raft: RaftPart, told: RaftReport, members: tuple[Member, ...], not
             Problem("two voters survive no failure", "start a third node with raft.enabled; it votes by itself, soon")
         )
     found += (
-        Problem(f"{each.node_id or each.member_id} waits to be in a Raft cluster: {each.reason}", "its log says more")
-        for each in raft.members
-        if each.role == "candidate" and each.live and each.reason
+        Problem(
+            f"{each.node_id or each.member_id} waits to be in a Raft cluster: {each.reason}",
+            "if it lasts: the first nodes need raft.bootstrap_expect, the number of them (1, 3 or 5), and later ones a "
+            "seed that leads to them",
+        )
+        for each in waiting
     )
     return found
 

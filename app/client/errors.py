@@ -41,7 +41,7 @@ _TO_STORE = {
 """Codes of HTTP that stand for one of the store's of another name."""
 
 _ACCESS = {
-    "unauthorized": "set token, or COTERIE_CLIENT_TOKEN",
+    "unauthorized": "for a client it is COTERIE_CLIENT_TOKEN, or token_file",
     "forbidden": "use a token with a rule for it",
     "too_many_tries": "wait, and use a token that is valid",
 }

@@ -181,7 +181,7 @@ async def test_tokens_are_made_used_replaced_and_revoked(closed: Address) -> Non
 
 async def test_without_a_token_it_says_what_is_missing(closed: Address) -> None:
     async with Client(str(closed)) as stranger:
-        with pytest.raises(AccessError, match="set token, or COTERIE_CLIENT_TOKEN"):
+        with pytest.raises(AccessError, match="for a client it is COTERIE_CLIENT_TOKEN, or token_file"):
             await stranger.metadata.put(b"k", b"v")
         with pytest.raises(AccessError):
             async with stranger.metadata.watch_key(b"k"):
