@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.durable_files import replace_durably
 from gossip import MAX_ID_BYTES
 
 IDENTITY_FILE = "identity.json"
@@ -109,12 +110,7 @@ class DataDir:
             file.write(json.dumps(content) + "\n")
             file.flush()
             os.fsync(file.fileno())
-        temporary.replace(path)
-        directory = os.open(self.path, os.O_RDONLY)
-        try:
-            os.fsync(directory)
-        finally:
-            os.close(directory)
+        replace_durably(temporary, path)
 
 
 def _decode(content: Any) -> Identity:

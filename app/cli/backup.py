@@ -22,6 +22,7 @@ from app.cli.options import FILE, online
 from app.cli.output import Output
 from app.cli.texts import size
 from app.command_line import PROGRAM
+from app.durable_files import replace_durably
 
 if TYPE_CHECKING:
     from app.client import Client, Saved
@@ -65,7 +66,7 @@ def save(call: Call, output: Path, option: str) -> None:
                 saved = call.run(receive)
                 file.flush()
                 os.fsync(file.fileno())
-            _install(draft, aim)
+            replace_durably(draft, aim)
         finally:
             draft.unlink(missing_ok=True)
     except OSError as error:
@@ -105,12 +106,3 @@ def _progress(out: Output) -> Iterator[Callable[[int], None]]:
             status.update(f"Saving the metadata: {size(total)}")
 
         yield came
-
-
-def _install(draft: Path, output: Path) -> None:
-    draft.replace(output)
-    descriptor = os.open(output.parent, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
