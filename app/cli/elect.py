@@ -75,17 +75,7 @@ def command(
         return client.metadata.elect(name.encode(), held.own_value(value), ttl=ttl, timeout=wait)
 
     what = f"the leadership of {name!r}"
-    return held.run_held(
-        call, held.Wish(what, campaign, command_line, lambda it: _variables(name, it), wait, on_lost, grace)
-    )
-
-
-def _variables(name: str, holding: Holding) -> dict[str, str]:
-    return {
-        f"{ELECTION_ENV_PREFIX}NAME": name,
-        f"{ELECTION_ENV_PREFIX}KEY": holding.key.decode(),
-        f"{ELECTION_ENV_PREFIX}TOKEN": str(holding.token),
-    }
+    return held.run_held(call, held.Wish(what, campaign, command_line, ELECTION_ENV_PREFIX, name, wait, on_lost, grace))
 
 
 def _tell(call: Call, name: str) -> int:

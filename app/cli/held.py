@@ -11,7 +11,7 @@ import asyncio
 import getpass
 import os
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -71,8 +71,9 @@ class Wish:
     """In messages, with its name."""
     hold: Callable[[Client], Holding]
     command: Sequence[str]
-    variables: Callable[[Holding], Mapping[str, str]]
-    """What the command finds in its environment."""
+    env_prefix: str
+    """Of what the command finds in its environment."""
+    name: str
     wait: float | None
     on_lost: str
     grace: float
@@ -99,11 +100,19 @@ def run_held(call: Call, wish: Wish) -> int:
         return SIGNALLED + signals.asked
 
 
+def _variables(wish: Wish, holding: Holding) -> dict[str, str]:
+    return {
+        f"{wish.env_prefix}NAME": wish.name,
+        f"{wish.env_prefix}KEY": holding.key.decode(),
+        f"{wish.env_prefix}TOKEN": str(holding.token),
+    }
+
+
 async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
     with signals:
         async with AsyncExitStack() as stack:
             holding = await _obtain(call, client, wish, stack)
-            environment = {**client_environment(call), **wish.variables(holding)}
+            environment = {**client_environment(call), **_variables(wish, holding)}
             try:
                 running = await Running.start(wish.command, environment, wish.grace)
             except OSError as error:

@@ -70,14 +70,4 @@ def command(
         return client.metadata.semaphore(name.encode(), permits, ttl=ttl, value=held.own_value(value), timeout=wait)
 
     what = f"the lock {name!r}" if permits is None else f"a permit of {name!r}"
-    return held.run_held(
-        call, held.Wish(what, hold, command_line, lambda it: _variables(name, it), wait, on_lost, grace)
-    )
-
-
-def _variables(name: str, holding: Holding) -> dict[str, str]:
-    return {
-        f"{LOCK_ENV_PREFIX}NAME": name,
-        f"{LOCK_ENV_PREFIX}KEY": holding.key.decode(),
-        f"{LOCK_ENV_PREFIX}TOKEN": str(holding.token),
-    }
+    return held.run_held(call, held.Wish(what, hold, command_line, LOCK_ENV_PREFIX, name, wait, on_lost, grace))
