@@ -136,20 +136,8 @@ class Asker:
             tries += 1
             if failure.is_doubt and not call.is_read:
                 doubt = failure.error
-            if failure.is_passing and call.to is None:
-                self.leave(address)
-            pause = None
-            if call.retry:
-                pause = pause_before_next(
-                    failure,
-                    repeatable=call.may_repeat,
-                    tries=tries,
-                    nodes=1 if call.to else len(self.addresses),
-                    left=end - self._now(),
-                    jitter=self._random.random(),
-                    limits=self.limits,
-                )
-            if pause is None:
+            pause = self._after(failure, call, address, tries, end, repeatable=call.may_repeat)
+            if pause is None or not call.retry:
                 raise _final(failure, doubt, call) from None
             await asyncio.sleep(pause)
 
@@ -157,6 +145,22 @@ class Asker:
         """Ask another node from now on."""
         if self.addresses[self._at] == address:
             self._at = (self._at + 1) % len(self.addresses)
+
+    def _after(
+        self, failure: Failure, call: Call, address: str, tries: int, end: float, *, repeatable: bool
+    ) -> float | None:
+        """Another node is asked next, if need be: the seconds until then, None where nobody is to be asked again."""
+        if failure.is_passing and call.to is None:
+            self.leave(address)
+        return pause_before_next(
+            failure,
+            repeatable=repeatable,
+            tries=tries,
+            nodes=1 if call.to else len(self.addresses),
+            left=end - self._now(),
+            jitter=self._random.random(),
+            limits=self.limits,
+        )
 
     async def _try(self, call: Call, address: str, left: float) -> Reply | Failure:
         told = min(self.limits.attempt_seconds, left - min(0.1 * left, 0.5))
@@ -224,17 +228,7 @@ class Asker:
             if isinstance(begun, httpx.Response):
                 break
             tries += 1
-            if begun.is_passing and call.to is None:
-                self.leave(address)
-            pause = pause_before_next(
-                begun,
-                repeatable=True,
-                tries=tries,
-                nodes=1 if call.to else len(self.addresses),
-                left=end - self._now(),
-                jitter=self._random.random(),
-                limits=self.limits,
-            )
+            pause = self._after(begun, call, address, tries, end, repeatable=True)
             if pause is None:
                 raise _final(begun, None, call) from None
             await asyncio.sleep(pause)
