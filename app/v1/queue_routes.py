@@ -2,24 +2,31 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any
 
 import orjson
 from fastapi import FastAPI, Path, Query, Request
-from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from app.documenting import event_stream
 from app.errors import Code
-from app.models import Answer
 from app.v1 import holding
 from app.v1.calls import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
 from app.v1.context import Context
-from app.v1.models import Encoding, Revision
 from app.v1.outcomes import api_error
+from app.v1.queue_models import (
+    AcquireBody,
+    ElectionAnswer,
+    HeldAnswer,
+    NamesAnswer,
+    ProclaimBody,
+    ProclaimedAnswer,
+    QueueAnswer,
+    ReleasedAnswer,
+    SemaphoreBody,
+)
 from app.v1.streams import while_wanted
 from app.v1.texts import read_value, shown
-from app.v1.txn import Body
 from app.v1.watching import EventStream, enter, message
 from consensus.errors import MetadataError, UnknownOutcomeError
 from consensus.store import (
@@ -35,116 +42,6 @@ from consensus.store.limits import MAX_INT
 
 Name = Annotated[str, Path(min_length=1, description="Its name; slashes may be in it.", examples=["jobs/7"])]
 OfLease = Annotated[int, Query(ge=1, le=MAX_INT, description="The lease in whose name it is held.", examples=[3])]
-
-
-class AcquireBody(Body):
-    """In whose name, and for how long to wait."""
-
-    lease: Annotated[int | None, Field(ge=1, le=MAX_INT, examples=[3])] = None
-    """The lease to hold it with: it is lost with the lease."""
-    ttl: Annotated[float | None, Field(gt=0, le=10**9)] = None
-    """Instead: make a lease of so many seconds for it; the answer names it, and it is to be kept alive."""
-    value: Annotated[str, Field(examples=["worker-1"])] = ""
-    """What others see beside the holder."""
-    encoding: Encoding = "utf-8"
-    wait: Annotated[float, Field(ge=0)] = 0.0
-    """Seconds to wait in the queue for it, up to `raft.max_request_timeout`; 0: answer at once."""
-    stay: bool = False
-    """Answer at once, and keep the place in the queue where others hold it: watch its `key` for the grant."""
-
-    @model_validator(mode="after")
-    def _one_of_both(self) -> Self:
-        if (self.lease is None) == (self.ttl is None):
-            raise ValueError("give either lease or ttl")
-        if self.stay and self.wait:
-            raise ValueError("give either wait or stay")
-        return self
-
-
-class SemaphoreBody(AcquireBody):
-    """In whose name, for how long to wait, and how many may hold it."""
-
-    permits: Annotated[int, Field(ge=1, le=MAX_INT, examples=[3])]
-    """How many hold it at a time; the same number for all while it is in use."""
-
-
-class ProclaimBody(Body):
-    """A new value of the leader."""
-
-    token: Annotated[int, Field(ge=1, le=MAX_INT, examples=[17])]
-    """The leader's own."""
-    value: Annotated[str, Field(examples=["10.0.0.7:8080"])]
-    encoding: Encoding = "utf-8"
-
-
-class HeldAnswer(Answer):
-    """It is held now; or, where that was asked for, there is a place in the queue for it."""
-
-    name: str
-    lease: int
-    token: Annotated[int | None, Field(ge=1, examples=[17])]
-    """The fencing token: higher for every later holder. Whatever is changed under it should refuse a lower one. Null
-    while waiting, with `stay` only."""
-    key: Annotated[str, Field(examples=["coterie/locks/jobs@00000000000000000017"])]
-    """The place in the queue, as a key of the metadata: it is rewritten when it is granted, and deleted when lost."""
-    revision: Revision
-    """Of the place as it is told here."""
-    ahead: Annotated[int, Field(ge=0)]
-    """How many wait before this one."""
-
-
-class PlaceModel(Answer):
-    """A holder, or one that waits."""
-
-    lease: int
-    token: Annotated[int | None, Field(ge=1)]
-    """Null while waiting."""
-    value: str
-    encoding: Encoding
-    since_revision: Revision
-    """When it was asked for."""
-
-
-class QueueAnswer(Answer):
-    """Who holds it, and who waits, in order."""
-
-    name: str
-    revision: Revision
-    holders: list[PlaceModel]
-    waiters: list[PlaceModel]
-
-
-class ElectionAnswer(Answer):
-    """Who leads, and who would, in order."""
-
-    name: str
-    revision: Revision
-    leader: PlaceModel | None
-    candidates: list[PlaceModel]
-
-
-class NamesAnswer(Answer):
-    """Those that anybody holds, in order."""
-
-    revision: Revision
-
-    names: list[str]
-
-
-class ReleasedAnswer(Answer):
-    """Given back, or no longer waited for."""
-
-    name: str
-    revision: Revision
-    released: Literal[True]
-
-
-class ProclaimedAnswer(Answer):
-    """Others see the new value."""
-
-    name: str
-    revision: Revision
-    token: int
 
 
 ACQUIRE_ERRORS = (

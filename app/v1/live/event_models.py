@@ -10,7 +10,7 @@ from app.models import U64, Answer, Node
 from app.v1.cluster import DecisionModel
 from app.v1.live.detail_models import Time
 from app.v1.models import Encoding, Revision, Role
-from app.v1.queue_routes import PlaceModel
+from app.v1.queue_models import PlaceModel
 
 EventId = Annotated[str, Field(examples=["5f0c1d2e-17"])]
 Change = Literal["joining", "live", "dead", "left", "removed"]

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 
 from app.api import create_app
 from app.v1.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
-from app.v1.queue_routes import (
+from app.v1.queue_models import (
     ElectionAnswer,
     HeldAnswer,
     NamesAnswer,

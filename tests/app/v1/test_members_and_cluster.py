@@ -11,8 +11,7 @@ import pytest
 from app.api import create_app
 from app.v1.cluster import ClusterAnswer
 from app.v1.models import Member, MembersAnswer
-from app.v1.raft_part import Decision, LinkEvent
-from app.v1.raft_routes import (
+from app.v1.raft_models import (
     DecisionsAnswer,
     GivenUpAnswer,
     LeftAnswer,
@@ -21,6 +20,7 @@ from app.v1.raft_routes import (
     RemovedAnswer,
     TransferAnswer,
 )
+from app.v1.raft_part import Decision, LinkEvent
 from consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from consensus.hybrid.announcement import Announcement, Status, encode
 from consensus.restore import read_backup
