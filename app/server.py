@@ -5,40 +5,30 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
-import socket
-import ssl
 import string
-import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from functools import partial
-from importlib.metadata import version
-from ipaddress import ip_address
 from random import Random
 from typing import TYPE_CHECKING
 
 import structlog
-import uvicorn
-from starlette.types import ASGIApp
 
 from app.api import create_app
 from app.auth.authority import Authority
-from app.command_line import shell_command
 from app.data_dir import DataDir, DataDirError, Identity
 from app.gossip_keeper import GossipKeeper, take_up
 from app.health import Health
-from app.http_protocol import bounded_protocol, bounded_socket
+from app.http_server import HttpServer
 from app.leaving import Departure, Farewell
 from app.listening import ListenError, Sockets, open_sockets
-from app.live_settings import LiveSettings
 from app.metrics.http import HttpFigures
 from app.metrics.loop_lag import LoopLag
 from app.open_files import allow_open_files
 from app.reloadable import register_node
 from app.reloading import Reloader, ReloadError
-from app.setting_tables import HttpSettings
 from app.settings import Settings
+from app.start_message import is_loopback, tell_start
 from app.tls import Tls, TlsError
 from app.v1.agent_part import AgentPart, agent_config, open_agent
 from app.v1.forgetting import obey_forgetting
@@ -107,7 +97,7 @@ async def _serve(
     health = Health(node, part, stopping, settings.health.max_staleness)
     departure = Departure(node, part, settings.leave, stopping, health)
     authority = _authority(settings, node, part, sockets.address)
-    server = _Server(
+    server = HttpServer(
         create_app(
             node,
             settings.http,
@@ -127,7 +117,7 @@ async def _serve(
         settings.http,
         figures,
         settings.live,
-        lambda: _tell_start(settings, node, sockets.address),
+        lambda: tell_start(settings, node, sockets.address),
         stopping,
         None if tls is None else tls.server,
     )
@@ -183,36 +173,6 @@ def _authority(settings: Settings, node: GossipNode, part: HeardRaft, listening:
         return Authority(settings.auth, part, is_known, on_loopback=is_loopback(listening))
     except OSError as error:
         raise DataDirError(f"auth.audit_file {settings.auth.audit_file}: {error.strerror or error}") from None
-
-
-def is_loopback(address: Address) -> bool:
-    """Whether only this machine reaches it."""
-    return ip_address(address.host).is_loopback
-
-
-def _tell_openness(settings: Settings, listening: Address) -> None:
-    """Loudly, at every start, where others than this machine's users can reach the node."""
-    if is_loopback(listening):
-        return
-    anonymous = settings.auth.anonymous
-    if anonymous in {"read", "write", "admin"}:
-        told = (
-            f"WITHOUT AUTHENTICATION whoever reaches {listening} may {_MAY[anonymous]} here: auth.anonymous is "
-            f"{anonymous!r}; set it to none, and make a token with: {shell_command()} token new"
-        )
-    elif not settings.auth.tokens:
-        told = (
-            f"requests to {listening} need a token: auth.anonymous allows nothing there, and auth.tokens holds none; "
-            f"make one with: {shell_command()} token new"
-        )
-    else:
-        return
-    log.warning(told)
-    if sys.stdout.isatty():
-        sys.stdout.write(f"\n  *** {told} ***\n")
-
-
-_MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}
 
 
 def _open_tls(settings: Settings) -> Tls | None:
@@ -278,66 +238,6 @@ async def _cancel_other_tasks() -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-class _Server(uvicorn.Server):
-    """uvicorn, but for its handling of signals, which would kill the process with the signal it was stopped by."""
-
-    def __init__(
-        self,
-        app: ASGIApp,
-        limits: HttpSettings,
-        figures: HttpFigures,
-        live: LiveSettings,
-        on_start: Callable[[], None],
-        stopping: asyncio.Event,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        """`stopping` is set by `stop`: what never ends by itself ends then."""
-        self._tls = tls
-        super().__init__(
-            uvicorn.Config(
-                app,
-                http=bounded_protocol(limits, figures),
-                ws=bounded_socket(limits, figures),
-                ws_max_size=live.max_message_bytes,
-                ws_ping_interval=live.heartbeat,
-                ws_ping_timeout=live.heartbeat,
-                # Events are encoded once for all; deflate would encode them anew for each, and keep memory for it.
-                ws_per_message_deflate=False,
-                lifespan="off",
-                log_config=None,
-                access_log=False,
-                server_header=False,
-                proxy_headers=False,
-                backlog=limits.backlog,
-                timeout_keep_alive=limits.keep_alive_seconds,
-                timeout_graceful_shutdown=limits.shutdown_seconds,
-                h11_max_incomplete_event_size=limits.max_query_bytes + limits.max_header_bytes,
-            )
-        )
-        self._on_start = on_start
-        self._stop = stopping
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.ssl = self._tls
-        await super().startup(sockets)
-        self._on_start()
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-    async def main_loop(self) -> None:
-        """Until told to stop. A turn a second, for the `Date` header; uvicorn's own looks ten times a second."""
-        while not (self._stop.is_set() or await self.on_tick(0)):
-            with suppress(TimeoutError):
-                async with asyncio.timeout(1.0):
-                    await self._stop.wait()
-
-    def stop(self) -> None:
-        self.should_exit = True
-        self._stop.set()
-
-
 def _new_event_loop() -> asyncio.AbstractEventLoop:
     try:
         import uvloop  # noqa: PLC0415 - it is not to be had everywhere
@@ -359,34 +259,3 @@ def _identity(settings: Settings, data_dir: DataDir | None, public: Address) -> 
     if data_dir is not None:
         return data_dir.next_identity(settings.node_id, generate, time.time())
     return Identity(settings.node_id or generate(), int(time.time()))
-
-
-def _tell_start(settings: Settings, node: GossipNode, listening: Address) -> None:
-    """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
-    _tell_openness(settings, listening)
-    own = node.node
-    public = own.gossip_advertise_addr
-    scheme = "http" if settings.tls.certificate is None else "https"
-    url = f"{scheme}://{listening if any(listening.packed) else public}/"
-    log.info(
-        "node started",
-        url=url,
-        node_id=own.node_id,
-        generation=own.generation,
-        cluster_id=settings.cluster_id,
-        listen_addr=str(listening),
-        public_addr=str(public),
-        seeds=list(settings.seed),
-        data_dir=str(settings.data_dir) if settings.data_dir else None,
-        version=version("coterie"),
-    )
-    if sys.stdout.isatty():
-        console = f"    open the console  {url}ui/\n" if settings.console.enabled else ""
-        sys.stdout.write(
-            f"\n  A node of the cluster {settings.cluster_id!r} is up; Ctrl-C stops it. From another terminal:\n\n"
-            f"    see the cluster   {shell_command()} status --address {url.removeprefix('http://').rstrip('/')}\n"
-            f"{console}"
-            f"    set a key         curl '{url}set_kv?key=hello&value=world'\n"
-            f"    add a node        {shell_command()} --listen_addr {public._replace(port=0)} --seed {public}\n\n"
-        )
-        sys.stdout.flush()
