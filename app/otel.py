@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from importlib.metadata import version
 
 from opentelemetry import trace
+from opentelemetry.context import Context
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
@@ -74,6 +75,26 @@ class OtelTracer:
         if not trace.get_current_span().get_span_context().is_valid:
             return trace.use_span(trace.INVALID_SPAN)  # of no request: the node's own upkeep makes no traces
         return self._tracer.start_as_current_span(name)
+
+    def carried(self) -> str:
+        if not trace.get_current_span().get_span_context().trace_flags.sampled:
+            return ""
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier)
+        return carrier.get("traceparent", "")
+
+    def forwarded(self, name: str, traceparent: str) -> Callable[[str], None]:
+        context = self._propagator.extract({"traceparent": traceparent}, Context())
+        if not trace.get_current_span(context).get_span_context().is_valid:
+            return lambda _why: None  # a member may say anything; what is no parent begins no trace
+        span = self._tracer.start_span(name, context=context, kind=SpanKind.SERVER)
+
+        def end(why: str) -> None:
+            if why:
+                span.set_status(Status(StatusCode.ERROR, why))
+            span.end()
+
+        return end
 
     def inject(self, headers: Headers) -> None:
         carrier: dict[str, str] = {}

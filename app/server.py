@@ -89,9 +89,9 @@ async def _serve(
     settings: Settings, load: Callable[[], Settings], node: GossipNode, sockets: Sockets, data_dir: DataDir | None
 ) -> None:
     tls = _open_tls(settings)
-    agent = _open_agent(settings, node, sockets.address, data_dir, tls)
     tracer = _open_tracer(settings, node)
-    part = HeardRaft(node) if agent is None else AgentPart(agent, tracer)
+    agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer)
+    part = HeardRaft(node) if agent is None else AgentPart(agent)
     stopping = asyncio.Event()
     figures, loop_lag = HttpFigures(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
@@ -193,11 +193,16 @@ def _reload_tls(tls: Tls, _settings: Settings) -> Callable[[], None]:
 
 
 def _open_agent(
-    settings: Settings, node: GossipNode, listening: Address, data_dir: DataDir | None, tls: Tls | None
+    settings: Settings,
+    node: GossipNode,
+    listening: Address,
+    data_dir: DataDir | None,
+    tls: Tls | None,
+    tracer: OtelTracer | None,
 ) -> Agent | None:
     if not settings.raft.enabled or data_dir is None:
         return None
-    config = agent_config(settings, listening, node.node.gossip_advertise_addr, tls)
+    config = agent_config(settings, listening, node.node.gossip_advertise_addr, tls, tracer)
     try:
         return open_agent(node, data_dir.path, config)
     except (RaftError, OSError) as error:

@@ -1,12 +1,14 @@
 """Distributed traces, where they are configured: the hooks that the rest of the node knows of.
 
 A write that any node takes is one trace: the W3C `traceparent` of the client is taken up by the entry node, handed on
-to the leader with the request, and the Raft proposal up to its result is a span of its own. The OpenTelemetry SDK is an
-optional extra (`coterie[otel]`); without `tracing.endpoint` nothing of it is imported, and no hook is set.
+to the leader with the request, over HTTP or Raft's links, and the Raft proposal up to its result is a span of its own.
+The OpenTelemetry SDK is an optional extra (`coterie[otel]`); without `tracing.endpoint` nothing of it is imported, and
+no hook is set.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
@@ -37,6 +39,13 @@ class Tracer(Protocol):
 
     def step(self, name: str) -> AbstractContextManager[object]:
         """Something that this node does for the request being served."""
+
+    def carried(self) -> str:
+        """The `traceparent` of what is at hand; empty where there is nothing, or it is not recorded."""
+
+    def forwarded(self, name: str, traceparent: str) -> Callable[[str], None]:
+        """A call that another member of the Raft group passed on to this one. Returns what ends it, with why it was
+        refused or an empty text."""
 
     def inject(self, headers: Headers) -> None:
         """Put the trace at hand in the place of what `headers` say."""

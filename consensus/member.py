@@ -28,6 +28,7 @@ from consensus.raft.node import RaftNode
 from consensus.raft.settings import RaftSettings
 from consensus.replica import Replica
 from consensus.store import Limits, State
+from consensus.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class MemberConfig:
     client_tls: ssl.SSLContext | None = None
     tls_name: str | None = None
     """What other members' certificates must bear; None: the address that they are called at."""
+    tracing: Tracing | None = None
+    """Who records traces; None: nobody."""
 
     def __post_init__(self) -> None:
         if not self.secret:
@@ -123,6 +126,9 @@ class Member:
             staleness=self.staleness,
             max_watches=config.max_watches,
         )
+        if config.tracing is not None:
+            self.metadata.traced, self.metadata.carried = config.tracing.step, config.tracing.carried
+            self.node.on_forwarded = config.tracing.forwarded
 
     # life
 

@@ -92,6 +92,8 @@ class Metadata(AbstractMetadata):
         self._stopped = False
         self.traced: Callable[[str], AbstractContextManager[object]] | None = None
         """Entered around each proposal up to its result, and each read round; for whoever traces requests."""
+        self.carried: Callable[[], str] | None = None
+        """The `traceparent` that goes along to the leader."""
 
     # -- writes ------------------------------------------------------------------------------------------------------
 
@@ -165,7 +167,10 @@ class Metadata(AbstractMetadata):
         return await self._submit(operation, None, retry=True, timeout=timeout)
 
     def _propose(self, data: bytes, left: float, done: Done) -> None:
-        self._node.propose(data, done, max(0.0, left))
+        self._node.propose(data, done, max(0.0, left), self._trace())
+
+    def _trace(self) -> str:
+        return "" if self.carried is None else self.carried()
 
     def new_request(self) -> RequestId:
         """An id for one write, to be used soon."""
@@ -252,7 +257,7 @@ class Metadata(AbstractMetadata):
 
     async def _barrier(self, timeout: float | None) -> None:
         if timeout is not None:
-            await outcome(lambda done: self._node.read(done, timeout))
+            await outcome(lambda done: self._node.read(done, timeout, self._trace()))
             return
         # All that arrive in one loop turn wait for the same round.
         readers = self._readers

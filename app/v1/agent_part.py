@@ -32,7 +32,9 @@ FALLBACK_PART = 0.875
 """Of the election timeout: after so long without a majority a leader gives up, before others may elect another."""
 
 
-def agent_config(settings: Settings, listening: Address, public: Address, tls: Tls | None = None) -> AgentConfig:
+def agent_config(
+    settings: Settings, listening: Address, public: Address, tls: Tls | None = None, tracer: Tracer | None = None
+) -> AgentConfig:
     """The agent's settings, of the node's. `listening` and `public`: the node's own addresses, ports known."""
     if not settings.tls.raft:
         tls = None
@@ -59,6 +61,7 @@ def agent_config(settings: Settings, listening: Address, public: Address, tls: T
             ),
             request_timeout=raft.request_timeout,
             max_watches=raft.max_watches,
+            tracing=tracer,
         ),
         policy=Policy(
             min_voters=raft.min_voters,
@@ -77,10 +80,9 @@ def open_agent(node: GossipNode, data_dir: Path, config: AgentConfig) -> Agent:
 class AgentPart(HeardRaft):
     """Its own member's knowledge where it has any, gossip's for the rest."""
 
-    def __init__(self, agent: Agent, tracer: Tracer | None = None) -> None:
+    def __init__(self, agent: Agent) -> None:
         super().__init__(agent.gossip, agent.view)
         self.agent = agent
-        self._tracer = tracer
 
     @property
     def enabled(self) -> bool:
@@ -91,8 +93,6 @@ class AgentPart(HeardRaft):
         member = self.agent.member
         if member is None or self.agent.cluster is None:
             return None
-        if self._tracer is not None:
-            member.metadata.traced = self._tracer.step
         return member.metadata
 
     @property

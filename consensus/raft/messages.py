@@ -117,13 +117,15 @@ class TimeoutNow(Struct, frozen=True, tag="timeout_now"):
     term: Term
 
 
-class Forward(Struct, frozen=True, tag="forward"):
+class Forward(Struct, frozen=True, tag="forward", omit_defaults=True):
     """A follower's call at the leader: `kind` is "propose" or "read"; `timeout` in seconds from arrival."""
 
     request: Index
     kind: Literal["propose", "read"]
     body: bytes
     timeout: Annotated[float, Meta(ge=0, le=86_400)]
+    trace: Annotated[str, Meta(max_length=128)] = ""
+    """The W3C `traceparent` of the call; not sent where it is empty."""
 
 
 class ForwardReply(Struct, frozen=True, tag="forward_reply"):

@@ -25,6 +25,7 @@ from consensus.raft.errors import (
     UnknownOutcomeError,
 )
 from consensus.raft.messages import Forward, ForwardReply, Outcome
+from consensus.raft.traces import begin
 from consensus.raft.transfers import Transfers
 
 APPLY_SLICE = 512
@@ -37,7 +38,7 @@ class Proposal(Call):
     `accepted(index, term, position)` is called when it is appended here, if given: it then belongs to another member.
     """
 
-    __slots__ = ("accepted", "began", "size")
+    __slots__ = ("accepted", "began", "size", "trace")
 
     def __init__(
         self,
@@ -45,10 +46,12 @@ class Proposal(Call):
         began: float,
         timeout: float,
         accepted: Callable[[int, int, int], None] | None = None,
+        trace: str = "",
     ) -> None:
         super().__init__(callback, began + timeout, UnavailableError("timed_out", "it never reached the log"))
         self.began = began
         self.accepted = accepted
+        self.trace = trace
         self.size = 0
         """Bytes that it holds while it waits."""
 
@@ -73,13 +76,14 @@ class Proposals(Transfers):
 
     # entrance
 
-    def propose(self, op: bytes, callback: Callback, timeout: float) -> None:
-        """Replicate one operation; `callback(error, result)` with the state machine's result.
+    def propose(self, op: bytes, callback: Callback, timeout: float, trace: str = "") -> None:
+        """Replicate one operation; `callback(error, result)` with the state machine's result. `trace` goes along to
+        the leader.
 
         Errors: RefusedError and UnavailableError (nothing happened), UnknownOutcomeError. Raises StoppedError.
         """
         self._check_running()
-        proposal = Proposal(callback, self.clock.monotonic(), timeout)
+        proposal = Proposal(callback, self.clock.monotonic(), timeout, trace=trace)
         if len(op) > self.settings.max_op_bytes:
             self._refuse(
                 proposal, RefusedError("too_large", f"an operation has at most {self.settings.max_op_bytes} bytes")
@@ -296,7 +300,7 @@ class Proposals(Transfers):
                 self.forwarded[self._requests] = (leader, proposal)
                 proposal.late = UnknownOutcomeError("the leader did not answer in time")
                 timeout = max(0.0, proposal.deadline - now)
-                self._send(leader, Forward(self._requests, "propose", command[1:], timeout))
+                self._send(leader, Forward(self._requests, "propose", command[1:], timeout, proposal.trace))
 
     def _on_forward(self, sender: Member, message: Forward) -> None:
         if message.kind == "read":
@@ -309,12 +313,14 @@ class Proposals(Transfers):
             self._send(sender, ForwardReply(message.request, "unavailable", reason="not_leader"))
             return
         link = self.links.get(sender, 0)
+        traced = begin(self.on_forwarded, message)
 
         def accepted(index: int, term: int, position: int) -> None:
             self._member_awaits(sender, index)
             self._reply(sender, link, ForwardReply(message.request, "accepted", index, term, position))
 
         def ended(error: RaftError | None, _: object) -> None:
+            traced("" if error is None else str(error))
             if isinstance(error, RefusedError):
                 outcome: Outcome = "unavailable" if isinstance(error, UnavailableError) else "refused"
                 self._event(self._reply, sender, link, ForwardReply(message.request, outcome, reason=error.reason))

@@ -11,6 +11,7 @@ from consensus.raft.core import Member
 from consensus.raft.errors import NotLeaderError, RaftError, RefusedError, StoppedError, UnavailableError
 from consensus.raft.messages import Forward, ForwardReply
 from consensus.raft.replication import Replication
+from consensus.raft.traces import Began, begin
 
 
 class Round:
@@ -32,11 +33,12 @@ class Round:
 class Read(Call):
     """`remote`: told the index as soon as its round is confirmed; a local one waits until it is applied."""
 
-    __slots__ = ("remote",)
+    __slots__ = ("remote", "trace")
 
-    def __init__(self, callback: Callback, deadline: float, *, remote: bool) -> None:
+    def __init__(self, callback: Callback, deadline: float, *, remote: bool, trace: str = "") -> None:
         super().__init__(callback, deadline, UnavailableError("timed_out", "no majority confirmed the read in time"))
         self.remote = remote
+        self.trace = trace
 
 
 class Reads(Replication):
@@ -49,15 +51,18 @@ class Reads(Replication):
         self._requests = 0
         self._reading = 0
         self._term_since = 0.0
+        self.on_forwarded: Began | None = None
+        """Records spans of what other members ask this one as the leader."""
         self._asked_in_term = 0  # all forwarded calls are at the leader of this term, or a later one
 
-    def read(self, callback: Callback, timeout: float) -> None:
+    def read(self, callback: Callback, timeout: float, trace: str = "") -> None:
         """Wait until what is applied here is as fresh as anything acknowledged before now.
 
-        `callback(error, index)`. Failures are UnavailableError or RefusedError: a read can be made again.
+        `callback(error, index)`. Failures are UnavailableError or RefusedError: a read can be made again. `trace` goes
+        along to the leader.
         """
         self._check_running()
-        read = Read(callback, self.clock.monotonic() + timeout, remote=False)
+        read = Read(callback, self.clock.monotonic() + timeout, remote=False, trace=trace)
         self._enter_read(read)
 
     def _enter_read(self, read: Read) -> None:
@@ -159,7 +164,7 @@ class Reads(Replication):
                 continue
             self._requests += 1
             self.forwarded[self._requests] = (leader, read)
-            self._send(leader, Forward(self._requests, "read", b"", max(0.0, read.deadline - now)))
+            self._send(leader, Forward(self._requests, "read", b"", max(0.0, read.deadline - now), read.trace))
 
     def _reply(self, sender: Member, link: int, answer: ForwardReply) -> None:
         """Answer a forwarded call over the link it came by: a restarted member counts its requests anew."""
@@ -171,8 +176,10 @@ class Reads(Replication):
             self._send(sender, ForwardReply(message.request, "unavailable", reason="not_leader"))
             return
         link = self.links.get(sender, 0)
+        traced = begin(self.on_forwarded, message)
 
         def reply(error: RaftError | None, index: int | None) -> None:
+            traced("" if error is None else str(error))
             if error is None and index is not None:
                 self._member_awaits(sender, index)
                 answer = ForwardReply(message.request, "read", index)

@@ -12,25 +12,33 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Queue
 from threading import Thread
+from typing import Any
 
 import httpx
+import msgspec
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.trace import format_span_id, format_trace_id
+from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 from pydantic import ValidationError
 
 from app import tracing_settings
 from app.api import create_app
 from app.otel import OtelTracer
 from app.tracing_settings import TracingSettings
+from consensus import Member, MemberConfig
+from consensus.raft.errors import ProtocolError
+from consensus.raft.messages import Forward, Message, decode, encode
+from consensus.raft.settings import RaftSettings as MemberSettings
 from gossip import GossipNode
 from tests.app.processes import PATIENCE_SECONDS, running
 from tests.app.v1.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.v1.servers import serving
 from tests.app.v1.test_forwarding import Client
+from tests.consensus.face.groups import Group
+from tests.consensus.face.groups import running as group_running
 
 pytestmark = pytest.mark.anyio
 
@@ -123,6 +131,120 @@ async def test_an_ill_formed_parent_begins_a_trace_of_its_own(traced: Traced) ->
     assert (await traced.client.put("/v1/meta/a", content=b"x", headers={"traceparent": "nonsense"})).status_code == 200
     spans = await traced.finished(4)
     assert len({span.context.trace_id for span in spans.values() if span.context}) == 1
+
+
+class Said:
+    """What a member says to others."""
+
+    def __init__(self, member: Member, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.forwards: list[Forward] = []
+        send = member.transport.send
+
+        def watch(node: Any, message: Message) -> bool:
+            if isinstance(message, Forward):
+                self.forwards.append(message)
+            return send(node, message)
+
+        monkeypatch.setattr(member.transport, "send", watch)
+
+
+@pytest.fixture
+async def spans() -> InMemorySpanExporter:
+    return InMemorySpanExporter()
+
+
+@pytest.fixture
+async def traced_group(tmp_path: Path, spans: InMemorySpanExporter) -> AsyncIterator[tuple[Group, OtelTracer]]:
+    tracer = OtelTracer(TracingSettings(), "all", SimpleSpanProcessor(spans))
+    # Long enough that who leads goes on leading, also on a busy machine.
+    calm = MemberSettings(election_min=2.0, election_max=3.0)
+    async with group_running(tmp_path, config=MemberConfig(secret=b"s", raft=calm, tracing=tracer)) as group:
+        yield group, tracer
+
+
+async def finished(spans: InMemorySpanExporter, count: int) -> dict[str, ReadableSpan]:
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        while len(spans.get_finished_spans()) < count:  # noqa: ASYNC110 - the exporter has no event
+            await asyncio.sleep(0.01)
+    return {span.name: span for span in spans.get_finished_spans()}
+
+
+async def test_what_a_follower_passes_on_has_a_span_at_the_leader(
+    traced_group: tuple[Group, OtelTracer], spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, tracer = traced_group
+    follower = group.followers()[0]
+    said = Said(follower, monkeypatch)
+    headers = [(b"traceparent", TRACEPARENT.encode())]
+    for kind in ("propose", "read"):
+        spans.clear()
+        with tracer.serve(headers, "request"):
+            if kind == "propose":
+                await follower.metadata.put(b"a", b"secret-value")
+            else:
+                await follower.metadata.barrier(30.0)
+        found = await finished(spans, 3)
+        chain = [found[name] for name in ("request", f"raft {kind}", f"raft {kind} for a follower")]
+        for span, parent in zip(chain, [PARENT, *map(own_id, chain)], strict=False):
+            assert span.context is not None
+            assert format_trace_id(span.context.trace_id) == TRACE
+            assert parent_of(span) == parent
+        assert chain[2].kind is SpanKind.SERVER
+        assert chain[2].status.is_ok
+        assert said.forwards[-1].trace == f"00-{TRACE}-{own_id(chain[1])}-01"
+        assert not any("secret" in span.to_json() for span in chain)
+
+
+async def test_nothing_goes_along_with_what_is_not_traced(
+    traced_group: tuple[Group, OtelTracer], spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, tracer = traced_group
+    follower = group.followers()[0]
+    said = Said(follower, monkeypatch)
+    with tracer.serve([(b"traceparent", TRACEPARENT[:-1].encode() + b"0")], "not to be sampled"):
+        await follower.metadata.put(b"a", b"x")
+    await follower.metadata.put(b"a", b"the node's own")
+    assert len(said.forwards) >= 2
+    assert {each.trace for each in said.forwards} == {""}
+    assert all(b"trace" not in encode(each) for each in said.forwards)
+    assert spans.get_finished_spans() == ()
+
+
+async def test_a_trace_that_is_none_and_a_recorder_that_fails_cost_spans_alone(
+    traced_group: tuple[Group, OtelTracer], spans: InMemorySpanExporter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    group, _ = traced_group
+    follower = group.followers()[0]
+    monkeypatch.setattr(follower.metadata, "carried", lambda: "nonsense")
+    await follower.metadata.put(b"a", b"x")
+    assert spans.get_finished_spans() == ()
+
+    def fails(*_: str) -> Any:
+        raise RuntimeError
+
+    def ends_badly(*_: str) -> Any:
+        return fails
+
+    for recorder in (fails, ends_badly):
+        for member in group.members.values():
+            member.node.on_forwarded = recorder
+        await follower.metadata.put(b"a", b"y")
+    assert not any(member.node.stopped for member in group.members.values())
+
+
+def test_members_of_the_release_before_pass_the_trace_over() -> None:
+    class Former(msgspec.Struct, frozen=True, tag="forward"):
+        request: int
+        kind: str
+        body: bytes
+        timeout: float
+
+    traced = encode(Forward(1, "read", b"", 2.0, TRACEPARENT))
+    assert msgspec.msgpack.decode(traced, type=Former) == Former(1, "read", b"", 2.0)
+    assert encode(Forward(1, "read", b"", 2.0)) == msgspec.msgpack.encode(Former(1, "read", b"", 2.0))
+    assert decode(msgspec.msgpack.encode(Former(1, "read", b"", 2.0))) == Forward(1, "read", b"", 2.0)
+    with pytest.raises(ProtocolError):
+        decode(encode(Forward(1, "read", b"", 2.0, "x" * 1_000)))
 
 
 def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
