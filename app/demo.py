@@ -81,6 +81,7 @@ class Demo:
         self._configs = configs
         self._colors = has_colors(sys.stdout)
         self._stopping = asyncio.Event()
+        self._started = {name: asyncio.Event() for name in NAMES}
 
     async def run(self) -> int:
         """The exit code: 0 unless a node ended by itself."""
@@ -123,6 +124,8 @@ class Demo:
         assert child.process.stdout is not None  # noqa: S101 - a pipe, as asked for above
         async for line in child.process.stdout:
             self._say(f"{prefix} | {line.decode(errors='replace').rstrip()}")
+            if b"node started" in line:
+                self._started[child.name].set()
 
     async def _watch_end(self, child: Child) -> None:
         code = await child.process.wait()
@@ -133,6 +136,7 @@ class Demo:
     async def _greet(self, children: Sequence[Child]) -> None:
         first, second, third = children
         for child in children:
+            await self._started[child.name].wait()  # who answers before may be a node of another demo
             while not await asyncio.to_thread(_is_ready, child):  # noqa: ASYNC110 - only asking tells
                 await asyncio.sleep(POLL_SECONDS)
         self._say(

@@ -121,4 +121,16 @@ def test_a_node_that_cannot_start_is_named_and_ends_the_demo(configs: tuple[Path
     finally:
         taken.close()
     assert "demo: node3 ended (exit code 1)" in lines
+    assert not any("Three nodes are up" in line for line in lines)
     assert any(line.startswith(f"node3 | coterie: address already in use: {addresses[2]} (TCP)") for line in lines)
+
+
+def test_nodes_of_another_demo_are_not_taken_for_its_own(configs: tuple[Path, list[str]]) -> None:
+    directory, _ = configs
+    with demo(directory) as first:
+        lines_until(first, "Ctrl-C stops them all.")
+        with demo(directory) as second:
+            lines = rest_of(second)
+            assert second.wait(PATIENCE_SECONDS) == 1
+    assert not any("Three nodes are up" in line for line in lines)
+    assert any("another node uses it" in line for line in lines), lines
