@@ -40,6 +40,23 @@ class RemovedMember(msgspec.Struct, frozen=True):
     node_id: str | None
 
 
+class LeftRaft(msgspec.Struct, frozen=True):
+    """It gave up its vote and its place, and goes on as a client of the others' Raft layer."""
+
+    left: bool
+    address: str
+    """That of the node that was asked."""
+
+
+class GivenUp(msgspec.Struct, frozen=True):
+    """What became of a founding that a node waited for."""
+
+    given_up: str | None
+    """What was done; null where there was nothing to give up."""
+    address: str
+    """That of the node that was asked."""
+
+
 class Backup(msgspec.Struct, frozen=True):
     """A backup that is whole and on the disk."""
 

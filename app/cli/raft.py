@@ -14,6 +14,7 @@ from app.cli.exits import Exit
 from app.cli.failures import CommandError
 from app.cli.framework import Group
 from app.cli.framework import command as make_command
+from app.cli.leave import WAIT_SECONDS
 from app.cli.options import FILE, online, yes
 from app.cli.output import Cell
 from app.cli.texts import ago, when
@@ -194,6 +195,53 @@ def _what_removal_does(members: tuple[RaftMember, ...], member: RaftMember) -> s
 
 
 @make_command(
+    "leave",
+    answer="app.cli.answers:LeftRaft",
+    examples=[f"{PROGRAM} raft leave --address 127.0.0.1:10003", f"{PROGRAM} raft leave --yes"],
+)
+@yes
+@online
+def leave(call: Call, yes: bool) -> None:
+    """Have the node that is asked give up its vote and its place in the Raft layer, and go on without.
+
+    It stays in the cluster and serves every request by asking the others. To take it out of both layers, and stop it:
+    coterie leave. To stop it for a while, with its vote kept, send it SIGTERM. It is asked for on a terminal only.
+    """
+    from app.cli.answers import LeftRaft  # noqa: PLC0415
+
+    call.out.make_sure(
+        f"The node at {call.node} will give up its place in the Raft layer for good.", yes=yes, ask_alone=True
+    )
+    with call.out.working(f"The node at {call.node} is leaving the Raft layer"):
+        call.run(lambda client: client.raft.leave(), at_least=WAIT_SECONDS)
+    if call.out.json:
+        call.out.document(LeftRaft(left=True, address=call.node))
+    else:
+        call.out.text(f"The node at {call.node} has left the Raft layer, and goes on without.")
+
+
+@make_command(
+    "give-up-founding",
+    answer="app.cli.answers:GivenUp",
+    examples=[f"{PROGRAM} raft give-up-founding --address 127.0.0.1:10003"],
+)
+@online
+def give_up_founding(call: Call) -> None:
+    """Have the node that is asked give up founding a Raft cluster with one that will never come.
+
+    It then asks for a place in one that exists, or founds one with those that are there. A cluster that is founded is
+    not touched.
+    """
+    from app.cli.answers import GivenUp  # noqa: PLC0415
+
+    done = call.run(lambda client: client.raft.give_up_founding())
+    if call.out.json:
+        call.out.document(GivenUp(done, call.node))
+    else:
+        call.out.text(f"The node at {call.node}: {done or 'there was no founding to give up'}.")
+
+
+@make_command(
     "decisions",
     answer="app.cli.answers:Decisions",
     examples=[f"{PROGRAM} raft decisions", f"{PROGRAM} raft decisions --json | jq '.decisions[-1]'"],
@@ -227,7 +275,7 @@ def snapshot(call: Call, file: Path) -> None:
 
 command = Group(
     "raft",
-    commands=[show_status, peers, transfer, remove, decisions, snapshot],
+    commands=[show_status, peers, transfer, remove, leave, give_up_founding, decisions, snapshot],
     default="status",
     help="The Raft layer: members, leadership, decisions.",
 )

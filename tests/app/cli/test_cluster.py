@@ -78,6 +78,9 @@ def test_an_operators_day(say: Say, tmp_path: Path) -> None:
 
         # Another leaves in good order; what is left of the cluster still answers.
         leaver = by_name[aim] if aim != NAMES[0] else next(each for each in others if each is not lost)
+        given = check_json("raft leave", say("raft", "leave", "--json", at=leaver).out)
+        assert given == {"left": True, "address": f"http://{leaver.address}"}
+        assert say("meta", "ls", at=leaver).code == Exit.DONE  # it asks the others
         gone = check_json("leave", say("leave", "--json", at=leaver).out)
         assert (gone["address"], gone["told"]) == (f"http://{leaver.address}", 1)
         assert leaver.process.wait(PATIENCE_SECONDS) == 0

@@ -117,6 +117,12 @@ def test_the_raft_layer(node: Node, say: Say, tmp_path: Path) -> None:
     assert (saved["file"], saved["size_bytes"]) == (str(file), file.stat().st_size)
 
 
+def test_what_is_founded_is_not_given_up(node: Node, say: Say) -> None:
+    said = say("raft", "give-up-founding", "--json", at=node)
+    assert check_json("raft give-up-founding", said.out) == {"given_up": None, "address": f"http://{node.address}"}
+    assert "there was no founding to give up" in say("raft", "give-up-founding").out
+
+
 def test_removal_says_what_it_does_and_needs_a_yes(node: Node, say: Say) -> None:
     said = say("raft", "remove", "server:one", at=node)
     assert (said.code, said.out) == (Exit.WRONG_USAGE, "")
