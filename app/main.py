@@ -31,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return answer_shell()
     if given and given[0] in COMMANDS:
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # what follows takes a moment, and is nobody's to see
         from app.cli.run import run_command  # noqa: PLC0415
 
         return run_command(given)

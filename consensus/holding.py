@@ -137,6 +137,8 @@ class Holding:
                     await self._acquire()
             except TimeoutError:
                 raise UnavailableError("timed_out", "others held it all the time") from None
+            if self._kept is not None and not self._kept.seconds_left:  # granted to one who was stopped since
+                raise LeaseLostError("the lease ended while waiting")
             follow = asyncio.create_task(self._follow(), name=f"{self._kind} {self._name!r}")
             stack.push_async_callback(_end, follow)
             self._stack = stack.pop_all()

@@ -7,6 +7,7 @@ middle of a line.
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete, split_arg_string
@@ -17,11 +18,9 @@ from app.main import COMPLETION
 
 _BASH = """\
 %(complete_func)s() {
-    local IFS=$'\\n' reply each type value
+    local each type value
     COMPREPLY=()
-    reply=$(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
-%(complete_var)s=bash_complete "$1" 2>/dev/null)
-    for each in $reply; do
+    while IFS= read -r each && [[ $each ]]; do
         type=${each%%%%,*} value=${each#*,}
         case $type in
             dir) compopt -o dirnames 2>/dev/null ;;
@@ -29,7 +28,8 @@ _BASH = """\
             part) COMPREPLY+=("$value"); compopt -o nospace 2>/dev/null ;;
             *) COMPREPLY+=("$value") ;;
         esac
-    done
+    done <<< "$(COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
+%(complete_var)s=bash_complete "$1" 2>/dev/null)"
 }
 complete -F %(complete_func)s %(prog_name)s
 """
@@ -109,7 +109,10 @@ class Bash(BashComplete):
         if incomplete.startswith("--") and "=" in incomplete:
             incomplete = incomplete.partition("=")[2]  # what is found is its value
         cut = max((incomplete.rfind(each) for each in breaks), default=-1) + 1
-        return "\n".join(f"{each.type},{each.value[cut:] if each.type in PLAIN else each.value}" for each in found)
+        return "\n".join(
+            f"{each.type},{_SPECIAL.sub(_QUOTED, each.value[cut:]) if each.type in PLAIN else each.value}"
+            for each in found
+        )
 
 
 class _WholeWord(ShellComplete):
@@ -136,6 +139,10 @@ class Fish(_WholeWord, FishComplete):
 
 PLAIN = frozenset({"plain", "part"})
 """`part`: more can be typed behind it, such as a prefix of keys."""
+
+_SPECIAL = re.compile(r"[^\w@%+=:,./^-]")
+_QUOTED = r"\\\g<0>"
+"""bash puts words into the line as they are, and what others chose as the name of a key is not to be run."""
 
 SHELLS: dict[str, type[ShellComplete]] = {"bash": Bash, "zsh": Zsh, "fish": Fish}
 

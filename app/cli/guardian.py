@@ -1,7 +1,7 @@
 """Sees to it that a command does not outlive the `coterie` that ran it under a lock, not even where that was killed.
 
 A process of its own, which leads the group of processes that the command joins, and waits on a pipe for the end of
-`coterie`, which says so before where all is in good order. Signals to the group are none to it: it begins with them
+`coterie`, which kills it before where all is in good order. Signals to the group are none to it: it begins with them
 blocked. Started as a script, without the package: it shall be there at once, and takes little.
 """
 
@@ -10,15 +10,12 @@ import signal
 import sys
 import time
 
-DONE = b"done\n"
-
 
 def main() -> None:
     """The one argument: seconds from SIGTERM to SIGKILL."""
-    heard = b""
-    while part := os.read(0, len(DONE)):
-        heard += part
-    if heard == DONE or os.getpgrp() != os.getpid():
+    while os.read(0, 1):
+        pass
+    if os.getpgrp() != os.getpid():
         return
     os.killpg(os.getpid(), signal.SIGTERM)
     os.killpg(os.getpid(), signal.SIGCONT)  # what is stopped could not end

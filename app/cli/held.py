@@ -122,6 +122,7 @@ async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
                 return await _while_held(call, wish, holding, running)
             finally:
                 signals.running = None
+                signals.gives_back = True
 
 
 async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Holding:
@@ -129,11 +130,14 @@ async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack)
     from consensus.store import Code  # noqa: PLC0415
 
     holding = wish.hold(client)
+    begun = asyncio.get_running_loop().time()
     try:
         with call.out.working(f"Waiting for {wish.what}"):
             return await stack.enter_async_context(holding)
     except UnavailableError as error:
-        if not (error.reason == "timed_out" and holding.key):  # it did not come as far as waiting
+        # Else it did not come as far as waiting, or nobody told it how that went.
+        over = wish.wait is not None and asyncio.get_running_loop().time() - begun >= wish.wait
+        if not (error.reason == "timed_out" and holding.key and over):
             raise
         waited = f" for {ago(wish.wait or 0)}"
     except GrantEndedError as error:

@@ -94,11 +94,15 @@ async def _run(call: Call, shell_command: str, event: Event) -> None:
         "KEY": os.fsdecode(event.key),
         "REVISION": str(event.revision),
     }
-    process = await asyncio.create_subprocess_shell(
-        shell_command,
-        env={**client_environment(call), **{WATCH_ENV_PREFIX + name: value for name, value in told.items()}},
-        stdin=asyncio.subprocess.PIPE,
-    )
+    try:
+        process = await asyncio.create_subprocess_shell(
+            shell_command,
+            env={**client_environment(call), **{WATCH_ENV_PREFIX + name: value for name, value in told.items()}},
+            stdin=asyncio.subprocess.PIPE,
+        )
+    except (OSError, ValueError) as error:  # the key is too long for an environment, or holds a zero byte
+        call.out.remark(f"CMD cannot be run at revision {event.revision}: {error}")
+        return
     try:
         await process.communicate(b"" if event.record is None else event.record.value)
     except asyncio.CancelledError:

@@ -6,6 +6,7 @@ to standard error, so that standard output holds the answer alone.
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -87,11 +88,14 @@ class Output:
 
     def document(self, value: Any) -> None:
         """The answer as one JSON document."""
-        write_bytes(msgspec.json.format(msgspec.json.encode(value)) + b"\n")
+        self._json(msgspec.json.format(msgspec.json.encode(value)))
 
     def line(self, value: Any) -> None:
         """One object of a stream, at once."""
-        write_bytes(msgspec.json.encode(value) + b"\n")
+        self._json(msgspec.json.encode(value))
+
+    def _json(self, data: bytes) -> None:
+        write_bytes((harmless(data) if self.terminal else data) + b"\n")
 
     # -- for people ----------------------------------------------------------------------------------------------------
 
@@ -176,6 +180,14 @@ def write_bytes(data: bytes) -> None:
     sys.stdout.flush()
     sys.stdout.buffer.write(data)
     sys.stdout.buffer.flush()
+
+
+def harmless(data: bytes) -> bytes:
+    """The same JSON, with what moves the cursor of a terminal by its codes: it is within strings alone."""
+    text = data.decode()
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+    return text.encode()
 
 
 def _heading(column: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Sequence
 
@@ -17,6 +18,8 @@ from app.command_line import PROGRAM
 def run_command(arguments: Sequence[str]) -> int:
     """The command that `arguments` name, to its end: its exit code."""
     prepare_streams()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_DFL:  # else somebody wants it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         # Not by click's own `main`: that ends with 1 where whoever reads has gone.
         with root.make_context(PROGRAM, list(arguments)) as ctx:

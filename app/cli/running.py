@@ -56,34 +56,47 @@ def client_environment(call: Call) -> dict[str, str]:
 
 
 class Signals:
-    """`with` it: signals go to the command that runs; while none does, one that asks for the end cancels the task."""
+    """`with` it: signals go to the command that runs; before, the first that asks for the end cancels the task.
+
+    What is held is then given back, which whoever asks once more does not cut short; who does it yet again, does.
+    Signals that were ignored when this began, as by nohup, stay so."""
 
     def __init__(self) -> None:
         self.running: Running | None = None
+        self.gives_back = False
         self.asked: signal.Signals | None = None
         """What asked for the end while nothing ran."""
+        self._insisted = 0
+        self._handled: list[signal.Signals] = []
 
     def __enter__(self) -> Signals:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101
         loop = asyncio.get_running_loop()
-        for number in ENDING:
-            loop.add_signal_handler(number, self._end, number, task)
-        for number in PASSED_ON:
-            loop.add_signal_handler(number, self._pass_on, number)
+        self._handled = [each for each in (*ENDING, *PASSED_ON) if signal.getsignal(each) is not signal.SIG_IGN]
+        for number in self._handled:
+            if number in ENDING:
+                loop.add_signal_handler(number, self._end, number, task)
+            else:
+                loop.add_signal_handler(number, self._pass_on, number)
         return self
 
     def __exit__(self, *_: object) -> None:
         loop = asyncio.get_running_loop()
-        for number in (*ENDING, *PASSED_ON):
+        for number in self._handled:
             loop.remove_signal_handler(number)
 
     def _end(self, number: signal.Signals, task: asyncio.Task[Any]) -> None:
         if self.running is not None:
             self.running.end(number)
-        else:
-            self.asked = number
-            task.cancel()
+            return
+        if self.gives_back:
+            self._insisted += 1
+            if self._insisted == 1:
+                return
+        self.gives_back = True
+        self.asked = self.asked or number
+        task.cancel()
 
     def _pass_on(self, number: signal.Signals) -> None:
         if self.running is not None:
@@ -108,7 +121,8 @@ class Running:
             with _unstoppable():
                 process = await asyncio.create_subprocess_exec(*command, env=environment, process_group=guard.pid)
         except BaseException:
-            _dismiss(guard)
+            os.killpg(guard.pid, signal.SIGKILL)  # with what may have started already
+            guard.wait()
             raise
         return cls(process, guard, grace)
 
@@ -163,13 +177,11 @@ def _start_guard(grace: float) -> subprocess.Popen[bytes]:
 
 
 def _dismiss(guard: subprocess.Popen[bytes]) -> None:
-    """It is not needed any more."""
+    """It is not needed any more. It may be stopped, with all of its group."""
     assert guard.stdin is not None  # noqa: S101
-    if not guard.stdin.closed:
-        with suppress(BrokenPipeError):
-            guard.stdin.write(guardian.DONE)
-            guard.stdin.close()
+    guard.kill()
     guard.wait()
+    guard.stdin.close()
 
 
 def _is_there(group: int) -> bool:

@@ -35,7 +35,7 @@ def _asking(ask: _Ask) -> Complete:
                 return list(await ask(client, ctx, incomplete))
 
         try:
-            return Call(Output(), given).run(working)
+            return [each for each in Call(Output(), given).run(working) if each.value.isprintable()]
         except Exception:  # noqa: BLE001 - nobody wants an error in the middle of a line
             return []
 

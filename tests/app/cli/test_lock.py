@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shlex
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.exits import Exit
+from app.cli.running import Signals
 from consensus import GrantEndedError
 from consensus.holding import Holding
 from tests.app.cli.conftest import Say
@@ -250,3 +252,57 @@ def test_a_command_has_the_terminal(node: Node, tmp_path: Path) -> None:
             process.wait()
         os.close(ours)
         os.close(theirs)
+
+
+def test_who_is_stopped_with_its_group_is_no_obstacle(node: Node, tmp_path: Path) -> None:
+    """The command's group holds its guardian, too."""
+    begun = tmp_path / "begun"
+    with started(node, "lock", "stopped", "--", "sh", "-c", f"echo $$ > {begun}; exec sleep 600") as running:
+        child = int(until_there(begun))
+        os.killpg(os.getpgid(child), signal.SIGSTOP)
+        os.kill(child, signal.SIGKILL)
+        assert running.end() == 128 + signal.SIGKILL
+
+
+def test_a_lock_that_came_and_went_while_stopped_runs_nothing(node: Node, say: Say, tmp_path: Path) -> None:
+    begun, ran = tmp_path / "begun", tmp_path / "ran"
+    with started(node, "lock", "slept", "--", "sh", "-c", holding(begun, tmp_path / "told")) as first:
+        until_there(begun)
+        arguments = ("lock", "slept", "--ttl", "2", "--value", "sleeper", "--", "touch", str(ran))
+        with started(node, *arguments) as second:
+            until(lambda: waiters(say, node, "slept") == ["sleeper"])
+            second.process.send_signal(signal.SIGSTOP)
+            assert first.end(signal.SIGTERM) == 9
+            until(lambda: not holders(say, node, "slept") and not waiters(say, node, "slept"))
+            second.process.send_signal(signal.SIGCONT)
+            assert second.end() == Exit.PRECONDITION
+            assert not ran.exists()
+
+
+async def asked_for_the_end(numbers: list[signal.Signals], *, gives_back: bool) -> bool:
+    """Whether these signals, one after another, cancel the task."""
+    signals = Signals()
+    try:
+        with signals:
+            signals.gives_back = gives_back
+            for number in numbers:
+                signal.raise_signal(number)
+                await asyncio.sleep(0.01)
+    except asyncio.CancelledError:
+        return True
+    return False
+
+
+def test_signals_where_nothing_runs() -> None:
+    term = signal.SIGTERM
+    assert asyncio.run(asked_for_the_end([term], gives_back=False))
+    # Giving back is not cut short by whoever asks a second time, only by who insists.
+    assert not asyncio.run(asked_for_the_end([term], gives_back=True))
+    assert asyncio.run(asked_for_the_end([term, term], gives_back=True))
+    # What is ignored from the start, as by nohup, stays so.
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert not asyncio.run(asked_for_the_end([signal.SIGHUP] * 3, gives_back=False))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)

@@ -181,3 +181,14 @@ def test_a_command_for_each_change(node: Node, say: Say, tmp_path: Path) -> None
         assert watching.process.stderr is not None
         assert watching.process.stderr.readline() == f"CMD ended with 1 at revision {gone}.\n"
         assert watching.end(signal.SIGTERM) != 0
+
+
+def test_a_key_that_no_environment_holds_is_passed_over(node: Node, say: Say, tmp_path: Path) -> None:
+    text = "put 'zero/a\0b' 1\nput zero/c 1\n"
+    revision = check_json("meta txn", say("meta", "txn", "--json", at=node, stdin=text.encode()).out)["revision"]
+    told = tmp_path / "told"
+    command = f"echo $COTERIE_WATCH_KEY > {told}"
+    with started(node, "meta", "watch", "zero/", "--from_revision", str(revision), "--exec", command) as watching:
+        assert until_there(told) == "zero/c\n"
+        assert watching.process.stderr is not None
+        assert watching.process.stderr.readline().startswith(f"CMD cannot be run at revision {revision}: ")

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from app.auth.tokens import hash_of
+from app.cli.output import harmless
 from app.main import main
 from tests.app.cli.shapes import check_json
 
@@ -43,3 +46,11 @@ def test_what_recover_would_do_as_json(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "raft").mkdir()
     assert main(["recover", "--data_dir", str(tmp_path), "--json"]) == 0
     assert check_json("recover", capsys.readouterr().out) == {"source": str(tmp_path / "raft"), "done": None}
+
+
+def test_json_moves_no_cursor_of_a_terminal() -> None:
+    value = {"a\x9b31m": "\u202e\x7f ü€😀\u2028\U000e0001"}
+    shown = harmless(msgspec.json.format(msgspec.json.encode(value)))
+    assert json.loads(shown) == value
+    assert shown.decode().replace("\n", "").isprintable()
+    assert "ü€😀" in shown.decode()
