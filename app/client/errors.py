@@ -112,12 +112,17 @@ def _unknown(said: _Error) -> UnknownOutcomeError:
 def _refused(said: _Error) -> MetadataError:
     details: Mapping[str, Any] = said.details
     if said.code == "precondition_failed":
-        return ConflictError(int(details.get("mod_revision", 0)))
+        return ConflictError(_number(details, "mod_revision"))
     if said.code == "compacted":
-        compacted = int(details.get("compacted", 0))
+        compacted = _number(details, "compacted")
         return CompactedError(compacted, compacted)
     if said.code == Code.GRANT_ENDED:
         return GrantEndedError(said.message)
     number = next((value for name in _NUMBERS if isinstance(value := details.get(name), int)), 0)
     code = str(details.get("reason", said.code)) if said.code == "refused" else said.code
     return RefusedError(_TO_STORE.get(code, code), number, said.message)
+
+
+def _number(details: Mapping[str, Any], name: str) -> int:
+    value = details.get(name)
+    return value if isinstance(value, int) else 0

@@ -16,7 +16,7 @@ from contextlib import aclosing
 from typing import Generic, TypeVar, cast
 
 import httpx
-from httpx_sse import EventSource, ServerSentEvent, SSEError
+from httpx_sse import EventSource, ServerSentEvent
 
 from app.client.asking import Asker, Call
 from app.client.errors import ClientError
@@ -128,6 +128,8 @@ class Stream(ABC, Generic[T]):
 
     async def _follow(self, response: httpx.Response, address: str) -> None:
         """Until it breaks. Raises MetadataError."""
+        if not response.headers.get("content-type", "").startswith("text/event-stream"):
+            raise ClientError(f"what answers at {address} is no node of Coterie: it sends no events; check the address")
         stream = cast(httpx.AsyncByteStream, response.stream)
         response.stream = BoundedEvents(stream, self._asker.limits.max_event_bytes)
         try:
@@ -136,8 +138,6 @@ class Stream(ABC, Generic[T]):
                     await self.take(event)
         except (httpx.HTTPError, httpx.StreamError, ssl.SSLError) as error:
             raise reading_failure(error, address, begun=True) from None
-        except SSEError as error:
-            raise ClientError(f"what answers at {address} is no node of Coterie: {error}") from None
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ClientError(f"an event of {address} lacks something ({error!r}): is it an older one?") from None
         raise UnavailableError("unreachable", f"{address} ended the stream")

@@ -65,6 +65,28 @@ async def test_a_watch_that_is_told_nonsense_ends(event: bytes) -> None:
             await anext(watching)
 
 
+@pytest.mark.parametrize("body", [b"", b"<html></html>", b"{}"])
+async def test_what_sends_no_events_is_no_node(body: bytes) -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, content=body, headers={"Content-Type": "text/html"})
+
+    async with asyncio.timeout(SECONDS), Client("a:1", transport=httpx.MockTransport(answer)) as asking:
+        with pytest.raises(ClientError, match="no node of Coterie"):
+            await anext(asking.events())
+
+
+@pytest.mark.parametrize(
+    ("code", "details"), [("precondition_failed", {"mod_revision": "x"}), ("compacted", {"compacted": None})]
+)
+async def test_an_error_whose_details_are_nonsense_is_still_one(code: str, details: dict[str, object]) -> None:
+    def answer(_request: httpx.Request) -> httpx.Response:
+        return httpx.Response(412, json={"error": {"code": code, "message": "said so", "details": details}})
+
+    async with asyncio.timeout(SECONDS), Client("a:1", transport=httpx.MockTransport(answer)) as asking:
+        with pytest.raises(MetadataError):
+            await asking.members()
+
+
 async def test_an_event_without_end_is_not_kept() -> None:
     few = ClientLimits(max_event_bytes=10_000)
     async with (
