@@ -115,6 +115,7 @@ def tell(browser: Browser, nodes: Cluster) -> None:
             shoot(dark, "map", "map")
             shoot(light, "charts", "charts")
             shoot(phone, "phone", "overview")
+            shoot(phone, "phone-nodes", "nodes")
             shoot(light, "gossip", "gossip", 780)
             shoot(dark, "metadata", "metadata", 700)
             shoot(light, "locks", "locks", 780)

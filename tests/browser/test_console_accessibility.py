@@ -16,6 +16,9 @@ from tests.cluster.test_hybrid import cluster, put
 
 pytestmark = pytest.mark.cluster
 
+NARROW = 360
+"""CSS pixels: the narrowest phones in use."""
+
 SERIOUS = {"serious", "critical"}
 
 
@@ -56,8 +59,28 @@ def test_axe_finds_nothing_serious(browser: Browser, node: Node) -> None:
                     found += faults(seen.page, f"{view}, {scheme}, {size}")
                     wide = seen.page.evaluate("document.documentElement.scrollWidth")
                     assert wide <= width["width"], f"{view} is {wide} wide on a {size}"
+                fits(seen, view)
             seen.page.set_viewport_size(DESKTOP)  # type: ignore[arg-type]
         assert found == []
+
+
+def fits(seen: Console, view: str) -> None:
+    """On a narrow phone neither the page nor a table in it scrolls sideways; a row is still one, with its head."""
+    seen.page.set_viewport_size({"width": NARROW, "height": 800})
+    seen.settle()
+    if view == "map" and seen.page.locator("details[open]").count() == 0:
+        seen.page.locator("summary").click()
+        expect(seen.page.get_by_role("table")).to_be_visible()
+    wide = seen.page.evaluate(
+        """() => [document.documentElement, ...document.querySelectorAll('.table-room')]
+            .filter((each) => each.scrollWidth > each.clientWidth).map((each) => each.ariaLabel ?? each.nodeName)"""
+    )
+    assert wide == [], view
+    for table in seen.page.get_by_role("table").filter(visible=True).all():
+        expect(table.get_by_role("columnheader").first).to_be_attached()
+        expect(table.get_by_role("row").last).to_be_visible()
+    for name in seen.page.locator(".table-room tbody th").all():
+        expect(name).to_have_css("display", "block")
 
 
 def test_axe_finds_nothing_serious_in_dialogs(browser: Browser, node: Node) -> None:
@@ -174,6 +197,58 @@ def test_a_dialog_keeps_the_focus_and_gives_it_back(browser: Browser, node: Node
         page.keyboard.press("Escape")
         expect(dialog).to_be_hidden()
         expect(link).to_be_focused()
+
+
+CONFIRMATIONS = [
+    ("gossip", "Set a key…", "Set a key"),
+    ("gossip", "Set color", "Set color?"),
+    ("gossip", "Delete color", "Delete color?"),
+    ("metadata", "Create a key…", "Create a key"),
+    ("metadata/key%3Aconfig%2Flimit", "Set…", "Set config/limit?"),
+    ("metadata/key%3Aconfig%2Flimit", "Delete…", "Delete config/limit?"),
+    ("locks", "Revoke lease 1", "Revoke lease 1?"),
+]
+
+
+@pytest.mark.parametrize(("view", "opener", "name"), CONFIRMATIONS)
+def test_what_asks_before_it_acts_is_for_everybody(
+    browser: Browser, node: Node, view: str, opener: str, name: str
+) -> None:
+    """The focus goes in, stays in and comes back; nothing serious in light and dark; Escape does nothing else."""
+    with console(browser) as seen:
+        seen.open(url(node), view)
+        seen.until_live()
+        button = seen.page.get_by_role("button", name=opener, exact=True)
+        button.focus()
+        seen.page.keyboard.press("Enter")
+        found = asked_of_everybody(seen, name)
+        expect(button).to_be_focused()
+        assert found == []
+        assert seen.watched.problems == []
+
+
+def asked_of_everybody(seen: Console, name: str) -> list[str]:
+    """What is wrong with the dialog that is open, for axe-core; it is closed by Escape."""
+    page = seen.page
+    dialog = page.get_by_role("dialog", name=name, exact=True)
+    expect(dialog).to_be_visible()
+    inside = "!!document.activeElement.closest('dialog')"
+    assert page.evaluate(inside)
+    found = []
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        seen.settle()
+        found += faults(page, f"{name}, {scheme}")
+    reached = set()
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        # Past the last of it comes the browser's own, which is the body to the page.
+        assert page.evaluate(f"document.activeElement === document.body || {inside}")
+        reached.add(focused(page))
+    assert reached >= {"Close"}
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    return found
 
 
 def test_nothing_moves_for_who_wants_it_still(browser: Browser, node: Node) -> None:

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, expect
+from playwright.sync_api import Browser, Locator, Route, expect
 
 from tests.browser.console import PHONE, Console, console
 from tests.browser.five_nodes import set_key, url
-from tests.browser.test_console_accessibility import faults
+from tests.browser.test_console_accessibility import asked_of_everybody, faults
 from tests.cluster.processes import Node, seconds_until
 from tests.cluster.test_hybrid import READY_WITHIN, Cluster, cluster, get, put, serves
 
@@ -41,9 +41,9 @@ ENDED = "/v1/watch?"
 """A page that leaves a key ends its watch, which the browser counts as a request that failed."""
 
 
-def well(seen: Console, *, conflicts: bool = False) -> None:
-    said = [each for each in seen.watched.problems if ENDED not in each and not (conflicts and REFUSED in each)]
-    assert said == []
+def well(seen: Console, *, conflicts: bool = False, loud: tuple[str, ...] = ()) -> None:
+    expected = (ENDED, *loud, *((REFUSED,) if conflicts else ()))
+    assert [each for each in seen.watched.problems if not any(word in each for word in expected)] == []
 
 
 def key_row(seen: Console, *words: str) -> Locator:
@@ -133,6 +133,53 @@ def test_keys_appear_in_folders_and_bytes_are_shown_as_such(seen: Console, three
     seen.page.locator(".key-panel").get_by_role("radio", name="Base64").check()
     expect(seen.page.locator(".value-text").first).to_have_text("/wBB")
     well(seen)
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_keys_that_no_path_can_name_are_changed_as_well(seen: Console, three: Cluster, name: str) -> None:
+    two = three.running["two"]
+
+    def there() -> str | None:
+        told = two.client.post("/v1/txn", json={"then": [{"get": {"key": name}}]}, timeout=30).raise_for_status().json()
+        record = told["results"][0]["get"]["record"]
+        return None if record is None else record["value"]
+
+    seen.go("metadata")
+    press(seen.page.locator("#content"), "Create a key…")
+    create = dialog(seen, "Create a key")
+    create.get_by_label("Key", exact=True).fill(name)
+    create.get_by_label("Value", exact=True).fill("first")
+    press(create, "Create")
+    expect(create.get_by_role("status")).to_contain_text("Written at revision")
+    press(create, "Done")
+    assert there() == "first"
+
+    panel = seen.page.locator(".key-panel")
+    press(panel, "Set…")
+    write = dialog(seen, f"Set {name}?")
+    theirs = {"put": {"key": name, "value": "theirs"}}
+    two.client.post("/v1/txn", json={"then": [theirs]}, timeout=30).raise_for_status()
+    write.get_by_label("Value", exact=True).fill("_w")
+    write.get_by_label("This is base64 of bytes").check()
+    press(write, "Write")
+    expect(write.get_by_role("status")).to_contain_text("This is not base64")
+    write.get_by_label("Value", exact=True).fill("bWluZQ")
+    press(write, "Write")
+    expect(write.get_by_role("status")).to_contain_text("Somebody else was faster")
+    assert there() == "theirs"
+    write.get_by_role("button", name="Write mine over").click()
+    expect(write.get_by_role("status")).to_contain_text("Written at revision")
+    press(write, "Done")
+    assert there() == "mine"
+
+    expect(panel.get_by_label("Value", exact=True)).to_have_text("mine")
+    press(panel, "Delete…")
+    delete = dialog(seen, f"Delete {name}?")
+    press(delete, "Delete")
+    expect(delete.get_by_role("status")).to_contain_text("Deleted at revision")
+    press(delete, "Done")
+    assert there() is None
+    well(seen, conflicts=True)
 
 
 # -- gossip ------------------------------------------------------------------------------------------------------------
@@ -236,3 +283,53 @@ def test_a_phone_needs_no_scrolling_aside(seen: Console, three: Cluster) -> None
         seen.settle()
         assert seen.page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"], view
     well(seen)
+
+
+# -- leadership --------------------------------------------------------------------------------------------------------
+
+
+def answered(route: Route, code: str, status: int, message: str, reason: str | None = None) -> None:
+    details = None if reason is None else {"reason": reason}
+    told = {"error": {"code": code, "message": message, "parameter": None, "details": details}}
+    route.fulfill(status=status, json=told)
+
+
+def test_a_transfer_is_called_done_when_it_is_and_else_why_not(seen: Console, three: Cluster) -> None:
+    page, before = seen.page, three.leader()
+    goal = next(name for name in three.running if name != before)
+    button = page.get_by_role("button", name="Transfer leadership…")
+    button.focus()
+    page.keyboard.press("Enter")
+    found = asked_of_everybody(seen, "Transfer leadership?")
+    expect(button).to_be_focused()
+    assert found == []
+
+    button.click()
+    ask = dialog(seen, "Transfer leadership?")
+    ask.get_by_label("New leader").select_option(goal)
+    does = "**/v1/raft/transfer"
+    page.route(does, lambda route: answered(route, "unavailable", 503, "the voter is too far behind", "target_behind"))
+    press(ask, "Transfer leadership")
+    expect(ask.get_by_role("status")).to_have_text("Not done, because the voter is too far behind.")
+    page.unroute(does)
+
+    page.route(does, lambda route: answered(route, "outcome_unknown", 504, "it may still do so"))
+    press(ask, "Transfer leadership")
+    expect(ask.get_by_role("status")).to_contain_text("It is not known whether this will happen")
+    expect(ask.get_by_role("status")).to_contain_text("as far as this node knows (it may still do so)")
+    page.unroute(does)
+
+    def lost(route: Route) -> None:
+        """It happens, and the answer gets lost."""
+        seconds_until(lambda: handed_over(three, goal), READY_WITHIN)
+        answered(route, "outcome_unknown", 504, "it may still do so")
+
+    page.route(does, lost)
+    press(ask, "Transfer leadership")
+    expect(ask.get_by_role("status")).to_have_text(f"{goal} leads now.")
+    press(ask, "Done")
+    well(seen, loud=("503 (", "504 ("))
+
+
+def handed_over(three: Cluster, goal: str) -> bool:
+    return three.running["one"].client.post("/v1/raft/transfer", json={"node": goal}, timeout=30).status_code == 200

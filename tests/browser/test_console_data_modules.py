@@ -105,6 +105,8 @@ EXPRESSIONS: list[tuple[str, str, Any]] = [
     ("core/metadata_keys.js",
      "[{key: 'a'}, {key: '..'}, {key: '.'}, {key: 'YQ==', key_encoding: 'base64'}].map(m.addressable)",
      [True, False, False, False]),
+    ("core/metadata_keys.js", "[{key: '..'}, {key: 'YQ==', key_encoding: 'base64'}].map(m.nameable)", [True, False]),
+    ("core/bytes.js", "['', '/wBB', '/', 'é'].map(m.isBase64)", [True, True, False, False]),
     ("core/metadata_keys.js",
      "[...m.revisionTimes([{revision: 4, time: 1}, {revision: 4, time: 2}, {kind: 'raft', time: 3}])]", [[4, 1]]),
     ("core/metadata_keys.js",

@@ -11,6 +11,7 @@ from app.auth.tokens import hash_of
 from tests.app.auth.conftest import ADMIN, WRONG
 from tests.app.processes import running
 from tests.browser.console import console
+from tests.browser.test_console_accessibility import faults
 
 pytestmark = pytest.mark.cluster
 
@@ -27,6 +28,11 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(browser: Browser) -> None:
         url, page = "http://{}:{}".format(*node.address), seen.page
         seen.open(url)
         dialog = page.get_by_role("dialog", name="This node wants a token")
+        expect(dialog.get_by_label("Token")).to_be_focused()
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            seen.settle()
+            assert faults(page, f"the token, {scheme}") == []
         dialog.get_by_label("Token").fill(WRONG)
         dialog.get_by_role("button", name="Use token").click()
         expect(dialog.get_by_role("status")).to_contain_text("token")

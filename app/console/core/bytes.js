@@ -9,6 +9,15 @@ const LINE = 16;
 /** @param {string} text base64; @returns {Uint8Array} */
 export const fromBase64 = (text) => Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
 
+export function isBase64(text) {
+  try {
+    atob(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 /** @param {Uint8Array} bytes */
 export function toBase64(bytes) {
   let text = "";

@@ -32,6 +32,9 @@ export const CLUSTER_SETTLE_MS = 400;
 export const RETRY_FIRST_MS = 500;
 export const RETRY_MOST_MS = 15_000;
 
+/** Milliseconds for which it is waited for to see who leads, where a transfer's outcome is not known. */
+export const TRANSFER_SEEN_MS = 5_000;
+
 /** Tries of one write, all under the same request id. */
 export const MAX_TRIES = 3;
 export const TRY_AGAIN_MS = 700;

@@ -15,8 +15,11 @@ export function readKeyAddress(address) {
   return null;
 }
 
-/** Whether a request can name the key in its path: not bytes, and nothing that a browser takes for a directory. */
-export const addressable = ({ key, key_encoding: encoding }) => encoding !== "base64" && key !== "." && key !== "..";
+/** Whether the HTTP interface can name the key at all: it takes text alone. */
+export const nameable = ({ key_encoding: encoding }) => encoding !== "base64";
+
+/** Whether a path can name it: a browser takes these two for directories, however they are escaped. */
+export const addressable = (name) => nameable(name) && name.key !== "." && name.key !== "..";
 
 /** The folder that a key is in: up to its last slash. */
 export const folderOf = (key) => key.slice(0, key.lastIndexOf("/") + 1);

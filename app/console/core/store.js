@@ -68,6 +68,26 @@ export class Store {
 export const store = new Store();
 
 /**
+ * Wait until the model is as wanted.
+ * @param {string} slice whose changes matter
+ * @param {(model: any) => boolean} holds
+ * @param {number} within milliseconds
+ * @returns {Promise<boolean>} whether it came to be so
+ */
+export function until(slice, holds, within) {
+  return new Promise((done) => {
+    const end = (held) => {
+      clearTimeout(timer);
+      unsubscribe();
+      done(held);
+    };
+    const timer = setTimeout(() => end(holds(store.model)), within);
+    const unsubscribe = store.subscribe([slice], () => holds(store.model) && end(true));
+    if (holds(store.model)) end(true);
+  });
+}
+
+/**
  * For components: the model, and drawn again when one of these slices changed. Slices: connection, self, hello, members,
  * raft (with decisions), gossip, metadata, queues, phi, leases, gossip_links, convergence, figures, timeline, cluster,
  * details.

@@ -2,9 +2,10 @@
 
 import { call, part } from "../core/api.js";
 import { list, plural } from "../core/format.js";
+import { TRANSFER_SEEN_MS } from "../core/limits.js";
 import { nodeViews } from "../core/nodes.js";
 import { allows } from "../core/session.js";
-import { store, useModel } from "../core/store.js";
+import { store, until, useModel } from "../core/store.js";
 import { Confirm } from "./dialog.js";
 import { html, useState } from "./html.js";
 
@@ -25,6 +26,25 @@ export function ActionDialog({ action, node, member, onClose }) {
   return html`<${RemoveMember} member=${member} onClose=${onClose} />`;
 }
 
+const leads = (model) => (model.raft?.leader ? `${model.raft.leader} leads` : "nobody is known to lead");
+
+/**
+ * Ask for it, and say what is so. The node answers well only once the new leader is heard of.
+ * @param {string} chosen empty: whoever holds most of the log
+ * @param {string|null} before who led
+ */
+async function transfer(chosen, before) {
+  try {
+    const { leader } = await call("POST", "v1/raft/transfer", { json: { node: chosen || null } });
+    return `${leader} leads now.`;
+  } catch (error) {
+    if (error.status !== 0 && error.status !== 504) throw new Error(`Not done, because ${error.message}`);
+    const took = ({ raft }) => (chosen ? raft?.leader === chosen : Boolean(raft?.leader) && raft.leader !== before);
+    if (await until("raft", took, TRANSFER_SEEN_MS)) return `${store.model.raft.leader} leads now.`;
+    throw new Error(`It is not known whether this will happen: ${leads(store.model)}, as far as this node knows (${error.message})`);
+  }
+}
+
 function Transfer({ to, onClose }) {
   const model = useModel("members", "raft");
   const leader = model.raft?.leader ?? null;
@@ -34,10 +54,7 @@ function Transfer({ to, onClose }) {
     .map((view) => view.name);
   // Who was chosen stays chosen, whatever becomes of it meanwhile: the node says whether it can lead.
   const voters = chosen === "" || there.includes(chosen) ? there : [...there, chosen];
-  const perform = async () => {
-    const { leader: now } = await call("POST", "v1/raft/transfer", { json: { node: chosen || null } });
-    return `${now} leads now.`;
-  };
+  const perform = () => transfer(chosen, leader);
   return html`
     <${Confirm} title="Transfer leadership?" action="Transfer leadership" perform=${perform} onClose=${onClose}>
       <p>
@@ -56,7 +73,9 @@ function Transfer({ to, onClose }) {
 }
 
 function Remove({ node, onClose }) {
-  const [view] = useState(() => nodeViews(store.model).find((each) => each.name === node));
+  const model = useModel("members");
+  const find = () => nodeViews(model).find((each) => each.name === node);
+  const [view] = useState(find);
   const perform = async () => {
     const told = await call("DELETE", `v1/members/${part(node)}`);
     const members = told.raft_members.length ? ` Barred from Raft: ${list(told.raft_members)}.` : "";
@@ -76,6 +95,7 @@ function Remove({ node, onClose }) {
         </p>`
       }
       <p>Should it come back after all, it is a new node to the cluster. One that is alive is refused.</p>
+      ${find()?.status === "live" && html`<p class="level-warn" role="alert">It is alive: stop it first, or have it leave.</p>`}
     <//>
   `;
 }

@@ -22,7 +22,8 @@ export function Dialog({ title, onClose, drawer = false, children }) {
     return () => {
       dialog.close();
       if (before?.isConnected) before.focus();
-      else document.getElementById("content")?.focus();
+      // What opened it is gone: to the dialog below, or the page.
+      else (document.querySelector("dialog[open] button") ?? document.getElementById("content"))?.focus();
     };
   }, []);
   useEffect(() => {

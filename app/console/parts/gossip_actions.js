@@ -6,7 +6,12 @@ import { store } from "../core/store.js";
 import { Confirm } from "./dialog.js";
 import { html, useState } from "./html.js";
 
-const path = (key, ttl) => `v1/kv/${part(key)}${ttl ? "?ttl=true" : ""}`;
+function path(key, ttl) {
+  if (key === "." || key === "..") {
+    throw new Error(`a browser takes ${key} for a directory: ask for /set_kv or /mark_for_deletion with ?key=${key} instead`);
+  }
+  return `v1/kv/${part(key)}${ttl ? "?ttl=true" : ""}`;
+}
 
 const until = (told) => (told.expires_in_seconds === undefined ? "" : ` It goes in ${duration(told.expires_in_seconds)}.`);
 

@@ -56,30 +56,30 @@ export function Leases({ source, content, chosen, may, onRevoke }) {
         }
       </p>
       <div class="table-room data-table" tabindex="0" role="region" aria-label="Leases">
-        <table>
+        <table role="table">
           <caption class="unseen">Leases and what lives on them</caption>
-          <thead>
-            <tr>
-              <th scope="col" class="col-short">Lease</th><th scope="col" class="col-time">Time left</th><th scope="col">What lives on it</th>
-              <th scope="col" class="right col-short">Renewals</th><th scope="col" class="col-middle"><span class="unseen">Actions</span></th>
+          <thead role="rowgroup">
+            <tr role="row">
+              <th scope="col" role="columnheader" class="col-short">Lease</th><th scope="col" role="columnheader" class="col-time">Time left</th><th scope="col" role="columnheader">What lives on it</th>
+              <th scope="col" role="columnheader" class="right col-short">Renewals</th><th scope="col" role="columnheader" class="col-middle"><span class="unseen">Actions</span></th>
             </tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             ${rows.slice(pages.from, pages.to).map((lease) => {
               const on = content.get(lease.lease) ?? NOTHING;
               return html`
-                <tr key=${lease.lease} class=${lease.lease === chosen ? "chosen" : ""}>
-                  <th scope="row" class="number">${lease.lease}</th>
-                  <td><${Left} lease=${lease} time=${time} /></td>
-                  <td class="lease-content">
+                <tr role="row" key=${lease.lease} class=${lease.lease === chosen ? "chosen" : ""}>
+                  <th scope="row" role="rowheader" class="number" data-label="Lease">${lease.lease}</th>
+                  <td role="cell" class="whole" data-label="Time left"><${Left} lease=${lease} time=${time} /></td>
+                  <td role="cell" class="lease-content whole" data-label="What lives on it">
                     ${contentWords(on)}
                     ${on.keys.length > 0 && html`<ul class="lease-keys">
                       ${on.keys.slice(0, SHOWN_KEYS).map((record) => html`<li key=${record.key}><a class="mono" href=${href("metadata", keyAddress(record))}>${record.key}</a></li>`)}
                       ${on.keys.length > SHOWN_KEYS && html`<li class="muted">and ${count(on.keys.length - SHOWN_KEYS)} more</li>`}
                     </ul>`}
                   </td>
-                  <td class="right number">${count(lease.renewals)}</td>
-                  <td class="row-actions">
+                  <td role="cell" class="right number" data-label="Renewals">${count(lease.renewals)}</td>
+                  <td role="cell" class="row-actions">
                     <button type="button" class="small danger" disabled=${!may.write} title=${may.why}
                       aria-label=${`Revoke lease ${lease.lease}`} onClick=${() => onRevoke(lease)}>Revoke…</button>
                   </td>
@@ -88,7 +88,7 @@ export function Leases({ source, content, chosen, may, onRevoke }) {
             })}
             ${
               rows.length === 0 &&
-              html`<tr><td class="empty" colspan="5">${time === null ? "Waiting for the leases…" : "There are no leases."}</td></tr>`
+              html`<tr role="row"><td role="cell" class="empty" colspan="5">${time === null ? "Waiting for the leases…" : "There are no leases."}</td></tr>`
             }
           </tbody>
         </table>

@@ -1,15 +1,23 @@
 // Writing and deleting keys of the metadata, under the condition that they are as they were shown.
 
 import { ApiError, call, part, writeOnce } from "../core/api.js";
-import { fromBase64 } from "../core/bytes.js";
+import { fromBase64, isBase64, toBase64 } from "../core/bytes.js";
+import { addressable } from "../core/metadata_keys.js";
 import { Confirm } from "./dialog.js";
 import { html, useState } from "./html.js";
 import { Value } from "./value.js";
 
 const path = (key) => `v1/meta/${part(key)}`;
 
+/** One operation on a key whose name no path can hold. @returns {Promise<any>} the answer, `result` that of the operation */
+async function asTransaction(send, name, operation) {
+  const told = await send("POST", "v1/txn", { json: { then: [{ [name]: operation }] } });
+  return { revision: told.revision, ...told.results[0][name] };
+}
+
 /** The key as it is now; null: it is not there. */
 export async function readKey(key) {
+  if (!addressable({ key })) return (await asTransaction(call, "get", { key })).record;
   try {
     return await call("GET", path(key));
   } catch (error) {
@@ -20,6 +28,24 @@ export async function readKey(key) {
 
 /** `If-Match` on what was seen, or that there was nothing. */
 const condition = (seen) => (seen === null ? { "If-None-Match": "*" } : { "If-Match": `"${seen.mod_revision}"` });
+
+/**
+ * @param {any} seen the record as it was shown; null: there was none
+ * @param {{text: string, base64: boolean, lease: number}} value `lease`: 0 for none, -1 for the one that it has
+ */
+function putKey(key, seen, { text, base64, lease }) {
+  if (!addressable({ key })) {
+    const value = base64 ? { value: toBase64(fromBase64(text)), encoding: "base64" } : { value: text };
+    return asTransaction(writeOnce, "put", { key, ...value, lease, expect: seen?.mod_revision ?? 0 });
+  }
+  const query = lease === 0 ? "" : `?lease=${lease === -1 ? "keep" : lease}`;
+  return writeOnce("PUT", path(key) + query, { body: base64 ? fromBase64(text) : text, headers: condition(seen) });
+}
+
+const deleteKey = (seen) =>
+  addressable(seen)
+    ? writeOnce("DELETE", path(seen.key), { headers: condition(seen) })
+    : asTransaction(writeOnce, "delete", { key: seen.key, expect: seen.mod_revision });
 
 /**
  * Do a write under the condition that the key is as it was seen; where it is not, see how it is.
@@ -62,21 +88,14 @@ export function WriteKey({ record, name = "", onClose, onDone }) {
   const [text, setText] = useState(record?.value ?? "");
   const [base64, setBase64] = useState(record?.encoding === "base64");
   const [lease, setLease] = useState(record?.lease ? String(record.lease) : "");
-  const body = () => {
-    if (!base64) return text;
-    try {
-      return fromBase64(text.trim());
-    } catch {
-      throw new Error("this is not base64");
-    }
-  };
   const perform = async () => {
     if (lease && !/^\d+$/.test(lease.trim())) throw new Error("a lease is a number; leave it empty for none");
     const kept = lease && seen !== null && Number(lease) === seen.lease;
-    const query = lease ? `?lease=${kept ? "keep" : lease.trim()}` : "";
+    if (base64 && !isBase64(text.trim())) throw new Error("this is not base64");
+    const value = { text: base64 ? text.trim() : text, base64, lease: kept ? -1 : Number(lease) };
     const written = await guarded(
       key,
-      () => writeOnce("PUT", path(key) + query, { body: body(), headers: condition(seen) }),
+      () => putKey(key, seen, value),
       (now) => {
         setConflict(now);
         setSeen(now);
@@ -138,7 +157,7 @@ export function DeleteKey({ record, onClose }) {
     if (seen === null) return "It is gone already.";
     const told = await guarded(
       seen.key,
-      () => writeOnce("DELETE", path(seen.key), { headers: condition(seen) }),
+      () => deleteKey(seen),
       (now) => {
         setConflict(now);
         setSeen(now);

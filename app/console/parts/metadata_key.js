@@ -4,7 +4,7 @@ import { call, part } from "../core/api.js";
 import { count } from "../core/format.js";
 import { followHistory } from "../core/history.js";
 import { MAX_HISTORY } from "../core/limits.js";
-import { addressable, folderOf, pastOf, revisionTimes } from "../core/metadata_keys.js";
+import { addressable, folderOf, nameable, pastOf, revisionTimes } from "../core/metadata_keys.js";
 import { metadataKey } from "../core/model.js";
 import { href } from "../core/route.js";
 import { html, useEffect, useRef, useState } from "./html.js";
@@ -16,7 +16,7 @@ import { Value } from "./value.js";
 /** The record with its value, which lists leave out where it is long. */
 function useWhole(record) {
   const [told, setTold] = useState(null);
-  const missing = record !== undefined && record.value === null && addressable(record);
+  const missing = record !== undefined && record.value === null && nameable(record);
   const revision = record?.mod_revision;
   useEffect(() => {
     if (!missing) return undefined;
@@ -37,7 +37,7 @@ export function KeyPanel({ name, source, onAction }) {
   const record = source.keys.get(metadataKey(name));
   const whole = useWhole(record);
   const may = useMayWrite("metadata", name.key);
-  const text = addressable(name);
+  const text = nameable(name);
   const head = useRef(null);
   const back = useRef(null);
   useEffect(() => {
@@ -48,7 +48,13 @@ export function KeyPanel({ name, source, onAction }) {
     <section class="panel key-panel" aria-labelledby="key-title">
       <p class="key-back" ref=${back}><a href=${href("metadata", folderOf(name.key) ? `in:${folderOf(name.key)}` : "")}>Back to the keys</a></p>
       <h2 id="key-title" class="mono" ref=${head} tabindex="-1">${name.key}</h2>
-      ${!text && html`<p class="muted">This key ${name.key_encoding === "base64" ? "is bytes, shown in base64," : ""} cannot be named in an address: it is changed by transactions (<code>POST /v1/txn</code>).</p>`}
+      ${
+        !text &&
+        html`<p class="muted">
+          The name of this key is no text (UTF-8): it is shown in base64, and can be changed only by a program that embeds a
+          node, not over HTTP and so not here.
+        </p>`
+      }
       ${
         record === undefined
           ? html`<p role="status">${source.ready ? "There is no such key now." : "Waiting for the metadata…"}</p>`
@@ -72,7 +78,7 @@ export function KeyPanel({ name, source, onAction }) {
                 onClick=${() => onAction({ kind: "write", record: null, name: name.key })}>Create it…</button>`
         }
       </div>
-      ${text && html`<${History} key=${name.key} name=${name.key} record=${record} source=${source} />`}
+      ${addressable(name) && html`<${History} key=${name.key} name=${name.key} record=${record} source=${source} />`}
     </section>
   `;
 }

@@ -23,50 +23,58 @@ export function NodeDrawer({ name, onClose }) {
   const [action, setAction] = useState(null);
   useEffect(() => wantDetails(), []);
   const view = nodeViews(model).find((each) => each.name === name);
-  if (view === undefined) {
-    return html`<${Dialog} title=${name} onClose=${onClose} drawer><p>No node of this name is known here (any more).</p><//>`;
-  }
-  const { details } = view;
+  // What is asked stays, whatever becomes of the node: once it is removed, that is still to be said.
   return html`
     <${Dialog} title=${name} onClose=${onClose} drawer>
-      <p class="drawer-badges">
-        <${Status} status=${view.status} /> <${Role} role=${view.role} /> ${view.here && html`<span class="badge">serves this page</span>`}
-      </p>
-      <p class="muted">
-        It ${STATUS_MEANING[view.status]}${view.since !== null ? html` (<${Ago} time=${view.since} />)` : ""}. In Raft it
-        ${" "}${ROLE_MEANING[view.role]}.
-      </p>
-      ${!view.votes && view.reason && html`<p><b>Why it does not vote:</b> ${view.reason}.</p>`}
-      ${view.twins > 0 && html`<p class="level-bad">Another live process goes by this name.</p>`}
-      <${Actions} view=${view} onAction=${setAction} />
-      <section aria-labelledby="drawer-gossip">
-        <h3 id="drawer-gossip">Gossip</h3>
-        <dl class="fact-list">
-          <${Fact} name="Address"><code>${view.address}</code><//>
-          <${Fact} name="Generation"><span class="number">${view.generation}</span><//>
-          <${Fact} name="Suspicion (phi)">
-            <${Phi} phi=${view.phi} threshold=${model.phiThreshold} />${model.phiThreshold !== null && html`
-            <span class="muted"> dead above ${model.phiThreshold}</span>`}
-          <//>
-          <${Fact} name="Last sign of life">
-            ${view.here ? "this node" : details?.last_heartbeat_seconds == null ? "none seen" : `${duration(details.last_heartbeat_seconds)} before it was asked`}
-          <//>
-          <${Fact} name="Heartbeat"><span class="number">${count(details?.heartbeat)}</span><//>
-          <${Fact} name="Version"><span class="number">${count(details?.max_version)}</span><//>
-          <${Fact} name="Keys"><span class="number">${count(details?.keys)}</span><//>
-          <${Fact} name="Zone">${view.zone || "–"}<//>
-        </dl>
-      </section>
-      <section aria-labelledby="drawer-raft">
-        <h3 id="drawer-raft">Raft</h3>
-        <dl class="fact-list">
-          <${Fact} name="Member id"><code>${view.memberId ?? "–"}</code><//>
-          <${Fact} name="Address"><code>${view.raftAddress ?? "–"}</code><//>
-        </dl>
-      </section>
-      <${Recent} name=${name} events=${model.timeline} />
+      ${
+        view === undefined
+          ? html`<p>No node of this name is known here (any more).</p>`
+          : html`<${Details} name=${name} view=${view} model=${model} onAction=${setAction} />`
+      }
     <//>
     ${action && html`<${ActionDialog} action=${action} node=${name} onClose=${() => setAction(null)} />`}
+  `;
+}
+
+function Details({ name, view, model, onAction }) {
+  const { details } = view;
+  return html`
+    <p class="drawer-badges">
+      <${Status} status=${view.status} /> <${Role} role=${view.role} /> ${view.here && html`<span class="badge">serves this page</span>`}
+    </p>
+    <p class="muted">
+      It ${STATUS_MEANING[view.status]}${view.since !== null ? html` (<${Ago} time=${view.since} />)` : ""}. In Raft it
+      ${" "}${ROLE_MEANING[view.role]}.
+    </p>
+    ${!view.votes && view.reason && html`<p><b>Why it does not vote:</b> ${view.reason}.</p>`}
+    ${view.twins > 0 && html`<p class="level-bad">Another live process goes by this name.</p>`}
+    <${Actions} view=${view} onAction=${onAction} />
+    <section aria-labelledby="drawer-gossip">
+      <h3 id="drawer-gossip">Gossip</h3>
+      <dl class="fact-list">
+        <${Fact} name="Address"><code>${view.address}</code><//>
+        <${Fact} name="Generation"><span class="number">${view.generation}</span><//>
+        <${Fact} name="Suspicion (phi)">
+          <${Phi} phi=${view.phi} threshold=${model.phiThreshold} />${model.phiThreshold !== null && html`
+          <span class="muted"> dead above ${model.phiThreshold}</span>`}
+        <//>
+        <${Fact} name="Last sign of life">
+          ${view.here ? "this node" : details?.last_heartbeat_seconds == null ? "none seen" : `${duration(details.last_heartbeat_seconds)} before it was asked`}
+        <//>
+        <${Fact} name="Heartbeat"><span class="number">${count(details?.heartbeat)}</span><//>
+        <${Fact} name="Version"><span class="number">${count(details?.max_version)}</span><//>
+        <${Fact} name="Keys"><span class="number">${count(details?.keys)}</span><//>
+        <${Fact} name="Zone">${view.zone || "–"}<//>
+      </dl>
+    </section>
+    <section aria-labelledby="drawer-raft">
+      <h3 id="drawer-raft">Raft</h3>
+      <dl class="fact-list">
+        <${Fact} name="Member id"><code>${view.memberId ?? "–"}</code><//>
+        <${Fact} name="Address"><code>${view.raftAddress ?? "–"}</code><//>
+      </dl>
+    </section>
+    <${Recent} name=${name} events=${model.timeline} />
   `;
 }
 

@@ -24,24 +24,24 @@ function Place({ place, times }) {
 /** @param {{rows: any[], times: Map<number, number>, now: number, ready: boolean}} props */
 export const QueueTable = ({ rows, times, now, ready }) => html`
   <div class="table-room data-table" tabindex="0" role="region" aria-label="Locks, elections and semaphores">
-    <table>
+    <table role="table">
       <caption class="unseen">Who holds what, and who waits, in order</caption>
-      <thead>
-        <tr><th scope="col" class="col-name">Name</th><th scope="col" class="col-middle">Kind</th><th scope="col">Held by</th><th scope="col">Waiting, in order</th></tr>
+      <thead role="rowgroup">
+        <tr role="row"><th scope="col" role="columnheader" class="col-name">Name</th><th scope="col" role="columnheader" class="col-middle">Kind</th><th scope="col" role="columnheader">Held by</th><th scope="col" role="columnheader">Waiting, in order</th></tr>
       </thead>
-      <tbody>
+      <tbody role="rowgroup">
         ${rows.map(
           (queue) => html`
-            <tr key=${`${queue.queue}\n${queue.name}`}>
-              <th scope="row" class="mono">
+            <tr role="row" key=${`${queue.queue}\n${queue.name}`}>
+              <th scope="row" role="rowheader" class="mono">
                 <span key=${queue.revision} class=${isLit(times.get(queue.revision) ?? null, now) ? "lit" : ""}>${queue.name}</span>
               </th>
-              <td><span class="badge">${queue.queue}</span></td>
-              <td>
+              <td role="cell" data-label="Kind"><span class="badge">${queue.queue}</span></td>
+              <td role="cell" class="whole" data-label="Held by">
                 ${queue.holders.map((place) => html`<${Place} key=${place.lease} place=${place} times=${times} />`)}
                 ${queue.holders.length === 0 && html`<span class="muted">nobody</span>`}
               </td>
-              <td>
+              <td role="cell" class="whole" data-label="Waiting, in order">
                 <ol class="waiters">
                   ${queue.waiters.slice(0, SHOWN_WAITERS).map((place) => html`<li key=${place.lease}><${Place} place=${place} times=${times} /></li>`)}
                 </ol>
@@ -53,7 +53,7 @@ export const QueueTable = ({ rows, times, now, ready }) => html`
         )}
         ${
           rows.length === 0 &&
-          html`<tr><td class="empty" colspan="4">${ready ? "Nobody holds or wants anything here." : "Waiting for the first picture…"}</td></tr>`
+          html`<tr role="row"><td role="cell" class="empty" colspan="4">${ready ? "Nobody holds or wants anything here." : "Waiting for the first picture…"}</td></tr>`
         }
       </tbody>
     </table>

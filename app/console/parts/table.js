@@ -1,4 +1,5 @@
-// A table that is sorted by its heads. Wide ones scroll inside their frame, which the keyboard reaches.
+// A table that is sorted by its heads. Wide ones scroll inside their frame, which the keyboard reaches; on a phone its
+// rows are stacked, each cell under its `data-label` (styles/stacked.css), which is why all of it names its role.
 
 import { MAX_ROWS } from "../core/limits.js";
 import { count } from "../core/format.js";
@@ -29,15 +30,15 @@ export function Table({ caption, columns, rows, rowKey, empty }) {
   const order = (name) => (sort.name !== name ? "none" : sort.down ? "descending" : "ascending");
   return html`
     <div class="table-room" tabindex="0" role="region" aria-label=${caption}>
-      <table>
+      <table role="table">
         <caption>
           ${caption}${rows.length > shown.length && html`: the first ${count(shown.length)} of ${count(rows.length)}; a filter finds the others`}
         </caption>
-        <thead>
-          <tr>
+        <thead role="rowgroup" class="sorts">
+          <tr role="row">
             ${columns.map(
               (each) => html`
-                <th key=${each.name} scope="col" class=${each.right ? "right" : undefined} aria-sort=${each.value ? order(each.name) : undefined}>
+                <th key=${each.name} scope="col" role="columnheader" class=${each.right ? "right" : undefined} aria-sort=${each.value ? order(each.name) : undefined}>
                   ${
                     each.value
                       ? html`<button type="button" onClick=${() => press(each)}>
@@ -50,11 +51,11 @@ export function Table({ caption, columns, rows, rowKey, empty }) {
             )}
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           ${shown.map(
             (row) => html`<${Row} key=${rowKey(row)} row=${row} columns=${columns} />`,
           )}
-          ${shown.length === 0 && html`<tr><td class="empty" colspan=${columns.length}>${empty}</td></tr>`}
+          ${shown.length === 0 && html`<tr role="row"><td role="cell" class="empty" colspan=${columns.length}>${empty}</td></tr>`}
         </tbody>
       </table>
     </div>
@@ -70,9 +71,9 @@ class Row extends Steady {
   render({ row, columns }) {
     const [first, ...others] = columns;
     return html`
-      <tr>
-        <th scope="row">${first.cell(row)}</th>
-        ${others.map((each) => html`<td key=${each.name} class=${each.right ? "right number" : undefined}>${each.cell(row)}</td>`)}
+      <tr role="row">
+        <th scope="row" role="rowheader">${first.cell(row)}</th>
+        ${others.map((each) => html`<td key=${each.name} role="cell" data-label=${each.title} class=${each.right ? "right number" : undefined}>${each.cell(row)}</td>`)}
       </tr>
     `;
   }

@@ -78,36 +78,36 @@ function KeyTable({ rows, order, now, complete, may, onAction }) {
   const byNode = order === "node";
   return html`
     <div class="table-room data-table" tabindex="0" role="region" aria-label="Gossip keys">
-      <table>
+      <table role="table">
         <caption class="unseen">Keys of the gossip layer, as this node holds them, by ${order}</caption>
-        <thead>
-          <tr>
-            <th scope="col" class="col-name">${byNode ? "Node" : "Key"}</th>
-            <th scope="col" class="col-name">${byNode ? "Key" : "Node"}</th>
-            <th scope="col">Value</th>
-            <th scope="col" class="right col-short">Version</th>
-            <th scope="col" class="col-middle">Status</th>
-            <th scope="col" class="col-buttons"><span class="unseen">Actions</span></th>
+        <thead role="rowgroup">
+          <tr role="row">
+            <th scope="col" role="columnheader" class="col-name">${byNode ? "Node" : "Key"}</th>
+            <th scope="col" role="columnheader" class="col-name">${byNode ? "Key" : "Node"}</th>
+            <th scope="col" role="columnheader">Value</th>
+            <th scope="col" role="columnheader" class="right col-short">Version</th>
+            <th scope="col" role="columnheader" class="col-middle">Status</th>
+            <th scope="col" role="columnheader" class="col-buttons"><span class="unseen">Actions</span></th>
           </tr>
         </thead>
-        <tbody>
+        <tbody role="rowgroup">
           ${rows.map((row, at) => {
             const first = byNode ? row.node : row.key;
             const again = at > 0 && (byNode ? rows[at - 1].node : rows[at - 1].key) === first;
             const link = html`<a class="mono" href=${href("gossip", `${row.node}\n${row.key}`)}>${row.key}</a>`;
             const node = html`<span>${row.node}${row.own && html` <span class="badge">this page’s</span>`}</span>`;
             return html`
-              <tr key=${row.id} class=${row.status === "deleted" ? "gone" : ""}>
-                <td class=${again ? "again" : "first-of"}>${byNode ? node : link}</td>
-                <th scope="row">${byNode ? link : node}</th>
-                <td class="value-cell">
+              <tr role="row" key=${row.id} class=${row.status === "deleted" ? "gone" : ""}>
+                <td role="cell" class=${again ? "again" : "first-of"} data-label=${byNode ? "Node" : "Key"}>${byNode ? node : link}</td>
+                <th scope="row" role="rowheader">${byNode ? link : node}</th>
+                <td role="cell" class="value-cell whole" data-label="Value">
                   <span key=${row.version} class=${`mono ${row.status !== "deleted" && isLit(row.time, now) ? "lit" : ""}`}>
                     ${row.value === null ? html`<i class="muted">a long value</i>` : cut(row.value, MAX_CELL)}
                   </span>
                 </td>
-                <td class="right number">${row.version}</td>
-                <td><${KeyStatus} status=${row.status} /></td>
-                <td class="row-actions">
+                <td role="cell" class="right number" data-label="Version">${row.version}</td>
+                <td role="cell" data-label="Status"><${KeyStatus} status=${row.status} /></td>
+                <td role="cell" class="row-actions">
                   ${
                     row.own &&
                     row.status !== "deleted" &&
@@ -125,7 +125,7 @@ function KeyTable({ rows, order, now, complete, may, onAction }) {
           })}
           ${
             rows.length === 0 &&
-            html`<tr><td class="empty" colspan="6">
+            html`<tr role="row"><td role="cell" class="empty" colspan="6">
               ${complete ? "No key fits." : "Waiting for the first picture of the cluster…"}
             </td></tr>`
           }

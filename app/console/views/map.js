@@ -196,26 +196,26 @@ function AsText({ views, threshold }) {
       ${
         open &&
         html`<div class="table-room" tabindex="0" role="region" aria-label="The map as text">
-          <table>
+          <table role="table">
             <caption>Nodes, suspicion, and when they last gossiped with ${nodeId}</caption>
-            <thead>
-              <tr>
-                <th scope="col">Node</th><th scope="col">Status</th><th scope="col">Role</th>
-                <th scope="col" class="right">Suspicion${threshold ? ` of ${threshold}` : ""}</th>
-                <th scope="col" class="right">Asked it</th><th scope="col" class="right">It answered</th>
-                <th scope="col" class="right">It asked</th>
+            <thead role="rowgroup">
+              <tr role="row">
+                <th scope="col" role="columnheader">Node</th><th scope="col" role="columnheader">Status</th><th scope="col" role="columnheader">Role</th>
+                <th scope="col" role="columnheader" class="right">Suspicion${threshold ? ` of ${threshold}` : ""}</th>
+                <th scope="col" role="columnheader" class="right">Asked it</th><th scope="col" role="columnheader" class="right">It answered</th>
+                <th scope="col" role="columnheader" class="right">It asked</th>
               </tr>
             </thead>
-            <tbody>
+            <tbody role="rowgroup">
               ${views.slice(0, MAX_ROWS).map((view) => {
                 const link = byId.get(view.id);
-                return html`<tr key=${view.name}>
-                  <th scope="row"><a href=${href("map", view.name)}>${view.name}</a></th>
-                  <td>${view.status}</td><td>${view.role}</td>
-                  <td class="right number">${view.phi === null ? "–" : view.phi.toFixed(2)}</td>
-                  <td class="right number">${since(link?.opened_age_seconds)}</td>
-                  <td class="right number">${since(link?.replied_age_seconds)}</td>
-                  <td class="right number">${since(link?.answered_age_seconds)}</td>
+                return html`<tr role="row" key=${view.name}>
+                  <th scope="row" role="rowheader"><a href=${href("map", view.name)}>${view.name}</a></th>
+                  <td role="cell" data-label="Status">${view.status}</td><td role="cell" data-label="Role">${view.role}</td>
+                  <td role="cell" class="right number" data-label="Suspicion">${view.phi === null ? "–" : view.phi.toFixed(2)}</td>
+                  <td role="cell" class="right number" data-label="Asked it">${since(link?.opened_age_seconds)}</td>
+                  <td role="cell" class="right number" data-label="It answered">${since(link?.replied_age_seconds)}</td>
+                  <td role="cell" class="right number" data-label="It asked">${since(link?.answered_age_seconds)}</td>
                 </tr>`;
               })}
             </tbody>

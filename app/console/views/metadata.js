@@ -80,12 +80,12 @@ function Keys({ source, folder, flat, text, chosen }) {
         }${source.partial && "; there are more than this page holds"}
       </p>
       <div class="table-room data-table" tabindex="0" role="region" aria-label="Keys of the metadata">
-        <table>
+        <table role="table">
           <caption class="unseen">Keys of the metadata${folder && ` in ${folder}`}</caption>
-          <thead>
-            <tr><th scope="col" class="col-key">Key</th><th scope="col">Value</th><th scope="col" class="right col-short">Revision</th></tr>
+          <thead role="rowgroup">
+            <tr role="row"><th scope="col" role="columnheader" class="col-key">Key</th><th scope="col" role="columnheader">Value</th><th scope="col" role="columnheader" class="right col-short">Revision</th></tr>
           </thead>
-          <tbody>
+          <tbody role="rowgroup">
             ${rows.slice(pages.from, pages.to).map((row) =>
               row.prefix === undefined
                 ? html`<${KeyRow} key=${keyAddress(row)} record=${row} folder=${asList ? "" : folder} now=${now}
@@ -94,7 +94,7 @@ function Keys({ source, folder, flat, text, chosen }) {
             )}
             ${
               rows.length === 0 &&
-              html`<tr><td class="empty" colspan="3">
+              html`<tr role="row"><td role="cell" class="empty" colspan="3">
                 ${!source.ready ? "Waiting for the metadata…" : text ? "No key fits the filter." : "No keys here."}
               </td></tr>`
             }
@@ -120,22 +120,22 @@ function Path({ folder }) {
 }
 
 const FolderRow = ({ folder, now, time }) => html`
-  <tr>
-    <th scope="row" class="mono">
+  <tr role="row">
+    <th scope="row" role="rowheader" class="mono">
       <span key=${time} class=${isLit(time, now) ? "lit" : ""}><a href=${href("metadata", `in:${folder.prefix}`)}>${folder.name}</a></span>
     </th>
-    <td class="muted">${plural(folder.keys, "key")}</td>
-    <td></td>
+    <td role="cell" class="whole muted">${plural(folder.keys, "key")}</td>
+    <td role="cell" class="nothing"></td>
   </tr>
 `;
 
 const KeyRow = ({ record, folder, now, time, chosen }) => html`
-  <tr class=${chosen ? "chosen" : ""}>
-    <th scope="row" class="mono">
+  <tr role="row" class=${chosen ? "chosen" : ""}>
+    <th scope="row" role="rowheader" class="mono">
       <a href=${href("metadata", keyAddress(record))} aria-current=${chosen ? "true" : undefined}>${record.key.slice(folder.length) || "(empty)"}</a>
       ${record.lease > 0 && html` <span class="badge" title=${`lives with lease ${record.lease}`}>lease</span>`}
     </th>
-    <td class="value-cell">
+    <td role="cell" class="value-cell whole" data-label="Value">
       <span key=${record.mod_revision} class=${`mono ${isLit(time, now) ? "lit" : ""}`}>
         ${
           record.value === null
@@ -146,6 +146,6 @@ const KeyRow = ({ record, folder, now, time, chosen }) => html`
         }
       </span>
     </td>
-    <td class="right number">${count(record.mod_revision)}</td>
+    <td role="cell" class="right number" data-label="Revision">${count(record.mod_revision)}</td>
   </tr>
 `;
