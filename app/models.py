@@ -91,7 +91,8 @@ class Error(Answer):
     """The parameter that is wrong; null where it is about no single one."""
     details: dict[str, Any] | None = None
     """What a program needs to go on, where the code has such: `mod_revision` (precondition_failed), `reason`
-    (unavailable, refused), `request_id` (outcome_unknown), `compacted`, `limit`. Left out elsewhere."""
+    (unavailable, refused), `request_id` (outcome_unknown), `compacted`, `limit`, `withheld` (forbidden kinds of live
+    updates). Left out elsewhere."""
 
 
 class ErrorAnswer(Answer):

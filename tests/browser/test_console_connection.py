@@ -70,6 +70,7 @@ FAKE_SOCKET = """
         return new Response(JSON.stringify(answer.body), {status: answer.status});
     };
     const { store } = await import('./core/store.js');
+    window.store = store;
     window.model = store.model;
     window.connection = new m.Connection(store);
     connection.start();
@@ -127,3 +128,19 @@ def test_why_the_node_ends_a_connection_is_told(fresh: Page) -> None:
     fresh.evaluate("(error) => sockets[0].say({type: 'end', error})", error)
     fresh.evaluate("sockets[0].onclose({code: 1013})")
     assert fresh.evaluate("model.connection.reason") == "this client takes events too slowly"
+
+
+def test_under_other_rules_it_asks_for_what_they_allow_and_begins_anew(fresh: Page) -> None:
+    begin_connection(fresh)
+    rules = [{"layer": "gossip", "action": "read", "prefix": "a/"}, {"layer": "locks", "action": "read"}]
+    fresh.evaluate("(rules) => { answer.body.rules = rules; }", rules)
+    fresh.evaluate("sockets[0].onclose({code: 1008, reason: 'rights_changed'})")
+    fresh.wait_for_function("window.sockets.length === 2")
+    fresh.evaluate("sockets[1].onopen()")
+    assert fresh.evaluate("[store.model.complete, store.model.members.size]") == [False, 0]
+    assert fresh.evaluate("sockets[1].sent") == [{"type": "subscribe", "kinds": ["gossip", "queues", "leases"]}]
+
+    # Less is allowed since it asked what is.
+    error = {"code": "forbidden", "message": "no", "parameter": "kinds", "details": {"withheld": ["gossip", "raft"]}}
+    fresh.evaluate("(error) => sockets[1].say({type: 'error', error})", error)
+    assert fresh.evaluate("sockets[1].sent[1].kinds") == ["queues", "leases"]

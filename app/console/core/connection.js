@@ -3,7 +3,7 @@
 
 import { ApiError, call, url } from "./api.js";
 import { RETRY_FIRST_MS, RETRY_MOST_MS } from "./limits.js";
-import { missingForLive, token } from "./session.js";
+import { readable, token } from "./session.js";
 
 const SUBPROTOCOL = "coterie.live.v1";
 
@@ -38,10 +38,10 @@ export function pauseMs(attempt, random) {
 /**
  * What to ask for, going on from what is held.
  * @param {any} model
- * @param {boolean} all with the kinds that an older node does not know
+ * @param {string[]} kinds
  */
-export function subscription(model, all) {
-  const asked = { type: "subscribe", kinds: all ? [...KINDS, ...MORE_KINDS] : KINDS };
+export function subscription(model, kinds) {
+  const asked = { type: "subscribe", kinds };
   if (!model.complete) return asked;
   if (model.lastId !== null) asked.last_id = model.lastId;
   const { available, revision } = model.metadata;
@@ -55,6 +55,8 @@ export class Connection {
   #attempt = 0;
   #retry = 0;
   #watchdog = 0;
+  /** The rules by which what is held was told. */
+  #rules = "";
   /** Of the try under way: what comes of an older one is nobody's business. */
   #try = 0;
 
@@ -101,19 +103,22 @@ export class Connection {
       // A browser does not tell a page why a WebSocket was refused; a plain request says so.
       const self = await call("GET", "v1/tokens/self");
       if (own !== this.#try) return;
+      const rules = JSON.stringify(self.rules);
+      // Under other rules another part is told: what is held of the former one is no beginning for it.
+      if (this.#rules && this.#rules !== rules) this.#store.clear();
+      this.#rules = rules;
       this.#store.set("self", { self });
-      const missing = missingForLive(self.rules);
-      if (missing.length > 0) {
-        const reason = `this token may not read ${missing.join(", ")}, which live updates tell of`;
+      const kinds = readable(self.rules, [...KINDS, ...MORE_KINDS]);
+      if (kinds.length === 0) {
+        const reason = "this token may read nothing of what this page shows";
         this.#tell(self.id === "anonymous" ? "token" : "refused", { reason });
         return;
       }
+      this.#connect(own, kinds);
     } catch (error) {
       if (own !== this.#try) return;
       this.#refused(error);
-      return;
     }
-    this.#connect(own);
   }
 
   #refused(error) {
@@ -127,7 +132,8 @@ export class Connection {
     }
   }
 
-  #connect(own, all = true) {
+  #connect(own, wanted) {
+    let kinds = wanted;
     const address = url("v1/ws?wait=true");
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(address, token() ? [SUBPROTOCOL, token()] : [SUBPROTOCOL]);
@@ -139,14 +145,18 @@ export class Connection {
       this.#watchdog = setTimeout(() => own === this.#try && this.#lose(what), ms);
     };
     watch(GREETING_MS, "the node did not answer in time");
-    socket.onopen = () => socket.send(JSON.stringify(subscription(this.#store.model, all)));
+    socket.onopen = () => socket.send(JSON.stringify(subscription(this.#store.model, kinds)));
     socket.onmessage = ({ data }) => {
       if (own !== this.#try) return;
       const message = JSON.parse(data);
       if (message.type === "end") reason = message.error.message;
-      if (message.type === "error" && !greeted && all && message.error.parameter?.startsWith("kinds")) {
-        all = false;
-        socket.send(JSON.stringify(subscription(this.#store.model, all)));
+      if (message.type === "error" && !greeted && message.error.parameter?.startsWith("kinds")) {
+        // The token came to allow less a moment ago, or the node is an older one that does not know all kinds.
+        const refused = message.error.details?.withheld ?? MORE_KINDS;
+        const less = kinds.filter((kind) => !refused.includes(kind));
+        if (less.length === kinds.length || less.length === 0) return this.#lose(message.error.message);
+        kinds = less;
+        socket.send(JSON.stringify(subscription(this.#store.model, kinds)));
       }
       if (message.type === "hello") greeted = true;
       this.#store.take(message);
@@ -159,7 +169,7 @@ export class Connection {
     };
     socket.onclose = ({ code }) => {
       if (own !== this.#try) return;
-      if (code === 1008) this.#open(); // the token is no longer good: the request before says what is wrong
+      if (code === 1008) this.#open(); // the token is no longer good, or for less: the request before says which
       else this.#lose(reason || CLOSED[code] || `the connection was closed (${code})`);
     };
   }

@@ -6,6 +6,7 @@ import { followMetadata } from "./event_stream.js";
 import { FORWARDED_EVERY_MS, MAX_FORWARDED_QUEUES, MAX_METADATA_KEYS, MAX_TIMELINE, TRY_AGAIN_MS } from "./limits.js";
 import { metadataKey } from "./model.js";
 import { store } from "./store.js";
+import { isWithheld, startsOf } from "./withheld.js";
 
 /** Longer values are not held, as live updates do not tell them; characters. */
 const MAX_VALUE = 4_096;
@@ -26,6 +27,8 @@ const empty = () => ({
   queues: new Map(),
   queuesPartial: false,
   leases: { time: null, total: 0, leases: [] },
+  /** Whether the token may read a part of the locks: lists are of all. */
+  unlisted: false,
 });
 
 export let forwarded = empty();
@@ -46,26 +49,23 @@ function put(record) {
   } else forwarded.partial = true;
 }
 
-/** @returns {Promise<number>} the revision that was read */
-async function readAll(signal) {
-  const held = forwarded.keys;
-  forwarded.keys = new Map();
-  try {
-    let page = null;
-    let revision;
-    do {
-      const told = await call("GET", `v1/meta?limit=${PAGE}${page === null ? "" : `&page=${part(page)}`}`);
-      if (signal.aborted) return 0;
-      revision = told.revision;
-      for (const record of told.keys) if (!isOwn(record)) put(record);
-      page = told.next_page;
-    } while (page !== null && !forwarded.partial);
-    Object.assign(forwarded, { available: true, revision, error: null, partial: page !== null });
-    return revision;
-  } catch (error) {
-    forwarded.keys = held;
-    throw error;
-  }
+/** @returns {Promise<number>} the revision that was read of the keys that begin so */
+async function readAll(start, signal) {
+  const found = [];
+  let page = null;
+  let revision;
+  do {
+    const told = await call("GET", `v1/meta?limit=${PAGE}&prefix=${part(start)}${page === null ? "" : `&page=${part(page)}`}`);
+    if (signal.aborted) return 0;
+    revision = told.revision;
+    for (const record of told.keys) if (!isOwn(record)) found.push(slim(record));
+    page = told.next_page;
+  } while (page !== null && found.length < MAX_METADATA_KEYS);
+  for (const [id, record] of forwarded.keys) if (record.key.startsWith(start)) forwarded.keys.delete(id);
+  forwarded.partial ||= page !== null;
+  for (const record of found) put(record);
+  Object.assign(forwarded, { available: true, revision: Math.max(forwarded.revision ?? 0, revision), error: null });
+  return revision;
 }
 
 function take(revision, changes) {
@@ -80,14 +80,14 @@ function take(revision, changes) {
   forwarded.revision = Math.max(forwarded.revision ?? 0, revision);
 }
 
-async function followAll(signal) {
+async function followAll(start, signal) {
   while (!signal.aborted) {
     try {
-      const revision = await readAll(signal);
+      const revision = await readAll(start, signal);
       tell();
       if (signal.aborted) return;
       await followMetadata(
-        { what: "prefix=", revision: revision + 1, signal },
+        { what: `prefix=${part(start)}`, revision: revision + 1, signal },
         (at, changes) => {
           take(at, changes);
           tell();
@@ -112,7 +112,8 @@ const KINDS = { locks: "lock", elections: "election", semaphores: "semaphore" };
 async function readQueues() {
   const queues = new Map();
   let partial = false;
-  for (const [path, queue] of Object.entries(KINDS)) {
+  const unlisted = startsOf(store.model, "queues") !== null;
+  for (const [path, queue] of unlisted ? [] : Object.entries(KINDS)) {
     const { names } = await call("GET", `v1/${path}`);
     partial ||= names.length > MAX_FORWARDED_QUEUES;
     for (const name of names.slice(0, MAX_FORWARDED_QUEUES)) {
@@ -125,7 +126,7 @@ async function readQueues() {
     }
   }
   const { leases } = await call("GET", "v1/leases");
-  Object.assign(forwarded, { queues, queuesPartial: partial, leases: { time: store.now(), total: leases.length, leases } });
+  Object.assign(forwarded, { queues, unlisted, queuesPartial: partial, leases: { time: store.now(), total: leases.length, leases } });
 }
 
 async function pollQueues(signal) {
@@ -147,8 +148,10 @@ export function wantForwarded() {
   if (wanted === 1) {
     forwarded = empty();
     aborter = new AbortController();
-    followAll(aborter.signal);
-    pollQueues(aborter.signal);
+    const starts = isWithheld(store.model, "metadata") ? [] : (startsOf(store.model, "metadata") ?? [""]);
+    if (starts.length === 0) forwarded.available = true;
+    for (const start of starts) followAll(start, aborter.signal);
+    if (!isWithheld(store.model, "queues")) pollQueues(aborter.signal);
   }
   return () => {
     wanted -= 1;

@@ -43,12 +43,12 @@ export function onLeases(records, queues) {
 export const NOTHING = { keys: [], held: [], waits: [] };
 
 /** "2 keys, holds 1, waits for 3" */
-export function contentWords({ keys, held, waits }) {
+export function contentWords({ keys, held, waits }, nothing = "nothing") {
   const said = [];
   if (keys.length > 0) said.push(plural(keys.length, "key"));
   if (held.length > 0) said.push(`holds ${list(held.map((queue) => `the ${queue.queue} ${queue.name}`), 3)}`);
   if (waits.length > 0) said.push(`waits for ${list(waits.map((queue) => `the ${queue.queue} ${queue.name}`), 3)}`);
-  return said.join("; ") || "nothing";
+  return said.join("; ") || nothing;
 }
 
 /**

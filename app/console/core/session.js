@@ -1,6 +1,8 @@
 // The token: in memory, and in sessionStorage so that a reload of this tab keeps it. Never in the URL, never in
 // localStorage, never in a cookie.
 
+import { LAYER_OF, startOf } from "./withheld.js";
+
 const NAME = "coterie.token";
 
 let held = read();
@@ -27,17 +29,6 @@ export function setToken(value) {
   }
 }
 
-const LAYERS = ["cluster", "gossip", "metadata", "locks"];
-
-/**
- * What live updates need and these rules do not give: they tell of all layers.
- * @param {{layer: string, action: string, prefix?: string}[]} rules as `GET /v1/tokens/self` tells them
- * @returns {string[]} layers
- */
-export function missingForLive(rules) {
-  return LAYERS.filter((layer) => !rules.some((rule) => !rule.prefix && (rule.layer === layer || rule.layer === "*")));
-}
-
 const ORDER = { read: 0, write: 1, admin: 2 };
 
 /**
@@ -55,3 +46,10 @@ export function allows(rules, layer, action, start = "") {
       (start === null || start.startsWith(rule.prefix ?? "")),
   );
 }
+
+/**
+ * @param {{layer: string, action: string, prefix?: string}[]} rules as `GET /v1/tokens/self` tells them
+ * @param {string[]} kinds of live updates
+ * @returns {string[]} those that may be read, at least in part; to name others is refused
+ */
+export const readable = (rules, kinds) => kinds.filter((kind) => allows(rules, LAYER_OF[kind], "read", startOf(kind)));

@@ -3,8 +3,10 @@
 import { convergenceWords, spreads } from "../core/gossip_keys.js";
 import { count } from "../core/format.js";
 import { useModel } from "../core/store.js";
+import { isWithheld } from "../core/withheld.js";
 import { html } from "./html.js";
 import { Pager, usePages } from "./pager.js";
+import { Withheld } from "./withheld.js";
 
 const WIDTH = 120;
 
@@ -19,13 +21,18 @@ function SpreadBar({ spread }) {
 }
 
 export function Convergence() {
-  const { convergence } = useModel("convergence");
+  const model = useModel("convergence", "hello");
+  const { convergence } = model;
   const all = spreads(convergence);
   const pages = usePages(all.length, "");
   return html`
     <section class="panel convergence" aria-labelledby="convergence-title">
       <h2 id="convergence-title">Convergence</h2>
-      <p class="convergence-words">${convergenceWords(convergence)}</p>
+      ${
+        isWithheld(model, "convergence")
+          ? html`<${Withheld} kind="convergence" what="How far keys have spread" />`
+          : html`<p class="convergence-words">${convergenceWords(convergence)}</p>`
+      }
       ${convergence?.scope === "own" && html`<p class="muted">In a cluster of this size each node tells of its own keys alone.</p>`}
       <ul class="spreads">
         ${all.slice(pages.from, pages.to).map(

@@ -5,6 +5,7 @@ import { duration } from "../core/format.js";
 import { spreads } from "../core/gossip_keys.js";
 import { href } from "../core/route.js";
 import { useModel } from "../core/store.js";
+import { isWithheld } from "../core/withheld.js";
 import { Dialog } from "./dialog.js";
 import { html, useEffect, useState } from "./html.js";
 import { useMayWrite } from "./may.js";
@@ -66,7 +67,7 @@ export function GossipKeyDrawer({ rest, onAction, onClose }) {
                   onClick=${() => onAction({ kind: "delete", key })}>Delete…</button>
               `
             : html`<p class="muted">
-                Only <b>${node}</b> writes it${address ? html`: by its own page, at <code>${address}/ui/</code>` : ", and it is not live"}.
+                Only <b>${node}</b> writes it${address ? html`: by its own page, at <code>${address}/ui/</code>` : isWithheld(model, "members") ? "" : ", and it is not live"}.
               </p>`
         }
       </div>

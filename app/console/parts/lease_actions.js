@@ -20,7 +20,7 @@ function Going({ title, names }) {
 
 /**
  * @param {{lease: any, content: {keys: any[], held: any[], waits: any[]}, partial: boolean, onClose: () => void}} props
- *   `partial`: there is more than the page holds
+ *   `partial`: there may be more than the page shows
  */
 export function RevokeLease({ lease, content, partial, onClose }) {
   // As it was when the dialog opened: what is read shall not change under the eye.
@@ -41,7 +41,7 @@ export function RevokeLease({ lease, content, partial, onClose }) {
       <${Going} title="Deleted" names=${keys.map((record) => record.key)} />
       <${Going} title="Lost, and free for whoever is next" names=${names(held)} />
       <${Going} title="No longer waited for" names=${names(waits)} />
-      ${partial && html`<p class="level-warn">There is more than this page holds: other keys may go, too.</p>`}
+      ${partial && html`<p class="level-warn">There may be more than this page shows: other keys may go, too.</p>`}
     <//>
   `;
 }

@@ -35,9 +35,10 @@ function Left({ lease, time }) {
 
 /**
  * @param {{source: any, content: Map<number, any>, chosen: number|null, may: {write: boolean, why?: string},
- *   onRevoke: (lease: any) => void}} props `chosen`: the lease that was asked for
+ *   narrow: boolean, onRevoke: (lease: any) => void}} props `chosen`: the lease that was asked for; `narrow`: more may live on
+ *   a lease than the token may read
  */
-export function Leases({ source, content, chosen, may, onRevoke }) {
+export function Leases({ source, content, chosen, may, narrow, onRevoke }) {
   const model = useModel("leases");
   const { time, total, leases } = source.live ? model.leases : source.leases;
   const first = leases.filter((lease) => lease.lease === chosen);
@@ -72,7 +73,7 @@ export function Leases({ source, content, chosen, may, onRevoke }) {
                   <th scope="row" role="rowheader" class="number" data-label="Lease">${lease.lease}</th>
                   <td role="cell" class="whole" data-label="Time left"><${Left} lease=${lease} time=${time} /></td>
                   <td role="cell" class="lease-content whole" data-label="What lives on it">
-                    ${contentWords(on)}
+                    ${contentWords(on, narrow ? "nothing that this token may read" : "nothing")}
                     ${on.keys.length > 0 && html`<ul class="lease-keys">
                       ${on.keys.slice(0, SHOWN_KEYS).map((record) => html`<li key=${record.key}><a class="mono" href=${href("metadata", keyAddress(record))}>${record.key}</a></li>`)}
                       ${on.keys.length > SHOWN_KEYS && html`<li class="muted">and ${count(on.keys.length - SHOWN_KEYS)} more</li>`}

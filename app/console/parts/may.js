@@ -9,8 +9,15 @@ import { useModel } from "../core/store.js";
  * @returns {{write: boolean, why: string|undefined}} `why`: where it may not
  */
 export function useMayWrite(layer, start = null) {
+  return useMayWriteOf(layer)(start);
+}
+
+/** The same for whatever is asked of it. @returns {(start: string|null) => {write: boolean, why: string|undefined}} */
+export function useMayWriteOf(layer) {
   const { self } = useModel("self");
-  const write = self !== null && allows(self.rules, layer, "write", start);
   const who = self === null || self.id === "anonymous" ? "Without a token one" : `The token ${self.id}`;
-  return { write, why: write ? undefined : `${who} may not do this: it wants write in the layer ${layer}` };
+  return (start) => {
+    const write = self !== null && allows(self.rules, layer, "write", start);
+    return { write, why: write ? undefined : `${who} may not do this: it wants write in the layer ${layer}` };
+  };
 }

@@ -7,6 +7,8 @@ import { MAX_HISTORY } from "../core/limits.js";
 import { addressable, folderOf, nameable, pastOf, revisionTimes } from "../core/metadata_keys.js";
 import { metadataKey } from "../core/model.js";
 import { href } from "../core/route.js";
+import { useModel } from "../core/store.js";
+import { startsOf, who } from "../core/withheld.js";
 import { html, useEffect, useRef, useState } from "./html.js";
 import { useMayWrite } from "./may.js";
 import { readKey } from "./metadata_actions.js";
@@ -38,6 +40,8 @@ export function KeyPanel({ name, source, onAction }) {
   const whole = useWhole(record);
   const may = useMayWrite("metadata", name.key);
   const text = nameable(name);
+  const model = useModel("hello", "self");
+  const hidden = name.key_encoding !== "base64" && !(startsOf(model, "metadata") ?? [""]).some((start) => name.key.startsWith(start));
   const head = useRef(null);
   const back = useRef(null);
   useEffect(() => {
@@ -56,13 +60,15 @@ export function KeyPanel({ name, source, onAction }) {
         </p>`
       }
       ${
-        record === undefined
-          ? html`<p role="status">${source.ready ? "There is no such key now." : "Waiting for the metadata…"}</p>`
-          : whole?.error
-            ? html`<p class="level-bad" role="alert">${whole.error.message}</p>`
-            : whole?.record?.value === undefined || whole.record.value === null
-              ? html`<p class="muted">${text ? "Asking for the value…" : "Its value is too long to be told unasked."}</p>`
-              : html`<${Value} key=${`${name.key} ${record.mod_revision}`} text=${whole.record.value} encoding=${whole.record.encoding} />`
+        hidden
+          ? html`<p role="status">${who(model.self)} may not read this key.</p>`
+          : record === undefined
+            ? html`<p role="status">${source.ready ? "There is no such key now." : "Waiting for the metadata…"}</p>`
+            : whole?.error
+              ? html`<p class="level-bad" role="alert">${whole.error.message}</p>`
+              : whole?.record?.value === undefined || whole.record.value === null
+                ? html`<p class="muted">${text ? "Asking for the value…" : "Its value is too long to be told unasked."}</p>`
+                : html`<${Value} key=${`${name.key} ${record.mod_revision}`} text=${whole.record.value} encoding=${whole.record.encoding} />`
       }
       ${record && html`<${Facts} record=${record} source=${source} />`}
       <div class="drawer-actions">
@@ -78,7 +84,7 @@ export function KeyPanel({ name, source, onAction }) {
                 onClick=${() => onAction({ kind: "write", record: null, name: name.key })}>Create it…</button>`
         }
       </div>
-      ${addressable(name) && html`<${History} key=${name.key} name=${name.key} record=${record} source=${source} />`}
+      ${addressable(name) && !hidden && html`<${History} key=${name.key} name=${name.key} record=${record} source=${source} />`}
     </section>
   `;
 }

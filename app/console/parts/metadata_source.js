@@ -4,17 +4,20 @@
 import { forwarded, wantForwarded } from "../core/forwarded.js";
 import { DRAW_EVERY_MS } from "../core/limits.js";
 import { store, useModelEvery } from "../core/store.js";
+import { isWithheld } from "../core/withheld.js";
 import { html, useEffect } from "./html.js";
 
 /**
  * @returns {{ready: boolean, live: boolean, off: boolean, revision: number|null, keys: Map<string, any>, partial: boolean,
- *   timeline: any[], error: Error|null, queues: Map<string, any>, queuesPartial: boolean, leases: any}} `live`: by live
- *   updates; `off`: nobody in the cluster takes part in Raft
+ *   timeline: any[], error: Error|null, queues: Map<string, any>, queuesPartial: boolean, leases: any,
+ *   unlisted: boolean}} `live`: by live updates; `off`: nobody in the cluster takes part in Raft; `unlisted`: there may be
+ *   locks, and this page cannot list them
  */
 export function useMetadata() {
   const model = useModelEvery(DRAW_EVERY_MS, "hello", "metadata", "queues", "forwarded", "raft", "connection");
   const live = model.hello === null || model.hello.metadata;
-  const off = model.complete && !live && ![...model.raftMembers.values()].some((member) => member.role !== "client");
+  const known = !isWithheld(model, "raft");
+  const off = model.complete && !live && known && ![...model.raftMembers.values()].some((member) => member.role !== "client");
   const ask = model.complete && !live && !off && model.connection.state === "live";
   useEffect(() => (ask ? wantForwarded() : undefined), [ask]);
   if (!live) return { ...forwarded, ready: forwarded.available, live, off };
@@ -30,6 +33,7 @@ export function useMetadata() {
     queues: model.queues,
     queuesPartial: model.partial.has("queues"),
     leases: store.model.leases,
+    unlisted: false,
   };
 }
 

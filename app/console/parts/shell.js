@@ -5,12 +5,14 @@ import { href, useRoute } from "../core/route.js";
 import { setToken, token } from "../core/session.js";
 import { store, useModel } from "../core/store.js";
 import { useTheme } from "../core/theme.js";
+import { isWithheld } from "../core/withheld.js";
 import { VIEWS } from "../views/index.js";
 import { ConnectionState, LostNotice } from "./connection_state.js";
 import { Help, useShortcuts } from "./help.js";
 import { html, useEffect, useErrorBoundary, useRef, useState } from "./html.js";
 import { Icon, Logo } from "./icons.js";
 import { TokenDialog } from "./token.js";
+import { WithheldView } from "./withheld.js";
 
 const THEME_WORDS = { system: "as the system", light: "light", dark: "dark" };
 
@@ -36,7 +38,8 @@ function Verdict() {
   const model = useModel("hello", "members", "raft", "cluster", "phi", "convergence", "connection");
   const { state } = model.connection;
   let { level, text } = { level: "unknown", text: "Not known yet" };
-  if (model.complete && state === "live") ({ level, text } = verdict(diagnose(model, store.now())));
+  if (isWithheld(model, "members") && state === "live") text = "Not known to this token";
+  else if (model.complete && state === "live") ({ level, text } = verdict(diagnose(model, store.now())));
   else if (state === "lost") ({ level, text } = { level: "bad", text: "No connection" });
   useEffect(() => {
     const name = model.clusterId ? ` – ${model.clusterId}` : "";
@@ -49,15 +52,17 @@ function Where() {
   const model = useModel("hello", "members");
   return html`
     <p class="where">
-      <span class="where-cluster" title="cluster_id">${model.clusterId || "…"}</span>
+      <span class="where-cluster" title="cluster_id">${isWithheld(model, "members") ? "" : model.clusterId || "…"}</span>
       <span class="where-node">seen by <b>${model.nodeId || "…"}</b></span>
     </p>
   `;
 }
 
 /** A fault in one view leaves the rest of the page in use. */
-function Guarded({ View, rest, title }) {
+function Guarded({ View, rest, title, kind }) {
   const [error, reset] = useErrorBoundary((fault) => console.error(fault));
+  const model = useModel("hello");
+  if (kind !== undefined && isWithheld(model, kind)) return html`<${WithheldView} title=${title} kind=${kind} views=${VIEWS} />`;
   if (error === undefined) return html`<${View} rest=${rest} />`;
   return html`
     <h1>${title}</h1>
@@ -130,7 +135,7 @@ export function Shell({ connection }) {
     <div class="frame">
       <${Navigation} current=${shown.name} open=${navigation} onGo=${() => setNavigation(false)} />
       <main id="content" ref=${main} tabindex="-1">
-        <${Guarded} key=${shown.name} View=${shown.View} rest=${rest} title=${shown.title} />
+        <${Guarded} key=${shown.name} View=${shown.View} rest=${rest} title=${shown.title} kind=${shown.kind} />
       </main>
     </div>
     <${LostNotice} onRetry=${() => connection.start()} />

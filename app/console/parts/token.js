@@ -23,8 +23,7 @@ export function TokenDialog({ onToken }) {
       <form class="token" onSubmit=${submit}>
         <div class="dialog-text">
           <p>
-            It must allow to read the cluster, gossip, metadata and locks; actions want more. It stays in this tab and goes
-            to this node alone.
+            The page shows what it may read, and offers what it may do. It stays in this tab and goes to this node alone.
           </p>
         </div>
         <label class="field"

@@ -10,9 +10,10 @@ import { DeleteGossipKey, SetGossipKey } from "../parts/gossip_actions.js";
 import { GossipKeyDrawer } from "../parts/gossip_key.js";
 import { html, useState } from "../parts/html.js";
 import { isLit } from "../parts/lit.js";
-import { useMayWrite } from "../parts/may.js";
+import { useMayWriteOf } from "../parts/may.js";
 import { Pager, usePages } from "../parts/pager.js";
 import { Choice } from "../parts/choice.js";
+import { PartNotice } from "../parts/withheld.js";
 
 export const STATUS_TITLES = {
   set: "set",
@@ -31,7 +32,8 @@ export function Gossip({ rest }) {
   const [prefix, setPrefix] = useState("");
   const [system, setSystem] = useState(false);
   const [action, setAction] = useState(null);
-  const may = useMayWrite("gossip");
+  const mayWrite = useMayWriteOf("gossip");
+  const may = mayWrite(null);
   const now = store.now();
   const rows = sortRows(fitting(keyRows(model, now), { prefix, text, system }), order);
   const pages = usePages(rows.length, `${order}\n${text}\n${prefix}\n${system}`);
@@ -44,6 +46,7 @@ export function Gossip({ rest }) {
       What each node says of itself. A node’s keys are written by that node alone; here those of <b>${model.nodeId || "…"}</b>,
       which serves this page.
     </p>
+    <${PartNotice} kind="gossip" what="keys" />
     <${Convergence} />
     <div class="tools">
       <${Choice} name="Order" value=${order} onChange=${setOrder} choices=${{ node: "By node", key: "By key" }} />
@@ -66,7 +69,7 @@ export function Gossip({ rest }) {
     <p class="tally-line" role="status">
       ${plural(rows.length, "key")} of ${plural(nodes, "node")}${model.partial.has("gossip") && "; there are more than this page holds"}
     </p>
-    <${KeyTable} rows=${shown} order=${order} now=${now} complete=${model.complete} may=${may} onAction=${setAction} />
+    <${KeyTable} rows=${shown} order=${order} now=${now} complete=${model.complete} mayWrite=${mayWrite} onAction=${setAction} />
     <${Pager} pages=${pages} what="keys" />
     ${action?.kind === "set" && html`<${SetGossipKey} name=${action.key} value=${action.value} onClose=${close} />`}
     ${action?.kind === "delete" && html`<${DeleteGossipKey} name=${action.key} onClose=${close} />`}
@@ -74,7 +77,7 @@ export function Gossip({ rest }) {
   `;
 }
 
-function KeyTable({ rows, order, now, complete, may, onAction }) {
+function KeyTable({ rows, order, now, complete, mayWrite, onAction }) {
   const byNode = order === "node";
   return html`
     <div class="table-room data-table" tabindex="0" role="region" aria-label="Gossip keys">
@@ -95,6 +98,7 @@ function KeyTable({ rows, order, now, complete, may, onAction }) {
             const first = byNode ? row.node : row.key;
             const again = at > 0 && (byNode ? rows[at - 1].node : rows[at - 1].key) === first;
             const link = html`<a class="mono" href=${href("gossip", `${row.node}\n${row.key}`)}>${row.key}</a>`;
+            const may = mayWrite(row.key);
             const node = html`<span>${row.node}${row.own && html` <span class="badge">this page’s</span>`}</span>`;
             return html`
               <tr role="row" key=${row.id} class=${row.status === "deleted" ? "gone" : ""}>

@@ -4,6 +4,7 @@ import { plural } from "../core/format.js";
 import { NOTHING, onLeases, queueRows } from "../core/holdings.js";
 import { revisionTimes } from "../core/metadata_keys.js";
 import { store } from "../core/store.js";
+import { isNarrow } from "../core/withheld.js";
 import { Choice } from "../parts/choice.js";
 import { html, useState } from "../parts/html.js";
 import { RevokeLease } from "../parts/lease_actions.js";
@@ -12,6 +13,7 @@ import { useMayWrite } from "../parts/may.js";
 import { SourceNotice, useMetadata } from "../parts/metadata_source.js";
 import { Pager, usePages } from "../parts/pager.js";
 import { QueueTable } from "../parts/queues.js";
+import { PartNotice } from "../parts/withheld.js";
 
 const KINDS = { "": "All", lock: "Locks", election: "Elections", semaphore: "Semaphores" };
 
@@ -22,7 +24,6 @@ export function Locks({ rest }) {
   const [text, setText] = useState("");
   const [revoking, setRevoking] = useState(null);
   const may = useMayWrite("locks");
-  const mayKeys = useMayWrite("metadata");
   const rows = queueRows(source.queues.values(), { kind, text });
   const pages = usePages(rows.length, `${kind}\n${text}`);
   const content = onLeases(source.keys.values(), source.queues.values());
@@ -30,6 +31,8 @@ export function Locks({ rest }) {
   return html`
     <h1>Locks and leases</h1>
     <${SourceNotice} source=${source} />
+    <${PartNotice} kind="queues" what="locks, elections and semaphores" />
+    ${source.unlisted && html`<p class="aside">This node takes no part in Raft, and cannot list locks for a token that may read a part of them.</p>`}
     ${
       !source.off &&
       html`
@@ -49,13 +52,13 @@ export function Locks({ rest }) {
           <${Pager} pages=${pages} what="locks" />
         </section>
         <${Leases} source=${source} content=${content} chosen=${chosen === undefined ? null : Number(chosen)}
-          may=${may.write ? may : mayKeys} onRevoke=${setRevoking} />
+          may=${may} narrow=${isNarrow(store.model)} onRevoke=${setRevoking} />
       `
     }
     ${
       revoking &&
       html`<${RevokeLease} lease=${revoking} content=${content.get(revoking.lease) ?? NOTHING}
-        partial=${source.partial || source.queuesPartial} onClose=${() => setRevoking(null)} />`
+        partial=${source.partial || source.queuesPartial || isNarrow(store.model)} onClose=${() => setRevoking(null)} />`
     }
   `;
 }

@@ -14,6 +14,7 @@ import { DeleteKey, WriteKey } from "../parts/metadata_actions.js";
 import { KeyPanel } from "../parts/metadata_key.js";
 import { SourceNotice, useMetadata } from "../parts/metadata_source.js";
 import { Pager, usePages } from "../parts/pager.js";
+import { PartNotice } from "../parts/withheld.js";
 
 /** Seconds. */
 const LOOK_BACK = 5;
@@ -31,6 +32,7 @@ export function Metadata({ rest }) {
   return html`
     <h1>Metadata</h1>
     <${SourceNotice} source=${source} />
+    <${PartNotice} kind="metadata" what="keys" />
     ${
       !source.off &&
       html`

@@ -7,6 +7,7 @@ import { href } from "../core/route.js";
 import { useModelEvery } from "../core/store.js";
 import { filter } from "../core/table.js";
 import { describe, kindOf, KINDS, nodeOf, weight } from "../core/telling.js";
+import { who, withheldLayers } from "../core/withheld.js";
 import { html, Steady, useLayoutEffect, useRef, useState } from "../parts/html.js";
 import { Icon } from "../parts/icons.js";
 
@@ -38,7 +39,7 @@ let hidden = new Set(["system"]);
 
 /** @param {{rest: string}} props text to filter by from the beginning */
 export function Timeline({ rest }) {
-  const model = useModelEvery(DRAW_MS, "timeline", "hello");
+  const model = useModelEvery(DRAW_MS, "timeline", "hello", "self");
   const [text, setText] = useState(rest);
   const [off, setOff] = useState(hidden);
   const [still, setStill] = useState(null);
@@ -67,6 +68,10 @@ export function Timeline({ rest }) {
       </button>
       <p class="tally">${count(fitting.length)} of ${count(events.length)}</p>
     </div>
+    ${
+      withheldLayers(model) &&
+      html`<p class="muted">${who(model.self)} may not read ${withheldLayers(model)}: of that nothing is told here.</p>`
+    }
     <fieldset class="kinds">
       <legend class="unseen">Kinds of events</legend>
       ${Object.entries(KINDS).map(

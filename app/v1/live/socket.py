@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from typing import Annotated, Any, Literal
 from urllib.parse import parse_qsl
 
+import orjson
 from fastapi import FastAPI, Query, Request
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
@@ -231,9 +232,7 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
 
 
 def _refusal(error: ApiError) -> Message:
-    return Message(
-        {"type": "error", "error": {"code": error.code, "message": error.message, "parameter": error.parameter}}
-    )
+    return Message({"type": "error", **orjson.loads(error.body())})
 
 
 async def _close(send: Send, code: int, error: ApiError) -> None:
