@@ -24,7 +24,7 @@ run: $(READY) ## run one node with the defaults, on http://127.0.0.1:10000/ (ARG
 	@$(BIN)/coterie $(ARGS)
 
 demo: $(READY) ## run a cluster of three nodes with both layers on, on ports 10001 to 10003
-	@$(BIN)/python -m app.demo
+	@$(BIN)/python -m coterie.app.demo
 
 # The tests start hundreds of processes: without compiled files a quarter of their processor time went into compiling.
 test: $(READY) ## run the tests (a few minutes)
@@ -59,7 +59,7 @@ consistency-sabotage: $(READY) ## nodes that are broken on purpose, each of whic
 	$(BIN)/python -m tests.consistency sabotage $(ARGS)
 
 configs: $(READY) ## write configs/reference.toml from the settings
-	$(BIN)/python -m app.settings_reference > configs/reference.toml
+	$(BIN)/python -m coterie.app.settings_reference > configs/reference.toml
 
 lock: $(READY) ## write requirements.lock anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --no-header \

@@ -10,9 +10,9 @@ from collections import Counter
 
 from starlette.types import Scope
 
-from app.errors import ApiError, Code
-from app.metrics.http import HttpFigures
-from app.setting_tables import HttpSettings
+from coterie.app.errors import ApiError, Code
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.setting_tables import HttpSettings
 
 ALWAYS = frozenset({b"/livez", b"/readyz", b"/healthz", b"/metrics"})
 """An overloaded node must be able to say so."""

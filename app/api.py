@@ -18,38 +18,38 @@ from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import ASGIApp
 
-from app.auth.authority import Authority
-from app.auth_settings import AuthSettings
-from app.browser_guard import for_other_origins
-from app.cluster_state import encode_cluster_state
-from app.console_page import add_console
-from app.docs_page import add_docs
-from app.documenting import ANYWHERE, errors, listed
-from app.errors import ApiError, Code, json_response
-from app.health import Health
-from app.health_routes import add_watching
-from app.http_gate import FAULT, HttpGate
-from app.leaving import Departure
-from app.live_settings import LiveSettings
-from app.metrics.exposition import Exposition
-from app.metrics.http import HttpFigures
-from app.metrics.loop_lag import LoopLag
-from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from app.operation_settings import LeaveSettings
-from app.setting_tables import HealthSettings, HttpSettings, RaftSettings
-from app.tls import Tls
-from app.tracing import Traced, Tracer
-from app.v1.context import Context
-from app.v1.face import add_v1
-from app.v1.forwarding import Forwarder
-from app.v1.front import Front
-from app.v1.gossip_keys import refuse
-from app.v1.heard import HeardRaft
-from app.v1.live.figures import NodeFigures
-from app.v1.live.hub import Hub
-from app.v1.live.snapshot import Pages
-from app.v1.raft_part import RaftPart
-from gossip import GossipNode, KeyRefusedError
+from coterie.app.auth.authority import Authority
+from coterie.app.auth_settings import AuthSettings
+from coterie.app.browser_guard import for_other_origins
+from coterie.app.cluster_state import encode_cluster_state
+from coterie.app.console_page import add_console
+from coterie.app.docs_page import add_docs
+from coterie.app.documenting import ANYWHERE, errors, listed
+from coterie.app.errors import ApiError, Code, json_response
+from coterie.app.health import Health
+from coterie.app.health_routes import add_watching
+from coterie.app.http_gate import FAULT, HttpGate
+from coterie.app.leaving import Departure
+from coterie.app.live_settings import LiveSettings
+from coterie.app.metrics.exposition import Exposition
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
+from coterie.app.operation_settings import LeaveSettings
+from coterie.app.setting_tables import HealthSettings, HttpSettings, RaftSettings
+from coterie.app.tls import Tls
+from coterie.app.tracing import Traced, Tracer
+from coterie.app.v1.context import Context
+from coterie.app.v1.face import add_v1
+from coterie.app.v1.forwarding import Forwarder
+from coterie.app.v1.front import Front
+from coterie.app.v1.gossip_keys import refuse
+from coterie.app.v1.heard import HeardRaft
+from coterie.app.v1.live.figures import NodeFigures
+from coterie.app.v1.live.hub import Hub
+from coterie.app.v1.live.snapshot import Pages
+from coterie.app.v1.raft_part import RaftPart
+from coterie.gossip import GossipNode, KeyRefusedError
 
 DESCRIPTION = """\
 A node of a cluster of two layers. **Gossip**: each node tells live nodes from dead ones, and has keys of its own, \

@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from app.auth.rules import Rule
-from app.auth.tokens import ID_FORM, is_hash
-from app.setting_types import Count, Seconds, Table
+from coterie.app.auth.rules import Rule
+from coterie.app.auth.tokens import ID_FORM, is_hash
+from coterie.app.setting_types import Count, Seconds, Table
 
 
 def _hash(value: object) -> object:

@@ -16,8 +16,8 @@ from ipaddress import ip_address
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Scope
 
-from app.errors import ApiError, Code
-from app.setting_tables import HttpSettings
+from coterie.app.errors import ApiError, Code
+from coterie.app.setting_tables import HttpSettings
 
 CHANGING_GETS = frozenset({"/set_kv", "/set_kv/", "/mark_for_deletion", "/mark_for_deletion/"})
 

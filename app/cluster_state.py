@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from gossip import Engine, NodeId, NodeState, Status
+from coterie.gossip import Engine, NodeId, NodeState, Status
 
 _STATUS_LABELS = tuple(status.label for status in Status)
 

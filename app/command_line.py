@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
 
-from app.cli.names import COMMANDS, list_commands
+from coterie.app.cli.names import COMMANDS, list_commands
 
 PROGRAM = "coterie"
 
@@ -100,7 +100,7 @@ _TO_START = frozenset({"agent", "node", "run", "serve", "server", "start", "up"}
 
 def _setting(typed: str) -> str | None:
     """What to do about an option that is a setting."""
-    from app.settings_loading import setting_paths, variable  # noqa: PLC0415 - takes long, for a mistake alone
+    from coterie.app.settings_loading import setting_paths, variable  # noqa: PLC0415 - takes long, for a mistake alone
 
     wanted = typed.replace("-", "_").replace(".", "_").lower()
     for path in setting_paths():

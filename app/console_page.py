@@ -18,7 +18,7 @@ from pathlib import PurePosixPath
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from app.errors import ApiError, Code
+from coterie.app.errors import ApiError, Code
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

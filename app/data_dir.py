@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.durable_files import replace_durably
-from gossip import MAX_ID_BYTES
+from coterie.app.durable_files import replace_durably
+from coterie.gossip import MAX_ID_BYTES
 
 IDENTITY_FILE = "identity.json"
 LOCK_FILE = "lock"

@@ -1,4 +1,4 @@
-"""Brings up the three nodes of `configs/three-nodes`: `python -m app.demo [DIRECTORY]`, or `make demo`.
+"""Brings up the three nodes of `configs/three-nodes`: `python -m coterie.app.demo [DIRECTORY]`, or `make demo`.
 
 Shows their logs side by side, waits until they know each other, says what to try, and ends them all on Ctrl-C. Where
 one of them ends by itself, it says which and how: before they know each other that ends the demo, later the others go
@@ -18,10 +18,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from app.command_line import shell_command
-from app.environment import ENV_PREFIX
-from app.logs import has_colors
-from app.settings_loading import BadSettingsError, load_settings
+from coterie.app.command_line import shell_command
+from coterie.app.environment import ENV_PREFIX
+from coterie.app.logs import has_colors
+from coterie.app.settings_loading import BadSettingsError, load_settings
 
 CHECKOUT = Path(__file__).parents[1]
 CONFIGS = CHECKOUT / "configs" / "three-nodes"

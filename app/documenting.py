@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.errors import Code
-from app.models import ErrorAnswer
+from coterie.app.errors import Code
+from coterie.app.models import ErrorAnswer
 
 Responses = dict[int | str, dict[str, Any]]
 

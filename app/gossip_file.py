@@ -19,9 +19,9 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta, msgpack
 
-from consensus.journal import Files
-from consensus.journal.files import create_durably
-from gossip import Address, Status
+from coterie.consensus.journal import Files
+from coterie.consensus.journal.files import create_durably
+from coterie.gossip import Address, Status
 
 FILE_NAME = "gossip.snapshot"
 FORMAT_VERSION = 1

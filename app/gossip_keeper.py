@@ -15,12 +15,12 @@ from pathlib import Path
 
 import structlog
 
-from app import gossip_file
-from app.data_dir import DataDirError
-from app.gossip_file import DamagedError, Kept, KeptKey, NewerFormatError
-from app.operation_settings import PersistenceSettings
-from consensus.journal import DiskFiles, DiskThread, Files
-from gossip import RESERVED_PREFIX, Engine, KeyValue, Status
+from coterie.app import gossip_file
+from coterie.app.data_dir import DataDirError
+from coterie.app.gossip_file import DamagedError, Kept, KeptKey, NewerFormatError
+from coterie.app.operation_settings import PersistenceSettings
+from coterie.consensus.journal import DiskFiles, DiskThread, Files
+from coterie.gossip import RESERVED_PREFIX, Engine, KeyValue, Status
 
 MAX_DUTY = 0.1
 """At most this part of the time is spent on writing, however much there is to write."""

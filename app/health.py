@@ -14,8 +14,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from app.v1.raft_part import RaftPart
-from gossip import GossipNode
+from coterie.app.v1.raft_part import RaftPart
+from coterie.gossip import GossipNode
 
 
 @dataclass(frozen=True, slots=True)

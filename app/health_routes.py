@@ -8,13 +8,13 @@ from fastapi import FastAPI, Header, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from app.documenting import errors
-from app.errors import ApiError, Code
-from app.health import Check
-from app.metrics.exposition import Exposition
-from app.models import Answer
-from app.v1.calls import answer
-from app.v1.context import Context
+from coterie.app.documenting import errors
+from coterie.app.errors import ApiError, Code
+from coterie.app.health import Check
+from coterie.app.metrics.exposition import Exposition
+from coterie.app.models import Answer
+from coterie.app.v1.calls import answer
+from coterie.app.v1.context import Context
 
 TAG = "health"
 

@@ -13,14 +13,14 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.admission import Admission
-from app.auth.authority import Authority
-from app.auth.rules import Right
-from app.browser_guard import BrowserGuard
-from app.errors import ApiError, Code
-from app.http_protocol import ABORT
-from app.metrics.http import HttpFigures
-from app.setting_tables import HttpSettings
+from coterie.app.admission import Admission
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.rules import Right
+from coterie.app.browser_guard import BrowserGuard
+from coterie.app.errors import ApiError, Code
+from coterie.app.http_protocol import ABORT
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.setting_tables import HttpSettings
 
 log = structlog.stdlib.get_logger("http")
 _stdlib_log = logging.getLogger("http")

@@ -13,9 +13,9 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from app.errors import RETRY_AFTER_SECONDS, ApiError, Code
-from app.metrics.http import HttpFigures
-from app.setting_tables import HttpSettings
+from coterie.app.errors import RETRY_AFTER_SECONDS, ApiError, Code
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.setting_tables import HttpSettings
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -11,10 +11,10 @@ from contextlib import contextmanager, suppress
 import uvicorn
 from starlette.types import ASGIApp
 
-from app.http_protocol import bounded_protocol, bounded_socket
-from app.live_settings import LiveSettings
-from app.metrics.http import HttpFigures
-from app.setting_tables import HttpSettings
+from coterie.app.http_protocol import bounded_protocol, bounded_socket
+from coterie.app.live_settings import LiveSettings
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.setting_tables import HttpSettings
 
 
 class HttpServer(uvicorn.Server):

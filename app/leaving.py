@@ -12,11 +12,11 @@ from typing import Literal
 
 import structlog
 
-from app.health import Health
-from app.operation_settings import LeaveSettings
-from app.v1.raft_part import RaftPart
-from consensus.errors import MetadataError
-from gossip import GossipNode, TooManyKeysError
+from coterie.app.health import Health
+from coterie.app.operation_settings import LeaveSettings
+from coterie.app.v1.raft_part import RaftPart
+from coterie.consensus.errors import MetadataError
+from coterie.gossip import GossipNode, TooManyKeysError
 
 RaftOutcome = Literal["left", "kept", "failed", "none"]
 

@@ -6,7 +6,7 @@ import errno
 import socket
 from dataclasses import dataclass
 
-from gossip import Address, open_udp_socket
+from coterie.gossip import Address, open_udp_socket
 
 MAX_PORT_TRIES = 100
 """How many numbers that the system offers for TCP are tried for UDP too, where it may choose the port."""

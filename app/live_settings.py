@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.setting_types import Bytes, Count, Seconds, Table
+from coterie.app.setting_types import Bytes, Count, Seconds, Table
 
 
 class LiveSettings(Table):

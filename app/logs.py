@@ -16,7 +16,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from app.setting_tables import LogSettings
+from coterie.app.setting_tables import LogSettings
 
 
 def configure_logs(settings: LogSettings, stream: TextIO | None = None) -> None:

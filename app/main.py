@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from app.cli.names import COMMANDS
-from app.command_line import PROGRAM, UsageError, parse_command_line
+from coterie.app.cli.names import COMMANDS
+from coterie.app.command_line import PROGRAM, UsageError, parse_command_line
 
 CANNOT_START = 1
 WRONG_USAGE = 2
@@ -27,13 +27,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process); returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     if COMPLETION in os.environ:
-        from app.cli.completing import answer_shell  # noqa: PLC0415
+        from coterie.app.cli.completing import answer_shell  # noqa: PLC0415
 
         return answer_shell()
     if given and given[0] in COMMANDS:
         if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # what follows takes a moment, and is nobody's to see
-        from app.cli.run import run_command  # noqa: PLC0415
+        from coterie.app.cli.run import run_command  # noqa: PLC0415
 
         return run_command(given)
     # Until the node runs and stops in good order, there is nothing to put in order.
@@ -52,11 +52,11 @@ def _run_node(options: Mapping[str, Any]) -> int:
     # structlog takes rich along where it is installed, for tracebacks that nobody shows: 70 ms and 6 MB of each node.
     with without("rich"):
         import structlog  # noqa: F401, PLC0415
-    from app.data_dir import DataDirError  # noqa: PLC0415
-    from app.listening import ListenError  # noqa: PLC0415
-    from app.logs import configure_logs  # noqa: PLC0415
-    from app.server import run_node  # noqa: PLC0415
-    from app.settings_loading import BadSettingsError, load_settings  # noqa: PLC0415
+    from coterie.app.data_dir import DataDirError  # noqa: PLC0415
+    from coterie.app.listening import ListenError  # noqa: PLC0415
+    from coterie.app.logs import configure_logs  # noqa: PLC0415
+    from coterie.app.server import run_node  # noqa: PLC0415
+    from coterie.app.settings_loading import BadSettingsError, load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings(options)

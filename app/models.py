@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from app.errors import Code
+from coterie.app.errors import Code
 
 U64 = Annotated[int, Field(ge=0, le=2**64 - 1)]
 

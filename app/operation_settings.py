@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from app.setting_types import Count, GossipKeys, Seconds, Table
+from coterie.app.setting_types import Count, GossipKeys, Seconds, Table
 
 
 class PersistenceSettings(Table):

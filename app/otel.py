@@ -17,8 +17,8 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from app.tracing import SHUTDOWN_SECONDS, Headers
-from app.tracing_settings import TracingSettings
+from coterie.app.tracing import SHUTDOWN_SECONDS, Headers
+from coterie.app.tracing_settings import TracingSettings
 
 CARRIED = ("traceparent", "tracestate")
 """The headers of W3C Trace Context."""

@@ -45,10 +45,10 @@ def check_recovery(data_dir: Path, backup: Path | None) -> Path:
 def recover(data_dir: Path, source: Path | None) -> Recovered:
     """Make it: from the backup `source`, or from the directory itself. Raises RecoverError."""
     # Imported here: help and refusals are quick.
-    from app.data_dir import DataDir, DataDirError  # noqa: PLC0415
-    from consensus.raft.errors import RaftError  # noqa: PLC0415
-    from consensus.restore import found_from, read_backup, read_survivor  # noqa: PLC0415
-    from consensus.store import StoreError  # noqa: PLC0415
+    from coterie.app.data_dir import DataDir, DataDirError  # noqa: PLC0415
+    from coterie.consensus.raft.errors import RaftError  # noqa: PLC0415
+    from coterie.consensus.restore import found_from, read_backup, read_survivor  # noqa: PLC0415
+    from coterie.consensus.store import StoreError  # noqa: PLC0415
 
     raft = data_dir / RAFT_DIRECTORY
     draft = data_dir / f"{RAFT_DIRECTORY}.recovering"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from app.gossip_keeper import GossipKeeper
-from app.leaving import Departure
-from app.logs import configure_logs
-from app.reloading import Apply, Reloader, ReloadError
-from app.settings import Settings
-from gossip import GossipNode, KeyRefusedError, Plain
+from coterie.app.gossip_keeper import GossipKeeper
+from coterie.app.leaving import Departure
+from coterie.app.logs import configure_logs
+from coterie.app.reloading import Apply, Reloader, ReloadError
+from coterie.app.settings import Settings
+from coterie.gossip import GossipNode, KeyRefusedError, Plain
 
 
 def register_node(reloader: Reloader, node: GossipNode, departure: Departure, keeper: GossipKeeper | None) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import structlog
 from pydantic import BaseModel
 
-from app.settings import Settings
-from app.settings_loading import BadSettingsError, SettingPath, setting_paths
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import BadSettingsError, SettingPath, setting_paths
 
 Apply = Callable[[], None]
 Prepare = Callable[[Settings], Apply]

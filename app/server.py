@@ -14,31 +14,31 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.api import create_app
-from app.auth.authority import Authority
-from app.data_dir import DataDir, DataDirError, Identity
-from app.gossip_keeper import GossipKeeper, take_up
-from app.health import Health
-from app.http_server import HttpServer
-from app.leaving import Departure, Farewell
-from app.listening import ListenError, Sockets, open_sockets
-from app.metrics.http import HttpFigures
-from app.metrics.loop_lag import LoopLag
-from app.open_files import allow_open_files
-from app.reloadable import register_node
-from app.reloading import Reloader, ReloadError
-from app.settings import Settings
-from app.start_message import is_loopback, tell_start
-from app.tls import Tls, TlsError
-from app.v1.agent_part import AgentPart, agent_config, open_agent
-from app.v1.forgetting import obey_forgetting
-from app.v1.heard import HeardRaft
-from consensus.hybrid.agent import Agent
-from consensus.raft.errors import RaftError
-from gossip import Address, Engine, GossipNode, NodeId
+from coterie.app.api import create_app
+from coterie.app.auth.authority import Authority
+from coterie.app.data_dir import DataDir, DataDirError, Identity
+from coterie.app.gossip_keeper import GossipKeeper, take_up
+from coterie.app.health import Health
+from coterie.app.http_server import HttpServer
+from coterie.app.leaving import Departure, Farewell
+from coterie.app.listening import ListenError, Sockets, open_sockets
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.app.open_files import allow_open_files
+from coterie.app.reloadable import register_node
+from coterie.app.reloading import Reloader, ReloadError
+from coterie.app.settings import Settings
+from coterie.app.start_message import is_loopback, tell_start
+from coterie.app.tls import Tls, TlsError
+from coterie.app.v1.agent_part import AgentPart, agent_config, open_agent
+from coterie.app.v1.forgetting import obey_forgetting
+from coterie.app.v1.heard import HeardRaft
+from coterie.consensus.hybrid.agent import Agent
+from coterie.consensus.raft.errors import RaftError
+from coterie.gossip import Address, Engine, GossipNode, NodeId
 
 if TYPE_CHECKING:
-    from app.otel import OtelTracer
+    from coterie.app.otel import OtelTracer
 
 RANDOM_NAME_CHARACTERS = 6
 
@@ -160,7 +160,7 @@ async def _serve(
 def _open_tracer(settings: Settings, node: GossipNode) -> OtelTracer | None:
     if settings.tracing.endpoint is None:
         return None
-    from app.otel import OtelTracer  # noqa: PLC0415 - an optional extra, and half a second
+    from coterie.app.otel import OtelTracer  # noqa: PLC0415 - an optional extra, and half a second
 
     return OtelTracer(settings.tracing, node.node.node_id)
 

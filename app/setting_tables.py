@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.setting_types import (
+from coterie.app.setting_types import (
     Bytes,
     Count,
     HostNames,
@@ -21,7 +21,7 @@ from app.setting_types import (
     WholeSeconds,
     odd,
 )
-from gossip import GossipConfig
+from coterie.gossip import GossipConfig
 
 _GOSSIP = GossipConfig()
 

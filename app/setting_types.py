@@ -22,7 +22,7 @@ from pydantic import (
 )
 from pydantic_settings import NoDecode
 
-from gossip import KEY_BYTES, MAX_ID_BYTES, Address, ConfigError, Seed
+from coterie.gossip import KEY_BYTES, MAX_ID_BYTES, Address, ConfigError, Seed
 
 MIN_SECRET_CHARACTERS = 16
 

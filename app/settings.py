@@ -20,12 +20,19 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.auth_settings import AuthSettings
-from app.environment import ENV_PREFIX
-from app.live_settings import LiveSettings
-from app.operation_settings import KeyringSettings, LeaveSettings, PersistenceSettings
-from app.setting_tables import ConsoleSettings, GossipSettings, HealthSettings, HttpSettings, LogSettings, RaftSettings
-from app.setting_types import (
+from coterie.app.auth_settings import AuthSettings
+from coterie.app.environment import ENV_PREFIX
+from coterie.app.live_settings import LiveSettings
+from coterie.app.operation_settings import KeyringSettings, LeaveSettings, PersistenceSettings
+from coterie.app.setting_tables import (
+    ConsoleSettings,
+    GossipSettings,
+    HealthSettings,
+    HttpSettings,
+    LogSettings,
+    RaftSettings,
+)
+from coterie.app.setting_types import (
     Count,
     Directory,
     Identifier,
@@ -35,9 +42,9 @@ from app.setting_types import (
     Seeds,
     Unit,
 )
-from app.tls_settings import TlsSettings
-from app.tracing_settings import TracingSettings
-from gossip import SEAL_BYTES, SESSION_BYTES, Address, GossipConfig, Keyring, Plain
+from coterie.app.tls_settings import TlsSettings
+from coterie.app.tracing_settings import TracingSettings
+from coterie.gossip import SEAL_BYTES, SESSION_BYTES, Address, GossipConfig, Keyring, Plain
 
 ENV_NESTED_DELIMITER = "__"
 

@@ -18,9 +18,9 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import SettingsError
 
-from app.environment import ENV_PREFIX, NOT_OF_NODES, is_of_kubernetes
-from app.settings import ENV_NESTED_DELIMITER, ConfigFileError, Settings
-from gossip import Address, ConfigError, Engine, KeyRefusedError, NodeId
+from coterie.app.environment import ENV_PREFIX, NOT_OF_NODES, is_of_kubernetes
+from coterie.app.settings import ENV_NESTED_DELIMITER, ConfigFileError, Settings
+from coterie.gossip import Address, ConfigError, Engine, KeyRefusedError, NodeId
 
 SettingPath = tuple[str, ...]
 """Where a setting stands: its table, if it has one, and its name."""

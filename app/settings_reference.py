@@ -1,4 +1,4 @@
-"""Writes `configs/reference.toml` from the settings: `python -m app.settings_reference`, or `make configs`."""
+"""Writes `configs/reference.toml` from the settings: `python -m coterie.app.settings_reference`, or `make configs`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from app.setting_types import Unit
-from app.settings import Settings
-from gossip import Address
+from coterie.app.setting_types import Unit
+from coterie.app.settings import Settings
+from coterie.gossip import Address
 
 WIDTH = 110
 

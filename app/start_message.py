@@ -8,9 +8,9 @@ from ipaddress import ip_address
 
 import structlog
 
-from app.command_line import shell_command
-from app.settings import Settings
-from gossip import Address, GossipNode
+from coterie.app.command_line import shell_command
+from coterie.app.settings import Settings
+from coterie.gossip import Address, GossipNode
 
 _MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}
 

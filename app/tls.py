@@ -16,7 +16,7 @@ from pathlib import Path
 
 from cryptography import x509
 
-from app.tls_settings import TlsSettings
+from coterie.app.tls_settings import TlsSettings
 
 _VERSIONS = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
 

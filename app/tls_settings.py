@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator
 
-from app.setting_types import Table
+from coterie.app.setting_types import Table
 
 File = Annotated[Path, AfterValidator(Path.expanduser)]
 

@@ -14,7 +14,7 @@ from typing import Protocol
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.metrics.http import route_of
+from coterie.app.metrics.http import route_of
 
 Headers = list[tuple[bytes, bytes]]
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
-from app.setting_types import Count, Table
+from coterie.app.setting_types import Count, Table
 
 EXPORTER = "opentelemetry.exporter.otlp.proto.http"
 

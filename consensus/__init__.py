@@ -1,7 +1,8 @@
 """The Raft layer: linearizable, replicated cluster metadata (consensus specification).
 
-`Metadata` is the face; a `Member` is a node's part in the group; `consensus.store` has the operations and results. The
-parts of a member are imported where they are first named: a program that speaks to members over HTTP needs none.
+`Metadata` is the face; a `Member` is a node's part in the group; `coterie.consensus.store` has the operations and
+results. The parts of a member are imported where they are first named: a program that speaks to members over HTTP needs
+none.
 """
 
 from __future__ import annotations
@@ -9,8 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from consensus.answers import Answer, Consistency, RequestId
-from consensus.errors import (
+from coterie.consensus.answers import Answer, Consistency, RequestId
+from coterie.consensus.errors import (
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -20,14 +21,14 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.face import AbstractMetadata, AbstractWatching
-from consensus.holding import Holding, KeptLease
+from coterie.consensus.face import AbstractMetadata, AbstractWatching
+from coterie.consensus.holding import Holding, KeptLease
 
 if TYPE_CHECKING:
-    from consensus.member import Member, MemberConfig
-    from consensus.member_status import MemberStatus, PeerStatus
-    from consensus.metadata import Metadata
-    from consensus.watching import Watching
+    from coterie.consensus.member import Member, MemberConfig
+    from coterie.consensus.member_status import MemberStatus, PeerStatus
+    from coterie.consensus.metadata import Metadata
+    from coterie.consensus.watching import Watching
 
 __all__ = [
     "AbstractMetadata",
@@ -54,12 +55,12 @@ __all__ = [
 ]
 
 _OF_A_MEMBER = {
-    "Member": "consensus.member",
-    "MemberConfig": "consensus.member",
-    "MemberStatus": "consensus.member_status",
-    "Metadata": "consensus.metadata",
-    "PeerStatus": "consensus.member_status",
-    "Watching": "consensus.watching",
+    "Member": "coterie.consensus.member",
+    "MemberConfig": "coterie.consensus.member",
+    "MemberStatus": "coterie.consensus.member_status",
+    "Metadata": "coterie.consensus.metadata",
+    "PeerStatus": "coterie.consensus.member_status",
+    "Watching": "coterie.consensus.watching",
 }
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and shall refuse all others

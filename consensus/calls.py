@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from consensus.errors import MetadataError, RefusedError, UnavailableError, UnknownOutcomeError
-from consensus.raft import errors as raft
+from coterie.consensus.errors import MetadataError, RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.raft import errors as raft
 
 _BUSY = frozenset({"busy", "disk_full", "transfer_pending", "change_pending", "not_ready"})
 """Refusals of the Raft node that are about now, not about the call."""

@@ -6,8 +6,8 @@ the same call may be made again), unknown outcome (it may have happened, or may 
 
 from __future__ import annotations
 
-from consensus.answers import RequestId
-from consensus.store import Code
+from coterie.consensus.answers import RequestId
+from coterie.consensus.store import Code
 
 
 class MetadataError(Exception):

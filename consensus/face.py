@@ -12,10 +12,10 @@ from math import isfinite
 from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
-from consensus.answers import Answer, Consistency, RequestId
-from consensus.errors import RefusedError
-from consensus.holding import Holding, KeptLease
-from consensus.store import (
+from coterie.consensus.answers import Answer, Consistency, RequestId
+from coterie.consensus.errors import RefusedError
+from coterie.consensus.holding import Holding, KeptLease
+from coterie.consensus.store import (
     ClientOperation,
     Code,
     Compact,
@@ -46,7 +46,7 @@ from consensus.store import (
     WatchBatch,
     prefix_end,
 )
-from consensus.store import Done as StoreDone
+from coterie.consensus.store import Done as StoreDone
 
 
 class AbstractWatching(Protocol):

@@ -12,8 +12,8 @@ import asyncio
 from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING, cast
 
-from consensus.errors import CompactedError, LeaseLostError, MetadataError, RefusedError, UnavailableError
-from consensus.store import (
+from coterie.consensus.errors import CompactedError, LeaseLostError, MetadataError, RefusedError, UnavailableError
+from coterie.consensus.store import (
     Acquire,
     AcquireDone,
     Code,
@@ -26,7 +26,7 @@ from consensus.store import (
 )
 
 if TYPE_CHECKING:
-    from consensus.face import AbstractMetadata
+    from coterie.consensus.face import AbstractMetadata
 
 RENEWALS_PER_TTL = 3
 SAFETY = 0.1

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from consensus.raft.errors import RaftError
-from consensus.raft.node import RaftNode
-from consensus.replica import Replica
-from consensus.store import LeaseExpire, encode
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.replica import Replica
+from coterie.consensus.store import LeaseExpire, encode
 
 MAX_EXPIRIES_AT_ONCE = 1_000
 """Leases that the leader ends in one go; the rest follow."""

@@ -14,21 +14,21 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from consensus.calls import outcome
-from consensus.journal import DiskThread, Store
-from consensus.lease_expiry import LeaseExpiry
-from consensus.member_figures import MemberFigures
-from consensus.member_status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
-from consensus.metadata import Metadata
-from consensus.raft.core import Member as Peer
-from consensus.raft.driver import Driver, SystemClock
-from consensus.raft.net.session import Identity
-from consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
-from consensus.raft.node import RaftNode
-from consensus.raft.settings import RaftSettings
-from consensus.replica import Replica
-from consensus.store import Limits, State
-from consensus.tracing import Tracing
+from coterie.consensus.calls import outcome
+from coterie.consensus.journal import DiskThread, Store
+from coterie.consensus.lease_expiry import LeaseExpiry
+from coterie.consensus.member_figures import MemberFigures
+from coterie.consensus.member_status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.raft.core import Member as Peer
+from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.raft.net.session import Identity
+from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.replica import Replica
+from coterie.consensus.store import Limits, State
+from coterie.consensus.tracing import Tracing
 
 logger = logging.getLogger(__name__)
 

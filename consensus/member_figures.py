@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.raft.figures import RaftFigures
-from consensus.store.state import Figures as StateFigures
+from coterie.consensus.raft.figures import RaftFigures
+from coterie.consensus.store.state import Figures as StateFigures
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.raft.node import RaftNode
+from coterie.consensus.raft.node import RaftNode
 
 
 @dataclass(frozen=True, slots=True)

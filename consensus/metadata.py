@@ -20,9 +20,9 @@ from functools import partial
 from math import inf
 from typing import TypeVar
 
-from consensus.answers import Answer, Consistency, RequestId
-from consensus.calls import Done, outcome
-from consensus.errors import (
+from coterie.consensus.answers import Answer, Consistency, RequestId
+from coterie.consensus.calls import Done, outcome
+from coterie.consensus.errors import (
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -31,10 +31,10 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.face import AbstractMetadata
-from consensus.raft.node import RaftNode
-from consensus.replica import Replica
-from consensus.store import (
+from coterie.consensus.face import AbstractMetadata
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.replica import Replica
+from coterie.consensus.store import (
     BadTokenError,
     ClientOperation,
     Code,
@@ -53,9 +53,9 @@ from consensus.store import (
     Watch,
     encode,
 )
-from consensus.store import CompactedError as HistoryCompactedError
-from consensus.store.operations import SystemOperation
-from consensus.watching import Watching
+from coterie.consensus.store import CompactedError as HistoryCompactedError
+from coterie.consensus.store.operations import SystemOperation
+from coterie.consensus.watching import Watching
 
 RETRY_SECONDS = 0.02
 """The first pause before a call that found no leader, or lost one, is tried again; it doubles up to the next."""

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from consensus.raft.errors import SafetyError
-from consensus.store import Result, SnapshotReader, State, WatchHub, encode_batch
+from coterie.consensus.raft.errors import SafetyError
+from coterie.consensus.store import Result, SnapshotReader, State, WatchHub, encode_batch
 
 _encode_voters = msgspec.msgpack.Encoder().encode
 

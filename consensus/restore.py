@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from consensus.journal import JournalConfig, open_store
-from consensus.member import Member
-from consensus.raft.configuration import encode_voters
-from consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
-from consensus.raft.entries import decode_batch
-from consensus.raft.errors import CorruptStateError
-from consensus.raft.ports import SnapshotInfo
-from consensus.store import SnapshotReader, State
+from coterie.consensus.journal import JournalConfig, open_store
+from coterie.consensus.member import Member
+from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
+from coterie.consensus.raft.entries import decode_batch
+from coterie.consensus.raft.errors import CorruptStateError
+from coterie.consensus.raft.ports import SnapshotInfo
+from coterie.consensus.store import SnapshotReader, State
 
 CHUNKS_PER_TURN = 16
 """Of a backup, between two turns of the event loop."""

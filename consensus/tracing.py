@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Protocol
 
-from consensus.raft.traces import Ended
+from coterie.consensus.raft.traces import Ended
 
 
 class Tracing(Protocol):

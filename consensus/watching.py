@@ -6,12 +6,12 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from consensus.errors import CompactedError, MetadataError
-from consensus.store import CompactedError as HistoryCompactedError
-from consensus.store import Kind, Watch, WatchBatch, WatchHub
+from coterie.consensus.errors import CompactedError, MetadataError
+from coterie.consensus.store import CompactedError as HistoryCompactedError
+from coterie.consensus.store import Kind, Watch, WatchBatch, WatchHub
 
 if TYPE_CHECKING:
-    from consensus.metadata import Metadata
+    from coterie.consensus.metadata import Metadata
 
 MAX_EVENTS = 1_000
 """Events in one batch, and as many more as end its last revision."""

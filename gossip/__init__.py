@@ -4,10 +4,10 @@
 What is imported here is the package's public face.
 """
 
-from gossip.config import LEFT_KEY, RESERVED_PREFIX, GossipConfig
-from gossip.convergence import Convergence, Spread, measure_convergence, recent_exchanges
-from gossip.engine import Engine
-from gossip.errors import (
+from coterie.gossip.config import LEFT_KEY, RESERVED_PREFIX, GossipConfig
+from coterie.gossip.convergence import Convergence, Spread, measure_convergence, recent_exchanges
+from coterie.gossip.engine import Engine
+from coterie.gossip.errors import (
     ConfigError,
     GossipError,
     KeyRefusedError,
@@ -17,15 +17,15 @@ from gossip.errors import (
     TooManyKeysError,
     WireError,
 )
-from gossip.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
-from gossip.figures import Figures, Survey
-from gossip.identity import MAX_ID_BYTES, Address, NodeId
-from gossip.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
-from gossip.keyvalue import KeyValue, Status
-from gossip.node import GossipNode, open_udp_socket
-from gossip.peer_book import Exchanged, PeerBook
-from gossip.seeds import Seed
-from gossip.state import NodeState
+from coterie.gossip.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.gossip.figures import Figures, Survey
+from coterie.gossip.identity import MAX_ID_BYTES, Address, NodeId
+from coterie.gossip.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
+from coterie.gossip.keyvalue import KeyValue, Status
+from coterie.gossip.node import GossipNode, open_udp_socket
+from coterie.gossip.peer_book import Exchanged, PeerBook
+from coterie.gossip.seeds import Seed
+from coterie.gossip.state import NodeState
 
 __all__ = [
     "KEY_BYTES",

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from gossip.engine import Engine
-from gossip.identity import Address, NodeId
-from gossip.peer_book import MAX_NODES_COMPARED, Exchanged, PeerBook
-from gossip.state import NodeState
+from coterie.gossip.engine import Engine
+from coterie.gossip.identity import Address, NodeId
+from coterie.gossip.peer_book import MAX_NODES_COMPARED, Exchanged, PeerBook
+from coterie.gossip.state import NodeState
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from gossip.errors import WireError
-from gossip.identity import NodeId, decode_node_id, node_id_end
-from gossip.keyvalue import OP_KEY_VALUE, KeyValue
+from coterie.gossip.errors import WireError
+from coterie.gossip.identity import NodeId, decode_node_id, node_id_end
+from coterie.gossip.keyvalue import OP_KEY_VALUE, KeyValue
 
 if sys.version_info >= (3, 14):
     from compression import zstd

@@ -14,8 +14,8 @@ from itertools import chain
 from typing import Generic, NamedTuple, Protocol, TypeVar
 from zlib import crc32
 
-from gossip.errors import WireError
-from gossip.identity import decode_node_id, node_id_end
+from coterie.gossip.errors import WireError
+from coterie.gossip.identity import decode_node_id, node_id_end
 
 MAX_STRIPE_BITS = 12
 """A digest is cut into at most 2^12 stripes."""

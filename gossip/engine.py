@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
-from gossip.config import LEFT_KEY, GossipConfig
-from gossip.detector import PhiAccrualDetector
-from gossip.digest import Digest
-from gossip.errors import ConfigError, TooManyKeysError
-from gossip.event_queue import EventQueue
-from gossip.events import Event, StripesChanged
-from gossip.full_state import check_full_state
-from gossip.handshake import Datagram, Handshake
-from gossip.identity import MAX_ID_BYTES, Address, NodeId
-from gossip.keyvalue import DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
-from gossip.leaving import Farewell
-from gossip.listeners import Listeners
-from gossip.local_health import LocalHealth
-from gossip.membership import Membership
-from gossip.overtaking import Overtaking
-from gossip.peer_book import PeerBook
-from gossip.peers import PeerSampling
-from gossip.reconciler import Reconciler
-from gossip.restore import restore_keys
-from gossip.roster import Roster
-from gossip.round_clock import RoundClock
-from gossip.state import NodeState
+from coterie.gossip.config import LEFT_KEY, GossipConfig
+from coterie.gossip.detector import PhiAccrualDetector
+from coterie.gossip.digest import Digest
+from coterie.gossip.errors import ConfigError, TooManyKeysError
+from coterie.gossip.event_queue import EventQueue
+from coterie.gossip.events import Event, StripesChanged
+from coterie.gossip.full_state import check_full_state
+from coterie.gossip.handshake import Datagram, Handshake
+from coterie.gossip.identity import MAX_ID_BYTES, Address, NodeId
+from coterie.gossip.keyvalue import DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
+from coterie.gossip.leaving import Farewell
+from coterie.gossip.listeners import Listeners
+from coterie.gossip.local_health import LocalHealth
+from coterie.gossip.membership import Membership
+from coterie.gossip.overtaking import Overtaking
+from coterie.gossip.peer_book import PeerBook
+from coterie.gossip.peers import PeerSampling
+from coterie.gossip.reconciler import Reconciler
+from coterie.gossip.restore import restore_keys
+from coterie.gossip.roster import Roster
+from coterie.gossip.round_clock import RoundClock
+from coterie.gossip.state import NodeState
 
 
 class Engine:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 
-from gossip.events import Event, KeyChanged, NodeAlive, NodeDead, NodeJoined, NodeRemoved
-from gossip.keyvalue import DELETE, KeyValue
-from gossip.listeners import Listeners
-from gossip.state import NodeState
+from coterie.gossip.events import Event, KeyChanged, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.gossip.keyvalue import DELETE, KeyValue
+from coterie.gossip.listeners import Listeners
+from coterie.gossip.state import NodeState
 
 _MEMBERSHIP_COUNTERS: Mapping[type[Event], str] = {
     NodeJoined: "nodes_joined",

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gossip.identity import Address, NodeId
-from gossip.keyvalue import KeyValue
-from gossip.state import NodeState
+from coterie.gossip.identity import Address, NodeId
+from coterie.gossip.keyvalue import KeyValue
+from coterie.gossip.state import NodeState
 
 
 @dataclass(frozen=True, slots=True)

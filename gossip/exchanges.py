@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from gossip.digest import Stripe
-from gossip.identity import Address
+from coterie.gossip.digest import Stripe
+from coterie.gossip.identity import Address
 
 MAX_EXCHANGES = 20_000
 """Addresses remembered each way; the oldest give way."""

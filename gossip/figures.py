@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gossip.engine import Engine
-from gossip.state import NodeState
+from coterie.gossip.engine import Engine
+from coterie.gossip.state import NodeState
 
 
 @dataclass(frozen=True, slots=True)

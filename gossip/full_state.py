@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gossip.errors import StateUpdateError
-from gossip.identity import MAX_STRING_BYTES, U64_MAX
-from gossip.keyvalue import KeyValue, Status
+from coterie.gossip.errors import StateUpdateError
+from coterie.gossip.identity import MAX_STRING_BYTES, U64_MAX
+from coterie.gossip.keyvalue import KeyValue, Status
 
 
 def check_full_state(

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from gossip.budget import TokenBucket
-from gossip.config import GossipConfig
-from gossip.digest import Stripe
-from gossip.errors import WireError
-from gossip.event_queue import EventQueue
-from gossip.events import DatagramRejected, WrongCluster
-from gossip.exchanges import Exchanges
-from gossip.identity import Address
-from gossip.local_health import LocalHealth
-from gossip.messages import (
+from coterie.gossip.budget import TokenBucket
+from coterie.gossip.config import GossipConfig
+from coterie.gossip.digest import Stripe
+from coterie.gossip.errors import WireError
+from coterie.gossip.event_queue import EventQueue
+from coterie.gossip.events import DatagramRejected, WrongCluster
+from coterie.gossip.exchanges import Exchanges
+from coterie.gossip.identity import Address
+from coterie.gossip.local_health import LocalHealth
+from coterie.gossip.messages import (
     BAD_CLUSTER_DATAGRAM,
     HEADER_BYTES,
     KINDS,
@@ -30,10 +30,10 @@ from gossip.messages import (
     frame_syn,
     frame_syn_ack,
 )
-from gossip.peer_book import PeerBook
-from gossip.reconciler import Reconciler
-from gossip.roster import Roster
-from gossip.stripes import StripePlan
+from coterie.gossip.peer_book import PeerBook
+from coterie.gossip.reconciler import Reconciler
+from coterie.gossip.roster import Roster
+from coterie.gossip.stripes import StripePlan
 
 Datagram = tuple[Address, bytes]
 """Where to, and what."""

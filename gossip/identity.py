@@ -13,7 +13,7 @@ from ipaddress import ip_address
 from typing import NamedTuple
 from zlib import crc32
 
-from gossip.errors import WireError
+from coterie.gossip.errors import WireError
 
 MAX_ID_BYTES = 1024
 """Longest node id or cluster id in UTF-8 bytes that a node starts with (spec section 6)."""

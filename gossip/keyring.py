@@ -23,7 +23,7 @@ from enum import Enum
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from gossip.errors import ConfigError, WireError
+from coterie.gossip.errors import ConfigError, WireError
 
 KEY_BYTES = 32
 SESSION_BYTES = 16

@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from enum import IntEnum
 
-from gossip.config import RESERVED_PREFIX, GossipConfig
-from gossip.errors import KeyRefusedError, KeyTooLargeError, ReservedKeyError
+from coterie.gossip.config import RESERVED_PREFIX, GossipConfig
+from coterie.gossip.errors import KeyRefusedError, KeyTooLargeError, ReservedKeyError
 
 OP_KEY_VALUE = 1
 """Tag of a KeyValue operation in a delta."""

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from random import Random
 
-from gossip.identity import Address
-from gossip.keyvalue import KeyValue
-from gossip.roster import Roster
+from coterie.gossip.identity import Address
+from coterie.gossip.keyvalue import KeyValue
+from coterie.gossip.roster import Roster
 
 
 class Farewell:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from gossip.events import KeyChanged
-from gossip.identity import NodeId
+from coterie.gossip.events import KeyChanged
+from coterie.gossip.identity import NodeId
 
 KeyListener = Callable[[str, str, NodeId], None]
 """Called with the key less the prefix, the value, and the node whose key it is."""

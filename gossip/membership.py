@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from gossip.detector import PhiAccrualDetector
-from gossip.event_queue import EventQueue
-from gossip.events import LiveSetChanged, NodeAlive, NodeDead, NodeJoined, NodeRemoved
-from gossip.identity import NodeId, decode_node_id
-from gossip.roster import Roster
-from gossip.state import NodeState
+from coterie.gossip.detector import PhiAccrualDetector
+from coterie.gossip.event_queue import EventQueue
+from coterie.gossip.events import LiveSetChanged, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.gossip.identity import NodeId, decode_node_id
+from coterie.gossip.roster import Roster
+from coterie.gossip.state import NodeState
 
 MAX_GENERATIONS = 16
 """Identities known of one node_id at a time. All share a stripe at every number of stripes, so that a process that

@@ -6,9 +6,9 @@ import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from gossip.delta import Known, NodeDelta, encode_delta, read_delta
-from gossip.digest import WHOLE, Digest, DigestLayout, Entry, Stripe, encode_digest_columns, read_digest
-from gossip.errors import WireError
+from coterie.gossip.delta import Known, NodeDelta, encode_delta, read_delta
+from coterie.gossip.digest import WHOLE, Digest, DigestLayout, Entry, Stripe, encode_digest_columns, read_digest
+from coterie.gossip.errors import WireError
 
 MAGIC = 45139
 PROTOCOL_VERSION = 0

@@ -13,17 +13,17 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 
-from gossip.engine import Engine
-from gossip.errors import WireError
-from gossip.events import CaughtUp, Event, KeyChanged, LiveSetChanged
-from gossip.handshake import Datagram
-from gossip.identity import Address, NodeId
-from gossip.keyring import Keyring
-from gossip.keyvalue import KeyValue, Status
-from gossip.listeners import KeyListener
-from gossip.node_log import NodeLog
-from gossip.seeds import SeedBook, lookup_of_family
-from gossip.state import NodeState
+from coterie.gossip.engine import Engine
+from coterie.gossip.errors import WireError
+from coterie.gossip.events import CaughtUp, Event, KeyChanged, LiveSetChanged
+from coterie.gossip.handshake import Datagram
+from coterie.gossip.identity import Address, NodeId
+from coterie.gossip.keyring import Keyring
+from coterie.gossip.keyvalue import KeyValue, Status
+from coterie.gossip.listeners import KeyListener
+from coterie.gossip.node_log import NodeLog
+from coterie.gossip.seeds import SeedBook, lookup_of_family
+from coterie.gossip.state import NodeState
 
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 """Asked for in both directions: the system's default holds three large datagrams."""

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from gossip.engine import Engine
-from gossip.events import (
+from coterie.gossip.engine import Engine
+from coterie.gossip.events import (
     CaughtUp,
     DatagramRejected,
     Event,
@@ -20,7 +20,7 @@ from gossip.events import (
     StripesChanged,
     WrongCluster,
 )
-from gossip.throttle import Throttle
+from coterie.gossip.throttle import Throttle
 
 DIGEST_WARNING_BYTES = 52_000
 """A warning is due here: at 65,406 bytes of digest real chitchat nodes stop gossiping."""

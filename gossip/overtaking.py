@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gossip.event_queue import EventQueue
-from gossip.events import OwnStateOvertaken
-from gossip.state import NodeState
+from coterie.gossip.event_queue import EventQueue
+from coterie.gossip.events import OwnStateOvertaken
+from coterie.gossip.state import NodeState
 
 FORGED = 2**62
 """A version or heartbeat of the own identity from here on cannot be real."""

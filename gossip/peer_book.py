@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gossip.digest import Digest, Stripe
-from gossip.identity import Address
+from coterie.gossip.digest import Digest, Stripe
+from coterie.gossip.identity import Address
 
 FORGET_SECONDS = 60.0
 """A peer with which nothing was exchanged for so long is left out."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from random import Random
 
-from gossip.config import GossipConfig
-from gossip.identity import Address
-from gossip.local_health import LocalHealth
-from gossip.roster import Roster
+from coterie.gossip.config import GossipConfig
+from coterie.gossip.identity import Address
+from coterie.gossip.local_health import LocalHealth
+from coterie.gossip.roster import Roster
 
 
 def choose_peers(

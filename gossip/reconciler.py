@@ -8,20 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from gossip.delta import DeltaWriter, NodeDelta
-from gossip.detector import PhiAccrualDetector
-from gossip.digest import Digest, Stripe
-from gossip.event_queue import EventQueue
-from gossip.events import CaughtUp
-from gossip.identity import Address, NodeId
-from gossip.keyvalue import KeyValue
-from gossip.leaving import Farewell
-from gossip.membership import Membership
-from gossip.overtaking import Overtaking
-from gossip.roster import Roster
-from gossip.round_clock import RoundClock
-from gossip.scuttlebutt import stale_nodes
-from gossip.state import Outcome
+from coterie.gossip.delta import DeltaWriter, NodeDelta
+from coterie.gossip.detector import PhiAccrualDetector
+from coterie.gossip.digest import Digest, Stripe
+from coterie.gossip.event_queue import EventQueue
+from coterie.gossip.events import CaughtUp
+from coterie.gossip.identity import Address, NodeId
+from coterie.gossip.keyvalue import KeyValue
+from coterie.gossip.leaving import Farewell
+from coterie.gossip.membership import Membership
+from coterie.gossip.overtaking import Overtaking
+from coterie.gossip.roster import Roster
+from coterie.gossip.round_clock import RoundClock
+from coterie.gossip.scuttlebutt import stale_nodes
+from coterie.gossip.state import Outcome
 
 
 class Reconciler:

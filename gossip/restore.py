@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from gossip.config import GossipConfig
-from gossip.errors import KeyRefusedError
-from gossip.keyvalue import SET, KeyValue, Status, check_key_value
-from gossip.state import NodeState
+from coterie.gossip.config import GossipConfig
+from coterie.gossip.errors import KeyRefusedError
+from coterie.gossip.keyvalue import SET, KeyValue, Status, check_key_value
+from coterie.gossip.state import NodeState
 
 
 def restore_keys(

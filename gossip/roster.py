@@ -9,9 +9,9 @@ from bisect import bisect_left, insort
 from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
-from gossip.digest import DigestLayout, Stripe, encode_digest
-from gossip.identity import MAX_ID_BYTES, Address, NodeId
-from gossip.state import NodeState
+from coterie.gossip.digest import DigestLayout, Stripe, encode_digest
+from coterie.gossip.identity import MAX_ID_BYTES, Address, NodeId
+from coterie.gossip.state import NodeState
 
 MIN_COLLECTED_REMEMBERED = 500
 """The heartbeats of at least this many collected nodes are remembered, and of as many as there are known nodes."""

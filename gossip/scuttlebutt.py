@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from random import Random
 
-from gossip.digest import Digest, Stripe
-from gossip.roster import Roster
-from gossip.state import NodeState
+from coterie.gossip.digest import Digest, Stripe
+from coterie.gossip.roster import Roster
+from coterie.gossip.state import NodeState
 
 
 def stale_nodes(

@@ -7,8 +7,8 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 
-from gossip.errors import ConfigError
-from gossip.identity import Address
+from coterie.gossip.errors import ConfigError
+from coterie.gossip.identity import Address
 
 Lookup = Callable[[str, int], Awaitable[Iterable[str]]]
 """Host name and port to the textual addresses of the family that the node speaks. Raises OSError."""

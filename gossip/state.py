@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
 
-from gossip.config import LEFT_KEY
-from gossip.delta import NodeDelta
-from gossip.detector import Liveness
-from gossip.identity import NodeId
-from gossip.keyvalue import DELETE, DELETE_AFTER_TTL, SET, KeyValue
+from coterie.gossip.config import LEFT_KEY
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.detector import Liveness
+from coterie.gossip.identity import NodeId
+from coterie.gossip.keyvalue import DELETE, DELETE_AFTER_TTL, SET, KeyValue
 
 
 class Outcome(Enum):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from gossip.digest import MAX_STRIPE_BITS, WHOLE, Stripe
-from gossip.roster import DIGEST_COUNT_BYTES, Roster, entry_bytes
+from coterie.gossip.digest import MAX_STRIPE_BITS, WHOLE, Stripe
+from coterie.gossip.roster import DIGEST_COUNT_BYTES, Roster, entry_bytes
 
 RELAX_ROUNDS = 120
 """After this many rounds with fewer stripes, a new growth stretches the detector's intervals again. Without the wait a

@@ -14,8 +14,8 @@ from typing import Any
 import orjson
 import structlog
 
-from app.auth.rules import Principal, Right
-from app.errors import ApiError
+from coterie.app.auth.rules import Principal, Right
+from coterie.app.errors import ApiError
 
 MAX_LOGGED_CHARACTERS = 256
 """Of a path: whoever sends a long one shall not fill the disk sooner."""

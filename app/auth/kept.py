@@ -7,9 +7,9 @@ from typing import Any
 
 import msgspec
 
-from app.auth.rules import Rule
-from app.auth.tokens import same
-from consensus.store import RESERVED_PREFIX, Record, State, prefix_end
+from coterie.app.auth.rules import Rule
+from coterie.app.auth.tokens import same
+from coterie.consensus.store import RESERVED_PREFIX, Record, State, prefix_end
 
 PREFIX = RESERVED_PREFIX + b"tokens/"
 

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
-from app.auth.rules import ANY_LAYER, Action, Right
-from app.v1.exchange import read_key
-from consensus.store import queue_of
+from coterie.app.auth.rules import ANY_LAYER, Action, Right
+from coterie.app.v1.exchange import read_key
+from coterie.consensus.store import queue_of
 
 PUBLIC: tuple[Right, ...] = ()
 """Nothing is asked for: nothing is told of the cluster that matters, or a browser needs it before it can show a

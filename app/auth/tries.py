@@ -10,7 +10,7 @@ import math
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
 
-from app.errors import ApiError, Code
+from coterie.app.errors import ApiError, Code
 
 IPV6_PREFIX_BITS = 64
 """What one subscriber has: counting single addresses would count nothing."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from app.client.answers import Decision, Departed, GossipValue, RaftMember, Token
+from coterie.app.client.answers import Decision, Departed, GossipValue, RaftMember, Token
 
 
 class GossipKeys(msgspec.Struct, frozen=True):

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
-from app.cli.call import Call
-from app.cli.failures import CommandError
-from app.cli.framework import command as make_command
-from app.cli.options import FILE, online
-from app.cli.output import Output
-from app.cli.texts import size
-from app.command_line import PROGRAM
-from app.durable_files import replace_durably
+from coterie.app.cli.call import Call
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import FILE, online
+from coterie.app.cli.output import Output
+from coterie.app.cli.texts import size
+from coterie.app.command_line import PROGRAM
+from coterie.app.durable_files import replace_durably
 
 if TYPE_CHECKING:
-    from app.client import Client, Saved
+    from coterie.app.client import Client, Saved
 
 
 @make_command(
     "backup",
-    answer="app.cli.answers:Backup",
+    answer="coterie.app.cli.answers:Backup",
     examples=[
         f"{PROGRAM} backup --output metadata.backup",
         f"{PROGRAM} backup --output /backups/$(date +%F) --address https://10.0.0.1:10000 --ca_file ca.pem",
@@ -49,7 +49,7 @@ def command(call: Call, output: Path) -> None:
 
 def save(call: Call, output: Path, option: str) -> None:
     """`option`: what named the file, for errors."""
-    from app.cli.answers import Backup  # noqa: PLC0415
+    from coterie.app.cli.answers import Backup  # noqa: PLC0415
 
     aim = Path(os.path.realpath(output))  # what a link leads to is replaced, not the link
     draft = aim.with_name(aim.name + ".tmp") if aim.name else aim

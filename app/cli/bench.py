@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli.call import Call
-from app.cli.durations import Seconds
-from app.cli.exits import Exit
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Shown
-from app.command_line import PROGRAM
+from coterie.app.cli.call import Call
+from coterie.app.cli.durations import Seconds
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Shown
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.cli.bench_load import Figures, Plan
-    from app.cli.bench_models import BenchReport, Measured
-    from app.cli.latencies import Latencies
+    from coterie.app.cli.bench_load import Figures, Plan
+    from coterie.app.cli.bench_models import BenchReport, Measured
+    from coterie.app.cli.latencies import Latencies
 
 MAX_CLIENTS = 256
 MAX_KEYS = 10_000
@@ -52,7 +52,7 @@ def read_mix(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[s
 
 @make_command(
     "bench",
-    answer="app.cli.bench_models:BenchReport",
+    answer="coterie.app.cli.bench_models:BenchReport",
     examples=[
         f"{PROGRAM} bench",
         f"{PROGRAM} bench --clients 64 --seconds 30 --mix put=1",
@@ -102,7 +102,7 @@ def command(
     Its keys are taken away at the end, also on Ctrl-C; of a bench that is killed, those of the metadata go within a
     minute. The clients are one process of Python on one core: where they are the limit, it is said.
     """
-    from app.cli.bench_load import GOSSIP, Plan, new_figures  # noqa: PLC0415
+    from coterie.app.cli.bench_load import GOSSIP, Plan, new_figures  # noqa: PLC0415
 
     if not prefix:
         raise click.UsageError("--prefix must not be empty")
@@ -127,7 +127,7 @@ def command(
 
 
 async def _measure(call: Call, plan: Plan, figures: Figures) -> None:
-    from app.cli.bench_load import Load, check_prefix  # noqa: PLC0415
+    from coterie.app.cli.bench_load import Load, check_prefix  # noqa: PLC0415
 
     task = asyncio.current_task()
     assert task is not None  # noqa: S101
@@ -161,8 +161,8 @@ async def _tell_progress(call: Call, figures: Figures) -> None:
 
 
 def _report(call: Call, plan: Plan, figures: Figures, *, interrupted: bool) -> BenchReport:
-    from app.cli.bench_models import BenchReport  # noqa: PLC0415
-    from app.cli.latencies import Latencies  # noqa: PLC0415
+    from coterie.app.cli.bench_models import BenchReport  # noqa: PLC0415
+    from coterie.app.cli.latencies import Latencies  # noqa: PLC0415
 
     measured = tuple(
         _measured(name, figures.latencies[name], dict(figures.errors[name]), figures.seconds) for name in plan.weights
@@ -187,7 +187,7 @@ def _report(call: Call, plan: Plan, figures: Figures, *, interrupted: bool) -> B
 
 
 def _measured(name: str, latencies: Latencies, errors: dict[str, int], seconds: float) -> Measured:
-    from app.cli.bench_models import Measured  # noqa: PLC0415
+    from coterie.app.cli.bench_models import Measured  # noqa: PLC0415
 
     p50, p95, p99 = (_milliseconds(latencies.percentile(share)) for share in (0.5, 0.95, 0.99))
     longest = _milliseconds(latencies.max if latencies.count else None)

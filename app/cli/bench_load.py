@@ -17,12 +17,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from app.cli.exits import Exit
-from app.cli.failures import CommandError, failure_of
-from app.cli.latencies import Latencies
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError, failure_of
+from coterie.app.cli.latencies import Latencies
 
 if TYPE_CHECKING:
-    from app.client import Client
+    from coterie.app.client import Client
 
 META = ("put", "get", "stale_get")
 GOSSIP = ("kv_put", "kv_get")
@@ -207,7 +207,7 @@ class Load:
         await asyncio.gather(*map(work, self._clients))
 
     async def _stale_get(self, client: Client, number: int) -> object:
-        from consensus.answers import Consistency  # noqa: PLC0415
+        from coterie.consensus.answers import Consistency  # noqa: PLC0415
 
         return await client.metadata.get(self._key(number), consistency=Consistency.STALE)
 

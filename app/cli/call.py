@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.output import Output
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.output import Output
 
 if TYPE_CHECKING:  # it takes a while, and help needs none of it
-    from app.client import Client
-    from app.client.settings import ClientSettings
+    from coterie.app.client import Client
+    from coterie.app.client.settings import ClientSettings
 
 T = TypeVar("T")
 
@@ -51,8 +51,8 @@ class Call:
     @cached_property
     def settings(self) -> ClientSettings:
         """Raises CommandError."""
-        from app.client import ClientError  # noqa: PLC0415
-        from app.client.settings import load_client_settings  # noqa: PLC0415
+        from coterie.app.client import ClientError  # noqa: PLC0415
+        from coterie.app.client.settings import load_client_settings  # noqa: PLC0415
 
         try:
             return load_client_settings(**self.given)
@@ -67,7 +67,7 @@ class Call:
     def client(self, *, patient: bool = False, **options: Any) -> Client:
         """To be used with `async with`. `patient`: nodes that cannot be reached are waited for; else each is tried
         once. `options`: in place of settings. Raises CommandError."""
-        from app.client import Client, ClientError, ClientLimits  # noqa: PLC0415
+        from coterie.app.client import Client, ClientError, ClientLimits  # noqa: PLC0415
 
         settings = self.settings.model_copy(update=options) if options else self.settings
         try:

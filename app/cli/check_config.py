@@ -9,11 +9,11 @@ from typing import Any
 
 import click
 
-from app.cli.framework import command as make_command
-from app.cli.models import Setting, Settings
-from app.cli.options import offline
-from app.cli.output import Output
-from app.command_line import PROGRAM, UsageError, parse_command_line
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.models import Setting, Settings
+from coterie.app.cli.options import offline
+from coterie.app.cli.output import Output
+from coterie.app.command_line import PROGRAM, UsageError, parse_command_line
 
 VALUE_COLUMNS = 56
 
@@ -25,7 +25,7 @@ Told = Sequence[tuple[tuple[str, ...], object, str]]
 
 @make_command(
     "check-config",
-    answer="app.cli.models:Settings",
+    answer="coterie.app.cli.models:Settings",
     examples=[f"{PROGRAM} check-config --config node.toml", f"{PROGRAM} check-config --quiet --config node.toml"],
     context_settings={"ignore_unknown_options": True, "token_normalize_func": None},
 )
@@ -41,7 +41,7 @@ def command(out: Output, options: tuple[str, ...], quiet: bool) -> None:
     """
     given = parse_command_line(options)
     # Imported here, for it takes most of a second: help is quick.
-    from app.settings_loading import BadSettingsError, load_settings, sources  # noqa: PLC0415
+    from coterie.app.settings_loading import BadSettingsError, load_settings, sources  # noqa: PLC0415
 
     try:
         settings = load_settings(given)

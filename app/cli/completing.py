@@ -12,9 +12,9 @@ import sys
 
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete, split_arg_string
 
-from app.cli.framework import root
-from app.command_line import PROGRAM
-from app.main import COMPLETION
+from coterie.app.cli.framework import root
+from coterie.app.command_line import PROGRAM
+from coterie.app.main import COMPLETION
 
 _BASH = """\
 %(complete_func)s() {

@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from app.cli.completing import SHELLS, script
-from app.cli.framework import command as make_command
-from app.command_line import PROGRAM
+from coterie.app.cli.completing import SHELLS, script
+from coterie.app.cli.framework import command as make_command
+from coterie.app.command_line import PROGRAM
 
 
 @make_command(

@@ -8,26 +8,26 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import held, suggest
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Cell
-from app.cli.running import check_command
-from app.command_line import PROGRAM
-from app.environment import ELECTION_ENV_PREFIX
+from coterie.app.cli import held, suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell
+from coterie.app.cli.running import check_command
+from coterie.app.command_line import PROGRAM
+from coterie.app.environment import ELECTION_ENV_PREFIX
 
 if TYPE_CHECKING:
-    from app.cli.holders_models import Leader
-    from app.client import Client
-    from consensus.holding import Holding
+    from coterie.app.cli.holders_models import Leader
+    from coterie.app.client import Client
+    from coterie.consensus.holding import Holding
 
 
 @make_command(
     "elect",
-    answer="app.cli.holders_models:Leader",
+    answer="coterie.app.cli.holders_models:Leader",
     follows=True,
     examples=[
         f"{PROGRAM} elect scheduler -- ./scheduler --port 8080",
@@ -102,7 +102,7 @@ async def _observe(call: Call, client: Client, name: str) -> None:
 
 async def _leaders(client: Client, name: str) -> AsyncGenerator[Leader]:
     """Who leads now, and at every change; who misses some is told the present one."""
-    from consensus.store import QueueKind, places_prefix  # noqa: PLC0415
+    from coterie.consensus.store import QueueKind, places_prefix  # noqa: PLC0415
 
     async with client.metadata.watch_prefix(places_prefix(QueueKind.ELECTION, name.encode())) as watching:
         told = await _leader(client, name)
@@ -117,8 +117,8 @@ async def _leaders(client: Client, name: str) -> AsyncGenerator[Leader]:
 
 
 async def _leader(client: Client, name: str) -> Leader:
-    from app.cli.holders_models import Leader, show_place  # noqa: PLC0415
-    from consensus.store import QueueKind  # noqa: PLC0415
+    from coterie.app.cli.holders_models import Leader, show_place  # noqa: PLC0415
+    from coterie.consensus.store import QueueKind  # noqa: PLC0415
 
     places = [show_place(each) for each in (await client.metadata.places(QueueKind.ELECTION, name.encode())).value]
     leader = next((each for each in places if each.token), None)

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from app.cli import styles
-from app.cli.call import Call
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Cell, Shown
-from app.cli.texts import clock
-from app.command_line import PROGRAM
+from coterie.app.cli import styles
+from coterie.app.cli.call import Call
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell, Shown
+from coterie.app.cli.texts import clock
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.client import Client
+    from coterie.app.client import Client
 
 KINDS = ("members", "raft", "decisions", "gossip", "metadata", "queues")
 """Of events; what comes as samples moves all the time, and is for pages."""
@@ -39,7 +39,7 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 
 @make_command(
     "events",
-    answer="app.v1.live.event_models:AnyEvent",
+    answer="coterie.app.v1.live.event_models:AnyEvent",
     follows=True,
     examples=[
         f"{PROGRAM} events",

@@ -9,10 +9,10 @@ from __future__ import annotations
 import click
 import msgspec
 
-from app.cli.exits import Exit
-from app.cli.streams import write_error
-from app.cli.texts import clean
-from app.command_line import PROGRAM, UsageError
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.streams import write_error
+from coterie.app.cli.texts import clean
+from coterie.app.command_line import PROGRAM, UsageError
 
 
 class CommandError(Exception):
@@ -44,8 +44,8 @@ def failure_of(error: Exception) -> CommandError | None:
 
 
 def _of_client(error: Exception) -> CommandError | None:
-    from app.client import AccessError, ClientError  # noqa: PLC0415 - whoever can raise these has imported it
-    from consensus.errors import (  # noqa: PLC0415
+    from coterie.app.client import AccessError, ClientError  # noqa: PLC0415 - whoever can raise these has imported it
+    from coterie.consensus.errors import (  # noqa: PLC0415
         CompactedError,
         ConflictError,
         LeaseLostError,

@@ -9,8 +9,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from app.cli.names import COMMANDS
-from app.command_line import PROGRAM
+from coterie.app.cli.names import COMMANDS
+from coterie.app.command_line import PROGRAM
 
 HELP_OPTIONS = ["-h", "--help"]
 

@@ -18,16 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.call import Call
-from app.cli.durations import Seconds
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.running import SIGNALLED, Running, Signals, client_environment
-from app.cli.texts import ago
+from coterie.app.cli.call import Call
+from coterie.app.cli.durations import Seconds
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.running import SIGNALLED, Running, Signals, client_environment
+from coterie.app.cli.texts import ago
 
 if TYPE_CHECKING:
-    from app.client import Client
-    from consensus.holding import Holding
+    from coterie.app.client import Client
+    from coterie.consensus.holding import Holding
 
 KILL = "kill"
 WARN = "warn"
@@ -126,8 +126,8 @@ async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
 
 
 async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Holding:
-    from consensus.errors import GrantEndedError, RefusedError, UnavailableError  # noqa: PLC0415
-    from consensus.store import Code  # noqa: PLC0415
+    from coterie.consensus.errors import GrantEndedError, RefusedError, UnavailableError  # noqa: PLC0415
+    from coterie.consensus.store import Code  # noqa: PLC0415
 
     holding = wish.hold(client)
     begun = asyncio.get_running_loop().time()

@@ -8,11 +8,11 @@ from collections.abc import Callable, Mapping
 import click
 from click.shell_completion import CompletionItem
 
-from app.cli.exits import Exit
-from app.cli.framework import command as make_command
-from app.cli.framework import find
-from app.cli.names import COMMANDS
-from app.command_line import PROGRAM, bare_help
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.framework import find
+from coterie.app.cli.names import COMMANDS
+from coterie.app.command_line import PROGRAM, bare_help
 
 ERRORS = f"""\
 What went wrong is one line on standard error, "{PROGRAM}: ...". With --json it is an object there:

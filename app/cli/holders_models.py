@@ -6,10 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from app.cli.meta_models import Encoding
-from app.client.leases import Lease
-from app.client.texts import encoded
-from consensus.store import Place
+from coterie.app.cli.meta_models import Encoding
+from coterie.app.client.leases import Lease
+from coterie.app.client.texts import encoded
+from coterie.consensus.store import Place
 
 
 class PlaceShown(msgspec.Struct, frozen=True):

@@ -7,21 +7,21 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import suggest
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import Group
-from app.cli.framework import command as make_command
-from app.cli.kv_watching import Watched, changes
-from app.cli.options import online
-from app.cli.output import Cell, Shown
-from app.cli.texts import ago
-from app.cli.values import VALUE, VALUE_HELP, print_value, read_value
-from app.command_line import PROGRAM
+from coterie.app.cli import suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import Group
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.kv_watching import Watched, changes
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell, Shown
+from coterie.app.cli.texts import ago
+from coterie.app.cli.values import VALUE, VALUE_HELP, print_value, read_value
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.client import Client, GossipValue
+    from coterie.app.client import Client, GossipValue
 
 PAGE = 1_000
 
@@ -39,7 +39,7 @@ TTL = click.option(
 
 @make_command(
     "get",
-    answer="app.client.answers:GossipValue",
+    answer="coterie.app.client.answers:GossipValue",
     examples=[f"{PROGRAM} kv get load", f"{PROGRAM} kv get load --node node2", f"{PROGRAM} kv get load --json"],
 )
 @KEY
@@ -61,7 +61,7 @@ def get(call: Call, key: str, node: str | None) -> None:
 
 @make_command(
     "put",
-    answer="app.client.answers:GossipPut",
+    answer="coterie.app.client.answers:GossipPut",
     examples=[
         f"{PROGRAM} kv put load 0.7",
         f"{PROGRAM} kv put task/7 done --ttl",
@@ -94,7 +94,7 @@ def put(call: Call, key: str, value: str, ttl: bool) -> None:
 
 @make_command(
     "del",
-    answer="app.client.answers:GossipDelete",
+    answer="coterie.app.client.answers:GossipDelete",
     examples=[f"{PROGRAM} kv del load", f"{PROGRAM} kv del task/7 --ttl"],
 )
 @KEY
@@ -113,7 +113,7 @@ def delete(call: Call, key: str, ttl: bool) -> None:
 
 @make_command(
     "ls",
-    answer="app.cli.answers:GossipKeys",
+    answer="coterie.app.cli.answers:GossipKeys",
     examples=[
         f"{PROGRAM} kv ls",
         f"{PROGRAM} kv ls gpu/ --node node2",
@@ -126,7 +126,7 @@ def delete(call: Call, key: str, ttl: bool) -> None:
 @online
 def list_keys(call: Call, prefix: str, node: str | None, all_keys: bool) -> None:
     """Keys of all nodes that begin with PREFIX, by node and then by key, as the node that is asked knows them."""
-    from app.cli.answers import GossipKeys  # noqa: PLC0415
+    from coterie.app.cli.answers import GossipKeys  # noqa: PLC0415
 
     told = call.run(lambda client: _all_keys(client, prefix, node))
     found = [each for each in told if all_keys or not is_reserved(each.key, prefix)]
@@ -168,7 +168,7 @@ def _state(each: GossipValue) -> Shown:
 
 @make_command(
     "watch",
-    answer="app.cli.kv_watching:Watched",
+    answer="coterie.app.cli.kv_watching:Watched",
     follows=True,
     examples=[
         f"{PROGRAM} kv watch",

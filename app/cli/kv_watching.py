@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import msgspec
 
 if TYPE_CHECKING:
-    from app.client import Message
+    from coterie.app.client import Message
 
 
 class Watched(msgspec.Struct, frozen=True):

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import suggest
-from app.cli.call import Call
-from app.cli.durations import Seconds
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import Group
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.texts import ago
-from app.command_line import PROGRAM
+from coterie.app.cli import suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.durations import Seconds
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import Group
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.texts import ago
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.client import Client
-    from app.client.leases import Lease, LeaseDetails
+    from coterie.app.client import Client
+    from coterie.app.client.leases import Lease, LeaseDetails
 
 PAGE = 1_000
 
@@ -29,11 +29,13 @@ RENEWALS_PER_TTL = 3
 LEASE = click.argument("lease", type=click.IntRange(1), metavar="ID", shell_complete=suggest.leases)
 
 
-@make_command("ls", answer="app.cli.holders_models:Leases", examples=[f"{PROGRAM} lease", f"{PROGRAM} lease ls --json"])
+@make_command(
+    "ls", answer="coterie.app.cli.holders_models:Leases", examples=[f"{PROGRAM} lease", f"{PROGRAM} lease ls --json"]
+)
 @online
 def list_leases(call: Call) -> None:
     """All leases, by id."""
-    from app.cli.holders_models import Leases  # noqa: PLC0415
+    from coterie.app.cli.holders_models import Leases  # noqa: PLC0415
 
     found = call.run(_all_leases)
     if call.out.json:
@@ -68,7 +70,7 @@ def _left(lease: Lease) -> str | None:
 
 @make_command(
     "get",
-    answer="app.client.leases:LeaseDetails",
+    answer="coterie.app.client.leases:LeaseDetails",
     examples=[f"{PROGRAM} lease get 17", f"{PROGRAM} lease get 17 --json | jq -r '.keys[]'"],
 )
 @LEASE
@@ -97,7 +99,7 @@ async def _found(client: Client, lease: int) -> LeaseDetails:
 
 @make_command(
     "grant",
-    answer="app.client.leases:LeaseDetails",
+    answer="coterie.app.client.leases:LeaseDetails",
     examples=[
         f"{PROGRAM} lease grant 60    # prints 17; then: {PROGRAM} meta put workers/7 10.0.0.7 --lease 17",
         f"{PROGRAM} lease grant --node node2",
@@ -148,7 +150,7 @@ async def _granted(client: Client, ttl: float | None, node: str | None, hold: fl
 
 @make_command(
     "keepalive",
-    answer="app.client.leases:LeaseDetails",
+    answer="coterie.app.client.leases:LeaseDetails",
     follows=True,
     examples=[f"{PROGRAM} lease keepalive 17", f"{PROGRAM} lease keepalive 17 --once"],
 )
@@ -177,7 +179,7 @@ def keepalive(call: Call, lease: int, once: bool) -> None:
 
 @make_command(
     "revoke",
-    answer="app.cli.holders_models:LeaseRevoked",
+    answer="coterie.app.cli.holders_models:LeaseRevoked",
     examples=[f"{PROGRAM} lease revoke 17", f"{PROGRAM} lease revoke 17 --yes"],
 )
 @LEASE
@@ -185,7 +187,7 @@ def keepalive(call: Call, lease: int, once: bool) -> None:
 @online
 def revoke(call: Call, lease: int, yes: bool) -> None:
     """End a lease now: its keys are deleted, and what it held goes to the next."""
-    from app.cli.holders_models import LeaseRevoked  # noqa: PLC0415
+    from coterie.app.cli.holders_models import LeaseRevoked  # noqa: PLC0415
 
     keys = call.run(lambda client: _found(client, lease)).keys
     listed = "".join(f"\n  {key}" for key in keys[:10]) + (f"\n  and {len(keys) - 10} more" if len(keys) > 10 else "")

@@ -5,10 +5,10 @@ from __future__ import annotations
 import click
 import msgspec
 
-from app.cli.call import Call
-from app.cli.framework import command as make_command
-from app.cli.options import online, yes
-from app.command_line import PROGRAM
+from coterie.app.cli.call import Call
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online, yes
+from coterie.app.command_line import PROGRAM
 
 WAIT_SECONDS = 60.0
 """For an answer: above what a node may take by its settings, unless they are raised a lot."""
@@ -16,7 +16,7 @@ WAIT_SECONDS = 60.0
 
 @make_command(
     "leave",
-    answer="app.cli.answers:Left",
+    answer="coterie.app.cli.answers:Left",
     examples=[f"{PROGRAM} leave --address 127.0.0.1:10003", f"{PROGRAM} leave --keep_vote --yes"],
 )
 @click.option("--keep_vote", is_flag=True, help="Keep the node's place in the Raft layer.")
@@ -29,7 +29,7 @@ def command(call: Call, keep_vote: bool, yes: bool) -> None:
     are answered. Started again, it joins anew. To stop a node for a while, with its vote kept, send it SIGTERM. It is
     asked for on a terminal only.
     """
-    from app.cli.answers import Left  # noqa: PLC0415
+    from coterie.app.cli.answers import Left  # noqa: PLC0415
 
     vote = "and keep its place in the Raft layer" if keep_vote else "and give up its place in the Raft layer"
     call.out.make_sure(f"The node at {call.node} will leave its cluster {vote}, and STOP.", yes=yes, ask_alone=True)

@@ -6,17 +6,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import held, suggest
-from app.cli.call import Call
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.running import check_command
-from app.command_line import PROGRAM
-from app.environment import LOCK_ENV_PREFIX
+from coterie.app.cli import held, suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.running import check_command
+from coterie.app.command_line import PROGRAM
+from coterie.app.environment import LOCK_ENV_PREFIX
 
 if TYPE_CHECKING:
-    from app.client import Client
-    from consensus.holding import Holding
+    from coterie.app.client import Client
+    from coterie.consensus.holding import Holding
 
 
 @make_command(

@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import suggest
-from app.cli.call import Call
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Cell
-from app.command_line import PROGRAM
+from coterie.app.cli import suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.cli.holders_models import QueueShown
-    from app.client import Client
+    from coterie.app.cli.holders_models import QueueShown
+    from coterie.app.client import Client
 
 KINDS = ("lock", "election", "semaphore")
 
 
 @make_command(
     "locks",
-    answer="app.cli.holders_models:Queues",
+    answer="coterie.app.cli.holders_models:Queues",
     examples=[
         f"{PROGRAM} locks",
         f"{PROGRAM} locks jobs/nightly --kind lock",
@@ -38,7 +38,7 @@ def command(call: Call, name: str | None, kind: str | None) -> None:
     With NAME only those of this name. TOKEN is the fencing token; revoking the lease of a holder (coterie lease revoke)
     takes it away.
     """
-    from app.cli.holders_models import Queues  # noqa: PLC0415
+    from coterie.app.cli.holders_models import Queues  # noqa: PLC0415
 
     found = call.run(lambda client: _queues(client, name, KINDS if kind is None else (kind,)))
     if call.out.json:
@@ -62,8 +62,8 @@ def command(call: Call, name: str | None, kind: str | None) -> None:
 
 
 async def _queues(client: Client, name: str | None, kinds: tuple[str, ...]) -> list[QueueShown]:
-    from app.cli.holders_models import QueueShown, show_place  # noqa: PLC0415
-    from consensus.store import QueueKind  # noqa: PLC0415
+    from coterie.app.cli.holders_models import QueueShown, show_place  # noqa: PLC0415
+    from coterie.consensus.store import QueueKind  # noqa: PLC0415
 
     found: list[QueueShown] = []
     for each in kinds:

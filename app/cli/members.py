@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import click
 
-from app.cli import styles, suggest
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import Group
-from app.cli.framework import command as make_command
-from app.cli.options import online, yes
-from app.cli.texts import ago
-from app.command_line import PROGRAM
+from coterie.app.cli import styles, suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import Group
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online, yes
+from coterie.app.cli.texts import ago
+from coterie.app.command_line import PROGRAM
 
 NODE_ID = click.argument("node_id", shell_complete=suggest.nodes)
 
 
 @make_command(
     "list",
-    answer="app.client.answers:Members",
+    answer="coterie.app.client.answers:Members",
     examples=[
         f"{PROGRAM} members",
         f"{PROGRAM} members --address 127.0.0.1:10002",
@@ -57,7 +57,7 @@ def list_members(call: Call) -> None:
 
 @make_command(
     "get",
-    answer="app.client.answers:Member",
+    answer="coterie.app.client.answers:Member",
     examples=[f"{PROGRAM} members get node1", f"{PROGRAM} members get node1 --json | jq .phi"],
 )
 @NODE_ID
@@ -92,7 +92,7 @@ def get(call: Call, node_id: str) -> None:
 
 @make_command(
     "forget",
-    answer="app.client.answers:Forgotten",
+    answer="coterie.app.client.answers:Forgotten",
     examples=[f"{PROGRAM} members forget node4", f"{PROGRAM} members forget node4 --yes"],
 )
 @NODE_ID

@@ -9,24 +9,24 @@ from typing import TYPE_CHECKING, Any
 import click
 import msgspec
 
-from app.cli import suggest
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import Group
-from app.cli.framework import command as make_command
-from app.cli.meta_txn import txn
-from app.cli.meta_watch import history, watch
-from app.cli.options import FILE, online
-from app.cli.output import Shown, write, write_bytes
-from app.cli.texts import ago, clean
-from app.cli.values import VALUE, VALUE_HELP, print_value, read_value
-from app.command_line import PROGRAM
+from coterie.app.cli import suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import Group
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.meta_txn import txn
+from coterie.app.cli.meta_watch import history, watch
+from coterie.app.cli.options import FILE, online
+from coterie.app.cli.output import Shown, write, write_bytes
+from coterie.app.cli.texts import ago, clean
+from coterie.app.cli.values import VALUE, VALUE_HELP, print_value, read_value
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.client import Client
-    from consensus.answers import Answer
-    from consensus.store import Record
+    from coterie.app.client import Client
+    from coterie.consensus.answers import Answer
+    from coterie.consensus.store import Record
 
 PAGE = 1_000
 
@@ -43,7 +43,7 @@ EXPECT = click.option(
 
 @make_command(
     "get",
-    answer="app.cli.meta_models:MetaKey",
+    answer="coterie.app.cli.meta_models:MetaKey",
     examples=[
         f"{PROGRAM} meta get config/color",
         f"{PROGRAM} meta get config/color --revision 17",
@@ -62,7 +62,7 @@ def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file
 
     The exit code is 3 where there is no such key.
     """
-    from app.cli.meta_models import MetaKey, show_record, stale_seconds  # noqa: PLC0415
+    from coterie.app.cli.meta_models import MetaKey, show_record, stale_seconds  # noqa: PLC0415
 
     options = _freshness(stale)
     found = call.run(lambda client: client.metadata.get(key.encode(), revision=revision, **options))
@@ -89,7 +89,7 @@ def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file
 
 @make_command(
     "put",
-    answer="app.cli.meta_models:MetaPut",
+    answer="coterie.app.cli.meta_models:MetaPut",
     examples=[
         f"{PROGRAM} meta put config/color blue",
         f"{PROGRAM} meta put config/color green --expect 17",
@@ -111,7 +111,7 @@ def put(call: Call, key: str, value: str, expect: int | None, absent: bool, leas
 
     With --expect or --absent nothing is written where the key is not as expected, and the exit code is 4.
     """
-    from app.cli.meta_models import MetaPut, show_optional  # noqa: PLC0415
+    from coterie.app.cli.meta_models import MetaPut, show_optional  # noqa: PLC0415
 
     if absent and expect is not None:
         raise click.UsageError("--absent and --expect exclude each other")
@@ -126,7 +126,7 @@ def put(call: Call, key: str, value: str, expect: int | None, absent: bool, leas
 
 @make_command(
     "del",
-    answer="app.cli.meta_models:MetaDelete",
+    answer="coterie.app.cli.meta_models:MetaDelete",
     examples=[
         f"{PROGRAM} meta del config/color",
         f"{PROGRAM} meta del config/color --expect 17",
@@ -140,8 +140,8 @@ def put(call: Call, key: str, value: str, expect: int | None, absent: bool, leas
 @online
 def delete(call: Call, key: str, expect: int | None, prefix: bool, yes: bool) -> None:
     """Delete a key, or with --prefix all that begin with it. One that is not there is no error."""
-    from app.cli.meta_models import MetaDelete  # noqa: PLC0415
-    from consensus.store import prefix_end  # noqa: PLC0415
+    from coterie.app.cli.meta_models import MetaDelete  # noqa: PLC0415
+    from coterie.consensus.store import prefix_end  # noqa: PLC0415
 
     if prefix and expect is not None:
         raise click.UsageError("--expect is for one key, not for --prefix")
@@ -163,7 +163,7 @@ def delete(call: Call, key: str, expect: int | None, prefix: bool, yes: bool) ->
 
 @make_command(
     "ls",
-    answer="app.cli.meta_models:MetaKeys",
+    answer="coterie.app.cli.meta_models:MetaKeys",
     examples=[
         f"{PROGRAM} meta ls",
         f"{PROGRAM} meta ls config/ --revision 17",
@@ -179,7 +179,7 @@ def delete(call: Call, key: str, expect: int | None, prefix: bool, yes: bool) ->
 @online
 def list_keys(call: Call, prefix: str, revision: int | None, stale: bool, limit: int | None, keys_only: bool) -> None:
     """Keys that begin with PREFIX in order, all as of one revision, however many there are."""
-    from app.cli.meta_models import MetaKeys, show_record, stale_seconds  # noqa: PLC0415
+    from coterie.app.cli.meta_models import MetaKeys, show_record, stale_seconds  # noqa: PLC0415
 
     first, records, more = call.run(
         lambda client: _all_keys(client, prefix.encode(), limit, revision=revision, **_freshness(stale))
@@ -222,7 +222,7 @@ def _page(limit: int | None, found: int) -> int:
 
 
 def _freshness(stale: bool) -> dict[str, Any]:
-    from consensus.answers import Consistency  # noqa: PLC0415
+    from coterie.consensus.answers import Consistency  # noqa: PLC0415
 
     return {"consistency": Consistency.STALE} if stale else {}
 
@@ -234,7 +234,7 @@ def _tell_age(call: Call, answer: Answer[Any]) -> None:
 
 
 def _lease(given: str | None) -> int:
-    from consensus.store import KEEP_LEASE  # noqa: PLC0415
+    from coterie.consensus.store import KEEP_LEASE  # noqa: PLC0415
 
     if given == "keep":
         return KEEP_LEASE

@@ -7,9 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from app.client.texts import encoded
-from consensus.answers import Answer
-from consensus.store import Event, Record
+from coterie.app.client.texts import encoded
+from coterie.consensus.answers import Answer
+from coterie.consensus.store import Event, Record
 
 Encoding = Literal["utf-8", "base64"]
 

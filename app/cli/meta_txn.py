@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Cell
-from app.command_line import PROGRAM
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.cli.txn_models import TxnBody, TxnShown
+    from coterie.app.cli.txn_models import TxnBody, TxnShown
 
 SHOWN = 100
 """Characters of a line that is wrong."""
@@ -39,7 +39,7 @@ Words are split as a shell does it: quote what holds spaces."""
 
 @make_command(
     "txn",
-    answer="app.cli.txn_models:TxnShown",
+    answer="coterie.app.cli.txn_models:TxnShown",
     examples=[
         f"printf 'if jobs/7 version = 0\\nput jobs/7 ready\\n' | {PROGRAM} meta txn",
         f"{PROGRAM} meta txn transaction.json",
@@ -55,7 +55,7 @@ def txn(call: Call, file: str) -> int:
     FILE, or standard input, holds the body of POST /v1/txn ({"compare": [...], "then": [...], "else": [...]}), or lines
     as below. The exit code is 4 where a comparison does not hold and there is nothing to do else.
     """
-    from app.cli.txn_models import read_json, show_txn, to_operation  # noqa: PLC0415
+    from coterie.app.cli.txn_models import read_json, show_txn, to_operation  # noqa: PLC0415
 
     if file == "-" and sys.stdin.isatty():
         call.out.remark("The transaction, then Ctrl-D:")
@@ -81,7 +81,7 @@ def txn(call: Call, file: str) -> int:
 
 def read_lines(text: str) -> TxnBody:
     """A transaction as lines. Raises ValueError, which names the line."""
-    from app.cli.txn_models import read_body  # noqa: PLC0415
+    from coterie.app.cli.txn_models import read_body  # noqa: PLC0415
 
     body: dict[str, list[Any]] = {"compare": [], "then": [], "else": []}
     branch = "then"

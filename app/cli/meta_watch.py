@@ -8,25 +8,25 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import suggest
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Cell
-from app.cli.running import client_environment
-from app.command_line import PROGRAM
-from app.environment import WATCH_ENV_PREFIX
+from coterie.app.cli import suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell
+from coterie.app.cli.running import client_environment
+from coterie.app.command_line import PROGRAM
+from coterie.app.environment import WATCH_ENV_PREFIX
 
 if TYPE_CHECKING:
-    from app.client import Client
-    from consensus.store import Event
+    from coterie.app.client import Client
+    from coterie.consensus.store import Event
 
 
 @make_command(
     "watch",
-    answer="app.cli.meta_models:MetaChange",
+    answer="coterie.app.cli.meta_models:MetaChange",
     follows=True,
     examples=[
         f"{PROGRAM} meta watch config/",
@@ -75,7 +75,7 @@ def watch(call: Call, prefix: str, exact: bool, from_revision: int | None, shell
 
 def _show(call: Call, event: Event) -> None:
     if call.out.json:
-        from app.cli.meta_models import show_change  # noqa: PLC0415
+        from coterie.app.cli.meta_models import show_change  # noqa: PLC0415
 
         call.out.line(show_change(event))
         return
@@ -114,7 +114,7 @@ async def _run(call: Call, shell_command: str, event: Event) -> None:
 
 @make_command(
     "history",
-    answer="app.cli.meta_models:MetaHistory",
+    answer="coterie.app.cli.meta_models:MetaHistory",
     examples=[f"{PROGRAM} meta history config/color", f"{PROGRAM} meta history config/color --json | jq .compacted"],
 )
 @click.argument("key", shell_complete=suggest.meta_keys)
@@ -124,7 +124,7 @@ def history(call: Call, key: str) -> None:
 
     Of a key that is not there any more, coterie meta watch KEY --exact --from_revision N tells them.
     """
-    from app.cli.meta_models import MetaHistory, show_change  # noqa: PLC0415
+    from coterie.app.cli.meta_models import MetaHistory, show_change  # noqa: PLC0415
 
     compacted, events = call.run(lambda client: _history(client, key.encode()))
     if call.out.json:
@@ -138,7 +138,7 @@ def history(call: Call, key: str) -> None:
 
 async def _history(client: Client, key: bytes) -> tuple[int, list[Event]]:
     """The newest revision that is forgotten, and the changes since."""
-    from consensus.errors import CompactedError  # noqa: PLC0415
+    from coterie.consensus.errors import CompactedError  # noqa: PLC0415
 
     record = (await client.metadata.get(key)).value
     if record is None:

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from app.cli.call import Call
-from app.cli.output import Output, colored
+from coterie.app.cli.call import Call
+from coterie.app.cli.output import Output, colored
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 NO_COLOR = click.option("--no_color", is_flag=True, help="No colours; NO_COLOR in the environment says the same.")

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import msgspec
 
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.streams import write_error
-from app.cli.texts import clean
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.streams import write_error
+from coterie.app.cli.texts import clean
 
 if TYPE_CHECKING:  # it takes a moment, and pipes need none of it
     from rich.console import Console, RenderableType

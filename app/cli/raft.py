@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import styles, suggest
-from app.cli.backup import save
-from app.cli.call import Call
-from app.cli.exits import Exit
-from app.cli.failures import CommandError
-from app.cli.framework import Group
-from app.cli.framework import command as make_command
-from app.cli.leave import WAIT_SECONDS
-from app.cli.options import FILE, online, yes
-from app.cli.output import Cell
-from app.cli.texts import ago, when
-from app.command_line import PROGRAM
+from coterie.app.cli import styles, suggest
+from coterie.app.cli.backup import save
+from coterie.app.cli.call import Call
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import Group
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.leave import WAIT_SECONDS
+from coterie.app.cli.options import FILE, online, yes
+from coterie.app.cli.output import Cell
+from coterie.app.cli.texts import ago, when
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.client import Client, RaftMember
+    from coterie.app.client import Client, RaftMember
 
 VOTING = frozenset({"leader", "voter"})
 
 
 @make_command(
     "status",
-    answer="app.client.answers:RaftStatus",
+    answer="coterie.app.client.answers:RaftStatus",
     examples=[f"{PROGRAM} raft", f"{PROGRAM} raft status --address 127.0.0.1:10002 --json | jq .applied_index"],
 )
 @online
@@ -85,13 +85,13 @@ def show_status(call: Call) -> None:
 
 @make_command(
     "peers",
-    answer="app.cli.answers:RaftMembers",
+    answer="coterie.app.cli.answers:RaftMembers",
     examples=[f"{PROGRAM} raft peers", f"{PROGRAM} raft peers --json | jq '[.members[] | select(.role == \"voter\")]'"],
 )
 @online
 def peers(call: Call) -> None:
     """The members of the Raft layer: who leads, who votes, and why each of the others does not."""
-    from app.cli.answers import RaftMembers  # noqa: PLC0415
+    from coterie.app.cli.answers import RaftMembers  # noqa: PLC0415
 
     found = call.run(lambda client: client.raft.members())
     if call.out.json:
@@ -116,7 +116,7 @@ def peers(call: Call) -> None:
 
 @make_command(
     "transfer",
-    answer="app.cli.answers:Transferred",
+    answer="coterie.app.cli.answers:Transferred",
     examples=[f"{PROGRAM} raft transfer", f"{PROGRAM} raft transfer node2"],
 )
 @click.argument("node_id", required=False, shell_complete=suggest.voters)
@@ -127,7 +127,7 @@ def transfer(call: Call, node_id: str | None) -> None:
     Writes pause for about a heartbeat. It is done once the new leader is heard of. Where the voter cannot take over,
     the leader goes on; where it was asked and may yet do so, that is said.
     """
-    from app.cli.answers import Transferred  # noqa: PLC0415
+    from coterie.app.cli.answers import Transferred  # noqa: PLC0415
 
     leader = call.run(lambda client: client.raft.transfer(node_id))
     if call.out.json:
@@ -138,7 +138,7 @@ def transfer(call: Call, node_id: str | None) -> None:
 
 @make_command(
     "remove",
-    answer="app.cli.answers:RemovedMember",
+    answer="coterie.app.cli.answers:RemovedMember",
     examples=[f"{PROGRAM} raft remove node4", f"{PROGRAM} raft remove 0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b --yes"],
 )
 @click.argument("member", shell_complete=suggest.raft_members)
@@ -150,7 +150,7 @@ def remove(call: Call, member: str, yes: bool) -> None:
     Its member id is barred for ever, and the leader takes its vote. Dead voters are replaced by themselves, after
     raft.dead_voter_grace, where somebody stands ready; a node that still runs should rather leave.
     """
-    from app.cli.answers import RemovedMember  # noqa: PLC0415
+    from coterie.app.cli.answers import RemovedMember  # noqa: PLC0415
 
     async def look(client: Client) -> tuple[RaftMember, ...]:
         return await client.raft.members()
@@ -196,7 +196,7 @@ def _what_removal_does(members: tuple[RaftMember, ...], member: RaftMember) -> s
 
 @make_command(
     "leave",
-    answer="app.cli.answers:LeftRaft",
+    answer="coterie.app.cli.answers:LeftRaft",
     examples=[f"{PROGRAM} raft leave --address 127.0.0.1:10003", f"{PROGRAM} raft leave --yes"],
 )
 @yes
@@ -207,7 +207,7 @@ def leave(call: Call, yes: bool) -> None:
     It stays in the cluster and serves every request by asking the others. To take it out of both layers, and stop it:
     coterie leave. To stop it for a while, with its vote kept, send it SIGTERM. It is asked for on a terminal only.
     """
-    from app.cli.answers import LeftRaft  # noqa: PLC0415
+    from coterie.app.cli.answers import LeftRaft  # noqa: PLC0415
 
     call.out.make_sure(
         f"The node at {call.node} will give up its place in the Raft layer for good.", yes=yes, ask_alone=True
@@ -222,7 +222,7 @@ def leave(call: Call, yes: bool) -> None:
 
 @make_command(
     "give-up-founding",
-    answer="app.cli.answers:GivenUp",
+    answer="coterie.app.cli.answers:GivenUp",
     examples=[f"{PROGRAM} raft give-up-founding --address 127.0.0.1:10003"],
 )
 @online
@@ -232,7 +232,7 @@ def give_up_founding(call: Call) -> None:
     It then asks for a place in one that exists, or founds one with those that are there. A cluster that is founded is
     not touched.
     """
-    from app.cli.answers import GivenUp  # noqa: PLC0415
+    from coterie.app.cli.answers import GivenUp  # noqa: PLC0415
 
     done = call.run(lambda client: client.raft.give_up_founding())
     if call.out.json:
@@ -243,13 +243,13 @@ def give_up_founding(call: Call) -> None:
 
 @make_command(
     "decisions",
-    answer="app.cli.answers:Decisions",
+    answer="coterie.app.cli.answers:Decisions",
     examples=[f"{PROGRAM} raft decisions", f"{PROGRAM} raft decisions --json | jq '.decisions[-1]'"],
 )
 @online
 def decisions(call: Call) -> None:
     """What leaders decided of the voters, and why: the latest, oldest first."""
-    from app.cli.answers import Decisions  # noqa: PLC0415
+    from coterie.app.cli.answers import Decisions  # noqa: PLC0415
 
     found = call.run(lambda client: client.raft.decisions())
     if call.out.json:
@@ -263,7 +263,7 @@ def decisions(call: Call) -> None:
 
 @make_command(
     "snapshot",
-    answer="app.cli.answers:Backup",
+    answer="coterie.app.cli.answers:Backup",
     examples=[f"{PROGRAM} raft snapshot metadata.backup"],
 )
 @click.argument("file", type=FILE)

@@ -6,18 +6,18 @@ from pathlib import Path
 
 import click
 
-from app.cli.failures import CommandError
-from app.cli.framework import command as make_command
-from app.cli.models import RecoveredCluster, Recovery
-from app.cli.options import offline
-from app.cli.output import Output
-from app.command_line import PROGRAM
-from app.recover import RAFT_DIRECTORY, Recovered, RecoverError, check_recovery, recover
+from coterie.app.cli.failures import CommandError
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.models import RecoveredCluster, Recovery
+from coterie.app.cli.options import offline
+from coterie.app.cli.output import Output
+from coterie.app.command_line import PROGRAM
+from coterie.app.recover import RAFT_DIRECTORY, Recovered, RecoverError, check_recovery, recover
 
 
 @make_command(
     "recover",
-    answer="app.cli.models:Recovery",
+    answer="coterie.app.cli.models:Recovery",
     examples=[
         f"{PROGRAM} recover --data_dir /var/lib/coterie",
         f"{PROGRAM} recover --data_dir /var/lib/coterie --yes",

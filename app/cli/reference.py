@@ -1,4 +1,4 @@
-"""Prints docs/cli.md from the commands themselves: `python -m app.cli.reference > docs/cli.md`."""
+"""Prints docs/cli.md from the commands themselves: `python -m coterie.app.cli.reference > docs/cli.md`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 
 import click
 
-from app.cli.framework import Command, all_commands, find
-from app.cli.help import TOPICS
-from app.command_line import PROGRAM
+from coterie.app.cli.framework import Command, all_commands, find
+from coterie.app.cli.help import TOPICS
+from coterie.app.command_line import PROGRAM
 
 HEAD = f"""\
 # Command line

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from app.cli.exits import Exit
-from app.cli.failures import failure_of, tell
-from app.cli.framework import root
-from app.cli.streams import abandon, prepare_streams
-from app.command_line import PROGRAM
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.failures import failure_of, tell
+from coterie.app.cli.framework import root
+from coterie.app.cli.streams import abandon, prepare_streams
+from coterie.app.command_line import PROGRAM
 
 
 def run_command(arguments: Sequence[str]) -> int:

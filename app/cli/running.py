@@ -19,9 +19,9 @@ from typing import Any
 
 import click
 
-from app.cli import guardian
-from app.cli.call import Call
-from app.environment import CLIENT_ENV_PREFIX
+from coterie.app.cli import guardian
+from coterie.app.cli.call import Call
+from coterie.app.environment import CLIENT_ENV_PREFIX
 
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
 """Ask for the end."""

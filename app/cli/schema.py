@@ -9,10 +9,10 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
-from app.cli.framework import Command, Group, all_commands, find
-from app.cli.framework import command as make_command
-from app.cli.output import Output
-from app.command_line import PROGRAM
+from coterie.app.cli.framework import Command, Group, all_commands, find
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.output import Output
+from coterie.app.command_line import PROGRAM
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -8,24 +8,24 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.cli import styles
-from app.cli.call import Call
-from app.cli.durations import Duration
-from app.cli.exits import Exit
-from app.cli.framework import command as make_command
-from app.cli.options import online
-from app.cli.output import Cell, Line, Shown, Table
-from app.cli.texts import ago
-from app.command_line import PROGRAM
+from coterie.app.cli import styles
+from coterie.app.cli.call import Call
+from coterie.app.cli.durations import Duration
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.options import online
+from coterie.app.cli.output import Cell, Line, Shown, Table
+from coterie.app.cli.texts import ago
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.cli.status_report import Status
-    from app.client import Client
+    from coterie.app.cli.status_report import Status
+    from coterie.app.client import Client
 
 
 @make_command(
     "status",
-    answer="app.cli.status_report:Status",
+    answer="coterie.app.cli.status_report:Status",
     examples=[
         f"{PROGRAM} status",
         f"{PROGRAM} status --watch",
@@ -62,14 +62,14 @@ def command(call: Call, watch: bool, every: float, check: bool) -> int:
 
 async def look(client: Client) -> Status:
     """Raises what the client raises."""
-    from app.cli.status_report import report  # noqa: PLC0415
+    from coterie.app.cli.status_report import report  # noqa: PLC0415
 
     cluster, members = await client.cluster(), await client.members()
     return report(cluster, members, await client.why_not_ready())
 
 
 async def _follow(call: Call, client: Client, every: float) -> None:
-    from consensus.errors import UnavailableError  # noqa: PLC0415
+    from coterie.consensus.errors import UnavailableError  # noqa: PLC0415
 
     with call.out.redrawing() as redraw:
         while True:

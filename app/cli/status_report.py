@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from app.client.answers import Cluster, Member, Members, RaftMember, RaftPart
-from app.command_line import PROGRAM
+from coterie.app.client.answers import Cluster, Member, Members, RaftMember, RaftPart
+from coterie.app.command_line import PROGRAM
 
 VOTING = frozenset({"leader", "voter"})
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.cli.output import Cell
+from coterie.app.cli.output import Cell
 
 _STATUS = {"live": "green", "dead": "bold red", "joining": "yellow", "left": "dim"}
 _ROLE = {"leader": "bold cyan", "voter": "cyan", "observer": "", "candidate": "yellow", "client": "dim"}

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.shell_completion import CompletionItem
 
-from app.cli.call import Call
-from app.cli.options import take_given
-from app.cli.output import Output
+from coterie.app.cli.call import Call
+from coterie.app.cli.options import take_given
+from coterie.app.cli.output import Output
 
 if TYPE_CHECKING:
-    from app.client import Client
+    from coterie.app.client import Client
 
 SECONDS = 0.5
 """For an answer: somebody waits with a finger on a key."""
@@ -91,7 +91,7 @@ async def _election_names(client: Client, _ctx: click.Context, incomplete: str) 
 
 
 async def _queue_names(client: Client, incomplete: str, *kinds: str) -> Iterable[CompletionItem[str]]:
-    from consensus.store import QueueKind  # noqa: PLC0415
+    from coterie.consensus.store import QueueKind  # noqa: PLC0415
 
     found = [name.decode() for kind in kinds for name in (await client.metadata.queue_names(QueueKind(kind))).value]
     return [CompletionItem(name) for name in found if name.startswith(incomplete)]

@@ -8,20 +8,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from app.auth.tokens import ID_FORM, hash_of, new_token
-from app.cli import suggest
-from app.cli.call import Call
-from app.cli.durations import Duration
-from app.cli.framework import Group
-from app.cli.framework import command as make_command
-from app.cli.models import ConfiguredToken
-from app.cli.options import offline, online, yes
-from app.cli.output import Output
-from app.cli.texts import when
-from app.command_line import PROGRAM
+from coterie.app.auth.tokens import ID_FORM, hash_of, new_token
+from coterie.app.cli import suggest
+from coterie.app.cli.call import Call
+from coterie.app.cli.durations import Duration
+from coterie.app.cli.framework import Group
+from coterie.app.cli.framework import command as make_command
+from coterie.app.cli.models import ConfiguredToken
+from coterie.app.cli.options import offline, online, yes
+from coterie.app.cli.output import Output
+from coterie.app.cli.texts import when
+from coterie.app.command_line import PROGRAM
 
 if TYPE_CHECKING:
-    from app.client import NewToken, Rule, Token
+    from coterie.app.client import NewToken, Rule, Token
 
 ACTIONS = ("read", "write", "admin")
 
@@ -38,7 +38,7 @@ TOKEN_ID = click.argument("token_id", callback=check_id, shell_complete=suggest.
 
 @make_command(
     "new",
-    answer="app.cli.models:ConfiguredToken",
+    answer="coterie.app.cli.models:ConfiguredToken",
     examples=[f"{PROGRAM} token new", f"{PROGRAM} token new --id backup-job"],
 )
 @click.option(
@@ -70,7 +70,7 @@ def new(out: Output, token_id: str) -> None:
 
 @make_command(
     "create",
-    answer="app.client.answers:NewToken",
+    answer="coterie.app.client.answers:NewToken",
     examples=[
         f"{PROGRAM} token create --id worker --rule metadata:write:jobs/ --rule locks:write:jobs/",
         f"{PROGRAM} token create --id dashboard --rule '*:read' --expires 30d --description 'the wall'",
@@ -105,7 +105,7 @@ def create(call: Call, token_id: str | None, rules: Sequence[str], expires: floa
 
 
 def _rule(text: str) -> Rule:
-    from app.client import Rule  # noqa: PLC0415
+    from coterie.app.client import Rule  # noqa: PLC0415
 
     layer, _, rest = text.partition(":")
     action, _, prefix = rest.partition(":")
@@ -126,13 +126,13 @@ def _show_new(call: Call, made: NewToken, done: str) -> None:
 
 @make_command(
     "list",
-    answer="app.cli.answers:Tokens",
+    answer="coterie.app.cli.answers:Tokens",
     examples=[f"{PROGRAM} token list", f"{PROGRAM} token list --json | jq -r '.tokens[].id'"],
 )
 @online
 def list_tokens(call: Call) -> None:
     """The tokens of the metadata, without their secrets. A node's own, from its setting auth.tokens, are not there."""
-    from app.cli.answers import Tokens  # noqa: PLC0415
+    from coterie.app.cli.answers import Tokens  # noqa: PLC0415
 
     found = call.run(lambda client: client.tokens.list())
     if call.out.json:
@@ -154,7 +154,7 @@ def _expiry(token: Token) -> str:
 
 @make_command(
     "self",
-    answer="app.client.answers:OwnToken",
+    answer="coterie.app.client.answers:OwnToken",
     examples=[f"{PROGRAM} token self", f"{PROGRAM} token self --token_file worker.token"],
 )
 @online
@@ -170,7 +170,7 @@ def show_own(call: Call) -> None:
 
 @make_command(
     "rotate",
-    answer="app.client.answers:NewToken",
+    answer="coterie.app.client.answers:NewToken",
     examples=[f"{PROGRAM} token rotate worker --keep 5m > worker.token"],
 )
 @TOKEN_ID
@@ -183,7 +183,7 @@ def rotate(call: Call, token_id: str, keep: float) -> None:
 
 @make_command(
     "revoke",
-    answer="app.cli.answers:RevokedToken",
+    answer="coterie.app.cli.answers:RevokedToken",
     examples=[f"{PROGRAM} token revoke worker", f"{PROGRAM} token revoke worker --yes"],
 )
 @TOKEN_ID
@@ -191,7 +191,7 @@ def rotate(call: Call, token_id: str, keep: float) -> None:
 @online
 def revoke(call: Call, token_id: str, yes: bool) -> None:
     """End a token for good, and the streams that were opened with it."""
-    from app.cli.answers import RevokedToken  # noqa: PLC0415
+    from coterie.app.cli.answers import RevokedToken  # noqa: PLC0415
 
     call.out.make_sure(
         f"Whoever uses the token {token_id} will be refused by every node, from now on; it cannot be brought back.",

@@ -6,10 +6,10 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from app.cli.meta_models import Encoding, MetaRecord, show_optional, show_record
-from app.client.errors import ClientError
-from app.client.texts import read_bytes
-from consensus.store import (
+from coterie.app.cli.meta_models import Encoding, MetaRecord, show_optional, show_record
+from coterie.app.client.errors import ClientError
+from coterie.app.client.texts import read_bytes
+from coterie.consensus.store import (
     Compare,
     Delete,
     DeleteDone,

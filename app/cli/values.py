@@ -7,8 +7,8 @@ from pathlib import Path
 
 import click
 
-from app.cli.output import Output, write, write_bytes
-from app.cli.texts import clean
+from coterie.app.cli.output import Output, write, write_bytes
+from coterie.app.cli.texts import clean
 
 VALUE = click.argument("value", type=click.UNPROCESSED)
 """Any bytes."""

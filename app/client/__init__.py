@@ -1,9 +1,10 @@
 """The Python client over HTTP: the calls of `consensus`, and all else that nodes serve, for programs without a node.
 
-`Client` is where to begin. Operations and results are those of `consensus.store`, errors those of `consensus.errors`.
+`Client` is where to begin. Operations and results are those of `coterie.consensus.store`, errors those of
+`coterie.consensus.errors`.
 """
 
-from app.client.answers import (
+from coterie.app.client.answers import (
     Cluster,
     Decision,
     Departed,
@@ -22,13 +23,13 @@ from app.client.answers import (
     Rule,
     Token,
 )
-from app.client.client import Client
-from app.client.errors import AccessError, ClientError
-from app.client.events import Message
-from app.client.limits import ClientLimits
-from app.client.metadata import HttpMetadata
-from app.client.raft import Saved
-from app.client.texts import NOT_OVER_HTTP
+from coterie.app.client.client import Client
+from coterie.app.client.errors import AccessError, ClientError
+from coterie.app.client.events import Message
+from coterie.app.client.limits import ClientLimits
+from coterie.app.client.metadata import HttpMetadata
+from coterie.app.client.raft import Saved
+from coterie.app.client.texts import NOT_OVER_HTTP
 
 __all__ = [
     "NOT_OVER_HTTP",

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from app.client.errors import ClientError
+from coterie.app.client.errors import ClientError
 
 DEFAULT_ADDRESS = "http://127.0.0.1:10000"
 

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.client.errors import ClientError
+from coterie.app.client.errors import ClientError
 
 
 class Answer(msgspec.Struct, frozen=True):

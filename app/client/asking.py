@@ -18,12 +18,12 @@ from urllib.parse import urlencode
 
 import httpx
 
-from app.client.errors import AccessError, ClientError, details_of, refusal
-from app.client.failures import reading_failure, transport_failure
-from app.client.limits import ClientLimits
-from app.client.retrying import Failure, pause_before_next, read_retry_after
-from app.client.texts import not_text
-from consensus.errors import CompactedError, MetadataError, RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.app.client.errors import AccessError, ClientError, details_of, refusal
+from coterie.app.client.failures import reading_failure, transport_failure
+from coterie.app.client.limits import ClientLimits
+from coterie.app.client.retrying import Failure, pause_before_next, read_retry_after
+from coterie.app.client.texts import not_text
+from coterie.consensus.errors import CompactedError, MetadataError, RefusedError, UnavailableError, UnknownOutcomeError
 
 GRACE_SECONDS = 1.0
 """How much longer than it was told a node is waited for: its own verdict is the better one."""

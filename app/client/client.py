@@ -10,25 +10,25 @@ from typing import TYPE_CHECKING, Any, Self
 import httpx
 import msgspec
 
-from app.client.addresses import read_address, read_addresses
-from app.client.answers import Cluster, Departed, Forgotten, Member, Members, read_answer
-from app.client.asking import Asker, Call
-from app.client.errors import ClientError
-from app.client.events import Events, Message
-from app.client.gossip_keys import GossipKeys
-from app.client.leases import Leases
-from app.client.limits import ClientLimits
-from app.client.metadata import HttpMetadata
-from app.client.raft import Raft
-from app.client.request_ids import ClusterTime, read_request_id
-from app.client.texts import path_part
-from app.client.tls import tls_context
-from app.client.tokens import Tokens
-from consensus.answers import RequestId
-from consensus.errors import UnavailableError
+from coterie.app.client.addresses import read_address, read_addresses
+from coterie.app.client.answers import Cluster, Departed, Forgotten, Member, Members, read_answer
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.errors import ClientError
+from coterie.app.client.events import Events, Message
+from coterie.app.client.gossip_keys import GossipKeys
+from coterie.app.client.leases import Leases
+from coterie.app.client.limits import ClientLimits
+from coterie.app.client.metadata import HttpMetadata
+from coterie.app.client.raft import Raft
+from coterie.app.client.request_ids import ClusterTime, read_request_id
+from coterie.app.client.texts import path_part
+from coterie.app.client.tls import tls_context
+from coterie.app.client.tokens import Tokens
+from coterie.consensus.answers import RequestId
+from coterie.consensus.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from app.client.settings import ClientSettings
+    from coterie.app.client.settings import ClientSettings
 
 
 LEAVE_SECONDS = 60.0
@@ -45,7 +45,7 @@ class Client:
 
     `metadata`, `leases`, `kv` (gossip's keys), `raft` and `tokens` have the calls of their layers. Every call ends
     within `timeout`, in seconds; what can be asked of any node is asked of the next one where a node cannot be reached
-    or cannot serve. Errors are those of `consensus.errors`, AccessError (a token is wanted) and ClientError.
+    or cannot serve. Errors are those of `coterie.consensus.errors`, AccessError (a token is wanted) and ClientError.
     """
 
     def __init__(
@@ -89,7 +89,7 @@ class Client:
     ) -> Self:
         """From explicit settings, the environment (`COTERIE_CLIENT_...`) and the client file; `options` are those of
         `ClientSettings`. Raises ClientError."""
-        from app.client.settings import load_client_settings  # noqa: PLC0415 - it costs more to import than all else
+        from coterie.app.client.settings import load_client_settings  # noqa: PLC0415 - it costs more to import than all else
 
         found = settings if settings is not None else load_client_settings(**options)
         return cls(

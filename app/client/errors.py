@@ -1,6 +1,6 @@
-"""How a request can end beside what `consensus.errors` knows, and what an answer's status and code come to.
+"""How a request can end beside what `coterie.consensus.errors` knows, and what an answer's status and code come to.
 
-Refusals keep the words of the store (`consensus.store.Code`); what HTTP alone can say keeps its own code.
+Refusals keep the words of the store (`coterie.consensus.store.Code`); what HTTP alone can say keeps its own code.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ from typing import Any
 
 import msgspec
 
-from app.client.request_ids import read_request_id
-from consensus.errors import (
+from coterie.app.client.request_ids import read_request_id
+from coterie.consensus.errors import (
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -20,7 +20,7 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.store import Code
+from coterie.consensus.store import Code
 
 
 class ClientError(MetadataError):

@@ -13,9 +13,9 @@ from typing import Any
 import msgspec
 from httpx_sse import ServerSentEvent
 
-from app.client.asking import Asker, Call
-from app.client.errors import ClientError, ending
-from app.client.streams import Stream
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.errors import ClientError, ending
+from coterie.app.client.streams import Stream
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 

@@ -12,9 +12,9 @@ import ssl
 
 import httpx
 
-from app.client.errors import ClientError
-from app.client.retrying import Failure
-from consensus.errors import MetadataError, UnavailableError, UnknownOutcomeError
+from coterie.app.client.errors import ClientError
+from coterie.app.client.retrying import Failure
+from coterie.consensus.errors import MetadataError, UnavailableError, UnknownOutcomeError
 
 _NOTHING_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 

@@ -7,10 +7,10 @@ node that is named, any node can tell.
 
 from __future__ import annotations
 
-from app.client.addresses import read_address
-from app.client.answers import GossipDelete, GossipPage, GossipPut, GossipValue, read_answer
-from app.client.asking import Asker, Call
-from app.client.texts import path_part, utf8
+from coterie.app.client.addresses import read_address
+from coterie.app.client.answers import GossipDelete, GossipPage, GossipPut, GossipValue, read_answer
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.texts import path_part, utf8
 
 
 class GossipKeys:

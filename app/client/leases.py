@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.client.answers import Answer, read_answer
-from app.client.asking import Asker, Call
+from coterie.app.client.answers import Answer, read_answer
+from coterie.app.client.asking import Asker, Call
 
 
 class Lease(Answer, frozen=True):

@@ -14,16 +14,16 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from app.client.asking import Asker, Call
-from app.client.errors import ClientError
-from app.client.operations import PLURALS, Shown, key_path, order_of, queue_path
-from app.client.request_ids import HEADER, ClusterTime, write_request_id
-from app.client.texts import read_bytes, read_record, span_of
-from app.client.watching import HttpWatching
-from consensus.answers import Answer, Consistency, RequestId
-from consensus.errors import CompactedError, RefusedError, UnknownOutcomeError
-from consensus.face import AbstractMetadata
-from consensus.store import (
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.errors import ClientError
+from coterie.app.client.operations import PLURALS, Shown, key_path, order_of, queue_path
+from coterie.app.client.request_ids import HEADER, ClusterTime, write_request_id
+from coterie.app.client.texts import read_bytes, read_record, span_of
+from coterie.app.client.watching import HttpWatching
+from coterie.consensus.answers import Answer, Consistency, RequestId
+from coterie.consensus.errors import CompactedError, RefusedError, UnknownOutcomeError
+from coterie.consensus.face import AbstractMetadata
+from coterie.consensus.store import (
     BadTokenError,
     ClientOperation,
     Code,

@@ -8,8 +8,8 @@ from typing import Any, cast
 
 import msgspec
 
-from app.client.asking import Call
-from app.client.texts import (
+from coterie.app.client.asking import Call
+from coterie.app.client.texts import (
     NOT_OVER_HTTP,
     encoded,
     not_text,
@@ -19,8 +19,8 @@ from app.client.texts import (
     span_of,
     text_of,
 )
-from consensus.errors import RefusedError
-from consensus.store import (
+from coterie.consensus.errors import RefusedError
+from coterie.consensus.store import (
     KEEP_LEASE,
     Acquire,
     AcquireDone,

@@ -13,14 +13,14 @@ from typing import BinaryIO
 import httpx
 import msgspec
 
-from app.client.addresses import read_address
-from app.client.answers import Decision, RaftMember, RaftStatus, read_answer
-from app.client.asking import Asker, Call
-from app.client.errors import ClientError
-from app.client.failures import reading_failure
-from app.client.operations import json_call
-from app.client.texts import path_part
-from consensus.store import SnapshotReader, State, StoreError
+from coterie.app.client.addresses import read_address
+from coterie.app.client.answers import Decision, RaftMember, RaftStatus, read_answer
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.errors import ClientError
+from coterie.app.client.failures import reading_failure
+from coterie.app.client.operations import json_call
+from coterie.app.client.texts import path_part
+from coterie.consensus.store import SnapshotReader, State, StoreError
 
 
 @dataclass(frozen=True, slots=True)

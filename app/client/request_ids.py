@@ -12,9 +12,9 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 
-from consensus.answers import RequestId
-from consensus.errors import MetadataError, RefusedError
-from consensus.store import Code
+from coterie.consensus.answers import RequestId
+from coterie.consensus.errors import MetadataError, RefusedError
+from coterie.consensus.store import Code
 
 HEADER = "Coterie-Request-Id"
 

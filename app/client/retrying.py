@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.client.limits import ClientLimits
-from consensus.errors import MetadataError, UnavailableError, UnknownOutcomeError
+from coterie.app.client.limits import ClientLimits
+from coterie.consensus.errors import MetadataError, UnavailableError, UnknownOutcomeError
 
 
 @dataclass(frozen=True, slots=True)

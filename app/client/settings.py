@@ -20,9 +20,9 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from app.client.addresses import DEFAULT_ADDRESS, read_address
-from app.client.errors import ClientError
-from app.environment import CLIENT_ENV_PREFIX, is_of_kubernetes
+from coterie.app.client.addresses import DEFAULT_ADDRESS, read_address
+from coterie.app.client.errors import ClientError
+from coterie.app.environment import CLIENT_ENV_PREFIX, is_of_kubernetes
 
 FILE_VARIABLE = CLIENT_ENV_PREFIX + "FILE"
 

@@ -18,10 +18,10 @@ from typing import Generic, TypeVar, cast
 import httpx
 from httpx_sse import EventSource, ServerSentEvent
 
-from app.client.asking import Asker, Call
-from app.client.errors import ClientError
-from app.client.failures import reading_failure
-from consensus.errors import UnavailableError
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.errors import ClientError
+from coterie.app.client.failures import reading_failure
+from coterie.consensus.errors import UnavailableError
 
 SHORT_SECONDS = 1.0
 """A stream that breaks sooner than this counts as one more failure: the pauses between them grow."""

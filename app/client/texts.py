@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import quote
 
-from app.client.errors import ClientError
-from consensus.errors import RefusedError
-from consensus.store import Code, Record, prefix_end
+from coterie.app.client.errors import ClientError
+from coterie.consensus.errors import RefusedError
+from coterie.consensus.store import Code, Record, prefix_end
 
 NOT_OVER_HTTP = "not_over_http"
 

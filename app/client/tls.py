@@ -5,8 +5,8 @@ from __future__ import annotations
 import ssl
 from pathlib import Path
 
-from app.client.errors import ClientError
-from app.client.failures import words
+from coterie.app.client.errors import ClientError
+from coterie.app.client.failures import words
 
 
 def tls_context(ca_file: Path | None, cert_file: Path | None, key_file: Path | None) -> ssl.SSLContext:

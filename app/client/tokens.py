@@ -8,12 +8,12 @@ from typing import Any
 
 import msgspec
 
-from app.client.answers import NewToken, OwnToken, Rule, Token, read_answer
-from app.client.asking import Asker, Call
-from app.client.operations import json_call
-from app.client.texts import path_part
-from consensus.errors import RefusedError
-from consensus.store import Code
+from coterie.app.client.answers import NewToken, OwnToken, Rule, Token, read_answer
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.operations import json_call
+from coterie.app.client.texts import path_part
+from coterie.consensus.errors import RefusedError
+from coterie.consensus.store import Code
 
 
 class _Tokens(msgspec.Struct, frozen=True):

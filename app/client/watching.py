@@ -9,12 +9,12 @@ from typing import Any, Self
 import msgspec
 from httpx_sse import ServerSentEvent
 
-from app.client.asking import Asker, Call
-from app.client.errors import ClientError, ending
-from app.client.streams import Stream
-from app.client.texts import read_bytes, read_optional, read_record
-from consensus.errors import CompactedError
-from consensus.store import Event, WatchBatch
+from coterie.app.client.asking import Asker, Call
+from coterie.app.client.errors import ClientError, ending
+from coterie.app.client.streams import Stream
+from coterie.app.client.texts import read_bytes, read_optional, read_record
+from coterie.consensus.errors import CompactedError
+from coterie.consensus.store import Event, WatchBatch
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 

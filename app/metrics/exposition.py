@@ -5,14 +5,14 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
-from app.health import Health
-from app.metrics.gossip import GossipCollector
-from app.metrics.http import HttpFigures
-from app.metrics.loop_lag import LoopLag
-from app.metrics.node import HttpCollector, NodeCollector
-from app.metrics.raft import RaftCollector
-from app.v1.raft_part import RaftPart
-from gossip import GossipNode
+from coterie.app.health import Health
+from coterie.app.metrics.gossip import GossipCollector
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.app.metrics.node import HttpCollector, NodeCollector
+from coterie.app.metrics.raft import RaftCollector
+from coterie.app.v1.raft_part import RaftPart
+from coterie.gossip import GossipNode
 
 
 class Exposition:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from app.metrics.families import counter, counters, gauge, gauges, quantiles
-from gossip import GossipNode, Survey
+from coterie.app.metrics.families import counter, counters, gauge, gauges, quantiles
+from coterie.gossip import GossipNode, Survey
 
 KINDS = ("syn", "syn_ack", "ack", "bad_cluster")
 

@@ -14,8 +14,8 @@ from typing import Any
 
 from starlette.routing import BaseRoute, Match, Route
 
-from app.errors import Code
-from consensus.raft.figures import LATENCY_BOUNDS, Histogram
+from coterie.app.errors import Code
+from coterie.consensus.raft.figures import LATENCY_BOUNDS, Histogram
 
 ROUTE = "coterie.route"
 """Where the front notes the template in the ASGI scope; FastAPI's own routes tell theirs by themselves."""

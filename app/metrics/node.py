@@ -9,11 +9,11 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from app.health import Health
-from app.metrics.families import PREFIX, counter, counters, gauge, gauges, histogram
-from app.metrics.http import HttpFigures
-from app.metrics.loop_lag import LoopLag
-from gossip import GossipNode
+from coterie.app.health import Health
+from coterie.app.metrics.families import PREFIX, counter, counters, gauge, gauges, histogram
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.gossip import GossipNode
 
 
 class NodeCollector(Collector):

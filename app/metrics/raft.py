@@ -9,10 +9,10 @@ from typing import Any
 from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
-from app.metrics.families import counter, counters, gauge, gauges, histogram
-from app.v1.raft_part import RaftPart
-from consensus.member_figures import MemberFigures
-from consensus.member_status import MemberStatus
+from coterie.app.metrics.families import counter, counters, gauge, gauges, histogram
+from coterie.app.v1.raft_part import RaftPart
+from coterie.consensus.member_figures import MemberFigures
+from coterie.consensus.member_status import MemberStatus
 
 ROLES = ("leader", "candidate", "follower", "observer")
 

@@ -7,23 +7,23 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from app.recover import RAFT_DIRECTORY
-from app.settings import Settings
-from app.tls import Tls
-from app.tracing import Tracer
-from app.v1.heard import HeardRaft
-from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
-from consensus import MemberConfig, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
-from consensus.hybrid.agent import Agent
-from consensus.hybrid.agent_config import AgentConfig
-from consensus.hybrid.announcement import FoundingRule
-from consensus.hybrid.decision_log import read_decisions
-from consensus.hybrid.policy import Policy
-from consensus.member_figures import MemberFigures
-from consensus.raft.settings import RaftSettings
-from consensus.restore import backup
-from consensus.store import State
-from gossip import Address, GossipNode
+from coterie.app.recover import RAFT_DIRECTORY
+from coterie.app.settings import Settings
+from coterie.app.tls import Tls
+from coterie.app.tracing import Tracer
+from coterie.app.v1.heard import HeardRaft
+from coterie.app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
+from coterie.consensus import MemberConfig, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
+from coterie.consensus.hybrid.agent import Agent
+from coterie.consensus.hybrid.agent_config import AgentConfig
+from coterie.consensus.hybrid.announcement import FoundingRule
+from coterie.consensus.hybrid.decision_log import read_decisions
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.member_figures import MemberFigures
+from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.restore import backup
+from coterie.consensus.store import State
+from coterie.gossip import Address, GossipNode
 
 LOOPBACK_SECRET = b"a node that only this machine can reach"
 """Where none is set; settings allow that on loopback addresses alone."""

@@ -9,14 +9,14 @@ import orjson
 from fastapi import Depends, Header, Query, Request
 from starlette.responses import Response
 
-from app.documenting import Responses, errors
-from app.errors import Code, json_response
-from app.v1.context import Context, request_id
-from app.v1.outcomes import api_error, unavailable
-from consensus.answers import RequestId
-from consensus.errors import MetadataError
-from consensus.metadata import Metadata
-from consensus.store import State
+from coterie.app.documenting import Responses, errors
+from coterie.app.errors import Code, json_response
+from coterie.app.v1.context import Context, request_id
+from coterie.app.v1.outcomes import api_error, unavailable
+from coterie.consensus.answers import RequestId
+from coterie.consensus.errors import MetadataError
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.store import State
 
 Timeout = Annotated[
     str | None,

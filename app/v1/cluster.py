@@ -10,14 +10,14 @@ from fastapi import FastAPI, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.command_line import PROGRAM
-from app.models import Answer, Node
-from app.v1.calls import answer
-from app.v1.context import Context
-from app.v1.forwarding import MARK
-from app.v1.models import Role
-from app.v1.raft_part import Decision, MemberView, RaftPicture
-from gossip import NodeId
+from coterie.app.command_line import PROGRAM
+from coterie.app.models import Answer, Node
+from coterie.app.v1.calls import answer
+from coterie.app.v1.context import Context
+from coterie.app.v1.forwarding import MARK
+from coterie.app.v1.models import Role
+from coterie.app.v1.raft_part import Decision, MemberView, RaftPicture
+from coterie.gossip import NodeId
 
 MARK_HEADER = MARK.decode()
 

@@ -6,21 +6,21 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.errors import ApiError, Code
-from app.health import Health
-from app.leaving import Departure
-from app.setting_tables import HttpSettings, RaftSettings
-from app.v1.forwarding import Forwarder
-from app.v1.raft_part import RaftPart
-from app.v1.request_ids import read_request_id
-from consensus.answers import RequestId
-from consensus.metadata import Metadata
-from gossip import GossipNode
+from coterie.app.errors import ApiError, Code
+from coterie.app.health import Health
+from coterie.app.leaving import Departure
+from coterie.app.setting_tables import HttpSettings, RaftSettings
+from coterie.app.v1.forwarding import Forwarder
+from coterie.app.v1.raft_part import RaftPart
+from coterie.app.v1.request_ids import read_request_id
+from coterie.consensus.answers import RequestId
+from coterie.consensus.metadata import Metadata
+from coterie.gossip import GossipNode
 
 if TYPE_CHECKING:
-    from app.auth.authority import Authority
-    from app.v1.live.hub import Hub
-    from app.v1.live.snapshot import Pages
+    from coterie.app.auth.authority import Authority
+    from coterie.app.v1.live.hub import Hub
+    from coterie.app.v1.live.snapshot import Pages
 
 
 @dataclass(slots=True, eq=False)

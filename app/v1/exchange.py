@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import orjson
 from starlette.types import Receive, Scope, Send
 
-from app.errors import ApiError, Code
-from app.setting_tables import HttpSettings
+from coterie.app.errors import ApiError, Code
+from coterie.app.setting_tables import HttpSettings
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from fastapi import FastAPI
 
-from app.v1.cluster import add_cluster
-from app.v1.context import Context
-from app.v1.key_routes import add_key_routes
-from app.v1.leases import add_leases
-from app.v1.leaving_routes import add_leaving
-from app.v1.live.openapi import add_message_schemas
-from app.v1.live.socket import Ping, Subscribe, add_socket
-from app.v1.live.sse import add_events
-from app.v1.members import add_members
-from app.v1.queue_routes import add_queues
-from app.v1.raft_routes import add_raft
-from app.v1.tokens import add_tokens
-from app.v1.txn import add_txn
-from app.v1.watching import add_watch
+from coterie.app.v1.cluster import add_cluster
+from coterie.app.v1.context import Context
+from coterie.app.v1.key_routes import add_key_routes
+from coterie.app.v1.leases import add_leases
+from coterie.app.v1.leaving_routes import add_leaving
+from coterie.app.v1.live.openapi import add_message_schemas
+from coterie.app.v1.live.socket import Ping, Subscribe, add_socket
+from coterie.app.v1.live.sse import add_events
+from coterie.app.v1.members import add_members
+from coterie.app.v1.queue_routes import add_queues
+from coterie.app.v1.raft_routes import add_raft
+from coterie.app.v1.tokens import add_tokens
+from coterie.app.v1.txn import add_txn
+from coterie.app.v1.watching import add_watch
 
 
 def add_v1(app: FastAPI, context: Context) -> None:

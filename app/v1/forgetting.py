@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.errors import ApiError, Code
-from app.v1.context import Context
-from app.v1.gossip_keys import is_alive
-from gossip import RESERVED_PREFIX, Event, GossipNode, NodeDead, NodeId
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.context import Context
+from coterie.app.v1.gossip_keys import is_alive
+from coterie.gossip import RESERVED_PREFIX, Event, GossipNode, NodeDead, NodeId
 
 FORGET_PREFIX = RESERVED_PREFIX + "forget/"
 """Then the node_id; the value is the highest generation that is meant."""

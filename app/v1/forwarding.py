@@ -17,15 +17,15 @@ from urllib.parse import quote
 import h11
 from starlette.types import Receive, Scope, Send
 
-from app.errors import ApiError, Code
-from app.setting_tables import HttpSettings
-from app.tls import Tls
-from app.tracing import Tracer
-from app.v1.exchange import read_body
-from app.v1.outcomes import unavailable
-from app.v1.raft_part import RaftPart
-from app.v1.streams import abort, while_wanted
-from gossip import Address
+from coterie.app.errors import ApiError, Code
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.tls import Tls
+from coterie.app.tracing import Tracer
+from coterie.app.v1.exchange import read_body
+from coterie.app.v1.outcomes import unavailable
+from coterie.app.v1.raft_part import RaftPart
+from coterie.app.v1.streams import abort, while_wanted
+from coterie.gossip import Address
 
 MARK = b"coterie-forwarded"
 TIMEOUT = b"coterie-timeout"

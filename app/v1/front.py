@@ -10,13 +10,13 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.errors import ApiError, Code
-from app.metrics.http import ROUTE, template_of
-from app.v1.context import Context
-from app.v1.exchange import read_body
-from app.v1.forwarding import TIMEOUT
-from app.v1.hot import HotPaths
-from app.v1.live.socket import LiveSocket
+from coterie.app.errors import ApiError, Code
+from coterie.app.metrics.http import ROUTE, template_of
+from coterie.app.v1.context import Context
+from coterie.app.v1.exchange import read_body
+from coterie.app.v1.forwarding import TIMEOUT
+from coterie.app.v1.hot import HotPaths
+from coterie.app.v1.live.socket import LiveSocket
 
 _NEED_METADATA = (
     b"/v1/meta",

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from app.errors import ApiError, Code
-from gossip import (
+from coterie.app.errors import ApiError, Code
+from coterie.gossip import (
     Address,
     GossipNode,
     KeyRefusedError,

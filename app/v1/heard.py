@@ -9,17 +9,17 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-from app.v1.gossip_keys import is_alive
-from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
-from consensus.errors import UnavailableError
-from consensus.hybrid.announcement import Announcement
-from consensus.hybrid.gossip_view import GossipView
-from consensus.hybrid.sightings import Sighting, Sightings
-from consensus.member_figures import MemberFigures
-from consensus.member_status import MemberStatus, PeerStatus
-from consensus.metadata import Metadata
-from consensus.store import State
-from gossip import Address, GossipNode
+from coterie.app.v1.gossip_keys import is_alive
+from coterie.app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture, Role, without_ghosts
+from coterie.consensus.errors import UnavailableError
+from coterie.consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.gossip_view import GossipView
+from coterie.consensus.hybrid.sightings import Sighting, Sightings
+from coterie.consensus.member_figures import MemberFigures
+from coterie.consensus.member_status import MemberStatus, PeerStatus
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.store import State
+from coterie.gossip import Address, GossipNode
 
 FRESH_SECONDS = 0.2
 """For how long what was read of all nodes is used again: a leader is not found much sooner than that."""

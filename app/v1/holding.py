@@ -12,11 +12,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
-from app.errors import ApiError, Code
-from app.v1.outcomes import api_error
-from app.v1.texts import shown
-from consensus.answers import Consistency, RequestId
-from consensus.errors import (
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.outcomes import api_error
+from coterie.app.v1.texts import shown
+from coterie.consensus.answers import Consistency, RequestId
+from coterie.consensus.errors import (
     CompactedError,
     GrantEndedError,
     LeaseLostError,
@@ -25,9 +25,9 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.metadata import Metadata
-from consensus.store import Acquire, AcquireDone, Place, QueueKind, Release, as_place
-from consensus.store import Code as StoreCode
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.store import Acquire, AcquireDone, Place, QueueKind, Release, as_place
+from coterie.consensus.store import Code as StoreCode
 
 RELEASE_SECONDS = 5.0
 """How long it is tried to give back what nobody waits for any more; the end of the lease does it otherwise."""

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from starlette.types import Receive, Scope, Send
 
-from app.errors import ApiError, Code
-from app.metrics.http import ROUTE
-from app.v1 import gossip_keys, metadata_keys
-from app.v1.context import Context, request_id
-from app.v1.exchange import Exchange, Reply, json_reply
-from app.v1.metadata_keys import read_lease, read_precondition
-from app.v1.outcomes import conflict
-from app.v1.texts import raw_headers, show_record
-from consensus.answers import Consistency
-from consensus.metadata import Metadata
+from coterie.app.errors import ApiError, Code
+from coterie.app.metrics.http import ROUTE
+from coterie.app.v1 import gossip_keys, metadata_keys
+from coterie.app.v1.context import Context, request_id
+from coterie.app.v1.exchange import Exchange, Reply, json_reply
+from coterie.app.v1.metadata_keys import read_lease, read_precondition
+from coterie.app.v1.outcomes import conflict
+from coterie.app.v1.texts import raw_headers, show_record
+from coterie.consensus.answers import Consistency
+from coterie.consensus.metadata import Metadata
 
 KV = b"/v1/kv/"
 META = b"/v1/meta/"

@@ -11,10 +11,10 @@ from fastapi import FastAPI, Header, Path, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.documenting import Responses, errors
-from app.errors import Code
-from app.v1 import gossip_keys, metadata_keys
-from app.v1.calls import (
+from coterie.app.documenting import Responses, errors
+from coterie.app.errors import Code
+from coterie.app.v1 import gossip_keys, metadata_keys
+from coterie.app.v1.calls import (
     READ_ERRORS,
     WRITE_ERRORS,
     ChangeCall,
@@ -26,9 +26,9 @@ from app.v1.calls import (
     Timeout,
     answer,
 )
-from app.v1.context import Context
-from app.v1.hot import HotPaths
-from app.v1.models import (
+from coterie.app.v1.context import Context
+from coterie.app.v1.hot import HotPaths
+from coterie.app.v1.models import (
     GossipDeleteAnswer,
     GossipGetAnswer,
     GossipListAnswer,
@@ -39,7 +39,7 @@ from app.v1.models import (
     MetaListAnswer,
     MetaPutAnswer,
 )
-from consensus.answers import Consistency
+from coterie.consensus.answers import Consistency
 
 KeyPath = Annotated[
     str,

@@ -8,19 +8,19 @@ from fastapi import FastAPI, Path, Query, Request
 from pydantic import Field, model_validator
 from starlette.responses import Response
 
-from app.auth.authority import principal_of
-from app.auth.rules import Action, Principal
-from app.errors import ApiError, Code
-from app.models import Answer
-from app.v1.calls import Call, ChangeCall, Limit, ReadCall, answer, barrier, read_errors, write_errors
-from app.v1.context import Context
-from app.v1.gossip_keys import find_node, is_alive
-from app.v1.models import Revision
-from app.v1.outcomes import api_error
-from app.v1.texts import shown
-from app.v1.txn import Body
-from consensus.errors import MetadataError
-from consensus.store import Lease, LeaseDone, State, queue_of
+from coterie.app.auth.authority import principal_of
+from coterie.app.auth.rules import Action, Principal
+from coterie.app.errors import ApiError, Code
+from coterie.app.models import Answer
+from coterie.app.v1.calls import Call, ChangeCall, Limit, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.v1.context import Context
+from coterie.app.v1.gossip_keys import find_node, is_alive
+from coterie.app.v1.models import Revision
+from coterie.app.v1.outcomes import api_error
+from coterie.app.v1.texts import shown
+from coterie.app.v1.txn import Body
+from coterie.consensus.errors import MetadataError
+from coterie.consensus.store import Lease, LeaseDone, State, queue_of
 
 LeaseId = Annotated[int, Path(ge=1, le=2**53 - 1, description="The lease's id.", examples=[3])]
 

@@ -8,17 +8,17 @@ from fastapi import FastAPI, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from app.documenting import errors
-from app.errors import ApiError, Code
-from app.leaving import RaftOutcome
-from app.models import Answer
-from app.v1.calls import answer
-from app.v1.context import Context
-from app.v1.forgetting import forget_everywhere
-from app.v1.gossip_keys import refuse
-from app.v1.outcomes import api_error
-from consensus.errors import MetadataError
-from gossip import KeyRefusedError
+from coterie.app.documenting import errors
+from coterie.app.errors import ApiError, Code
+from coterie.app.leaving import RaftOutcome
+from coterie.app.models import Answer
+from coterie.app.v1.calls import answer
+from coterie.app.v1.context import Context
+from coterie.app.v1.forgetting import forget_everywhere
+from coterie.app.v1.gossip_keys import refuse
+from coterie.app.v1.outcomes import api_error
+from coterie.consensus.errors import MetadataError
+from coterie.gossip import KeyRefusedError
 
 
 class LeaveAnswer(Answer):

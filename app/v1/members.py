@@ -8,16 +8,16 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path
 from starlette.responses import Response
 
-from app.documenting import errors
-from app.errors import Code
-from app.v1.calls import answer
-from app.v1.context import Context
-from app.v1.gossip_keys import find_node
-from app.v1.models import Member, MembersAnswer
-from app.v1.raft_part import Role
-from consensus.hybrid.announcement import Announcement
-from consensus.hybrid.gossip_view import GossipView
-from gossip import GossipNode, NodeState
+from coterie.app.documenting import errors
+from coterie.app.errors import Code
+from coterie.app.v1.calls import answer
+from coterie.app.v1.context import Context
+from coterie.app.v1.gossip_keys import find_node
+from coterie.app.v1.models import Member, MembersAnswer
+from coterie.app.v1.raft_part import Role
+from coterie.consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.gossip_view import GossipView
+from coterie.gossip import GossipNode, NodeState
 
 
 def status_of(node: GossipNode, state: NodeState, said: Announcement | None) -> str:

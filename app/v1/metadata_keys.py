@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
 
-from app.auth import kept
-from app.errors import ApiError, Code
-from app.v1.outcomes import api_error, conflict
-from app.v1.texts import show_record
-from consensus.answers import Answer, Consistency, RequestId
-from consensus.errors import MetadataError, RefusedError
-from consensus.metadata import Metadata
-from consensus.store import (
+from coterie.app.auth import kept
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.outcomes import api_error, conflict
+from coterie.app.v1.texts import show_record
+from coterie.consensus.answers import Answer, Consistency, RequestId
+from coterie.consensus.errors import MetadataError, RefusedError
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.store import (
     KEEP_LEASE,
     RESERVED_PREFIX,
     BadTokenError,

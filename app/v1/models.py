@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models import U64, Answer, Node
+from coterie.app.models import U64, Answer, Node
 
 Encoding = Literal["utf-8", "base64"]
 Revision = Annotated[int, Field(ge=0, examples=[17])]

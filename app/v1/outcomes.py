@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.errors import ApiError, Code
-from app.v1.request_ids import write_request_id
-from consensus.answers import RequestId
-from consensus.errors import (
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.request_ids import write_request_id
+from coterie.consensus.answers import RequestId
+from coterie.consensus.errors import (
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -21,7 +21,7 @@ from consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.store import Code as StoreCode
+from coterie.consensus.store import Code as StoreCode
 
 _REFUSALS: dict[str, tuple[Code, str]] = {
     StoreCode.MALFORMED: (Code.INVALID_REQUEST, "the operation contradicts itself or breaks a bound"),

@@ -6,10 +6,10 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from app.models import Answer
-from app.v1.models import Encoding, Revision
-from app.v1.txn import Body
-from consensus.store.limits import MAX_INT
+from coterie.app.models import Answer
+from coterie.app.v1.models import Encoding, Revision
+from coterie.app.v1.txn import Body
+from coterie.consensus.store.limits import MAX_INT
 
 
 class AcquireBody(Body):

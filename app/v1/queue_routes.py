@@ -8,13 +8,13 @@ import orjson
 from fastapi import FastAPI, Path, Query, Request
 from starlette.responses import Response
 
-from app.documenting import event_stream
-from app.errors import Code
-from app.v1 import holding
-from app.v1.calls import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
-from app.v1.context import Context
-from app.v1.outcomes import api_error
-from app.v1.queue_models import (
+from coterie.app.documenting import event_stream
+from coterie.app.errors import Code
+from coterie.app.v1 import holding
+from coterie.app.v1.calls import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.v1.context import Context
+from coterie.app.v1.outcomes import api_error
+from coterie.app.v1.queue_models import (
     AcquireBody,
     ElectionAnswer,
     HeldAnswer,
@@ -25,11 +25,11 @@ from app.v1.queue_models import (
     ReleasedAnswer,
     SemaphoreBody,
 )
-from app.v1.streams import while_wanted
-from app.v1.texts import read_value, shown
-from app.v1.watching import EventStream, enter, message
-from consensus.errors import MetadataError, UnknownOutcomeError
-from consensus.store import (
+from coterie.app.v1.streams import while_wanted
+from coterie.app.v1.texts import read_value, shown
+from coterie.app.v1.watching import EventStream, enter, message
+from coterie.consensus.errors import MetadataError, UnknownOutcomeError
+from coterie.consensus.store import (
     Proclaim,
     QueueKind,
     Release,
@@ -38,7 +38,7 @@ from consensus.store import (
     places_prefix,
     prefix_end,
 )
-from consensus.store.limits import MAX_INT
+from coterie.consensus.store.limits import MAX_INT
 
 Name = Annotated[str, Path(min_length=1, description="Its name; slashes may be in it.", examples=["jobs/7"])]
 OfLease = Annotated[int, Query(ge=1, le=MAX_INT, description="The lease in whose name it is held.", examples=[3])]

@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models import Answer
-from app.v1.cluster import DecisionModel, RaftMemberModel
-from app.v1.models import Revision
-from app.v1.txn import Body
+from coterie.app.models import Answer
+from coterie.app.v1.cluster import DecisionModel, RaftMemberModel
+from coterie.app.v1.models import Revision
+from coterie.app.v1.txn import Body
 
 
 class PeerModel(Answer):

@@ -10,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
-from consensus.member_figures import MemberFigures
-from consensus.member_status import MemberStatus, PeerStatus
-from consensus.metadata import Metadata
-from consensus.store import State
-from gossip import Address
+from coterie.consensus.member_figures import MemberFigures
+from coterie.consensus.member_status import MemberStatus, PeerStatus
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.store import State
+from coterie.gossip import Address
 
 Role = Literal["leader", "voter", "observer", "candidate", "client"]
 """A candidate waits for its cluster to be founded, or to be let in; a client takes no part in Raft."""

@@ -9,14 +9,14 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Request
 from starlette.responses import Response, StreamingResponse
 
-from app.documenting import errors
-from app.errors import ApiError, Code
-from app.v1.calls import ReadCall, Timeout, answer, read_errors
-from app.v1.cluster import show_decision, show_raft_members
-from app.v1.context import Context
-from app.v1.models import RequestIdAnswer
-from app.v1.outcomes import TRANSFER_UNKNOWN, api_error
-from app.v1.raft_models import (
+from coterie.app.documenting import errors
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.calls import ReadCall, Timeout, answer, read_errors
+from coterie.app.v1.cluster import show_decision, show_raft_members
+from coterie.app.v1.context import Context
+from coterie.app.v1.models import RequestIdAnswer
+from coterie.app.v1.outcomes import TRANSFER_UNKNOWN, api_error
+from coterie.app.v1.raft_models import (
     DecisionsAnswer,
     GivenUpAnswer,
     LeftAnswer,
@@ -26,9 +26,9 @@ from app.v1.raft_models import (
     TransferAnswer,
     TransferBody,
 )
-from app.v1.request_ids import write_request_id
-from consensus.errors import MetadataError, UnknownOutcomeError
-from consensus.member_status import MemberStatus, PeerStatus
+from coterie.app.v1.request_ids import write_request_id
+from coterie.consensus.errors import MetadataError, UnknownOutcomeError
+from coterie.consensus.member_status import MemberStatus, PeerStatus
 
 
 def show_status(context: Context) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 
-from app.errors import ApiError, Code
-from consensus.answers import RequestId
+from coterie.app.errors import ApiError, Code
+from coterie.consensus.answers import RequestId
 
 HEADER = b"coterie-request-id"
 

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from starlette.types import Receive, Scope
 
-from app.http_protocol import ABORT
+from coterie.app.http_protocol import ABORT
 
 T = TypeVar("T")
 

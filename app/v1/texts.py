@@ -6,8 +6,8 @@ import base64
 import binascii
 from typing import Any, Literal
 
-from app.errors import ApiError, Code
-from consensus.store import Record
+from coterie.app.errors import ApiError, Code
+from coterie.consensus.store import Record
 
 Encoding = Literal["utf-8", "base64"]
 

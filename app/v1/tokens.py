@@ -9,19 +9,19 @@ from fastapi import FastAPI, Path, Request
 from pydantic import Field
 from starlette.responses import Response
 
-from app.auth import kept
-from app.auth.authority import principal_of
-from app.auth.kept import KeptHash, KeptToken
-from app.auth.rules import Principal, Rule
-from app.auth.tokens import ID_FORM, hash_of, new_id, new_token
-from app.errors import ApiError, Code
-from app.models import Answer
-from app.v1.calls import Call, ReadCall, answer, barrier, read_errors, write_errors
-from app.v1.context import Context
-from app.v1.outcomes import api_error
-from app.v1.txn import Body
-from consensus.errors import ConflictError, MetadataError
-from consensus.store import DeleteDone
+from coterie.app.auth import kept
+from coterie.app.auth.authority import principal_of
+from coterie.app.auth.kept import KeptHash, KeptToken
+from coterie.app.auth.rules import Principal, Rule
+from coterie.app.auth.tokens import ID_FORM, hash_of, new_id, new_token
+from coterie.app.errors import ApiError, Code
+from coterie.app.models import Answer
+from coterie.app.v1.calls import Call, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.v1.context import Context
+from coterie.app.v1.outcomes import api_error
+from coterie.app.v1.txn import Body
+from coterie.consensus.errors import ConflictError, MetadataError
+from coterie.consensus.store import DeleteDone
 
 MAX_SECONDS = 10**9
 

@@ -8,19 +8,19 @@ from fastapi import FastAPI, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
-from app.auth import kept
-from app.auth.authority import principal_of, require
-from app.auth.rules import Principal
-from app.errors import Code
-from app.models import Answer
-from app.v1.calls import ChangeCall, answer, write_errors
-from app.v1.context import Context
-from app.v1.metadata_keys import check_readable, check_writable
-from app.v1.models import Encoding, MetaRecord, Revision
-from app.v1.outcomes import api_error
-from app.v1.texts import read_value, show_record
-from consensus.errors import MetadataError
-from consensus.store import (
+from coterie.app.auth import kept
+from coterie.app.auth.authority import principal_of, require
+from coterie.app.auth.rules import Principal
+from coterie.app.errors import Code
+from coterie.app.models import Answer
+from coterie.app.v1.calls import ChangeCall, answer, write_errors
+from coterie.app.v1.context import Context
+from coterie.app.v1.metadata_keys import check_readable, check_writable
+from coterie.app.v1.models import Encoding, MetaRecord, Revision
+from coterie.app.v1.outcomes import api_error
+from coterie.app.v1.texts import read_value, show_record
+from coterie.consensus.errors import MetadataError
+from coterie.consensus.store import (
     KEEP_LEASE,
     Compare,
     Delete,
@@ -37,7 +37,7 @@ from consensus.store import (
     Target,
     prefix_end,
 )
-from consensus.store.limits import MAX_INT
+from coterie.consensus.store.limits import MAX_INT
 
 Key = Annotated[str, Field(min_length=1, examples=["jobs/7"])]
 Number = Annotated[int, Field(ge=0, le=MAX_INT)]

@@ -18,18 +18,18 @@ from fastapi import FastAPI, Header, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.auth import kept
-from app.documenting import errors, event_stream
-from app.errors import ApiError, Code
-from app.v1.calls import ReadCall
-from app.v1.context import Context
-from app.v1.outcomes import api_error, unavailable
-from app.v1.streams import abort, while_wanted
-from app.v1.texts import show_record, shown
-from consensus.errors import CompactedError, MetadataError
-from consensus.metadata import Metadata
-from consensus.store import Event, Kind, WatchBatch, prefix_end
-from consensus.watching import Watching
+from coterie.app.auth import kept
+from coterie.app.documenting import errors, event_stream
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.calls import ReadCall
+from coterie.app.v1.context import Context
+from coterie.app.v1.outcomes import api_error, unavailable
+from coterie.app.v1.streams import abort, while_wanted
+from coterie.app.v1.texts import show_record, shown
+from coterie.consensus.errors import CompactedError, MetadataError
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.store import Event, Kind, WatchBatch, prefix_end
+from coterie.consensus.watching import Watching
 
 STOP_SECONDS = 0.5
 """For how long a stopping node waits for a client to take the news."""

@@ -17,19 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from consensus import Member, MemberStatus, Metadata, UnavailableError
-from consensus.hybrid import bootstrap
-from consensus.hybrid.agent_config import AgentConfig
-from consensus.hybrid.announcement import KEY_PREFIX, Announcement, Role, Status
-from consensus.hybrid.gossip_view import GossipView
-from consensus.hybrid.governor import Governor, bar
-from consensus.hybrid.links import announced, wanted_links
-from consensus.hybrid.local_member import ListenError, LocalMember
-from consensus.hybrid.membership import Cause, Fate, fate
-from consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
-from consensus.hybrid.sightings import Sightings
-from consensus.raft.errors import RaftError
-from gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.consensus import Member, MemberStatus, Metadata, UnavailableError
+from coterie.consensus.hybrid import bootstrap
+from coterie.consensus.hybrid.agent_config import AgentConfig
+from coterie.consensus.hybrid.announcement import KEY_PREFIX, Announcement, Role, Status
+from coterie.consensus.hybrid.gossip_view import GossipView
+from coterie.consensus.hybrid.governor import Governor, bar
+from coterie.consensus.hybrid.links import announced, wanted_links
+from coterie.consensus.hybrid.local_member import ListenError, LocalMember
+from coterie.consensus.hybrid.membership import Cause, Fate, fate
+from coterie.consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
+from coterie.consensus.hybrid.sightings import Sightings
+from coterie.consensus.raft.errors import RaftError
+from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
 logger = logging.getLogger(__name__)
 

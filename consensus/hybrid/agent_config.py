@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from consensus.hybrid.announcement import FoundingRule
-from consensus.hybrid.membership import Rejoining
-from consensus.hybrid.policy import Policy
-from consensus.journal import JournalConfig
-from consensus.member import MemberConfig
+from coterie.consensus.hybrid.announcement import FoundingRule
+from coterie.consensus.hybrid.membership import Rejoining
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.journal import JournalConfig
+from coterie.consensus.member import MemberConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from consensus.hybrid.ballot import MAX_FOUNDERS, ClusterId, MemberId, Proposal, Rank
-from gossip import RESERVED_PREFIX
+from coterie.consensus.hybrid.ballot import MAX_FOUNDERS, ClusterId, MemberId, Proposal, Rank
+from coterie.gossip import RESERVED_PREFIX
 
 PROTOCOL_VERSION = 1
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consensus.hybrid.ballot import Ballot, BallotError, decode_ballot, encode_ballot
-from consensus.journal import CorruptFileError, Files
-from consensus.journal.twin import TwinFile
+from coterie.consensus.hybrid.ballot import Ballot, BallotError, decode_ballot, encode_ballot
+from coterie.consensus.journal import CorruptFileError, Files
+from coterie.consensus.journal.twin import TwinFile
 
 BALLOT_NAME = "ballot"
 

@@ -9,10 +9,10 @@ at the most has ever had a leader. Gossip proposes; a lie of it costs time.
 
 from __future__ import annotations
 
-from consensus.hybrid.ballot import Proposal
-from consensus.hybrid.founding import found
-from consensus.hybrid.moves import Bind, Halt, Keep, Move, Own, Run, SetAside, Wait
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.consensus.hybrid.ballot import Proposal
+from coterie.consensus.hybrid.founding import found
+from coterie.consensus.hybrid.moves import Bind, Halt, Keep, Move, Own, Run, SetAside, Wait
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
 
 
 def step(own: Own, seen: Sightings, fresh_cluster_id: str) -> Move:

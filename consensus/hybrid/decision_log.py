@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from consensus.store import RESERVED_PREFIX, Delete, Put, State, Txn, prefix_end
+from coterie.consensus.store import RESERVED_PREFIX, Delete, Put, State, Txn, prefix_end
 
 PREFIX = RESERVED_PREFIX + b"decisions/"
 

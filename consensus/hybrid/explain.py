@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.readiness import blocked, readiness
-from consensus.hybrid.rules import Decision, Kind, decide, waits_for_pair
-from consensus.hybrid.view import ClusterView
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.readiness import blocked, readiness
+from coterie.consensus.hybrid.rules import Decision, Kind, decide, waits_for_pair
+from coterie.consensus.hybrid.view import ClusterView
 
 
 def non_voters(view: ClusterView, policy: Policy, now: float) -> dict[str, str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from consensus.hybrid.announcement import PROTOCOL_VERSION, Announcement
-from consensus.hybrid.ballot import MAX_ATTEMPT, Ballot, Founder, Proposal, short_name
-from consensus.hybrid.moves import Halt, Keep, Move, Own, Run, Wait
-from consensus.hybrid.sightings import Presence, Sightings
+from coterie.consensus.hybrid.announcement import PROTOCOL_VERSION, Announcement
+from coterie.consensus.hybrid.ballot import MAX_ATTEMPT, Ballot, Founder, Proposal, short_name
+from coterie.consensus.hybrid.moves import Halt, Keep, Move, Own, Run, Wait
+from coterie.consensus.hybrid.sightings import Presence, Sightings
 
 SETTLE_SECONDS = 3.0
 """A candidate gossips for so long before it proposes: who has just started knows of nobody."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from consensus.hybrid.announcement import KEYS, Announcement, Undecodable, decode, encode
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
-from gossip import GossipNode, NodeId, NodeState
+from coterie.consensus.hybrid.announcement import KEYS, Announcement, Undecodable, decode, encode
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.gossip import GossipNode, NodeId, NodeState
 
 _Versions = tuple[int, ...]
 

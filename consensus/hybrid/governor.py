@@ -12,18 +12,18 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from consensus.errors import MetadataError
-from consensus.hybrid.decision_log import Taken, record
-from consensus.hybrid.explain import non_voters
-from consensus.hybrid.lost_nodes import LostNodes
-from consensus.hybrid.membership import Cause, ban_reason
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.rules import Decision, Kind, decide
-from consensus.hybrid.sightings import Sightings
-from consensus.hybrid.tracker import RaftFacts, Tracker
-from consensus.hybrid.view import ClusterView
-from consensus.member import Member
-from consensus.store import Ban, Found, encode
+from coterie.consensus.errors import MetadataError
+from coterie.consensus.hybrid.decision_log import Taken, record
+from coterie.consensus.hybrid.explain import non_voters
+from coterie.consensus.hybrid.lost_nodes import LostNodes
+from coterie.consensus.hybrid.membership import Cause, ban_reason
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.rules import Decision, Kind, decide
+from coterie.consensus.hybrid.sightings import Sightings
+from coterie.consensus.hybrid.tracker import RaftFacts, Tracker
+from coterie.consensus.hybrid.view import ClusterView
+from coterie.consensus.member import Member
+from coterie.consensus.store import Ban, Found, encode
 
 logger = logging.getLogger(__name__)
 

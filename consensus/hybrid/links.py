@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 
-from consensus.hybrid.announcement import Announcement
-from consensus.hybrid.sightings import Sightings
+from coterie.consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.sightings import Sightings
 
 
 def announced(seen: Sightings, own: str) -> dict[str, Announcement]:

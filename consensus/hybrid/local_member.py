@@ -10,15 +10,15 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
-from consensus.errors import UnavailableError
-from consensus.hybrid.address_book import AddressBook
-from consensus.hybrid.agent_config import AgentConfig
-from consensus.hybrid.ballot_file import BallotFile
-from consensus.hybrid.governor import Governor
-from consensus.journal import DiskFiles, Store, open_store
-from consensus.member import Member
-from consensus.raft.errors import RaftError
-from consensus.raft.net.tcp import Locate
+from coterie.consensus.errors import UnavailableError
+from coterie.consensus.hybrid.address_book import AddressBook
+from coterie.consensus.hybrid.agent_config import AgentConfig
+from coterie.consensus.hybrid.ballot_file import BallotFile
+from coterie.consensus.hybrid.governor import Governor
+from coterie.consensus.journal import DiskFiles, Store, open_store
+from coterie.consensus.member import Member
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.net.tcp import Locate
 
 logger = logging.getLogger(__name__)
 

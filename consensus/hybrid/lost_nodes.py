@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
-from consensus.store import Lease, LeaseNodeLost, State
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.consensus.store import Lease, LeaseNodeLost, State
 
 MAX_ENDS_A_TURN = 1_000
 

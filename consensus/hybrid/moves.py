@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.hybrid.announcement import FoundingRule, Role
-from consensus.hybrid.ballot import Ballot
+from coterie.consensus.hybrid.announcement import FoundingRule, Role
+from coterie.consensus.hybrid.ballot import Ballot
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import ceil
 
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 
 
 def blocked(view: ClusterView) -> str | None:

@@ -12,10 +12,10 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from consensus.hybrid.membership import Cause
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.readiness import blocked, readiness
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.membership import Cause
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.readiness import blocked, readiness
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 
 
 class Kind(Enum):

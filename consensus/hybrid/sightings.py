@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.announcement import Announcement
 
 
 class Presence(Enum):

@@ -8,10 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consensus.hybrid.announcement import PROTOCOL_VERSION
-from consensus.hybrid.membership import read_ban
-from consensus.hybrid.sightings import Sighting, Sightings
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.announcement import PROTOCOL_VERSION
+from coterie.consensus.hybrid.membership import read_ban
+from coterie.consensus.hybrid.sightings import Sighting, Sightings
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 
 OWED_SECONDS = 30.0
 """For so long a promised promotion goes before the preference for odd counts."""

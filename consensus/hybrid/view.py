@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from consensus.hybrid.membership import Barred
+from coterie.consensus.hybrid.membership import Barred
 
 
 @dataclass(frozen=True, slots=True)

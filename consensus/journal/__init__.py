@@ -3,9 +3,9 @@
 What is imported here is the package's public face. How it works, and why: DESIGN.md beside this file.
 """
 
-from consensus.journal.config import JournalConfig, SettingError
-from consensus.journal.disk_thread import DiskThread
-from consensus.journal.errors import (
+from coterie.consensus.journal.config import JournalConfig, SettingError
+from coterie.consensus.journal.disk_thread import DiskThread
+from coterie.consensus.journal.errors import (
     CorruptFileError,
     CorruptSnapshotFileError,
     DirectoryInUseError,
@@ -20,12 +20,12 @@ from consensus.journal.errors import (
     UnknownFormatError,
     WrongMemberError,
 )
-from consensus.journal.files import DiskFiles, File, Files, Lock
-from consensus.journal.identity import Identity
-from consensus.journal.journal import Journal
-from consensus.journal.snapshot_reader import SnapshotReader
-from consensus.journal.snapshots import SnapshotDraft, SnapshotStore
-from consensus.journal.store import Store, open_store
+from coterie.consensus.journal.files import DiskFiles, File, Files, Lock
+from coterie.consensus.journal.identity import Identity
+from coterie.consensus.journal.journal import Journal
+from coterie.consensus.journal.snapshot_reader import SnapshotReader
+from coterie.consensus.journal.snapshots import SnapshotDraft, SnapshotStore
+from coterie.consensus.journal.store import Store, open_store
 
 __all__ = [
     "CorruptFileError",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consensus.raft.errors import CorruptSnapshotError, CorruptStateError, RaftError, SafetyError
+from coterie.consensus.raft.errors import CorruptSnapshotError, CorruptStateError, RaftError, SafetyError
 
 REJOIN_ADVICE = (
     "Do not delete or edit single files to get it going: a member that forgets what it acknowledged can cost the "

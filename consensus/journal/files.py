@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 
-from consensus.journal.errors import DiskFailedError, DiskFullError
+from coterie.consensus.journal.errors import DiskFailedError, DiskFullError
 
 ZEROS_BYTES = 1024 * 1024
 """Written at a time where a file system cannot allocate without writing."""

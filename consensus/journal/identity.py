@@ -11,9 +11,9 @@ import struct
 from pathlib import Path
 from uuid import UUID
 
-from consensus.journal.errors import CorruptFileError, IdentityError
-from consensus.journal.files import Files
-from consensus.journal.twin import TwinFile
+from coterie.consensus.journal.errors import CorruptFileError, IdentityError
+from coterie.consensus.journal.files import Files
+from coterie.consensus.journal.twin import TwinFile
 
 IDENTITY_NAME = "identity"
 MAX_CLUSTER_ID_BYTES = 1_024

@@ -10,12 +10,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import overload
 
-from consensus.journal.config import JournalConfig
-from consensus.journal.errors import DiskFailedError, MisuseError
-from consensus.journal.records import ENTRY, ENTRY_HEAD, FRAME_HEAD_BYTES, RESET_RECORD, TRUNCATE, TRUNCATE_RECORD
-from consensus.journal.small_files import VoteFile
-from consensus.journal.writer import SegmentWriter
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal.config import JournalConfig
+from coterie.consensus.journal.errors import DiskFailedError, MisuseError
+from coterie.consensus.journal.records import (
+    ENTRY,
+    ENTRY_HEAD,
+    FRAME_HEAD_BYTES,
+    RESET_RECORD,
+    TRUNCATE,
+    TRUNCATE_RECORD,
+)
+from coterie.consensus.journal.small_files import VoteFile
+from coterie.consensus.journal.writer import SegmentWriter
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 
 ENTRY_MEMORY_BYTES = 160
 """What an entry takes in memory beside its command: a tuple, a bytes object, two ints and a place in the list."""

@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from consensus.raft.ports import Entry
+from coterie.consensus.raft.ports import Entry
 
 ENTRY, TRUNCATE, RESET = 1, 2, 3
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-from consensus.journal.errors import CorruptFileError, LogGapError
-from consensus.journal.segment import Segment, check_succession
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal.errors import CorruptFileError, LogGapError
+from coterie.consensus.journal.segment import Segment, check_succession
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 
 FIRST_INDEX = 1
 

@@ -11,9 +11,9 @@ import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from consensus.journal.errors import CorruptFileError, UnknownFormatError, WrongMemberError
-from consensus.journal.files import File, disk_call
-from consensus.journal.records import (
+from coterie.consensus.journal.errors import CorruptFileError, UnknownFormatError, WrongMemberError
+from coterie.consensus.journal.files import File, disk_call
+from coterie.consensus.journal.records import (
     FRAME_HEAD_BYTES,
     Record,
     RecordError,

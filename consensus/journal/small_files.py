@@ -8,9 +8,9 @@ from __future__ import annotations
 import struct
 from pathlib import Path
 
-from consensus.journal.errors import CorruptFileError, MisuseError, WrongMemberError
-from consensus.journal.files import Files
-from consensus.journal.twin import TwinFile
+from coterie.consensus.journal.errors import CorruptFileError, MisuseError, WrongMemberError
+from coterie.consensus.journal.files import Files
+from coterie.consensus.journal.twin import TwinFile
 
 VOTE_NAME = "vote"
 WATERMARK_NAME = "watermark"

@@ -9,8 +9,8 @@ from __future__ import annotations
 import struct
 import zlib
 
-from consensus.journal.config import MAX_CHUNK_BYTES, MAX_SNAPSHOT_HEAD_BYTES
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal.config import MAX_CHUNK_BYTES, MAX_SNAPSHOT_HEAD_BYTES
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 
 FORMAT_VERSION = 1
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from consensus.journal.errors import CorruptSnapshotFileError, UnknownFormatError
-from consensus.journal.files import File, disk_call
-from consensus.journal.snapshot_format import SnapshotDecoder, SnapshotFormatError, UnknownSnapshotVersionError
-from consensus.raft.ports import SnapshotInfo
+from coterie.consensus.journal.errors import CorruptSnapshotFileError, UnknownFormatError
+from coterie.consensus.journal.files import File, disk_call
+from coterie.consensus.journal.snapshot_format import SnapshotDecoder, SnapshotFormatError, UnknownSnapshotVersionError
+from coterie.consensus.raft.ports import SnapshotInfo
 
 READ_BYTES = 262_144
 

@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from consensus.journal.config import JournalConfig
-from consensus.journal.errors import CorruptSnapshotFileError, DiskFailedError, MissingFileError, SnapshotRefusedError
-from consensus.journal.files import File, Files, disk_call
-from consensus.journal.snapshot_format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
-from consensus.journal.snapshot_reader import SnapshotReader, is_snapshot_name, snapshot_name
-from consensus.raft.ports import SnapshotInfo
+from coterie.consensus.journal.config import JournalConfig
+from coterie.consensus.journal.errors import (
+    CorruptSnapshotFileError,
+    DiskFailedError,
+    MissingFileError,
+    SnapshotRefusedError,
+)
+from coterie.consensus.journal.files import File, Files, disk_call
+from coterie.consensus.journal.snapshot_format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
+from coterie.consensus.journal.snapshot_reader import SnapshotReader, is_snapshot_name, snapshot_name
+from coterie.consensus.raft.ports import SnapshotInfo
 
 SYNC_EVERY_BYTES = 4 * 1024 * 1024
 """A snapshot is synced while it is written: one sync at its end would hold up the log's for long."""

@@ -19,16 +19,23 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
-from consensus.journal.config import JournalConfig
-from consensus.journal.errors import CorruptFileError, DirectoryInUseError, MissingFileError
-from consensus.journal.files import DiskFiles, Files, Lock, disk_call
-from consensus.journal.identity import IDENTITY_NAME, Identity
-from consensus.journal.journal import Journal
-from consensus.journal.recovery import newest_run, reconcile, replay
-from consensus.journal.segment import Segment, read_segment, segment_name, segment_number
-from consensus.journal.small_files import VoteFile, Watermark
-from consensus.journal.snapshots import SnapshotStore
-from consensus.journal.writer import Entropy, Home, SealedSegment, SegmentWriter, create_first_segment, recover_tail
+from coterie.consensus.journal.config import JournalConfig
+from coterie.consensus.journal.errors import CorruptFileError, DirectoryInUseError, MissingFileError
+from coterie.consensus.journal.files import DiskFiles, Files, Lock, disk_call
+from coterie.consensus.journal.identity import IDENTITY_NAME, Identity
+from coterie.consensus.journal.journal import Journal
+from coterie.consensus.journal.recovery import newest_run, reconcile, replay
+from coterie.consensus.journal.segment import Segment, read_segment, segment_name, segment_number
+from coterie.consensus.journal.small_files import VoteFile, Watermark
+from coterie.consensus.journal.snapshots import SnapshotStore
+from coterie.consensus.journal.writer import (
+    Entropy,
+    Home,
+    SealedSegment,
+    SegmentWriter,
+    create_first_segment,
+    recover_tail,
+)
 
 LOCK_NAME = "lock"
 MARKER_NAME = "new"

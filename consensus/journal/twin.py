@@ -11,8 +11,8 @@ import struct
 import zlib
 from pathlib import Path
 
-from consensus.journal.errors import CorruptFileError, DiskFailedError, MissingFileError, UnknownFormatError
-from consensus.journal.files import File, Files, create_durably, disk_call
+from coterie.consensus.journal.errors import CorruptFileError, DiskFailedError, MissingFileError, UnknownFormatError
+from coterie.consensus.journal.files import File, Files, create_durably, disk_call
 
 COPY_BYTES = 4_096
 """Each copy has a page of its own, so that writing one cannot damage the other."""

@@ -12,11 +12,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from consensus.journal.errors import DiskFullError
-from consensus.journal.files import File, Files, create_durably, disk_call
-from consensus.journal.records import FRAME_HEAD_BYTES, encode_frame
-from consensus.journal.segment import SEGMENT_HEAD_BYTES, Segment, SegmentHead, segment_name
-from consensus.journal.small_files import Watermark
+from coterie.consensus.journal.errors import DiskFullError
+from coterie.consensus.journal.files import File, Files, create_durably, disk_call
+from coterie.consensus.journal.records import FRAME_HEAD_BYTES, encode_frame
+from coterie.consensus.journal.segment import SEGMENT_HEAD_BYTES, Segment, SegmentHead, segment_name
+from coterie.consensus.journal.small_files import Watermark
 
 SPARE_NAME = "spare.tmp"
 

@@ -6,7 +6,7 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
-from consensus.raft.errors import RaftError
+from coterie.consensus.raft.errors import RaftError
 
 Callback = Callable[[RaftError | None, Any], None]
 """`callback(error, result)`; called exactly once, never from inside the call that registered it."""

@@ -12,8 +12,8 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from consensus.raft.errors import CorruptStateError, RefusedError
-from consensus.raft.ports import Entry
+from coterie.consensus.raft.errors import CorruptStateError, RefusedError
+from coterie.consensus.raft.ports import Entry
 
 MEMBERSHIP_TYPE = 2
 MAX_VOTERS = 255

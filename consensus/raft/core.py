@@ -13,14 +13,14 @@ from collections.abc import Callable
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from consensus.raft.durability import Durability
-from consensus.raft.engine import FOLLOWER, LEADER, Node, SyncObj
-from consensus.raft.errors import SafetyError, StoppedError
-from consensus.raft.figures import RaftFigures
-from consensus.raft.flow import Flow
-from consensus.raft.messages import Message
-from consensus.raft.ports import Clock, Disk, Entry, Journal, SnapshotStore, StateMachine
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.durability import Durability
+from coterie.consensus.raft.engine import FOLLOWER, LEADER, Node, SyncObj
+from coterie.consensus.raft.errors import SafetyError, StoppedError
+from coterie.consensus.raft.figures import RaftFigures
+from coterie.consensus.raft.flow import Flow
+from coterie.consensus.raft.messages import Message
+from coterie.consensus.raft.ports import Clock, Disk, Entry, Journal, SnapshotStore, StateMachine
+from coterie.consensus.raft.settings import RaftSettings
 
 logger = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 
-from consensus.raft.node import RaftNode
+from coterie.consensus.raft.node import RaftNode
 
 
 class SystemClock:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from math import inf
 
-from consensus.raft import rules
-from consensus.raft.configuration import encode_voters
-from consensus.raft.core import Member
-from consensus.raft.engine import CANDIDATE, FOLLOWER, LEADER, NO_OP
-from consensus.raft.errors import SafetyError
-from consensus.raft.logkeeping import LogKeeping
-from consensus.raft.messages import RequestVote, ResponseVote, TimeoutNow
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.engine import CANDIDATE, FOLLOWER, LEADER, NO_OP
+from coterie.consensus.raft.errors import SafetyError
+from coterie.consensus.raft.logkeeping import LogKeeping
+from coterie.consensus.raft.messages import RequestVote, ResponseVote, TimeoutNow
 
 
 class Campaign:

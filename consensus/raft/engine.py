@@ -14,7 +14,7 @@ import socket
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from consensus.raft.errors import EngineMismatchError
+from coterie.consensus.raft.errors import EngineMismatchError
 
 KNOWN_SOURCES: Final = {
     "0.3.17": "45ba8b60ce682f65a65c8ab0c8c724028a28872c6470f0368c6dd4e015de7e15",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from struct import Struct
 
-from consensus.raft.errors import CorruptStateError
+from coterie.consensus.raft.errors import CorruptStateError
 
 _length = Struct("<I")
 

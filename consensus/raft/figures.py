@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 
-from consensus.raft.errors import RaftError, RefusedError, UnavailableError
+from coterie.consensus.raft.errors import RaftError, RefusedError, UnavailableError
 
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: what somebody waits for."""

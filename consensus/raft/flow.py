@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from consensus.raft.ports import SnapshotReader
+from coterie.consensus.raft.ports import SnapshotReader
 
 PROBE, STREAM, SNAPSHOT = "probe", "stream", "snapshot"
 

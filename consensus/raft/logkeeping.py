@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.raft.configuration import Configurations, encode_change
-from consensus.raft.core import Core, Member
-from consensus.raft.engine import MEMBERSHIP
-from consensus.raft.flow import Flow
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.raft.configuration import Configurations, encode_change
+from coterie.consensus.raft.core import Core, Member
+from coterie.consensus.raft.engine import MEMBERSHIP
+from coterie.consensus.raft.flow import Flow
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 
 
 class LogKeeping(Core):

@@ -16,8 +16,8 @@ from typing import Annotated, Final, Literal, get_args
 import msgspec
 from msgspec import Meta, Struct
 
-from consensus.raft.errors import ProtocolError
-from consensus.raft.ports import Entry
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.ports import Entry
 
 Index = Annotated[int, Meta(ge=0, le=2**62)]
 Term = Annotated[int, Meta(ge=0, le=2**62)]

@@ -11,12 +11,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
-from consensus.raft import engine
-from consensus.raft.configuration import Configurations
-from consensus.raft.core import Member
-from consensus.raft.durability import Durability
-from consensus.raft.errors import ProtocolError, RaftError
-from consensus.raft.messages import (
+from coterie.consensus.raft import engine
+from coterie.consensus.raft.configuration import Configurations
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.durability import Durability
+from coterie.consensus.raft.errors import ProtocolError, RaftError
+from coterie.consensus.raft.messages import (
     AppendEntries,
     Forward,
     ForwardReply,
@@ -30,10 +30,10 @@ from consensus.raft.messages import (
     SnapshotChunk,
     TimeoutNow,
 )
-from consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine
-from consensus.raft.proposals import Proposals
-from consensus.raft.recovery import recover
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine
+from coterie.consensus.raft.proposals import Proposals
+from coterie.consensus.raft.recovery import recover
+from coterie.consensus.raft.settings import RaftSettings
 
 logger = logging.getLogger(__name__)
 

@@ -9,13 +9,13 @@ import queue
 from collections.abc import Callable
 from typing import Any
 
-from consensus.raft import rules
-from consensus.raft.calls import Call, Callback
-from consensus.raft.configuration import changed, decode_change, encode_change, encode_voters, is_membership
-from consensus.raft.core import Member
-from consensus.raft.engine import MEMBERSHIP, REGULAR
-from consensus.raft.entries import batch_size, decode_batch, encode_batch
-from consensus.raft.errors import (
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.calls import Call, Callback
+from coterie.consensus.raft.configuration import changed, decode_change, encode_change, encode_voters, is_membership
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.engine import MEMBERSHIP, REGULAR
+from coterie.consensus.raft.entries import batch_size, decode_batch, encode_batch
+from coterie.consensus.raft.errors import (
     ProtocolError,
     RaftError,
     RefusedError,
@@ -24,9 +24,9 @@ from consensus.raft.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.raft.messages import Forward, ForwardReply, Outcome
-from consensus.raft.traces import begin
-from consensus.raft.transfers import Transfers
+from coterie.consensus.raft.messages import Forward, ForwardReply, Outcome
+from coterie.consensus.raft.traces import begin
+from coterie.consensus.raft.transfers import Transfers
 
 APPLY_SLICE = 512
 """Entries taken from the log at once while applying."""

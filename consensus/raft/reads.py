@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from consensus.raft import rules
-from consensus.raft.calls import Call, Callback, Deadlines
-from consensus.raft.core import Member
-from consensus.raft.errors import NotLeaderError, RaftError, RefusedError, StoppedError, UnavailableError
-from consensus.raft.messages import Forward, ForwardReply
-from consensus.raft.replication import Replication
-from consensus.raft.traces import Began, begin
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.calls import Call, Callback, Deadlines
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.errors import NotLeaderError, RaftError, RefusedError, StoppedError, UnavailableError
+from coterie.consensus.raft.messages import Forward, ForwardReply
+from coterie.consensus.raft.replication import Replication
+from coterie.consensus.raft.traces import Began, begin
 
 
 class Round:

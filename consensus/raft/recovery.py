@@ -5,8 +5,8 @@ A gap or a contradiction stops the node here, before it can vote. It never start
 
 from __future__ import annotations
 
-from consensus.raft.errors import CorruptStateError
-from consensus.raft.ports import Journal, SnapshotInfo, SnapshotStore
+from coterie.consensus.raft.errors import CorruptStateError
+from coterie.consensus.raft.ports import Journal, SnapshotInfo, SnapshotStore
 
 
 def recover(journal: Journal, snapshots: SnapshotStore) -> SnapshotInfo | None:

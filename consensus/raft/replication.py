@@ -5,15 +5,15 @@ from __future__ import annotations
 
 from math import inf
 
-from consensus.raft import flow as flows
-from consensus.raft import rules
-from consensus.raft.core import Member
-from consensus.raft.errors import ProtocolError
-from consensus.raft.flow import Flow
-from consensus.raft.freshness import Freshness
-from consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong
-from consensus.raft.ports import Entry
-from consensus.raft.snapshot_receiving import SnapshotReceiving
+from coterie.consensus.raft import flow as flows
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.flow import Flow
+from coterie.consensus.raft.freshness import Freshness
+from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong
+from coterie.consensus.raft.ports import Entry
+from coterie.consensus.raft.snapshot_receiving import SnapshotReceiving
 
 
 class Replication(SnapshotReceiving):

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from consensus.raft.errors import ProtocolError, SafetyError
-from consensus.raft.messages import AppendEntries, RequestVote
-from consensus.raft.ports import Entry
+from coterie.consensus.raft.errors import ProtocolError, SafetyError
+from coterie.consensus.raft.messages import AppendEntries, RequestVote
+from coterie.consensus.raft.ports import Entry
 
 
 def is_quorum(voters: Collection[str], agreeing: Collection[str]) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from consensus.raft.engine import SyncObjConf
+from coterie.consensus.raft.engine import SyncObjConf
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,13 +11,13 @@ import logging
 from collections.abc import Iterator
 from itertools import islice
 
-from consensus.raft import rules
-from consensus.raft.core import Member
-from consensus.raft.errors import CorruptSnapshotError, SafetyError
-from consensus.raft.messages import SnapshotAck, SnapshotChunk, SnapshotState
-from consensus.raft.ports import SnapshotInfo, SnapshotWriter, StateLoader
-from consensus.raft.snapshot_sending import SnapshotSending
-from consensus.raft.snapshots import is_full
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.errors import CorruptSnapshotError, SafetyError
+from coterie.consensus.raft.messages import SnapshotAck, SnapshotChunk, SnapshotState
+from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter, StateLoader
+from coterie.consensus.raft.snapshot_sending import SnapshotSending
+from coterie.consensus.raft.snapshots import is_full
 
 logger = logging.getLogger(__name__)
 

@@ -3,12 +3,12 @@ specification, section 2b, flow control)."""
 
 from __future__ import annotations
 
-from consensus.raft import flow as flows
-from consensus.raft.core import Member
-from consensus.raft.errors import ProtocolError
-from consensus.raft.flow import Flow, Transfer
-from consensus.raft.messages import SnapshotAck, SnapshotChunk
-from consensus.raft.snapshots import Snapshots
+from coterie.consensus.raft import flow as flows
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.flow import Flow, Transfer
+from coterie.consensus.raft.messages import SnapshotAck, SnapshotChunk
+from coterie.consensus.raft.snapshots import Snapshots
 
 
 class SnapshotSending(Snapshots):

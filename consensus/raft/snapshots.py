@@ -9,9 +9,9 @@ import logging
 from collections.abc import Iterator
 from itertools import islice
 
-from consensus.raft.configuration import Configurations
-from consensus.raft.elections import Elections
-from consensus.raft.ports import SnapshotInfo, SnapshotWriter
+from coterie.consensus.raft.configuration import Configurations
+from coterie.consensus.raft.elections import Elections
+from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter
 
 logger = logging.getLogger(__name__)
 

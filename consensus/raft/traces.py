@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from consensus.raft.messages import Forward
+from coterie.consensus.raft.messages import Forward
 
 logger = logging.getLogger(__name__)
 

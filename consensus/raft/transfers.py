@@ -4,12 +4,12 @@ node gave way says only that somebody campaigned."""
 
 from __future__ import annotations
 
-from consensus.raft import rules
-from consensus.raft.calls import Call, Callback
-from consensus.raft.core import Member
-from consensus.raft.errors import RaftError, RefusedError, UnavailableError, UnknownOutcomeError
-from consensus.raft.messages import TimeoutNow
-from consensus.raft.reads import Reads
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.calls import Call, Callback
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.errors import RaftError, RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.raft.messages import TimeoutNow
+from coterie.consensus.raft.reads import Reads
 
 
 class Handover(Call):

@@ -4,7 +4,7 @@
 imported here is the package's public face.
 """
 
-from consensus.store.codec import (
+from coterie.consensus.store.codec import (
     OPERATION_VERSION,
     decode,
     decode_client,
@@ -14,7 +14,7 @@ from consensus.store.codec import (
     encode_batch,
     encode_result,
 )
-from consensus.store.errors import (
+from coterie.consensus.store.errors import (
     BadTokenError,
     Code,
     CodecError,
@@ -24,9 +24,9 @@ from consensus.store.errors import (
     StoreError,
     UnsupportedVersionError,
 )
-from consensus.store.leases import Lease
-from consensus.store.limits import Limits
-from consensus.store.operations import (
+from coterie.consensus.store.leases import Lease
+from coterie.consensus.store.limits import Limits
+from coterie.consensus.store.operations import (
     KEEP_LEASE,
     Acquire,
     AnyOperation,
@@ -58,10 +58,10 @@ from consensus.store.operations import (
     Target,
     Txn,
 )
-from consensus.store.queues import RESERVED_PREFIX, Place, as_place, places_prefix, queue_of
-from consensus.store.reading import Page, page_range
-from consensus.store.records import Event, Record, prefix_end
-from consensus.store.results import (
+from coterie.consensus.store.queues import RESERVED_PREFIX, Place, as_place, places_prefix, queue_of
+from coterie.consensus.store.reading import Page, page_range
+from coterie.consensus.store.records import Event, Record, prefix_end
+from coterie.consensus.store.results import (
     AcquireDone,
     BatchDone,
     DeleteDone,
@@ -76,9 +76,9 @@ from consensus.store.results import (
     SingleResult,
     TxnDone,
 )
-from consensus.store.snapshot_reader import SnapshotReader
-from consensus.store.state import Figures, State
-from consensus.store.watch import Kind, Watch, WatchBatch, WatchHub
+from coterie.consensus.store.snapshot_reader import SnapshotReader
+from coterie.consensus.store.state import Figures, State
+from coterie.consensus.store.watch import Kind, Watch, WatchBatch, WatchHub
 
 __all__ = [
     "KEEP_LEASE",

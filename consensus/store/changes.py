@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consensus.store.errors import Code, RefusedError
-from consensus.store.operations import KEEP_LEASE, Delete, DeleteRange, Put
-from consensus.store.queues import RESERVED_PREFIX, is_place
-from consensus.store.records import Record
-from consensus.store.results import DeleteDone, PutDone, RangeDone
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.operations import KEEP_LEASE, Delete, DeleteRange, Put
+from coterie.consensus.store.queues import RESERVED_PREFIX, is_place
+from coterie.consensus.store.records import Record
+from coterie.consensus.store.results import DeleteDone, PutDone, RangeDone
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 
 def check_put(state: State, op: Put, prev: Record | None, more_keys: int = 0, more_bytes: int = 0) -> tuple[bytes, int]:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from consensus.store.errors import CodecError, UnsupportedVersionError
-from consensus.store.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
-from consensus.store.operations import AnyOperation, Batch, ClientOperation, Once, SingleOperation
-from consensus.store.results import Result
+from coterie.consensus.store.errors import CodecError, UnsupportedVersionError
+from coterie.consensus.store.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
+from coterie.consensus.store.operations import AnyOperation, Batch, ClientOperation, Once, SingleOperation
+from coterie.consensus.store.results import Result
 
 OPERATION_VERSION = 1
 """The newest version of operations that this code knows; the cluster's level says which are allowed."""

@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from consensus.store.codec import OPERATION_VERSION
-from consensus.store.errors import Code, RefusedError
-from consensus.store.operations import Ban, Found, SetLevel, SetLimits
-from consensus.store.results import Done
+from coterie.consensus.store.codec import OPERATION_VERSION
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.operations import Ban, Found, SetLevel, SetLimits
+from coterie.consensus.store.results import Done
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 
 class Barred(msgspec.Struct, frozen=True, array_like=True, gc=False):

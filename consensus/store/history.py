@@ -12,8 +12,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from operator import attrgetter
 
-from consensus.store.limits import Limits
-from consensus.store.records import Event, Record
+from coterie.consensus.store.limits import Limits
+from coterie.consensus.store.records import Event, Record
 
 SLAB = 1_024
 """Events in a slab."""

@@ -5,10 +5,10 @@ An operation makes its changes at `next_revision` and then commits: only then ha
 
 from __future__ import annotations
 
-from consensus.store.history import History
-from consensus.store.limits import Limits
-from consensus.store.records import Event, Record
-from consensus.store.table import Table
+from coterie.consensus.store.history import History
+from coterie.consensus.store.limits import Limits
+from coterie.consensus.store.records import Event, Record
+from coterie.consensus.store.table import Table
 
 
 class Keyspace:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consensus.store.errors import Code, RefusedError
-from consensus.store.leases import Lease
-from consensus.store.operations import (
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.leases import Lease
+from coterie.consensus.store.operations import (
     LeaseBind,
     LeaseExpire,
     LeaseGrant,
@@ -14,11 +14,11 @@ from consensus.store.operations import (
     LeaseNodeLost,
     LeaseRevoke,
 )
-from consensus.store.queues import is_place
-from consensus.store.results import LeaseDone, LeaseEnded
+from coterie.consensus.store.queues import is_place
+from coterie.consensus.store.results import LeaseDone, LeaseEnded
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 
 def grant(state: State, op: LeaseGrant) -> LeaseDone:

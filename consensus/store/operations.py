@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from consensus.store.limits import MAX_BATCH_OPS, Count, Limits
+from coterie.consensus.store.limits import MAX_BATCH_OPS, Count, Limits
 
 KEEP_LEASE = -1
 """As a put's lease: whatever lease the key has."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from consensus.store.changes import check_lease, check_room
-from consensus.store.errors import Code, RefusedError
-from consensus.store.operations import Acquire, Proclaim, QueueKind, Release
-from consensus.store.queues import Queue, check_name
-from consensus.store.results import AcquireDone, Done, SingleResult
+from coterie.consensus.store.changes import check_lease, check_room
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.operations import Acquire, Proclaim, QueueKind, Release
+from coterie.consensus.store.queues import Queue, check_name
+from coterie.consensus.store.results import AcquireDone, Done, SingleResult
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 
 def acquire(state: State, op: Acquire) -> AcquireDone:

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from consensus.store.errors import Code, RefusedError
-from consensus.store.keyspace import Keyspace
-from consensus.store.operations import QueueKind
-from consensus.store.records import Record, prefix_end
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.keyspace import Keyspace
+from coterie.consensus.store.operations import QueueKind
+from coterie.consensus.store.records import Record, prefix_end
 
 RESERVED_PREFIX = b"coterie/"
 """Keys under this prefix are the system's own; it is for the API to keep clients from writing them."""

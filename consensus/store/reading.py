@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import msgspec
 
-from consensus.store.errors import BadTokenError, CompactedError, FutureRevisionError
-from consensus.store.keyspace import Keyspace
-from consensus.store.limits import Limits
-from consensus.store.records import Record, record_bytes
+from coterie.consensus.store.errors import BadTokenError, CompactedError, FutureRevisionError
+from coterie.consensus.store.keyspace import Keyspace
+from coterie.consensus.store.limits import Limits
+from coterie.consensus.store.records import Record, record_bytes
 
 
 class _Token(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 
 import msgspec
 
-from consensus.store.errors import Code, RefusedError
-from consensus.store.limits import REQUEST_BUCKET_MS, Limits
-from consensus.store.results import SingleResult, weight
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.limits import REQUEST_BUCKET_MS, Limits
+from coterie.consensus.store.results import SingleResult, weight
 
 
 class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from consensus.store.errors import Code
-from consensus.store.records import Record, record_bytes
+from coterie.consensus.store.errors import Code
+from coterie.consensus.store.records import Record, record_bytes
 
 
 class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -17,7 +17,7 @@ from struct import Struct
 
 import msgspec
 
-from consensus.store.limits import Limits
+from coterie.consensus.store.limits import Limits
 
 MAGIC = b"coterie\n"
 SNAPSHOT_VERSION = 1

@@ -12,14 +12,14 @@ from zlib import crc32
 
 import msgspec
 
-from consensus.store.errors import SnapshotError, UnsupportedVersionError
-from consensus.store.governing import Barred
-from consensus.store.history import History
-from consensus.store.leases import Lease, Leases
-from consensus.store.queues import PREFIXES
-from consensus.store.records import Event, Record, prefix_end
-from consensus.store.requests import Remembered, Requests
-from consensus.store.snapshot_format import (
+from coterie.consensus.store.errors import SnapshotError, UnsupportedVersionError
+from coterie.consensus.store.governing import Barred
+from coterie.consensus.store.history import History
+from coterie.consensus.store.leases import Lease, Leases
+from coterie.consensus.store.queues import PREFIXES
+from coterie.consensus.store.records import Event, Record, prefix_end
+from coterie.consensus.store.requests import Remembered, Requests
+from coterie.consensus.store.snapshot_format import (
     BANS,
     DIGEST_BYTES,
     END,
@@ -39,7 +39,7 @@ from consensus.store.snapshot_format import (
 )
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
     section: msgspec.msgpack.Decoder(kind)

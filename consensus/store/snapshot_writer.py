@@ -13,11 +13,11 @@ from zlib import crc32
 
 import msgspec
 
-from consensus.store.errors import SnapshotError
-from consensus.store.records import Event, Record, record_bytes
-from consensus.store.requests import Remembered
-from consensus.store.results import weight
-from consensus.store.snapshot_format import (
+from coterie.consensus.store.errors import SnapshotError
+from coterie.consensus.store.records import Event, Record, record_bytes
+from coterie.consensus.store.requests import Remembered
+from coterie.consensus.store.results import weight
+from coterie.consensus.store.snapshot_format import (
     BANS,
     CHUNK_BYTES,
     DIGEST_BYTES,
@@ -37,7 +37,7 @@ from consensus.store.snapshot_format import (
 )
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 Item = TypeVar("Item")
 

@@ -11,22 +11,22 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from consensus.store import governing, leasing, queueing, reading, writing
-from consensus.store import operations as ops
-from consensus.store.codec import decode, decode_single
-from consensus.store.errors import Code, CodecError, RefusedError, UnsupportedVersionError
-from consensus.store.governing import Barred
-from consensus.store.keyspace import Keyspace
-from consensus.store.leases import Lease, Leases
-from consensus.store.limits import RESTORE_REVISION_STEP, Limits
-from consensus.store.operations import QueueKind
-from consensus.store.queues import Place, Queues
-from consensus.store.reading import Page
-from consensus.store.records import Record
-from consensus.store.requests import Requests
-from consensus.store.results import BatchDone, Refused, Result, SingleResult
-from consensus.store.snapshot_reader import SnapshotReader
-from consensus.store.snapshot_writer import View, digest
+from coterie.consensus.store import governing, leasing, queueing, reading, writing
+from coterie.consensus.store import operations as ops
+from coterie.consensus.store.codec import decode, decode_single
+from coterie.consensus.store.errors import Code, CodecError, RefusedError, UnsupportedVersionError
+from coterie.consensus.store.governing import Barred
+from coterie.consensus.store.keyspace import Keyspace
+from coterie.consensus.store.leases import Lease, Leases
+from coterie.consensus.store.limits import RESTORE_REVISION_STEP, Limits
+from coterie.consensus.store.operations import QueueKind
+from coterie.consensus.store.queues import Place, Queues
+from coterie.consensus.store.reading import Page
+from coterie.consensus.store.records import Record
+from coterie.consensus.store.requests import Requests
+from coterie.consensus.store.results import BatchDone, Refused, Result, SingleResult
+from coterie.consensus.store.snapshot_reader import SnapshotReader
+from coterie.consensus.store.snapshot_writer import View, digest
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 
-from consensus.store.records import Record
+from coterie.consensus.store.records import Record
 
 MAX_BLOCK = 128
 """Records in a block; a fuller one is split in halves."""

@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from consensus.store.errors import CompactedError
-from consensus.store.records import Event, prefix_end
+from coterie.consensus.store.errors import CompactedError
+from coterie.consensus.store.records import Event, prefix_end
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 MAX_PENDING_EVENTS = 256
 """References that a watch holds before it falls back to reading history."""

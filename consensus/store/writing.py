@@ -4,15 +4,27 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from consensus.store.changes import Changes, check_expected, check_put
-from consensus.store.errors import Code, RefusedError
-from consensus.store.operations import Compact, Compare, Delete, DeleteRange, Get, Guard, Put, Range, Target, Txn, TxnOp
-from consensus.store.queues import is_place
-from consensus.store.records import Record
-from consensus.store.results import DeleteDone, Done, GetDone, PutDone, RangeDone, TxnDone, weight
+from coterie.consensus.store.changes import Changes, check_expected, check_put
+from coterie.consensus.store.errors import Code, RefusedError
+from coterie.consensus.store.operations import (
+    Compact,
+    Compare,
+    Delete,
+    DeleteRange,
+    Get,
+    Guard,
+    Put,
+    Range,
+    Target,
+    Txn,
+    TxnOp,
+)
+from coterie.consensus.store.queues import is_place
+from coterie.consensus.store.records import Record
+from coterie.consensus.store.results import DeleteDone, Done, GetDone, PutDone, RangeDone, TxnDone, weight
 
 if TYPE_CHECKING:
-    from consensus.store.state import State
+    from coterie.consensus.store.state import State
 
 
 T = TypeVar("T", int, bytes)

@@ -19,9 +19,9 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
-from app.client import Client
-from consensus.errors import CompactedError, MetadataError, UnknownOutcomeError
-from consensus.store import Put
+from coterie.app.client import Client
+from coterie.consensus.errors import CompactedError, MetadataError, UnknownOutcomeError
+from coterie.consensus.store import Put
 
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""

@@ -16,8 +16,8 @@ import sqlite3
 import sys
 from contextlib import closing, suppress
 
-from app.client import Client
-from consensus.errors import MetadataError
+from coterie.app.client import Client
+from coterie.consensus.errors import MetadataError
 
 
 class FencedError(Exception):

@@ -14,10 +14,10 @@ import signal
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from app.client import Client
-from consensus import Holding
-from consensus.errors import LeaseLostError, MetadataError
-from consensus.store import Put
+from coterie.app.client import Client
+from coterie.consensus import Holding
+from coterie.consensus.errors import LeaseLostError, MetadataError
+from coterie.consensus.store import Put
 
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""

@@ -17,8 +17,8 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from app.client import Client
-from consensus.errors import CompactedError, MetadataError
+from coterie.app.client import Client
+from coterie.consensus.errors import CompactedError, MetadataError
 
 TTL = 5.0
 """Seconds after which an instance that died is gone."""

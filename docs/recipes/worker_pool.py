@@ -17,9 +17,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
-from app.client import Client
-from consensus.errors import CompactedError, LeaseLostError, MetadataError
-from consensus.store import Compare, Put, Record, Target
+from coterie.app.client import Client
+from coterie.consensus.errors import CompactedError, LeaseLostError, MetadataError
+from coterie.consensus.store import Compare, Put, Record, Target
 
 TTL = 3.0
 """Seconds until a worker that died is gone, and its shards are another's."""

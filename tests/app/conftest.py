@@ -12,9 +12,9 @@ import httpx
 import pytest
 import structlog
 
-from app.api import create_app
-from app.setting_tables import HttpSettings
-from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
+from coterie.app.api import create_app
+from coterie.app.setting_tables import HttpSettings
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 MAX_KEY_VALUE_BYTES = 64
 MAX_KEYS = 3

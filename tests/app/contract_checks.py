@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, Response
 
-from app.documenting import ANYWHERE
+from coterie.app.documenting import ANYWHERE
 
 
 @schemathesis.check

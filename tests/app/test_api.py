@@ -9,12 +9,12 @@ from io import StringIO
 import httpx
 import pytest
 
-from app.api import create_app
-from app.errors import Code
-from app.logs import configure_logs
-from app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from app.setting_tables import HttpSettings, LogSettings
-from gossip import Address, GossipNode, NodeId, Status
+from coterie.app.api import create_app
+from coterie.app.errors import Code
+from coterie.app.logs import configure_logs
+from coterie.app.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
+from coterie.app.setting_tables import HttpSettings, LogSettings
+from coterie.gossip import Address, GossipNode, NodeId, Status
 from tests.app.conftest import MAX_KEY_VALUE_BYTES, MAX_KEYS, MAX_QUERY_BYTES
 
 pytestmark = pytest.mark.anyio

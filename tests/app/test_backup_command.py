@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.main import main
+from coterie.app.main import main
 from tests.app.processes import PATIENCE_SECONDS, Running, run, running
 
 SINGLE = {"RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "1", "INTERVAL_MS": "100"}

@@ -9,10 +9,10 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Message
 
-from app.api import create_app
-from app.setting_tables import HttpSettings
-from app.settings_loading import BadSettingsError, load_settings
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.settings_loading import BadSettingsError, load_settings
+from coterie.gossip import GossipNode
 from tests.app.v1.conftest import raw_request
 
 pytestmark = pytest.mark.anyio

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.main import main
+from coterie.app.main import main
 
 HIDDEN = "a secret that nobody may see"
 KEY = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="

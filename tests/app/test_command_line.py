@@ -8,8 +8,8 @@ from importlib.metadata import version
 
 import pytest
 
-from app.command_line import HELP, UsageError, parse_command_line
-from app.settings import Settings
+from coterie.app.command_line import HELP, UsageError, parse_command_line
+from coterie.app.settings import Settings
 
 
 def test_nothing_given_is_nothing_said() -> None:

@@ -9,13 +9,13 @@ from importlib.resources import files
 import httpx
 import pytest
 
-from app.api import create_app
-from app.auth.authority import Authority
-from app.auth_settings import AuthSettings
-from app.console_page import console_files
-from app.setting_tables import HttpSettings
-from app.v1.heard import HeardRaft
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.auth.authority import Authority
+from coterie.app.auth_settings import AuthSettings
+from coterie.app.console_page import console_files
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.v1.heard import HeardRaft
+from coterie.gossip import GossipNode
 
 pytestmark = pytest.mark.anyio
 

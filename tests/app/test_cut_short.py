@@ -8,10 +8,10 @@ from typing import Any, cast
 import orjson
 import pytest
 
-from app.auth.authority import Authority
-from app.http_gate import HttpGate
-from app.metrics.http import HttpFigures
-from app.setting_tables import HttpSettings
+from coterie.app.auth.authority import Authority
+from coterie.app.http_gate import HttpGate
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.setting_tables import HttpSettings
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.data_dir import DataDir, DataDirError, Identity, next_generation
+from coterie.app.data_dir import DataDir, DataDirError, Identity, next_generation
 
 NOW = 1_700_000_000.9
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.listening import ListenError, Sockets, open_sockets
-from gossip import Address
+from coterie.app.listening import ListenError, Sockets, open_sockets
+from coterie.gossip import Address
 from tests.app.processes import PATIENCE_SECONDS, environment
 
 pytestmark = pytest.mark.cluster
@@ -49,7 +49,7 @@ def configs(tmp_path: Path) -> tuple[Path, list[str]]:
 @contextmanager
 def demo(configs: Path, **settings: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "app.demo", str(configs)],
+        [sys.executable, "-m", "coterie.app.demo", str(configs)],
         env=environment(settings),
         cwd=configs,
         stdout=subprocess.PIPE,

@@ -13,12 +13,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import create_app
-from app.command_line import parse_command_line
-from app.setting_tables import HttpSettings
-from app.settings import Settings
-from app.settings_loading import BadSettingsError, load_settings, setting_paths, variable
-from gossip import Address, GossipNode
+from coterie.app.api import create_app
+from coterie.app.command_line import parse_command_line
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import BadSettingsError, load_settings, setting_paths, variable
+from coterie.gossip import Address, GossipNode
 
 yaml: Any = pytest.importorskip("yaml")
 

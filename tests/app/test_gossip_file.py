@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app import gossip_file
-from app.gossip_file import DamagedError, Kept, KeptKey, NewerFormatError, decode, encode
-from consensus.journal import DiskFiles
+from coterie.app import gossip_file
+from coterie.app.gossip_file import DamagedError, Kept, KeptKey, NewerFormatError, decode, encode
+from coterie.consensus.journal import DiskFiles
 from tests.consensus.journal.memory_files import Fate, MemoryFiles, PowerCut
 
 DIRECTORY = Path("/data")
@@ -153,9 +153,9 @@ def test_a_disk_that_refuses_leaves_the_old_content(call: str) -> None:
 WRITER = """
 import sys
 from pathlib import Path
-from app import gossip_file
-from app.gossip_file import Kept, KeptKey
-from consensus.journal import DiskFiles
+from coterie.app import gossip_file
+from coterie.app.gossip_file import Kept, KeptKey
+from coterie.consensus.journal import DiskFiles
 number = int(sys.argv[2])
 while True:
     number += 1

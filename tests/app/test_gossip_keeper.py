@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from app import gossip_file
-from app.data_dir import DataDirError
-from app.gossip_file import Kept, KeptKey, decode
-from app.gossip_keeper import GossipKeeper, take_up
-from app.operation_settings import PersistenceSettings
-from gossip import Address, Engine, GossipConfig, NodeId, Status
+from coterie.app import gossip_file
+from coterie.app.data_dir import DataDirError
+from coterie.app.gossip_file import Kept, KeptKey, decode
+from coterie.app.gossip_keeper import GossipKeeper, take_up
+from coterie.app.operation_settings import PersistenceSettings
+from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
 from tests.consensus.journal.memory_files import MemoryFiles
 
 pytestmark = pytest.mark.anyio

@@ -9,11 +9,11 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import create_app
-from app.health import Health
-from app.setting_tables import HttpSettings
-from app.v1.heard import HeardRaft
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.health import Health
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.v1.heard import HeardRaft
+from coterie.gossip import GossipNode
 
 pytestmark = pytest.mark.anyio
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from app.settings import Settings
-from consensus.journal.config import JournalConfig
-from consensus.raft.net.tcp import NetSettings
-from consensus.raft.settings import RaftSettings
+from coterie.app.settings import Settings
+from coterie.consensus.journal.config import JournalConfig
+from coterie.consensus.raft.net.tcp import NetSettings
+from coterie.consensus.raft.settings import RaftSettings
 
 ROOT = Path(__file__).parents[2]
 TEXT = (ROOT / "docs" / "limits.md").read_text()

@@ -10,8 +10,8 @@ from io import StringIO
 import pytest
 import structlog
 
-from app.logs import configure_logs
-from app.setting_tables import LogSettings
+from coterie.app.logs import configure_logs
+from coterie.app.setting_tables import LogSettings
 
 pytestmark = pytest.mark.usefixtures("logs_restored")
 

@@ -9,9 +9,9 @@ from tests.app.processes import CHECKOUT
 
 ASK = """
 import resource
-from app.logs import configure_logs
-from app.open_files import allow_open_files
-from app.setting_tables import LogSettings
+from coterie.app.logs import configure_logs
+from coterie.app.open_files import allow_open_files
+from coterie.app.setting_tables import LogSettings
 configure_logs(LogSettings(format="json"))
 resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))
 allow_open_files({connections})

@@ -11,11 +11,11 @@ import pytest
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
-from app.api import create_app
-from app.documenting import ANYWHERE
-from app.errors import Code
-from app.setting_tables import HttpSettings
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.documenting import ANYWHERE
+from coterie.app.errors import Code
+from coterie.app.setting_tables import HttpSettings
+from coterie.gossip import GossipNode
 from tests.app import test_api
 from tests.app.v1 import test_gossip_keys, test_leases_and_queues, test_metadata_keys, test_txn
 

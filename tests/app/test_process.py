@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from app.listening import open_sockets
-from gossip import Address, open_udp_socket
+from coterie.app.listening import open_sockets
+from coterie.gossip import Address, open_udp_socket
 from tests.app.processes import read_answer, run, running
 
 pytestmark = pytest.mark.cluster
@@ -171,7 +171,7 @@ def test_port_zero_tries_another_number_where_udp_is_taken(monkeypatch: pytest.M
             taken.append(open_udp_socket(address))
         return open_udp_socket(address)
 
-    monkeypatch.setattr("app.listening.open_udp_socket", taken_twice)
+    monkeypatch.setattr("coterie.app.listening.open_udp_socket", taken_twice)
     sockets = open_sockets(Address("127.0.0.1", 0), backlog=1)
     try:
         assert sockets.address.port not in {sock.getsockname()[1] for sock in taken}

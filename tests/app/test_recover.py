@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from app.data_dir import DataDir
-from app.main import main
-from consensus.journal import open_store
-from consensus.restore import found_from, read_survivor
-from consensus.store import Put, State, encode
+from coterie.app.data_dir import DataDir
+from coterie.app.main import main
+from coterie.consensus.journal import open_store
+from coterie.consensus.restore import found_from, read_survivor
+from coterie.consensus.store import Put, State, encode
 
 
 @pytest.fixture

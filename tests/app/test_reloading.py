@@ -13,16 +13,16 @@ from typing import Any
 
 import pytest
 
-from app.gossip_keeper import GossipKeeper
-from app.health import Health
-from app.leaving import Departure
-from app.operation_settings import PersistenceSettings
-from app.reloadable import register_node
-from app.reloading import Reloaded, Reloader, ReloadError
-from app.settings import Settings
-from app.settings_loading import BadSettingsError
-from app.v1.heard import HeardRaft
-from gossip import Address, GossipNode, Keyring, Plain
+from coterie.app.gossip_keeper import GossipKeeper
+from coterie.app.health import Health
+from coterie.app.leaving import Departure
+from coterie.app.operation_settings import PersistenceSettings
+from coterie.app.reloadable import register_node
+from coterie.app.reloading import Reloaded, Reloader, ReloadError
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import BadSettingsError
+from coterie.app.v1.heard import HeardRaft
+from coterie.gossip import Address, GossipNode, Keyring, Plain
 from tests.app.processes import running
 from tests.app.v1.conftest import gossip_node
 

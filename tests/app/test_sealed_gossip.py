@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from app.settings import Settings
-from app.settings_loading import BadSettingsError, load_settings
-from gossip import SEAL_BYTES, Address, Engine, GossipNode, NodeId, open_udp_socket
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import BadSettingsError, load_settings
+from coterie.gossip import SEAL_BYTES, Address, Engine, GossipNode, NodeId, open_udp_socket
 
 pytestmark = pytest.mark.anyio
 

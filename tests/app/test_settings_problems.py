@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.settings_loading import BadSettingsError, load_settings
+from coterie.app.settings_loading import BadSettingsError, load_settings
 
 NO_ADDRESS = "is not an address: write ip:port or [ipv6]:port, such as 127.0.0.1:10000"
 RESERVED = "keys under 'coterie/' are written by the node itself; choose another prefix"

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from app.settings import Settings
-from app.settings_loading import load_settings, setting_paths
-from app.settings_reference import reference
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import load_settings, setting_paths
+from coterie.app.settings_reference import reference
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from app.setting_tables import GossipSettings
-from app.settings import Settings
-from app.settings_loading import load_settings, setting_paths, variable
-from gossip import Address, GossipConfig
+from coterie.app.setting_tables import GossipSettings
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import load_settings, setting_paths, variable
+from coterie.gossip import Address, GossipConfig
 
 
 def file_with(tmp_path: Path, text: str) -> dict[str, Any]:

@@ -18,8 +18,8 @@ import httpx
 import pytest
 import uvloop
 
-from app.tls import Tls, TlsError
-from app.tls_settings import TlsSettings
+from coterie.app.tls import Tls, TlsError
+from coterie.app.tls_settings import TlsSettings
 from tests.app.certificates import Authority
 from tests.app.processes import PATIENCE_SECONDS, Running, run, running
 

@@ -15,7 +15,7 @@ from statistics import median
 
 import httpx
 
-from app.client import Client
+from coterie.app.client import Client
 from tests.cluster.processes import nodes, seconds_until
 
 Row = tuple[str, float]

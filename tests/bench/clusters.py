@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from gossip import Address, Engine, GossipConfig, NodeId, Status
+from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
 
 GENERATION = 1_700_000_000
 

@@ -8,7 +8,7 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from time import process_time
 
-from gossip import Engine
+from coterie.gossip import Engine
 from tests.bench.clusters import engine, generated_id, knowing
 
 REPEATS = 7

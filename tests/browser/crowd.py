@@ -18,15 +18,15 @@ from random import Random
 
 import structlog
 
-from app.api import create_app
-from app.metrics.http import HttpFigures
-from app.metrics.loop_lag import LoopLag
-from app.setting_tables import HttpSettings
-from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, Status, open_udp_socket
-from gossip.delta import NodeDelta
-from gossip.digest import Digest
-from gossip.keyvalue import KeyValue
-from gossip.messages import Ack, Syn, SynAck, encode
+from coterie.app.api import create_app
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.app.setting_tables import HttpSettings
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, Status, open_udp_socket
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.digest import Digest
+from coterie.gossip.keyvalue import KeyValue
+from coterie.gossip.messages import Ack, Syn, SynAck, encode
 from tests.app.v1.servers import serving
 
 TURN_SECONDS = 0.2

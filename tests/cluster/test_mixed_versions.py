@@ -18,21 +18,21 @@ import httpx
 import msgspec
 import pytest
 
-from app import gossip_file
-from app.data_dir import DataDir, DataDirError
-from app.gossip_file import Kept, KeptKey, NewerFormatError
-from consensus.hybrid.announcement import IDENTITY_KEY, KEYS, Announcement, decode, encode
-from consensus.raft import messages
-from consensus.raft.net import session
-from consensus.raft.net.session import HandshakeError, Identity, Session
+from coterie.app import gossip_file
+from coterie.app.data_dir import DataDir, DataDirError
+from coterie.app.gossip_file import Kept, KeptKey, NewerFormatError
+from coterie.consensus.hybrid.announcement import IDENTITY_KEY, KEYS, Announcement, decode, encode
+from coterie.consensus.raft import messages
+from coterie.consensus.raft.net import session
+from coterie.consensus.raft.net.session import HandshakeError, Identity, Session
 from tests.app.processes import CHECKOUT, PATIENCE_SECONDS, Running, run, running
 
 LATER_RELEASE = """
 import json
 import msgspec
-from consensus.hybrid import announcement, gossip_view
-from consensus.raft import messages
-from consensus.raft.net import session, tcp
+from coterie.consensus.hybrid import announcement, gossip_view
+from coterie.consensus.raft import messages
+from coterie.consensus.raft.net import session, tcp
 
 def announce(it):
     later = {key: json.dumps(json.loads(text) | {"later": [1]}) for key, text in announcement.encode(it).items()}

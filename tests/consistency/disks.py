@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from consensus.journal import DiskFiles, File, Files, Lock
+from coterie.consensus.journal import DiskFiles, File, Files, Lock
 from tests.consensus.journal.holding_files import HoldingFiles
 
 HANG_POLL_SECONDS = 0.02

@@ -35,14 +35,14 @@ def die_with_parent() -> None:
 
 
 def replace_disk(told: Told, *, power: bool) -> None:
-    from consensus.hybrid import agent
+    from coterie.consensus.hybrid import agent
 
     vars(agent)["DiskFiles"] = lambda: BadFiles(told, power=power)
 
 
 def shorten_logs() -> None:
-    from app.v1 import agent_part
-    from consensus.journal import JournalConfig
+    from coterie.app.v1 import agent_part
+    from coterie.consensus.journal import JournalConfig
 
     original = agent_part.agent_config
 
@@ -80,7 +80,7 @@ def main() -> int:
         from tests.consistency.sabotage import SABOTAGES
 
         SABOTAGES[arguments.sabotage].apply()
-    from app.main import main as run  # the rest of the product is imported when all this is in place
+    from coterie.app.main import main as run  # the rest of the product is imported when all this is in place
 
     return run(arguments.node)
 

@@ -10,8 +10,8 @@ from tests.consistency.sabotage import Sabotage
 
 
 def _deletions_dropped() -> None:
-    from gossip.keyvalue import DELETE
-    from gossip.state import NodeState
+    from coterie.gossip.keyvalue import DELETE
+    from coterie.gossip.state import NodeState
 
     take = NodeState._take
 
@@ -22,8 +22,8 @@ def _deletions_dropped() -> None:
 
 
 def _values_mixed_up() -> None:
-    from gossip.keyvalue import KeyValue
-    from gossip.state import NodeState
+    from coterie.gossip.keyvalue import KeyValue
+    from coterie.gossip.state import NodeState
 
     take = NodeState._take
 
@@ -40,7 +40,7 @@ def _values_mixed_up() -> None:
 
 
 def _versions_skipped() -> None:
-    from gossip.state import NodeState
+    from coterie.gossip.state import NodeState
 
     newer = NodeState.newer_than
 
@@ -52,7 +52,7 @@ def _versions_skipped() -> None:
 
 
 def _every_delta_resets() -> None:
-    from gossip.state import NodeState
+    from coterie.gossip.state import NodeState
 
     apply = NodeState.apply
 
@@ -67,7 +67,7 @@ def _every_delta_resets() -> None:
 
 
 def _marks_collected_unseen() -> None:
-    from gossip.state import NodeState
+    from coterie.gossip.state import NodeState
 
     collect = NodeState.collect
 
@@ -81,7 +81,7 @@ def _marks_collected_unseen() -> None:
 
 
 def _hasty_deaths() -> None:
-    from gossip.detector import PhiAccrualDetector
+    from coterie.gossip.detector import PhiAccrualDetector
 
     def hasty(self: Any, liveness: Any, now: float) -> bool:
         phi = self.phi(liveness, now)
@@ -94,7 +94,7 @@ def _hasty_deaths() -> None:
 
 
 def _resumed_from(shift: int) -> None:
-    from app.v1 import watching
+    from coterie.app.v1 import watching
 
     resume_at = watching.resume_at
 
@@ -106,7 +106,7 @@ def _resumed_from(shift: int) -> None:
 
 
 def _watch_jumps_to_the_present() -> None:
-    from consensus.store.watch import WatchHub
+    from coterie.consensus.store.watch import WatchHub
 
     take = WatchHub.take
 
@@ -122,15 +122,15 @@ def _watch_jumps_to_the_present() -> None:
 
 
 def _guards_off() -> None:
-    from consensus.store import writing
-    from consensus.store.operations import Guard
+    from coterie.consensus.store import writing
+    from coterie.consensus.store.operations import Guard
 
     holds = writing._holds
     writing._holds = lambda state, it: isinstance(it, Guard) or holds(state, it)
 
 
 def _lock_for_everybody() -> None:
-    from consensus.store.queues import Queue, Queues
+    from coterie.consensus.store.queues import Queue, Queues
 
     enter = Queues.enter
 
@@ -148,13 +148,13 @@ def _lock_for_everybody() -> None:
 
 
 def _renewals_ignored() -> None:
-    from consensus.store.leases import Leases
+    from coterie.consensus.store.leases import Leases
 
     Leases.renew = lambda self, lease, now_ms: lease  # type: ignore[method-assign]
 
 
 def _keys_outlive_leases() -> None:
-    from consensus.store import leasing
+    from coterie.consensus.store import leasing
 
     end = leasing._end
 

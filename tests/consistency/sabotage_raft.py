@@ -7,12 +7,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from consensus.raft import rules
-from consensus.raft.configuration import is_membership
-from consensus.raft.core import Core
-from consensus.raft.durability import Durability
-from consensus.raft.node import _HANDLERS
-from consensus.store.requests import Requests
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.configuration import is_membership
+from coterie.consensus.raft.core import Core
+from coterie.consensus.raft.durability import Durability
+from coterie.consensus.raft.node import _HANDLERS
+from coterie.consensus.store.requests import Requests
 from tests.consensus.raft.sim import sabotage as ways
 from tests.consensus.raft.sim.sabotage import Patch, method
 from tests.consistency.sabotage import Sabotage

@@ -11,11 +11,11 @@ import click
 import httpx
 import pytest
 
-from app.cli.framework import root
-from app.errors import Code
-from app.settings import Settings
-from app.settings_loading import setting_paths
-from app.v1.outcomes import _REASONS as REASONS
+from coterie.app.cli.framework import root
+from coterie.app.errors import Code
+from coterie.app.settings import Settings
+from coterie.app.settings_loading import setting_paths
+from coterie.app.v1.outcomes import _REASONS as REASONS
 from tests.docs.snippets import PAGES, ROOT
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()

@@ -20,7 +20,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.client import Client
+from coterie.app.client import Client
 from tests.docs.checkout import Checkout, NoOwnAddressError
 from tests.docs.programs import Program, Programs, programs
 from tests.docs.shell import POLL_SECONDS

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
-from gossip import Address, Engine, GossipConfig, KeyValue, NodeId, NodeState, Status
-from gossip.delta import NodeDelta
-from gossip.digest import WHOLE, Digest, Stripe
-from gossip.handshake import Datagram
-from gossip.messages import Ack, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip import Address, Engine, GossipConfig, KeyValue, NodeId, NodeState, Status
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.digest import WHOLE, Digest, Stripe
+from coterie.gossip.handshake import Datagram
+from coterie.gossip.messages import Ack, Decoder, Message, Syn, SynAck, encode
 
 Row = tuple[NodeId, int, int, int]
 """A digest entry: node, heartbeat, last_gc_version, max_version."""

@@ -7,10 +7,10 @@ from random import Random
 
 import pytest
 
-from gossip import Address, Engine
-from gossip.digest import Digest
-from gossip.events import WrongCluster
-from gossip.messages import BAD_CLUSTER_DATAGRAM, BadCluster, Syn, encode
+from coterie.gossip import Address, Engine
+from coterie.gossip.digest import Digest
+from coterie.gossip.events import WrongCluster
+from coterie.gossip.messages import BAD_CLUSTER_DATAGRAM, BadCluster, Syn, encode
 from tests.gossip.helpers import (
     SELF,
     SET,

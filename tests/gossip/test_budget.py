@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.budget import TokenBucket
+from coterie.gossip.budget import TokenBucket
 
 
 def test_a_bucket_starts_full_and_refills_to_one_second_at_most() -> None:

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from gossip import Address, Engine, NodeId
-from gossip.delta import NodeDelta
-from gossip.digest import WHOLE, Stripe
-from gossip.messages import Ack, Decoder, Syn, SynAck, encode
+from coterie.gossip import Address, Engine, NodeId
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.digest import WHOLE, Stripe
+from coterie.gossip.messages import Ack, Decoder, Syn, SynAck, encode
 from tests.gossip.blocks import split_blocks
 from tests.gossip.helpers import SELF, SET, delta_of, digest_of, hear, hear_delta, make_engine, node
 from tests.gossip.strategies import stripes

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gossip import KeyValue, NodeId
-from gossip.delta import BLOCK_BYTES, DeltaWriter, NodeDelta, encode_delta
-from gossip.messages import Ack, Decoder, encode
+from coterie.gossip import KeyValue, NodeId
+from coterie.gossip.delta import BLOCK_BYTES, DeltaWriter, NodeDelta, encode_delta
+from coterie.gossip.messages import Ack, Decoder, encode
 from tests.gossip.blocks import compress, plain_of, split_blocks
 from tests.gossip.helpers import SET, delta_of, node
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.detector import Liveness, PhiAccrualDetector
+from coterie.gossip.detector import Liveness, PhiAccrualDetector
 
 
 def detector(

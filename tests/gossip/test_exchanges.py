@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gossip import Address
-from gossip.digest import WHOLE, Stripe
-from gossip.exchanges import MAX_EXCHANGES, Exchanges
+from coterie.gossip import Address
+from coterie.gossip.digest import WHOLE, Stripe
+from coterie.gossip.exchanges import MAX_EXCHANGES, Exchanges
 
 A, B, C = (Address(f"10.0.0.{i}", i) for i in (1, 2, 3))
 

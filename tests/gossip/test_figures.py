@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gossip import Survey
+from coterie.gossip import Survey
 from tests.gossip.helpers import Wire, make_engine, node
 
 A, B, C = node("a", port=1), node("b", port=2), node("c", port=3)

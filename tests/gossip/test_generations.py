@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from random import Random
 
-from gossip import Address, Engine, GossipConfig, NodeId
-from gossip.digest import Digest
-from gossip.membership import MAX_GENERATIONS
-from gossip.messages import Syn, encode
+from coterie.gossip import Address, Engine, GossipConfig, NodeId
+from coterie.gossip.digest import Digest
+from coterie.gossip.membership import MAX_GENERATIONS
+from coterie.gossip.messages import Syn, encode
 
 PEER = Address("127.0.0.1", 7)
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip import Address, NodeId, WireError
-from gossip.identity import U64_MAX, decode_node_id, node_id_end
+from coterie.gossip import Address, NodeId, WireError
+from coterie.gossip.identity import U64_MAX, decode_node_id, node_id_end
 from tests.gossip.helpers import node
 from tests.gossip.strategies import addresses, node_ids
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip import KEY_BYTES, SEAL_BYTES, ConfigError, Keyring, Plain, WireError
-from gossip.keyring import MAX_KEYS, MAX_SESSIONS, REMEMBERED_COUNTERS
+from coterie.gossip import KEY_BYTES, SEAL_BYTES, ConfigError, Keyring, Plain, WireError
+from coterie.gossip.keyring import MAX_KEYS, MAX_SESSIONS, REMEMBERED_COUNTERS
 
 NOW = 1_700_000_000.0
 
@@ -99,7 +99,7 @@ def test_a_session_is_remembered_for_as_long_as_it_could_be_replayed() -> None:
 
 def test_sessions_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_SESSIONS >= 10_000
-    monkeypatch.setattr("gossip.keyring.MAX_SESSIONS", 3)
+    monkeypatch.setattr("coterie.gossip.keyring.MAX_SESSIONS", 3)
     receiver = ring(OLD)
     for _ in range(10):
         receiver.open(ring(OLD).seal(b"x", NOW), NOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gossip import LEFT_KEY, NodeDead, NodeRemoved
+from coterie.gossip import LEFT_KEY, NodeDead, NodeRemoved
 from tests.gossip.helpers import DELETE, SET, Wire, delta_of, hear, hear_delta, held, make_engine, node, revive
 
 A, B, C = node("a", port=1), node("b", port=2), node("c", port=3)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gossip import Engine, KeyValue
-from gossip.events import CaughtUp, KeyChanged
-from gossip.listeners import Listeners
+from coterie.gossip import Engine, KeyValue
+from coterie.gossip.events import CaughtUp, KeyChanged
+from coterie.gossip.listeners import Listeners
 from tests.gossip.helpers import DELETE, SET, TTL, delta_of, hear, hear_delta, make_engine, node
 
 PEER = node("peer")

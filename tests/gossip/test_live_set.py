@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gossip import Engine, NodeId, NodeState
-from gossip.events import LiveSetChanged
+from coterie.gossip import Engine, NodeId, NodeState
+from coterie.gossip.events import LiveSetChanged
 from tests.gossip.helpers import SELF, SET, TTL, delta_of, hear, hear_delta, held, make_engine, node, revive
 
 A, B = node("a"), node("b")

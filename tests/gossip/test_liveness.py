@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import Engine, NodeId
-from gossip.events import NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.gossip import Engine, NodeId
+from coterie.gossip.events import NodeAlive, NodeDead, NodeJoined, NodeRemoved
 from tests.gossip.helpers import (
     SELF,
     SET,

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import GossipConfig
-from gossip.detector import Liveness, PhiAccrualDetector
-from gossip.local_health import MIN_PROBES, MOST_BY_SILENCE, SILENT_ROUNDS, LocalHealth
+from coterie.gossip import GossipConfig
+from coterie.gossip.detector import Liveness, PhiAccrualDetector
+from coterie.gossip.local_health import MIN_PROBES, MOST_BY_SILENCE, SILENT_ROUNDS, LocalHealth
 
 
 def test_late_rounds_raise_the_score_by_how_late_they_are_and_good_ones_lower_it() -> None:

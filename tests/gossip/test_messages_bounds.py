@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from gossip import KeyValue, WireError
-from gossip.delta import NodeDelta
-from gossip.messages import Ack, Decoder, Syn, encode
+from coterie.gossip import KeyValue, WireError
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.messages import Ack, Decoder, Syn, encode
 from tests.gossip.blocks import block, compress, plain_of, raw_frame, skippable_frame
 from tests.gossip.helpers import SET, delta_of, digest_of, make_engine, node
 from tests.gossip.strategies import deltas
@@ -29,7 +29,7 @@ class DecoderLog:
     """Stands in the place of the zstd decoder and books what it is asked to do."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from gossip import delta
+        from coterie.gossip import delta
 
         real = delta.zstd.ZstdDecompressor  # type: ignore[attr-defined]
         self.options: list[dict[int, int]] = []
@@ -53,7 +53,7 @@ class DecoderLog:
 
             return Logged()
 
-        monkeypatch.setattr("gossip.delta.zstd.ZstdDecompressor", make)
+        monkeypatch.setattr("coterie.gossip.delta.zstd.ZstdDecompressor", make)
 
 
 @pytest.fixture
@@ -123,7 +123,7 @@ def test_the_decoder_grants_a_window_of_128_KiB_at_most(log: DecoderLog) -> None
     for window_log in (10, 16, 17, 18, 21, 27, 31):
         message = Decoder().decode(ACK + block(1, raw_frame(NODE_OP, window_log, mantissa=3)) + b"\0")
         assert message == Ack([delta_of(OWNER)])
-    from gossip import delta
+    from coterie.gossip import delta
 
     window = delta.zstd.DecompressionParameter.window_log_max  # type: ignore[attr-defined]
     assert log.options

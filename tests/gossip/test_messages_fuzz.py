@@ -10,9 +10,9 @@ from random import Random
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gossip import Engine, WireError
-from gossip.events import DatagramRejected
-from gossip.messages import Ack, Decoder, Message, Syn, encode
+from coterie.gossip import Engine, WireError
+from coterie.gossip.events import DatagramRejected
+from coterie.gossip.messages import Ack, Decoder, Message, Syn, encode
 from tests.gossip.blocks import block, compress, skippable_frame
 from tests.gossip.helpers import SET, STRANGER, TTL, delta_of, digest_of, hear, hear_delta, make_engine, node, snapshot
 from tests.gossip.strategies import messages

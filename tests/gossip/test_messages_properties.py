@@ -7,10 +7,10 @@ from dataclasses import replace
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from gossip import Address, NodeId, NodeState
-from gossip.digest import WHOLE, Digest, DigestLayout, Stripe
-from gossip.identity import U64_MAX, decode_node_id
-from gossip.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip import Address, NodeId, NodeState
+from coterie.gossip.digest import WHOLE, Digest, DigestLayout, Stripe
+from coterie.gossip.identity import U64_MAX, decode_node_id
+from coterie.gossip.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
 from tests.gossip.blocks import block, skippable_frame
 from tests.gossip.helpers import delta_of, digest_of, node, rows_of
 from tests.gossip.strategies import digests, messages, node_ids, stripes, texts

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from gossip.identity import Address
-from gossip.node_log import ALONE_SECONDS, NodeLog
+from coterie.gossip.identity import Address
+from coterie.gossip.node_log import ALONE_SECONDS, NodeLog
 from tests.gossip.helpers import delta_of, hear_delta, make_engine, node
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import Engine, Status
-from gossip.events import OwnStateOvertaken
+from coterie.gossip import Engine, Status
+from coterie.gossip.events import OwnStateOvertaken
 from tests.gossip.helpers import (
     DELETE,
     SELF,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip import Address
-from gossip.peers import choose_peers
+from coterie.gossip import Address
+from coterie.gossip.peers import choose_peers
 from tests.gossip.helpers import SELF, Wire, hear, make_engine, node, revive
 
 DRAWS = 4_000

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import Engine, StateUpdateError
-from gossip.events import KeyChanged, NodeJoined
+from coterie.gossip import Engine, StateUpdateError
+from coterie.gossip.events import KeyChanged, NodeJoined
 from tests.gossip.helpers import (
     DELETE,
     SELF,

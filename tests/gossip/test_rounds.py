@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import Engine, NodeId
-from gossip.digest import Digest
-from gossip.messages import BAD_CLUSTER_DATAGRAM, Ack, Decoder, Syn, encode
+from coterie.gossip import Engine, NodeId
+from coterie.gossip.digest import Digest
+from coterie.gossip.messages import BAD_CLUSTER_DATAGRAM, Ack, Decoder, Syn, encode
 from tests.gossip.helpers import (
     SELF,
     STRANGER,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gossip import Engine, NodeId
-from gossip.delta import NodeDelta
-from gossip.digest import WHOLE, Stripe
-from gossip.messages import Syn, encode
+from coterie.gossip import Engine, NodeId
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.digest import WHOLE, Stripe
+from coterie.gossip.messages import Syn, encode
 from tests.gossip.helpers import (
     DELETE,
     SELF,

@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Iterable
 
 import pytest
 
-from gossip import Address, ConfigError, Seed
-from gossip.seeds import SeedBook, lookup_of_family
+from coterie.gossip import Address, ConfigError, Seed
+from coterie.gossip.seeds import SeedBook, lookup_of_family
 
 OWN = Address("127.0.0.1", 1)
 

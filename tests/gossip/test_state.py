@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gossip import KeyValue, NodeState
-from gossip.state import Outcome
+from coterie.gossip import KeyValue, NodeState
+from coterie.gossip.state import Outcome
 from tests.gossip.helpers import DELETE, SET, TTL, Kv, contents, delta_of, node
 
 OWNER = node("owner")

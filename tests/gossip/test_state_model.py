@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from gossip import KeyValue, NodeState, Status
-from gossip.delta import NodeDelta
-from gossip.state import Outcome
+from coterie.gossip import KeyValue, NodeState, Status
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.state import Outcome
 from tests.gossip.helpers import DELETE, SET, TTL, node
 
 OWNER = node("owner")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gossip import Engine
-from gossip.digest import WHOLE, Stripe
+from coterie.gossip import Engine
+from coterie.gossip.digest import WHOLE, Stripe
 from tests.gossip.helpers import SET, Wire, contents, delta_of, hear, hear_delta, make_engine, node
 
 MEMBERS = [node(f"member{i}", 1, 100 + i) for i in range(3)]

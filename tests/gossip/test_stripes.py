@@ -10,10 +10,10 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from gossip import Engine, NodeId
-from gossip.digest import WHOLE, Digest, Stripe
-from gossip.events import StripesChanged
-from gossip.messages import Decoder, Syn, SynAck, encode
+from coterie.gossip import Engine, NodeId
+from coterie.gossip.digest import WHOLE, Digest, Stripe
+from coterie.gossip.events import StripesChanged
+from coterie.gossip.messages import Decoder, Syn, SynAck, encode
 from tests.gossip.helpers import SELF, STRANGER, decode_one, digest_of, hear, make_engine, node
 from tests.gossip.strategies import stripes
 

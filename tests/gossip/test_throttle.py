@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gossip.throttle import Throttle
+from coterie.gossip.throttle import Throttle
 
 
 def test_one_in_a_period_is_admitted_and_the_next_tells_how_many_were_not() -> None:

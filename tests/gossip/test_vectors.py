@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from gossip import Address, Engine, NodeId, Status, WireError
-from gossip.delta import NodeDelta
-from gossip.digest import Digest
-from gossip.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip import Address, Engine, NodeId, Status, WireError
+from coterie.gossip.delta import NodeDelta
+from coterie.gossip.digest import Digest
+from coterie.gossip.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
 from tests.gossip.blocks import blocks_of_message
 from tests.gossip.helpers import (
     SELF,

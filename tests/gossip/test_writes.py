@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gossip import (
+from coterie.gossip import (
     RESERVED_PREFIX,
     Address,
     ConfigError,

@@ -9,10 +9,10 @@ from typing import Protocol, cast
 
 import msgspec
 
-from consensus.hybrid.announcement import Announcement
-from consensus.hybrid.gossip_view import GossipView
-from consensus.hybrid.sightings import Presence, Sighting
-from gossip import Address, Engine, GossipConfig, GossipNode, NodeId
+from coterie.consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.gossip_view import GossipView
+from coterie.consensus.hybrid.sightings import Presence, Sighting
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId
 from tests.consensus.hybrid.gossip_table import GossipTable
 
 ROUND = 0.25

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.hybrid import bootstrap, rules
-from consensus.hybrid.membership import Fate
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.rules import Decision, Kind
-from consensus.hybrid.view import ClusterView
+from coterie.consensus.hybrid import bootstrap, rules
+from coterie.consensus.hybrid.membership import Fate
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.rules import Decision, Kind
+from coterie.consensus.hybrid.view import ClusterView
 from tests.hybrid import world
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from consensus.hybrid.announcement import FoundingRule
+from coterie.consensus.hybrid.announcement import FoundingRule
 from tests.hybrid.gossips import Lies
 from tests.hybrid.world import JointWorld
 

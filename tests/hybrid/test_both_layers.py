@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from consensus.hybrid.announcement import FoundingRule
-from consensus.hybrid.rules import Kind
+from coterie.consensus.hybrid.announcement import FoundingRule
+from coterie.consensus.hybrid.rules import Kind
 from tests.consensus.raft.sim.world import SimulationError
 from tests.hybrid import sabotage
 from tests.hybrid.scenarios import (

@@ -12,17 +12,17 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from consensus.hybrid.announcement import Announcement, FoundingRule, Role
-from consensus.hybrid.ballot import Ballot, decode_ballot, encode_ballot
-from consensus.hybrid.bootstrap import step
-from consensus.hybrid.membership import Cause, Fate, Rejoining, ban_reason, fate
-from consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, Wait
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.rules import Decision, Kind, decide
-from consensus.hybrid.sightings import Sightings
-from consensus.hybrid.tracker import RaftFacts, Tracker
-from consensus.raft.configuration import decode_voters, is_membership
-from consensus.raft.errors import RaftError
+from coterie.consensus.hybrid.announcement import Announcement, FoundingRule, Role
+from coterie.consensus.hybrid.ballot import Ballot, decode_ballot, encode_ballot
+from coterie.consensus.hybrid.bootstrap import step
+from coterie.consensus.hybrid.membership import Cause, Fate, Rejoining, ban_reason, fate
+from coterie.consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, Wait
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.rules import Decision, Kind, decide
+from coterie.consensus.hybrid.sightings import Sightings
+from coterie.consensus.hybrid.tracker import RaftFacts, Tracker
+from coterie.consensus.raft.configuration import decode_voters, is_membership
+from coterie.consensus.raft.errors import RaftError
 from tests.consensus.raft.sim.disk import read_snapshot
 from tests.consensus.raft.sim.history import History
 from tests.consensus.raft.sim.invariants import Invariants

@@ -13,10 +13,10 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any
 
-from gossip import Address, Engine, GossipConfig, NodeId
-from gossip.config import MAX_DATAGRAM_BYTES
-from gossip.events import Event, NodeAlive, NodeDead
-from gossip.handshake import Datagram
+from coterie.gossip import Address, Engine, GossipConfig, NodeId
+from coterie.gossip.config import MAX_DATAGRAM_BYTES
+from coterie.gossip.events import Event, NodeAlive, NodeDead
+from coterie.gossip.handshake import Datagram
 from tests.simulation.network import Link, Network
 from tests.simulation.recorder import Recorder
 

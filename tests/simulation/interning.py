@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest.mock import patch
 
-from gossip import KeyValue
+from coterie.gossip import KeyValue
 
 
 @contextmanager
@@ -23,5 +23,5 @@ def shared_key_values() -> Iterator[None]:
             kv = shared[op] = KeyValue(key, version, status, op)
         return kv
 
-    with patch("gossip.delta.KeyValue", read):
+    with patch("coterie.gossip.delta.KeyValue", read):
         yield

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gossip import NodeState, Status
+from coterie.gossip import NodeState, Status
 from tests.simulation.cluster import Cluster, SimNode, SimulationError
 
 

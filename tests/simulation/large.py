@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from gossip import Address, GossipConfig
-from gossip.events import Event, NodeDead
+from coterie.gossip import Address, GossipConfig
+from coterie.gossip.events import Event, NodeDead
 from tests.simulation.cluster import Cluster, SimNode
 from tests.simulation.interning import shared_key_values
 from tests.simulation.network import Link

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from random import Random
 
-from gossip import Address
+from coterie.gossip import Address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

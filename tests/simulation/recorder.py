@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from hashlib import blake2b
 
-from gossip import Address, NodeId
-from gossip.events import Event, KeyChanged, LiveSetChanged
+from coterie.gossip import Address, NodeId
+from coterie.gossip.events import Event, KeyChanged, LiveSetChanged
 
 _TIME = struct.Struct("<d")
 

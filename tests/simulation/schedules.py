@@ -7,7 +7,7 @@ from random import Random
 
 from hypothesis import strategies as st
 
-from gossip import Address, GossipConfig
+from coterie.gossip import Address, GossipConfig
 from tests.simulation.cluster import Cluster, SimNode
 from tests.simulation.invariants import ReplicaInvariants
 from tests.simulation.network import Link

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gossip import GossipConfig
+from coterie.gossip import GossipConfig
 from tests.simulation.cluster import Cluster
 from tests.simulation.invariants import ReplicaInvariants, disagreement
 from tests.simulation.schedules import FORGETFUL, SMALL, STEPS, Play, Step

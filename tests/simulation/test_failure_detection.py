@@ -11,7 +11,7 @@ from statistics import median
 
 import pytest
 
-from gossip import GossipConfig
+from coterie.gossip import GossipConfig
 from tests.simulation.cluster import Cluster
 from tests.simulation.network import Link
 

@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from gossip import GossipConfig, KeyValue, NodeState
+from coterie.gossip import GossipConfig, KeyValue, NodeState
 from tests.simulation.cluster import Cluster, SimNode, SimulationError
 from tests.simulation.invariants import ReplicaInvariants
 from tests.simulation.network import Link

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import Address, GossipConfig
+from coterie.gossip import Address, GossipConfig
 from tests.simulation.cluster import Cluster, SimNode
 from tests.simulation.invariants import disagreement
 from tests.simulation.spread import KeySpread

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from gossip import GossipConfig
-from gossip.detector import PhiAccrualDetector
+from coterie.gossip import GossipConfig
+from coterie.gossip.detector import PhiAccrualDetector
 from tests.simulation.cluster import Cluster
 from tests.simulation.invariants import ReplicaInvariants, disagreement
 from tests.simulation.large import Plan, simulate

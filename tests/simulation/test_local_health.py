@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import GossipConfig
+from coterie.gossip import GossipConfig
 from tests.simulation.cluster import Cluster, SimNode
 
 CONFIG = GossipConfig(initial_interval=0.5)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gossip import Address, Engine, GossipConfig, PeerBook, measure_convergence, recent_exchanges
-from gossip.convergence import Convergence
-from gossip.peer_book import FORGET_SECONDS, MAX_NODES_COMPARED
+from coterie.gossip import Address, Engine, GossipConfig, PeerBook, measure_convergence, recent_exchanges
+from coterie.gossip.convergence import Convergence
+from coterie.gossip.peer_book import FORGET_SECONDS, MAX_NODES_COMPARED
 from tests.simulation.cluster import Cluster, SimNode
 from tests.simulation.network import Link
 

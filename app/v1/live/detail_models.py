@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models import U64, Answer
+from coterie.app.models import U64, Answer
 
 Time = Annotated[float, Field(examples=[1769000000.125])]
 

@@ -9,8 +9,8 @@ import time
 from collections.abc import Iterator, Set
 from typing import Any
 
-from app.v1.live.figures import NodeFigures
-from gossip import GossipNode, NodeId, PeerBook, measure_convergence, recent_exchanges
+from coterie.app.v1.live.figures import NodeFigures
+from coterie.gossip import GossipNode, NodeId, PeerBook, measure_convergence, recent_exchanges
 
 MAX_NAMES_BEHIND = 8
 """Peers that are named as being behind, for each node."""

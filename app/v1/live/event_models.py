@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from app.models import U64, Answer, Node
-from app.v1.cluster import DecisionModel
-from app.v1.live.detail_models import Time
-from app.v1.models import Encoding, Revision, Role
-from app.v1.queue_models import PlaceModel
+from coterie.app.models import U64, Answer, Node
+from coterie.app.v1.cluster import DecisionModel
+from coterie.app.v1.live.detail_models import Time
+from coterie.app.v1.models import Encoding, Revision, Role
+from coterie.app.v1.queue_models import PlaceModel
 
 EventId = Annotated[str, Field(examples=["5f0c1d2e-17"])]
 Change = Literal["joining", "live", "dead", "left", "removed"]

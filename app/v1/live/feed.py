@@ -6,13 +6,13 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from app.errors import ApiError, Code
-from app.v1.live.filters import Filter
-from app.v1.live.hub import Hub, Seat
-from app.v1.live.messages import Message, Sendable, ending
-from app.v1.live.ring import PassedError
-from app.v1.live.snapshot import Pages
-from app.v1.outcomes import unavailable
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.live.filters import Filter
+from coterie.app.v1.live.hub import Hub, Seat
+from coterie.app.v1.live.messages import Message, Sendable, ending
+from coterie.app.v1.live.ring import PassedError
+from coterie.app.v1.live.snapshot import Pages
+from coterie.app.v1.outcomes import unavailable
 
 
 @dataclass(frozen=True, slots=True)

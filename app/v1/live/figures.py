@@ -11,11 +11,11 @@ import time
 from collections import Counter
 from typing import Any
 
-from app.metrics.http import HttpFigures
-from app.metrics.loop_lag import LoopLag
-from app.v1.live.latencies import Latencies
-from app.v1.raft_part import RaftPart
-from gossip import GossipNode
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.app.v1.live.latencies import Latencies
+from coterie.app.v1.raft_part import RaftPart
+from coterie.gossip import GossipNode
 
 _CLASSES = {0: "cut_off", 1: "responses_1xx", 2: "responses_2xx", 3: "responses_3xx", 4: "responses_4xx"}
 _WORST = "responses_5xx"

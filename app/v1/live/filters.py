@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from app.errors import ApiError, Code
+from coterie.app.errors import ApiError, Code
 
 UsualKind = Literal["members", "phi", "raft", "decisions", "gossip", "metadata", "queues", "leases"]
 DetailKind = Literal["gossip_links", "convergence", "figures"]

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from app.v1.members import status_of
-from consensus.hybrid.gossip_view import GossipView
-from gossip import GossipNode, KeyValue, NodeId, NodeState, Status
+from coterie.app.v1.members import status_of
+from coterie.consensus.hybrid.gossip_view import GossipView
+from coterie.gossip import GossipNode, KeyValue, NodeId, NodeState, Status
 
 MAX_KEYS_PER_LOOK = 2_000
 """The rest is told by the looks that follow: clients are to keep up, and the event loop is to go on."""

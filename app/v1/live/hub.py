@@ -16,21 +16,21 @@ from typing import Any
 import orjson
 import structlog
 
-from app.errors import ApiError, Code
-from app.live_settings import LiveSettings
-from app.v1.live import metadata_look
-from app.v1.live.details import Details
-from app.v1.live.figures import NodeFigures
-from app.v1.live.filters import DETAILS, Filter
-from app.v1.live.gossip_look import Change, GossipLook
-from app.v1.live.messages import Message
-from app.v1.live.raft_look import RaftLook
-from app.v1.live.ring import Ring
-from app.v1.live.samples import sample_leases, sample_phi
-from app.v1.raft_part import RaftPart
-from consensus.store import Event as StoreEvent
-from consensus.store import State
-from gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.app.errors import ApiError, Code
+from coterie.app.live_settings import LiveSettings
+from coterie.app.v1.live import metadata_look
+from coterie.app.v1.live.details import Details
+from coterie.app.v1.live.figures import NodeFigures
+from coterie.app.v1.live.filters import DETAILS, Filter
+from coterie.app.v1.live.gossip_look import Change, GossipLook
+from coterie.app.v1.live.messages import Message
+from coterie.app.v1.live.raft_look import RaftLook
+from coterie.app.v1.live.ring import Ring
+from coterie.app.v1.live.samples import sample_leases, sample_phi
+from coterie.app.v1.raft_part import RaftPart
+from coterie.consensus.store import Event as StoreEvent
+from coterie.consensus.store import State
+from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
 RAFT_LOOK_SECONDS = 0.2
 """What gossip tells of the Raft layer is read as often."""

@@ -6,11 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from app.models import U64, Answer, Error
-from app.v1.cluster import DecisionModel
-from app.v1.leases import LeaseAnswer
-from app.v1.live.detail_models import ConvergenceSample, FiguresSample, GossipLinksSample, Time
-from app.v1.live.event_models import (
+from coterie.app.models import U64, Answer, Error
+from coterie.app.v1.cluster import DecisionModel
+from coterie.app.v1.leases import LeaseAnswer
+from coterie.app.v1.live.detail_models import ConvergenceSample, FiguresSample, GossipLinksSample, Time
+from coterie.app.v1.live.event_models import (
     AnyEvent,
     EventId,
     LiveGossipKey,
@@ -22,8 +22,8 @@ from app.v1.live.event_models import (
     MetadataDelete,
     MetadataPut,
 )
-from app.v1.live.filters import Kind
-from app.v1.models import Revision
+from coterie.app.v1.live.filters import Kind
+from coterie.app.v1.models import Revision
 
 
 class Hello(Answer):

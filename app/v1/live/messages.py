@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from app.errors import ApiError, Code
+from coterie.app.errors import ApiError, Code
 
 
 class Sendable(Protocol):

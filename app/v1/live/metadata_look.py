@@ -12,12 +12,12 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from app.v1.holding import show_place
-from app.v1.leases import show_lease
-from app.v1.live.gossip_look import Change
-from app.v1.texts import show_record, shown
-from consensus.hybrid.decision_log import PREFIX as DECISIONS_PREFIX
-from consensus.store import RESERVED_PREFIX, Event, QueueKind, Record, State, queue_of
+from coterie.app.v1.holding import show_place
+from coterie.app.v1.leases import show_lease
+from coterie.app.v1.live.gossip_look import Change
+from coterie.app.v1.texts import show_record, shown
+from coterie.consensus.hybrid.decision_log import PREFIX as DECISIONS_PREFIX
+from coterie.consensus.store import RESERVED_PREFIX, Event, QueueKind, Record, State, queue_of
 
 QUEUE_WORDS = {QueueKind.LOCK: "lock", QueueKind.ELECTION: "election", QueueKind.SEMAPHORE: "semaphore"}
 

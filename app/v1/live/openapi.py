@@ -7,9 +7,9 @@ from typing import Any
 from fastapi import FastAPI
 from pydantic import TypeAdapter
 
-from app.models import Answer
-from app.v1.live.event_models import AnyEvent
-from app.v1.live.message_models import live_message
+from coterie.app.models import Answer
+from coterie.app.v1.live.event_models import AnyEvent
+from coterie.app.v1.live.message_models import live_message
 
 _COMMON = """
 First comes `hello`, then a snapshot in parts (`members`, `raft`, `gossip`, `metadata`, `queues`), then `ready`, then \

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.v1.cluster import show_decision, show_raft_member
-from app.v1.live.gossip_look import Change
-from app.v1.raft_part import Decision, MemberView, RaftPart, RaftPicture
+from coterie.app.v1.cluster import show_decision, show_raft_member
+from coterie.app.v1.live.gossip_look import Change
+from coterie.app.v1.raft_part import Decision, MemberView, RaftPart, RaftPicture
 
 _FIGURES = ("cluster_id", "leader", "term", "quorum", "membership_epoch", "voters")
 

@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from app.auth.authority import principal_of, refusal
-from app.auth.rules import ANY_LAYER, Principal, Right
-from app.errors import ApiError, Code
-from app.v1.context import Context
-from app.v1.live.filters import KINDS, USUAL, Filter, Kind, Part, read_wish
+from coterie.app.auth.authority import principal_of, refusal
+from coterie.app.auth.rules import ANY_LAYER, Principal, Right
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.context import Context
+from coterie.app.v1.live.filters import KINDS, USUAL, Filter, Kind, Part, read_wish
 
 RIGHTS: Mapping[Kind, Right] = {
     "members": Right("cluster", "read"),

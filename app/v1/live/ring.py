@@ -10,8 +10,8 @@ from collections import deque
 from functools import cached_property
 from typing import NamedTuple
 
-from app.v1.live.filters import Filter, Part
-from app.v1.live.sealing import Seal
+from coterie.app.v1.live.filters import Filter, Part
+from coterie.app.v1.live.sealing import Seal
 
 MAX_BATCH_BYTES = 64 * 1024
 """One message to a client holds no more than this, unless a single event does."""

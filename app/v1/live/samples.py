@@ -9,9 +9,9 @@ import heapq
 import time
 from typing import Any
 
-from app.v1.live.metadata_look import show_leases
-from consensus.store import State
-from gossip import GossipNode
+from coterie.app.v1.live.metadata_look import show_leases
+from coterie.consensus.store import State
+from coterie.gossip import GossipNode
 
 
 def sample_phi(node: GossipNode, most: int) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any
 
-from app.v1.cluster import show_decision
-from app.v1.live import gossip_look, metadata_look
-from app.v1.live.filters import Filter
-from app.v1.live.hub import Hub
-from app.v1.live.messages import Message
-from app.v1.live.raft_look import RaftLook, show_picture
-from app.v1.live.ring import Ring
-from consensus.store import RESERVED_PREFIX, State, prefix_end
+from coterie.app.v1.cluster import show_decision
+from coterie.app.v1.live import gossip_look, metadata_look
+from coterie.app.v1.live.filters import Filter
+from coterie.app.v1.live.hub import Hub
+from coterie.app.v1.live.messages import Message
+from coterie.app.v1.live.raft_look import RaftLook, show_picture
+from coterie.app.v1.live.ring import Ring
+from coterie.consensus.store import RESERVED_PREFIX, State, prefix_end
 
 PAGE = 500
 """Items on a page, at most; fewer where they are large."""

@@ -17,19 +17,19 @@ from fastapi import FastAPI, Query, Request
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
-from app.documenting import errors
-from app.errors import ApiError, Code
-from app.http_protocol import ABORT
-from app.metrics.http import ROUTE
-from app.models import Answer
-from app.v1.context import Context
-from app.v1.live.feed import Feed, Subscription
-from app.v1.live.filters import Kind
-from app.v1.live.messages import Message, ending
-from app.v1.live.openapi import SOCKET_TEXT
-from app.v1.live.reading import asked_filter
-from app.v1.live.sse import HeldRevision, Kinds, LastId, Prefix
-from app.v1.outcomes import unavailable
+from coterie.app.documenting import errors
+from coterie.app.errors import ApiError, Code
+from coterie.app.http_protocol import ABORT
+from coterie.app.metrics.http import ROUTE
+from coterie.app.models import Answer
+from coterie.app.v1.context import Context
+from coterie.app.v1.live.feed import Feed, Subscription
+from coterie.app.v1.live.filters import Kind
+from coterie.app.v1.live.messages import Message, ending
+from coterie.app.v1.live.openapi import SOCKET_TEXT
+from coterie.app.v1.live.reading import asked_filter
+from coterie.app.v1.live.sse import HeldRevision, Kinds, LastId, Prefix
+from coterie.app.v1.outcomes import unavailable
 
 PATH = b"/v1/ws"
 

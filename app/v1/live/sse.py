@@ -10,17 +10,17 @@ from fastapi import FastAPI, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from app.documenting import errors, event_stream
-from app.errors import Code
-from app.v1.context import Context
-from app.v1.live.feed import Feed, Subscription
-from app.v1.live.filters import DETAILS, KINDS
-from app.v1.live.messages import ending
-from app.v1.live.openapi import EVENTS_EXAMPLE, EVENTS_TEXT
-from app.v1.live.reading import asked_filter
-from app.v1.outcomes import unavailable
-from app.v1.streams import abort, while_wanted
-from app.v1.watching import RETRY_MS, STOP_SECONDS, STREAM_HEADERS
+from coterie.app.documenting import errors, event_stream
+from coterie.app.errors import Code
+from coterie.app.v1.context import Context
+from coterie.app.v1.live.feed import Feed, Subscription
+from coterie.app.v1.live.filters import DETAILS, KINDS
+from coterie.app.v1.live.messages import ending
+from coterie.app.v1.live.openapi import EVENTS_EXAMPLE, EVENTS_TEXT
+from coterie.app.v1.live.reading import asked_filter
+from coterie.app.v1.outcomes import unavailable
+from coterie.app.v1.streams import abort, while_wanted
+from coterie.app.v1.watching import RETRY_MS, STOP_SECONDS, STREAM_HEADERS
 
 Kinds = Annotated[
     str | None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consensus.raft.net.session import HandshakeError, Hello
+from coterie.consensus.raft.net.session import HandshakeError, Hello
 
 
 class Admission:

@@ -18,8 +18,8 @@ from typing import Annotated
 
 import msgspec
 
-from consensus.raft.errors import ProtocolError
-from consensus.raft.messages import FIRST_KINDS, KINDS
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
 
 VERSION = 1
 NONCE_BYTES = 32

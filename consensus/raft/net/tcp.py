@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, cast
 
-from consensus.raft.core import Member
-from consensus.raft.engine import Transport
-from consensus.raft.errors import ProtocolError
-from consensus.raft.messages import KINDS, Message, UnknownKindError, decode, encode, kind_of
-from consensus.raft.net.admission import Admission
-from consensus.raft.net.reports import Reports
-from consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, Session
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.engine import Transport
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, decode, encode, kind_of
+from coterie.consensus.raft.net.admission import Admission
+from coterie.consensus.raft.net.reports import Reports
+from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, Session
 
 logger = logging.getLogger(__name__)
 

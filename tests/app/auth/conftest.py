@@ -9,12 +9,12 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.auth.authority import Authority
-from app.auth.rules import Rule
-from app.auth.tokens import hash_of
-from app.auth_settings import AuthSettings, TokenSetting
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.rules import Rule
+from coterie.app.auth.tokens import hash_of
+from coterie.app.auth_settings import AuthSettings, TokenSetting
+from coterie.gossip import GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, gossip, part
 
 __all__ = ["gossip", "part"]

@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.auth.authority import Authority
-from app.auth.routes import has_rule
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.routes import has_rule
 from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, code
 from tests.app.v1.conftest import raw_request
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.auth import authority as authority_module
-from app.auth.authority import Authority
-from app.v1.raft_part import MemberView, RaftPicture
-from gossip import Address, GossipNode
+from coterie.app.api import create_app
+from coterie.app.auth import authority as authority_module
+from coterie.app.auth.authority import Authority
+from coterie.app.v1.raft_part import MemberView, RaftPicture
+from coterie.gossip import Address, GossipNode
 from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, closed, code, make
 from tests.app.v1.conftest import HTTP, RAFT, gossip_node
 from tests.app.v1.servers import serving

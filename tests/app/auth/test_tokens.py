@@ -9,10 +9,10 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.auth import kept
-from app.auth.authority import Authority
-from app.auth.tokens import hash_of, new_token
-from app.auth_settings import AuthSettings
+from coterie.app.auth import kept
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.tokens import hash_of, new_token
+from coterie.app.auth_settings import AuthSettings
 from tests.app.auth.conftest import ADMIN, SMALL, bearer, code, make
 from tests.app.v1.conftest import Part, raw_request
 from tests.app.v1.streams import streaming

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import create_app
-from app.auth.tries import Tries
-from app.errors import Code
-from app.logs import configure_logs
-from app.setting_tables import LogSettings
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.auth.tries import Tries
+from coterie.app.errors import Code
+from coterie.app.logs import configure_logs
+from coterie.app.setting_tables import LogSettings
+from coterie.gossip import GossipNode
 from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, closed, code
 from tests.app.conftest import logs_restored
 from tests.app.v1.conftest import HTTP, RAFT, Part

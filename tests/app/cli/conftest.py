@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from app.main import main
+from coterie.app.main import main
 from tests.cluster.processes import Node, nodes, seconds_until
 
 PATIENCE_SECONDS = 60.0

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from app.cli.exits import Exit
-from app.cli.latencies import Latencies
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.latencies import Latencies
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until

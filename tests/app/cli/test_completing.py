@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from app.cli import suggest
-from app.cli.completing import script
-from app.main import COMPLETION, main
+from coterie.app.cli import suggest
+from coterie.app.cli.completing import script
+from coterie.app.main import COMPLETION, main
 from tests.app.processes import CHECKOUT, PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node
 

@@ -10,13 +10,13 @@ import click
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from app.cli.exits import Exit
-from app.cli.framework import Command, all_commands, root
-from app.cli.names import COMMANDS
-from app.cli.reference import pages
-from app.cli.schema import schema_of, speaking_commands
-from app.command_line import HELP, bare_help
-from app.main import main
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.framework import Command, all_commands, root
+from coterie.app.cli.names import COMMANDS
+from coterie.app.cli.reference import pages
+from coterie.app.cli.schema import schema_of, speaking_commands
+from coterie.app.command_line import HELP, bare_help
+from coterie.app.main import main
 from tests.app.processes import CHECKOUT, environment
 
 EVERY = all_commands()
@@ -113,7 +113,7 @@ def test_options_may_be_typed_with_dashes(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_reference_is_what_the_commands_say() -> None:
     assert (CHECKOUT / "docs" / "cli.md").read_text(encoding="utf-8") == "".join(pages()), (
-        "it is old: python -m app.cli.reference > docs/cli.md"
+        "it is old: python -m coterie.app.cli.reference > docs/cli.md"
     )
 
 
@@ -136,13 +136,13 @@ def _modules(statement: str) -> set[str]:
 
 
 def test_a_node_starts_without_what_the_commands_need() -> None:
-    until_settings = _modules("from app.main import main; main(['--interval_ms', '0'])")
-    assert "app.settings_loading" in until_settings
-    assert not {"rich", "app.cli.framework", "app.client"} & until_settings
-    early = _modules("from app.main import main; main(['no_such'])")
+    until_settings = _modules("from coterie.app.main import main; main(['--interval_ms', '0'])")
+    assert "coterie.app.settings_loading" in until_settings
+    assert not {"rich", "coterie.app.cli.framework", "coterie.app.client"} & until_settings
+    early = _modules("from coterie.app.main import main; main(['no_such'])")
     assert not {"click", "rich", "pydantic", "structlog"} & early
 
 
 def test_help_of_a_command_needs_no_node_and_no_client() -> None:
-    modules = _modules("from app.main import main; main(['token', 'new', '--help'])")
+    modules = _modules("from coterie.app.main import main; main(['token', 'new', '--help'])")
     assert not {"fastapi", "uvicorn", "pydantic", "httpx", "rich", "pysyncobj"} & modules

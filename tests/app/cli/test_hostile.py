@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.exits import Exit
+from coterie.app.cli.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.processes import CHECKOUT, COMMAND, environment
 from tests.cluster.processes import Node

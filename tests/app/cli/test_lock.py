@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.exits import Exit
-from app.cli.running import Signals
-from consensus import GrantEndedError
-from consensus.holding import Holding
+from coterie.app.cli.exits import Exit
+from coterie.app.cli.running import Signals
+from coterie.consensus import GrantEndedError
+from coterie.consensus.holding import Holding
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until, until_there

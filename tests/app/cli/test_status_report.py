@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from app.cli.output import Cell, Line
-from app.cli.status import draw
-from app.cli.status_report import report
-from app.client.answers import Cluster, GossipPart, Member, Members, RaftMember, RaftPart
+from coterie.app.cli.output import Cell, Line
+from coterie.app.cli.status import draw
+from coterie.app.cli.status_report import report
+from coterie.app.client.answers import Cluster, GossipPart, Member, Members, RaftMember, RaftPart
 
 WAITS = "bootstrap_expect is not set: waiting for a cluster to join"
 

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.client import Client
-from app.setting_tables import HttpSettings
-from consensus import AbstractMetadata
-from consensus.journal import open_store
-from consensus.member import Member, MemberConfig
-from consensus.raft.settings import RaftSettings as MemberSettings
-from gossip import Address
+from coterie.app.api import create_app
+from coterie.app.client import Client
+from coterie.app.setting_tables import HttpSettings
+from coterie.consensus import AbstractMetadata
+from coterie.consensus.journal import open_store
+from coterie.consensus.member import Member, MemberConfig
+from coterie.consensus.raft.settings import RaftSettings as MemberSettings
+from coterie.gossip import Address
 from tests.app.v1.conftest import RAFT, FailingMetadata, Part, gossip_node
 from tests.app.v1.servers import serving
 
 
 @pytest.fixture
 async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("consensus.member.Metadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.Metadata", FailingMetadata)
     gossip = gossip_node()
     store = open_store(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.

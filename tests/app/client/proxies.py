@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
-from gossip import Address
+from coterie.gossip import Address
 
 READ_BYTES = 65_536
 

@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.client import AccessError, Client, ClientError, ClientLimits
-from app.client.request_ids import MAX_AGE_SECONDS, ClusterTime
-from consensus import ConflictError, RefusedError, RequestId, UnavailableError, UnknownOutcomeError
-from consensus.store import Code, LeaseKeepAlive
+from coterie.app.client import AccessError, Client, ClientError, ClientLimits
+from coterie.app.client.request_ids import MAX_AGE_SECONDS, ClusterTime
+from coterie.consensus import ConflictError, RefusedError, RequestId, UnavailableError, UnknownOutcomeError
+from coterie.consensus.store import Code, LeaseKeepAlive
 
 pytestmark = pytest.mark.anyio
 

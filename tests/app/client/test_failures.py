@@ -8,9 +8,9 @@ import ssl
 import httpx
 import pytest
 
-from app.client import ClientError
-from app.client.failures import reading_failure, transport_failure
-from consensus import UnavailableError, UnknownOutcomeError
+from coterie.app.client import ClientError
+from coterie.app.client.failures import reading_failure, transport_failure
+from coterie.consensus import UnavailableError, UnknownOutcomeError
 
 
 def caused(error: Exception, by: Exception) -> Exception:

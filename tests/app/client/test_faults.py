@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from app.client import NOT_OVER_HTTP, Client, ClientError, ClientLimits
-from consensus import CompactedError, ConflictError, RefusedError, UnavailableError, UnknownOutcomeError
-from consensus.store import ClientOperation, Compact, DeleteRange, LeaseRevoke, Proclaim, Put, QueueKind
-from gossip import Address
+from coterie.app.client import NOT_OVER_HTTP, Client, ClientError, ClientLimits
+from coterie.consensus import CompactedError, ConflictError, RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.store import ClientOperation, Compact, DeleteRange, LeaseRevoke, Proclaim, Put, QueueKind
+from coterie.gossip import Address
 from tests.app.client.proxies import passing
 from tests.app.v1.conftest import Part
 

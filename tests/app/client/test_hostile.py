@@ -9,8 +9,8 @@ from math import inf, nan
 import httpx
 import pytest
 
-from app.client import Client, ClientError, ClientLimits, Rule
-from consensus import MetadataError, RefusedError
+from coterie.app.client import Client, ClientError, ClientLimits, Rule
+from coterie.consensus import MetadataError, RefusedError
 
 pytestmark = pytest.mark.anyio
 

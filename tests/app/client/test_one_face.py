@@ -8,8 +8,8 @@ from math import inf
 
 import pytest
 
-from app.client import Client
-from consensus import (
+from coterie.app.client import Client
+from coterie.consensus import (
     AbstractMetadata,
     ConflictError,
     Consistency,
@@ -18,7 +18,7 @@ from consensus import (
     RefusedError,
     UnavailableError,
 )
-from consensus.store import (
+from coterie.consensus.store import (
     KEEP_LEASE,
     Acquire,
     AcquireDone,

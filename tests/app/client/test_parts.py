@@ -12,17 +12,17 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.api import create_app
-from app.auth.authority import Authority
-from app.auth.rules import Rule as NodeRule
-from app.auth.tokens import hash_of
-from app.auth_settings import AuthSettings, TokenSetting
-from app.client import AccessError, Client, ClientError, ClientLimits, Rule
-from app.setting_tables import HttpSettings
-from consensus import ConflictError, RefusedError, UnavailableError
-from consensus.restore import read_backup
-from consensus.store import Put
-from gossip import Address
+from coterie.app.api import create_app
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.rules import Rule as NodeRule
+from coterie.app.auth.tokens import hash_of
+from coterie.app.auth_settings import AuthSettings, TokenSetting
+from coterie.app.client import AccessError, Client, ClientError, ClientLimits, Rule
+from coterie.app.setting_tables import HttpSettings
+from coterie.consensus import ConflictError, RefusedError, UnavailableError
+from coterie.consensus.restore import read_backup
+from coterie.consensus.store import Put
+from coterie.gossip import Address
 from tests.app.client.proxies import passing
 from tests.app.v1.conftest import RAFT, Part
 from tests.app.v1.servers import serving
@@ -213,7 +213,7 @@ async def test_a_token_for_locks_is_enough_for_a_lock(closed: Address) -> None:
 
 def test_importing_it_brings_nothing_of_a_node() -> None:
     program = (
-        "import sys, app.client\n"
+        "import sys, coterie.app.client\n"
         "heavy = {'fastapi', 'starlette', 'uvicorn', 'pysyncobj', 'pydantic', 'cryptography', 'structlog', 'gossip'}\n"
         "print(sorted(heavy & set(sys.modules)))\n"
         "import consensus\n"

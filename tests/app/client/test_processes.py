@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from app.client import Client, ClientError, ClientLimits
-from consensus import UnavailableError
-from consensus.store import Put
+from coterie.app.client import Client, ClientError, ClientLimits
+from coterie.consensus import UnavailableError
+from coterie.consensus.store import Put
 from tests.app.certificates import Authority
 from tests.app.processes import running
 from tests.cluster.processes import Node, nodes

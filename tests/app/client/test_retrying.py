@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from app.client.limits import ClientLimits
-from app.client.retrying import Failure, pause_before_next, read_retry_after
-from consensus import ConflictError, UnavailableError, UnknownOutcomeError
+from coterie.app.client.limits import ClientLimits
+from coterie.app.client.retrying import Failure, pause_before_next, read_retry_after
+from coterie.consensus import ConflictError, UnavailableError, UnknownOutcomeError
 
 NOW = Failure(UnavailableError("no_leader"))
 LATER = Failure(UnavailableError("no_leader"), retry_after=1.0)

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from app.client import Client, ClientError
-from app.client.addresses import DEFAULT_ADDRESS
-from app.client.settings import ClientSettings, load_client_settings
-from app.settings_loading import load_settings
+from coterie.app.client import Client, ClientError
+from coterie.app.client.addresses import DEFAULT_ADDRESS
+from coterie.app.client.settings import ClientSettings, load_client_settings
+from coterie.app.settings_loading import load_settings
 
 TOKEN = "coterie_test_" + "0" * 64
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.request_ids import read_request_id, write_request_id
-from app.client.texts import NOT_OVER_HTTP, encoded, path_part, read_bytes, span_of, text_of
-from app.v1 import request_ids as of_the_node
-from app.v1.exchange import read_key
-from app.v1.texts import read_value, shown
-from consensus import RefusedError, RequestId
-from consensus.store import prefix_end
+from coterie.app.client.request_ids import read_request_id, write_request_id
+from coterie.app.client.texts import NOT_OVER_HTTP, encoded, path_part, read_bytes, span_of, text_of
+from coterie.app.v1 import request_ids as of_the_node
+from coterie.app.v1.exchange import read_key
+from coterie.app.v1.texts import read_value, shown
+from coterie.consensus import RefusedError, RequestId
+from coterie.consensus.store import prefix_end
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 

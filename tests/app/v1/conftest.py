@@ -15,20 +15,20 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.setting_tables import HttpSettings, RaftSettings
-from app.v1.heard import HeardRaft
-from app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture
-from consensus.errors import MetadataError
-from consensus.journal import open_store
-from consensus.member import Member, MemberConfig
-from consensus.member_figures import MemberFigures
-from consensus.member_status import MemberStatus, PeerStatus
-from consensus.metadata import Metadata
-from consensus.raft.settings import RaftSettings as MemberSettings
-from consensus.restore import backup
-from consensus.store import ClientOperation, SingleResult, State
-from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
+from coterie.app.api import create_app
+from coterie.app.setting_tables import HttpSettings, RaftSettings
+from coterie.app.v1.heard import HeardRaft
+from coterie.app.v1.raft_part import Decision, LinkEvent, MemberView, RaftPicture
+from coterie.consensus.errors import MetadataError
+from coterie.consensus.journal import open_store
+from coterie.consensus.member import Member, MemberConfig
+from coterie.consensus.member_figures import MemberFigures
+from coterie.consensus.member_status import MemberStatus, PeerStatus
+from coterie.consensus.metadata import Metadata
+from coterie.consensus.raft.settings import RaftSettings as MemberSettings
+from coterie.consensus.restore import backup
+from coterie.consensus.store import ClientOperation, SingleResult, State
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 MAX_BODY_BYTES = 4_096
 
@@ -148,7 +148,7 @@ async def gossip() -> AsyncIterator[GossipNode]:
 
 @pytest.fixture
 async def part(gossip: GossipNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("consensus.member.Metadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.Metadata", FailingMetadata)
     store = open_store(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.
     hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)

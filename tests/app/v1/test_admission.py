@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.http_protocol import bounded_protocol
-from app.metrics.http import HttpFigures
-from app.setting_tables import HttpSettings
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.http_protocol import bounded_protocol
+from coterie.app.metrics.http import HttpFigures
+from coterie.app.setting_tables import HttpSettings
+from coterie.gossip import GossipNode
 from tests.app.v1.conftest import gossip_node, raw_request
 from tests.app.v1.servers import serving
 

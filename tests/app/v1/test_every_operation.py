@@ -14,10 +14,10 @@ from fastapi.routing import APIRoute
 from pydantic import TypeAdapter
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.logs import configure_logs
-from app.setting_tables import HttpSettings, LogSettings
-from gossip import GossipNode
+from coterie.app.api import create_app
+from coterie.app.logs import configure_logs
+from coterie.app.setting_tables import HttpSettings, LogSettings
+from coterie.gossip import GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of, raw_request
 from tests.app.v1.streams import streaming
 

@@ -12,11 +12,11 @@ import httpx
 import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.api import create_app
-from app.v1.heard import HeardRaft
-from app.v1.raft_part import MemberView, RaftPicture
-from consensus.errors import UnknownOutcomeError
-from gossip import Address, GossipNode
+from coterie.app.api import create_app
+from coterie.app.v1.heard import HeardRaft
+from coterie.app.v1.raft_part import MemberView, RaftPicture
+from coterie.consensus.errors import UnknownOutcomeError
+from coterie.gossip import Address, GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of, gossip_node
 from tests.app.v1.servers import serving
 from tests.app.v1.streams import PATIENCE_SECONDS, Stream, streaming
@@ -247,7 +247,7 @@ async def test_a_leader_that_is_lost_leaves_the_outcome_unknown(
 async def test_a_leader_that_is_silent_is_not_waited_for(
     far: httpx.AsyncClient, node: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.v1.forwarding.ANSWER_GRACE_SECONDS", 0.0)
+    monkeypatch.setattr("coterie.app.v1.forwarding.ANSWER_GRACE_SECONDS", 0.0)
     async with peer(lambda *_: True) as address:
         node.leader = address
         written = await far.put("/v1/meta/a?timeout=0.01", content="x")

@@ -9,8 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.v1.models import GossipDeleteAnswer, GossipGetAnswer, GossipListAnswer, GossipPutAnswer
-from gossip import Address, GossipNode, NodeId, Status
+from coterie.app.v1.models import GossipDeleteAnswer, GossipGetAnswer, GossipListAnswer, GossipPutAnswer
+from coterie.gossip import Address, GossipNode, NodeId, Status
 from tests.app.v1.conftest import MAX_BODY_BYTES, error_of
 
 pytestmark = pytest.mark.anyio

@@ -10,9 +10,9 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from app.v1.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
-from app.v1.queue_models import (
+from coterie.app.api import create_app
+from coterie.app.v1.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
+from coterie.app.v1.queue_models import (
     ElectionAnswer,
     HeldAnswer,
     NamesAnswer,
@@ -20,9 +20,9 @@ from app.v1.queue_models import (
     QueueAnswer,
     ReleasedAnswer,
 )
-from consensus.errors import CompactedError, UnavailableError, UnknownOutcomeError
-from consensus.store import Acquire, QueueKind, Release
-from gossip import GossipNode
+from coterie.consensus.errors import CompactedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.store import Acquire, QueueKind, Release
+from coterie.gossip import GossipNode
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
 from tests.app.v1.streams import PATIENCE_SECONDS, streaming
 from tests.app.v1.test_members_and_cluster import NODE_B, hear, see_alive

@@ -11,16 +11,16 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import create_app
-from app.health import Health
-from app.leaving import Departure
-from app.operation_settings import LeaveSettings
-from app.v1.forgetting import FORGET_PREFIX, obey_forgetting
-from app.v1.heard import HeardRaft
-from consensus.errors import UnavailableError
-from consensus.member_status import MemberStatus
-from gossip import LEFT_KEY, Address, GossipNode, NodeId, NodeRemoved
-from gossip import Status as KeyStatus
+from coterie.app.api import create_app
+from coterie.app.health import Health
+from coterie.app.leaving import Departure
+from coterie.app.operation_settings import LeaveSettings
+from coterie.app.v1.forgetting import FORGET_PREFIX, obey_forgetting
+from coterie.app.v1.heard import HeardRaft
+from coterie.consensus.errors import UnavailableError
+from coterie.consensus.member_status import MemberStatus
+from coterie.gossip import LEFT_KEY, Address, GossipNode, NodeId, NodeRemoved
+from coterie.gossip import Status as KeyStatus
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
 from tests.app.v1.test_members_and_cluster import NODE_B, hear, see_alive
 

@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 import pytest
 
-from app.api import create_app
-from app.v1.cluster import ClusterAnswer
-from app.v1.models import Member, MembersAnswer
-from app.v1.raft_models import (
+from coterie.app.api import create_app
+from coterie.app.v1.cluster import ClusterAnswer
+from coterie.app.v1.models import Member, MembersAnswer
+from coterie.app.v1.raft_models import (
     DecisionsAnswer,
     GivenUpAnswer,
     LeftAnswer,
@@ -20,12 +20,12 @@ from app.v1.raft_models import (
     RemovedAnswer,
     TransferAnswer,
 )
-from app.v1.raft_part import Decision, LinkEvent
-from consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
-from consensus.hybrid.announcement import Announcement, Status, encode
-from consensus.restore import read_backup
-from gossip import Address, GossipNode, NodeId
-from gossip import Status as KeyStatus
+from coterie.app.v1.raft_part import Decision, LinkEvent
+from coterie.consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.hybrid.announcement import Announcement, Status, encode
+from coterie.consensus.restore import read_backup
+from coterie.gossip import Address, GossipNode, NodeId
+from coterie.gossip import Status as KeyStatus
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
 
 pytestmark = pytest.mark.anyio

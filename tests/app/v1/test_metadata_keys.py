@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.errors import ApiError
-from app.v1.metadata_keys import Precondition
-from app.v1.models import (
+from coterie.app.errors import ApiError
+from coterie.app.v1.metadata_keys import Precondition
+from coterie.app.v1.models import (
     MetaDeleteAnswer,
     MetaDeletePrefixAnswer,
     MetaGetAnswer,
@@ -21,10 +21,10 @@ from app.v1.models import (
     MetaPutAnswer,
     RequestIdAnswer,
 )
-from app.v1.request_ids import read_request_id, write_request_id
-from consensus.answers import RequestId
-from consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
-from consensus.store import Code as StoreCode
+from coterie.app.v1.request_ids import read_request_id, write_request_id
+from coterie.consensus.answers import RequestId
+from coterie.consensus.errors import RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.store import Code as StoreCode
 from tests.app.v1.conftest import Part, error_of
 
 pytestmark = pytest.mark.anyio

@@ -15,11 +15,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from app.metrics.families import quantiles
-from app.metrics.http import template_of
-from app.metrics.loop_lag import LoopLag
-from consensus.raft.figures import Histogram
-from gossip import Address, GossipNode
+from coterie.app.metrics.families import quantiles
+from coterie.app.metrics.http import template_of
+from coterie.app.metrics.loop_lag import LoopLag
+from coterie.consensus.raft.figures import Histogram
+from coterie.gossip import Address, GossipNode
 from tests.app.v1.conftest import Part, gossip_node
 
 pytestmark = pytest.mark.anyio

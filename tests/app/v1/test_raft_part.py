@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from unittest.mock import Mock, patch
 
-from app.v1.agent_part import AgentPart
-from app.v1.raft_part import MemberView, without_ghosts
+from coterie.app.v1.agent_part import AgentPart
+from coterie.app.v1.raft_part import MemberView, without_ghosts
 
 
 def test_a_node_that_took_a_new_directory_is_shown_once() -> None:

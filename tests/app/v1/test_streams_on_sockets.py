@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 from starlette.types import Receive, Scope, Send
 
-from app import http_protocol
-from app.http_protocol import bounded_protocol
-from app.setting_tables import HttpSettings
-from app.v1.streams import abort, while_wanted
+from coterie.app import http_protocol
+from coterie.app.http_protocol import bounded_protocol
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.v1.streams import abort, while_wanted
 from tests.app.v1.servers import serving
 
 pytestmark = pytest.mark.anyio

@@ -24,15 +24,15 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 from pydantic import ValidationError
 
-from app import tracing_settings
-from app.api import create_app
-from app.otel import OtelTracer
-from app.tracing_settings import TracingSettings
-from consensus import Member, MemberConfig
-from consensus.raft.errors import ProtocolError
-from consensus.raft.messages import Forward, Message, decode, encode
-from consensus.raft.settings import RaftSettings as MemberSettings
-from gossip import GossipNode
+from coterie.app import tracing_settings
+from coterie.app.api import create_app
+from coterie.app.otel import OtelTracer
+from coterie.app.tracing_settings import TracingSettings
+from coterie.consensus import Member, MemberConfig
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.messages import Forward, Message, decode, encode
+from coterie.consensus.raft.settings import RaftSettings as MemberSettings
+from coterie.gossip import GossipNode
 from tests.app.processes import PATIENCE_SECONDS, running
 from tests.app.v1.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.v1.servers import serving
@@ -248,7 +248,7 @@ def test_members_of_the_release_before_pass_the_trace_over() -> None:
 
 
 def test_without_a_collector_nothing_of_the_sdk_is_loaded() -> None:
-    program = "import app.server, sys; print([m for m in sys.modules if m.startswith('opentelemetry.sdk')])"
+    program = "import coterie.app.server, sys; print([m for m in sys.modules if m.startswith('opentelemetry.sdk')])"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert loaded.stdout == "[]\n", loaded.stderr
 

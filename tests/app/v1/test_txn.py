@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.v1.txn import TxnAnswer
-from consensus.errors import UnavailableError, UnknownOutcomeError
+from coterie.app.v1.txn import TxnAnswer
+from coterie.consensus.errors import UnavailableError, UnknownOutcomeError
 from tests.app.v1.conftest import MAX_BODY_BYTES, Part, error_of
 
 pytestmark = pytest.mark.anyio

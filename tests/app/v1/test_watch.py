@@ -9,8 +9,8 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from app.api import create_app
-from consensus.errors import UnavailableError
+from coterie.app.api import create_app
+from coterie.consensus.errors import UnavailableError
 from tests.app.v1.conftest import HTTP, RAFT, Part, error_of
 from tests.app.v1.streams import PATIENCE_SECONDS, Stream, streaming
 

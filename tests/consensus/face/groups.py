@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from consensus import Member, MemberConfig
-from consensus.journal import JournalConfig, open_store
+from coterie.consensus import Member, MemberConfig
+from coterie.consensus.journal import JournalConfig, open_store
 
 CONFIG = MemberConfig(secret=b"a test's secret")
 SMALL = JournalConfig(segment_bytes=1024 * 1024)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from consensus import LeaseLostError, Metadata, RefusedError, UnavailableError
-from consensus.store import Kind, Put, QueueKind, places_prefix
+from coterie.consensus import LeaseLostError, Metadata, RefusedError, UnavailableError
+from coterie.consensus.store import Kind, Put, QueueKind, places_prefix
 from tests.consensus.face.groups import running
 
 pytestmark = pytest.mark.anyio

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from consensus import (
+from coterie.consensus import (
     CompactedError,
     ConflictError,
     Consistency,
@@ -18,7 +18,7 @@ from consensus import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.store import Compare, Get, GetDone, Kind, Limits, Put, QueueKind, Target
+from coterie.consensus.store import Compare, Get, GetDone, Kind, Limits, Put, QueueKind, Target
 from tests.consensus.face.groups import CONFIG, running
 
 pytestmark = pytest.mark.anyio

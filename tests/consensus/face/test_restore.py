@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from consensus import CompactedError, Member
-from consensus.journal import open_store
-from consensus.restore import backup, found_from, read_backup, read_survivor
-from consensus.store import SnapshotError
+from coterie.consensus import CompactedError, Member
+from coterie.consensus.journal import open_store
+from coterie.consensus.restore import backup, found_from, read_backup, read_survivor
+from coterie.consensus.store import SnapshotError
 from tests.consensus.face.groups import CONFIG, SMALL, running
 
 pytestmark = pytest.mark.anyio

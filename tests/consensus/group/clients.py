@@ -8,7 +8,7 @@ from collections.abc import Callable
 from itertools import count
 from random import Random
 
-from consensus import store
+from coterie.consensus import store
 from tests.checkers import Operation
 from tests.checkers import requests as words
 from tests.consensus.group import wire

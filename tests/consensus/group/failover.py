@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Sequence
 
-from consensus.store import Put
+from coterie.consensus.store import Put
 from tests.consensus.group import wire
 from tests.consensus.group.processes import GoneError, Process
 

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from consensus import Consistency, Member, MetadataError
+from coterie.consensus import Consistency, Member, MetadataError
 from tests.consensus.group import wire
 
 KEYS = 1_000

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
-from consensus import (
+from coterie.consensus import (
     CompactedError,
     Consistency,
     Member,
@@ -25,8 +25,8 @@ from consensus import (
     RequestId,
     UnavailableError,
 )
-from consensus.journal import JournalConfig, open_store
-from consensus.store import Limits
+from coterie.consensus.journal import JournalConfig, open_store
+from coterie.consensus.store import Limits
 from tests.consensus.group import wire
 from tests.consensus.group.load import Loader
 from tests.consensus.group.slow_files import SlowFiles

@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from consensus.journal import open_store
+from coterie.consensus.journal import open_store
 from tests.bench.idle_bench import processor_seconds, resident_bytes
 from tests.consensus.group import wire
 from tests.consensus.group.member import CLUSTER, journal_config

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from consensus.journal import File
+from coterie.consensus.journal import File
 from tests.consensus.journal.holding_files import HoldingFiles
 
 

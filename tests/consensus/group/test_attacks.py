@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from consensus.raft.messages import Ping, encode
-from consensus.raft.net.session import HEAD_BYTES, HELLO, PROOF, PROOF_BYTES, Identity, Session
-from consensus.store import Put
+from coterie.consensus.raft.messages import Ping, encode
+from coterie.consensus.raft.net.session import HEAD_BYTES, HELLO, PROOF, PROOF_BYTES, Identity, Session
+from coterie.consensus.store import Put
 from tests.consensus.group import wire
 from tests.consensus.group.member import CLUSTER, SECRET
 from tests.consensus.group.processes import Process, ProcessGroup, process_group

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 
-from consensus.store import Put
+from coterie.consensus.store import Put
 from tests.checkers import Operation, check, render
 from tests.checkers import requests as words
 from tests.consensus.group import wire

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from consensus import Consistency
+from coterie.consensus import Consistency
 from tests.consensus.face.groups import running
 
 pytestmark = pytest.mark.anyio

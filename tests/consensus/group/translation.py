@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from consensus import store
+from coterie.consensus import store
 from tests.checkers import KeyDeleted, KeyPut
 from tests.checkers import requests as words
 from tests.checkers.history import KeyEvent

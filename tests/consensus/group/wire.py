@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from consensus.store import ClientOperation, Event, Record, SingleResult
+from coterie.consensus.store import ClientOperation, Event, Record, SingleResult
 
 HEAD_BYTES = 4
 MAX_FRAME_BYTES = 64 << 20

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from consensus.hybrid.membership import Barred, Cause
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.membership import Barred, Cause
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 
 NOW = 1_000.0
 LAST = 5_000

@@ -12,10 +12,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from consensus.hybrid.announcement import Announcement, FoundingRule, decode, encode
-from consensus.hybrid.ballot import Ballot, decode_ballot, encode_ballot
-from consensus.hybrid.bootstrap import give_up, step
-from consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
+from coterie.consensus.hybrid.announcement import Announcement, FoundingRule, decode, encode
+from coterie.consensus.hybrid.ballot import Ballot, decode_ballot, encode_ballot
+from coterie.consensus.hybrid.bootstrap import give_up, step
+from coterie.consensus.hybrid.moves import Bind, Halt, Keep, Own, Run, SetAside, Wait
 from tests.consensus.hybrid.gossip_table import GossipTable, Identity
 
 ROUND = 0.5

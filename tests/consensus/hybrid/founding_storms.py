@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from random import Random
 
-from consensus.hybrid.announcement import FoundingRule
+from coterie.consensus.hybrid.announcement import FoundingRule
 from tests.consensus.hybrid.founding_model import Disk, Model, Process
 
 BOUND = 30.0

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from consensus.hybrid.announcement import Announcement
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
 
 Identity = tuple[str, int]
 """Node name and generation."""

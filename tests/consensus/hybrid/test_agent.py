@@ -11,15 +11,15 @@ from time import monotonic
 
 import pytest
 
-from consensus import Member, MemberConfig, MetadataError
-from consensus.hybrid import founding
-from consensus.hybrid.agent import Agent
-from consensus.hybrid.agent_config import AgentConfig
-from consensus.hybrid.announcement import FoundingRule
-from consensus.hybrid.decision_log import read_decisions
-from consensus.hybrid.local_member import LocalMember
-from consensus.hybrid.policy import Policy
-from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
+from coterie.consensus import Member, MemberConfig, MetadataError
+from coterie.consensus.hybrid import founding
+from coterie.consensus.hybrid.agent import Agent
+from coterie.consensus.hybrid.agent_config import AgentConfig
+from coterie.consensus.hybrid.announcement import FoundingRule
+from coterie.consensus.hybrid.decision_log import read_decisions
+from coterie.consensus.hybrid.local_member import LocalMember
+from coterie.consensus.hybrid.policy import Policy
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 pytestmark = pytest.mark.anyio
 

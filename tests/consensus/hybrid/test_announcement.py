@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consensus.hybrid.announcement import (
+from coterie.consensus.hybrid.announcement import (
     APPLIED_STEP,
     FOUNDING_KEY,
     IDENTITY_KEY,
@@ -21,8 +21,8 @@ from consensus.hybrid.announcement import (
     decode,
     encode,
 )
-from consensus.hybrid.ballot import Founder, Proposal, Rank
-from gossip import RESERVED_PREFIX
+from coterie.consensus.hybrid.ballot import Founder, Proposal, Rank
+from coterie.gossip import RESERVED_PREFIX
 
 MEMBERS = ("a" * 32, "b" * 32, "c" * 32)
 PROPOSAL = Proposal("cluster", 3, MEMBERS[1], tuple(Founder(member, f"node {member[0]}") for member in MEMBERS))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.hybrid.ballot import (
+from coterie.consensus.hybrid.ballot import (
     BALLOT_VERSION,
     MAX_FOUNDERS,
     MAX_NODE_NAME,
@@ -22,9 +22,9 @@ from consensus.hybrid.ballot import (
     encode_ballot,
     short_name,
 )
-from consensus.hybrid.ballot_file import BALLOT_NAME, BallotFile
-from consensus.journal import CorruptFileError, DiskFiles
-from consensus.journal.twin import MAX_VALUE_BYTES
+from coterie.consensus.hybrid.ballot_file import BALLOT_NAME, BallotFile
+from coterie.consensus.journal import CorruptFileError, DiskFiles
+from coterie.consensus.journal.twin import MAX_VALUE_BYTES
 
 
 def proposal(attempt: int = 1, proposer: str = "a", cluster: str = "x", members: str = "abc") -> Proposal:

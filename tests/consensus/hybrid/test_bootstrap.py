@@ -8,12 +8,12 @@ from typing import Any
 import msgspec
 import pytest
 
-from consensus.hybrid.announcement import Announcement, FoundingRule
-from consensus.hybrid.ballot import Ballot, Founder, Proposal, Rank
-from consensus.hybrid.bootstrap import give_up, step
-from consensus.hybrid.founding import FOUNDING_PATIENCE, SETTLE_SECONDS, UNSEEN_SECONDS
-from consensus.hybrid.moves import Bind, Halt, Keep, Move, Own, Run, SetAside, Wait
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.consensus.hybrid.announcement import Announcement, FoundingRule
+from coterie.consensus.hybrid.ballot import Ballot, Founder, Proposal, Rank
+from coterie.consensus.hybrid.bootstrap import give_up, step
+from coterie.consensus.hybrid.founding import FOUNDING_PATIENCE, SETTLE_SECONDS, UNSEEN_SECONDS
+from coterie.consensus.hybrid.moves import Bind, Halt, Keep, Move, Own, Run, SetAside, Wait
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
 
 RULE = FoundingRule(3)
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.hybrid.explain import non_voters
-from consensus.hybrid.membership import Cause
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.explain import non_voters
+from coterie.consensus.hybrid.membership import Cause
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 from tests.consensus.hybrid.clusters import NOW, POLICY, cluster, dead, fresh, healthy, leaving, silent
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from consensus.hybrid import bootstrap, founding
-from consensus.hybrid.moves import Own
+from coterie.consensus.hybrid import bootstrap, founding
+from coterie.consensus.hybrid.moves import Own
 from tests.consensus.hybrid.founding_model import ModelError
 from tests.consensus.hybrid.founding_storms import Verdict, calm, meeting, namesakes, storm
 

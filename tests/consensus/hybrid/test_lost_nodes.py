@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.hybrid.lost_nodes import LostNodes
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
-from consensus.store import LeaseBind, LeaseNodeLost, State, encode
+from coterie.consensus.hybrid.lost_nodes import LostNodes
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.consensus.store import LeaseBind, LeaseNodeLost, State, encode
 
 LIVE, DEAD, UNSEEN = Presence.LIVE, Presence.DEAD, Presence.UNSEEN
 

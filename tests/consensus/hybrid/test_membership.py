@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.hybrid.membership import Barred, Cause, Fate, Rejoining, ban_reason, fate, read_ban
+from coterie.consensus.hybrid.membership import Barred, Cause, Fate, Rejoining, ban_reason, fate, read_ban
 
 NEVER = Rejoining(after_death=False, after_force=False)
 ALWAYS = Rejoining(after_death=True, after_force=True)

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from consensus.hybrid.membership import Cause
-from consensus.hybrid.policy import Policy, PolicyError
-from consensus.hybrid.rules import Kind, decide
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.membership import Cause
+from coterie.consensus.hybrid.policy import Policy, PolicyError
+from coterie.consensus.hybrid.rules import Kind, decide
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 from tests.consensus.hybrid.clusters import NOW, POLICY, cluster, dead, fresh, healthy, leaving, silent
 
 PROMOTE, REMOVE, TRANSFER = Kind.PROMOTE, Kind.REMOVE, Kind.TRANSFER

@@ -7,11 +7,11 @@ from dataclasses import replace
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from consensus.hybrid.explain import non_voters
-from consensus.hybrid.membership import Barred, Cause
-from consensus.hybrid.policy import Policy
-from consensus.hybrid.rules import Decision, Kind, decide
-from consensus.hybrid.view import ClusterView, MemberView
+from coterie.consensus.hybrid.explain import non_voters
+from coterie.consensus.hybrid.membership import Barred, Cause
+from coterie.consensus.hybrid.policy import Policy
+from coterie.consensus.hybrid.rules import Decision, Kind, decide
+from coterie.consensus.hybrid.view import ClusterView, MemberView
 
 NOW = 100.0
 IDS = "abcdefgh"

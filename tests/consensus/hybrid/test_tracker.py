@@ -8,10 +8,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from consensus.hybrid.announcement import Announcement
-from consensus.hybrid.membership import Cause
-from consensus.hybrid.sightings import Presence, Sighting, Sightings
-from consensus.hybrid.tracker import OWED_SECONDS, RaftFacts, Tracker
+from coterie.consensus.hybrid.announcement import Announcement
+from coterie.consensus.hybrid.membership import Cause
+from coterie.consensus.hybrid.sightings import Presence, Sighting, Sightings
+from coterie.consensus.hybrid.tracker import OWED_SECONDS, RaftFacts, Tracker
 
 LEADING = RaftFacts(
     own="a",

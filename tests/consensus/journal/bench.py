@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from consensus.journal import DiskThread, Journal, JournalConfig, open_store
+from coterie.consensus.journal import DiskThread, Journal, JournalConfig, open_store
 
 COMMAND = bytes(100)
 GROUPS = (1, 16, 64, 256)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from consensus.journal import DiskFiles, File, Lock
+from coterie.consensus.journal import DiskFiles, File, Lock
 
 _HELD_PREFIX = ".held-"
 

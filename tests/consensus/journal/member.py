@@ -10,8 +10,8 @@ import copy
 from pathlib import Path
 from random import Random
 
-from consensus.journal import JournalConfig, Store, open_store
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal import JournalConfig, Store, open_store
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 
 DIRECTORY = Path("/member")

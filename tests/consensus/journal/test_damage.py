@@ -11,10 +11,16 @@ from uuid import UUID
 
 import pytest
 
-from consensus.journal import CorruptFileError, DiskFailedError, LogGapError, UnknownFormatError, WrongMemberError
-from consensus.journal.records import ENTRY_HEAD, FRAME_HEAD_BYTES
-from consensus.journal.segment import SEGMENT_HEAD_BYTES, read_segment, segment_name
-from consensus.raft.errors import CorruptSnapshotError, CorruptStateError
+from coterie.consensus.journal import (
+    CorruptFileError,
+    DiskFailedError,
+    LogGapError,
+    UnknownFormatError,
+    WrongMemberError,
+)
+from coterie.consensus.journal.records import ENTRY_HEAD, FRAME_HEAD_BYTES
+from coterie.consensus.journal.segment import SEGMENT_HEAD_BYTES, read_segment, segment_name
+from coterie.consensus.raft.errors import CorruptSnapshotError, CorruptStateError
 from tests.consensus.journal.member import DIRECTORY, Member
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 

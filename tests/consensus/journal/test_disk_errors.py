@@ -7,7 +7,14 @@ from random import Random
 
 import pytest
 
-from consensus.journal import DiskFailedError, DiskFullError, JournalConfig, SettingError, StorageError, open_store
+from coterie.consensus.journal import (
+    DiskFailedError,
+    DiskFullError,
+    JournalConfig,
+    SettingError,
+    StorageError,
+    open_store,
+)
 from tests.consensus.journal.member import DIRECTORY, SMALL, Member, act
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from consensus.journal import DiskThread
+from coterie.consensus.journal import DiskThread
 from tests.consensus.journal.member import Member
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 

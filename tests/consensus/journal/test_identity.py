@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from consensus.journal import DirectoryInUseError, IdentityError, MissingFileError, Store, open_store
+from coterie.consensus.journal import DirectoryInUseError, IdentityError, MissingFileError, Store, open_store
 from tests.consensus.journal.member import DIRECTORY, SMALL
 from tests.consensus.journal.memory_files import Fate, MemoryFiles, PowerCut
 

@@ -6,9 +6,9 @@ from random import Random
 
 import pytest
 
-from consensus.journal import MisuseError, open_store
-from consensus.journal.records import decode_records, encode_frame, find_later_frame
-from consensus.journal.segment import read_segment, segment_name
+from coterie.consensus.journal import MisuseError, open_store
+from coterie.consensus.journal.records import decode_records, encode_frame, find_later_frame
+from coterie.consensus.journal.segment import read_segment, segment_name
 from tests.consensus.journal.member import DIRECTORY, SMALL, Member
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import inspect
 from random import Random
 
-from consensus.journal import DiskThread, Journal, Store, open_store
-from consensus.raft import ports
-from consensus.raft.ports import SnapshotInfo
+from coterie.consensus.journal import DiskThread, Journal, Store, open_store
+from coterie.consensus.raft import ports
+from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.member import DIRECTORY, SMALL
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.stock import StockNode, stock_journal

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from consensus.journal import Store, open_store
-from consensus.raft import engine
-from consensus.raft.errors import RaftError
-from consensus.raft.node import RaftNode
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.journal import Store, open_store
+from coterie.consensus.raft import engine
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.settings import RaftSettings
 from tests.consensus.journal.member import DIRECTORY, SMALL
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 from tests.consensus.raft.sim.machine import Registers, encode_op

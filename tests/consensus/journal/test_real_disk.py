@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from consensus.journal import DiskFiles, JournalConfig, open_store
-from consensus.raft.ports import SnapshotInfo
+from coterie.consensus.journal import DiskFiles, JournalConfig, open_store
+from coterie.consensus.raft.ports import SnapshotInfo
 
 WRITER = """
 import sys
 from pathlib import Path
-from consensus.journal import DiskFiles, JournalConfig, open_store
-from consensus.raft.ports import SnapshotInfo
+from coterie.consensus.journal import DiskFiles, JournalConfig, open_store
+from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.holding_files import HoldingFiles
 files = HoldingFiles() if sys.argv[2] == "power" else DiskFiles()
 store = open_store(Path(sys.argv[1]), config=JournalConfig(segment_bytes=65536, reserve_bytes=256), files=files)
@@ -67,7 +67,7 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
 HOLDER = """
 import sys
 from pathlib import Path
-from consensus.journal import open_store
+from coterie.consensus.journal import open_store
 store = open_store(Path(sys.argv[1]))
 print("open", flush=True)
 sys.stdin.read()

@@ -7,11 +7,11 @@ from random import Random
 
 import pytest
 
-from consensus.journal import CorruptFileError, LogGapError
-from consensus.journal.records import Record
-from consensus.journal.recovery import newest_run, reconcile, replay
-from consensus.journal.segment import Frame, Segment, SegmentHead
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal import CorruptFileError, LogGapError
+from coterie.consensus.journal.records import Record
+from coterie.consensus.journal.recovery import newest_run, reconcile, replay
+from coterie.consensus.journal.segment import Frame, Segment, SegmentHead
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.member import Member
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 

@@ -8,11 +8,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consensus.journal import JournalConfig, MissingFileError, SnapshotRefusedError, UnknownFormatError, open_store
-from consensus.journal.snapshot_format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
-from consensus.journal.snapshot_reader import snapshot_name
-from consensus.journal.snapshots import SYNC_EVERY_BYTES, SnapshotStore
-from consensus.raft.ports import SnapshotInfo
+from coterie.consensus.journal import (
+    JournalConfig,
+    MissingFileError,
+    SnapshotRefusedError,
+    UnknownFormatError,
+    open_store,
+)
+from coterie.consensus.journal.snapshot_format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
+from coterie.consensus.journal.snapshot_reader import snapshot_name
+from coterie.consensus.journal.snapshots import SYNC_EVERY_BYTES, SnapshotStore
+from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.member import DIRECTORY, SMALL, raw_snapshot
 from tests.consensus.journal.memory_files import Fate, MemoryFiles
 

@@ -16,9 +16,9 @@ from typing import Any
 
 import pytest
 
-from consensus.journal import CorruptFileError, JournalConfig, open_store
-from consensus.raft.errors import CorruptSnapshotError
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal import CorruptFileError, JournalConfig, open_store
+from coterie.consensus.raft.errors import CorruptSnapshotError
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.member import DIRECTORY, SMALL, Member
 from tests.consensus.journal.memory_files import Fate, MemoryFiles, PowerCut
 from tests.consensus.journal.stock import StockNode, stock_journal, stock_serializer

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from consensus.raft.core import Member
-from consensus.raft.errors import RaftError
-from consensus.raft.messages import Message
-from consensus.raft.node import RaftNode
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.messages import Message
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.settings import RaftSettings
 from tests.consensus.raft.sim.machine import encode_op
 from tests.consensus.raft.sim.world import SETTINGS, Host, World
 

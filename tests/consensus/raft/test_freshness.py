@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from math import inf
 
-from consensus.raft.freshness import Freshness
-from consensus.raft.messages import Ping
+from coterie.consensus.raft.freshness import Freshness
+from coterie.consensus.raft.messages import Ping
 from tests.consensus.raft.helpers import Group
 
 VOTERS = ("a", "b", "c", "d", "e")

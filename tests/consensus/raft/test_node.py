@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from consensus.raft.errors import (
+from coterie.consensus.raft.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.raft.messages import (
+from coterie.consensus.raft.messages import (
     AppendEntries,
     NextNodeIdx,
     Ping,

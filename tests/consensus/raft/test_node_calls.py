@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from consensus.raft.configuration import encode_voters
-from consensus.raft.errors import (
+from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.errors import (
     NotLeaderError,
     RefusedError,
     StoppedError,
     UnavailableError,
     UnknownOutcomeError,
 )
-from consensus.raft.messages import (
+from coterie.consensus.raft.messages import (
     AppendEntries,
     Forward,
     ForwardReply,

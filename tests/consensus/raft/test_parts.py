@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.raft import engine, messages
-from consensus.raft.calls import Call, Deadlines
-from consensus.raft.configuration import (
+from coterie.consensus.raft import engine, messages
+from coterie.consensus.raft.calls import Call, Deadlines
+from coterie.consensus.raft.configuration import (
     Configurations,
     changed,
     decode_change,
@@ -21,12 +21,18 @@ from consensus.raft.configuration import (
     encode_voters,
     latest,
 )
-from consensus.raft.core import Member
-from consensus.raft.durability import Durability
-from consensus.raft.entries import decode_batch, encode_batch
-from consensus.raft.errors import CorruptStateError, EngineMismatchError, ProtocolError, RefusedError, UnavailableError
-from consensus.raft.flow import STREAM, Flow
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.durability import Durability
+from coterie.consensus.raft.entries import decode_batch, encode_batch
+from coterie.consensus.raft.errors import (
+    CorruptStateError,
+    EngineMismatchError,
+    ProtocolError,
+    RefusedError,
+    UnavailableError,
+)
+from coterie.consensus.raft.flow import STREAM, Flow
+from coterie.consensus.raft.settings import RaftSettings
 
 members = st.sampled_from(["a", "b", "c", "d"])
 voter_sets = st.sets(members, min_size=1)

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.raft import rules
-from consensus.raft.errors import ProtocolError, SafetyError
-from consensus.raft.messages import AppendEntries, RequestVote
-from consensus.raft.rules import Ballot, VoteAnswer, answer_vote
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.errors import ProtocolError, SafetyError
+from coterie.consensus.raft.messages import AppendEntries, RequestVote
+from coterie.consensus.raft.rules import Ballot, VoteAnswer, answer_vote
 
 BALLOT = Ballot(term=5, voted_for=None, last_index=10, last_term=4, has_leader=False)
 

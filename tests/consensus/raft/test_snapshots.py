@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from consensus.raft.messages import AppendEntries, Message, SnapshotAck, SnapshotChunk
-from consensus.raft.snapshot_receiving import Loading
+from coterie.consensus.raft.messages import AppendEntries, Message, SnapshotAck, SnapshotChunk
+from coterie.consensus.raft.snapshot_receiving import Loading
 from tests.consensus.raft.helpers import SETTINGS, Answer, Group
 
 

@@ -10,7 +10,7 @@ import time
 import tracemalloc
 from collections.abc import Callable
 
-from consensus.store import (
+from coterie.consensus.store import (
     Compare,
     Limits,
     Once,
@@ -24,7 +24,7 @@ from consensus.store import (
     encode_batch,
     prefix_end,
 )
-from consensus.store.results import BatchDone
+from coterie.consensus.store.results import BatchDone
 
 KEYS = 200_000
 VALUE = 100

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from consensus.store import (
+from coterie.consensus.store import (
     AnyOperation,
     Batch,
     BatchDone,

@@ -7,7 +7,7 @@ import json
 import re
 from dataclasses import dataclass, field, replace
 
-from consensus.store import (
+from coterie.consensus.store import (
     Code,
     Event,
     Limits,

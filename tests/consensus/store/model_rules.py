@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from dataclasses import replace
 
-from consensus.store import (
+from coterie.consensus.store import (
     Acquire,
     AcquireDone,
     Ban,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consensus.store import (
+from coterie.consensus.store import (
     AnyOperation,
     Batch,
     BatchDone,
@@ -35,8 +35,8 @@ from consensus.store import (
     encode_batch,
     encode_result,
 )
-from consensus.store.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
-from consensus.store.operations import PlainOperation, SystemOperation
+from coterie.consensus.store.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
+from coterie.consensus.store.operations import PlainOperation, SystemOperation
 from tests.consensus.store.helpers import Driver
 from tests.consensus.store.strategies import operations
 

@@ -10,8 +10,8 @@ import sys
 from hashlib import blake2b
 from pathlib import Path
 
-import consensus.store
-from consensus.store import (
+import coterie.consensus.store
+from coterie.consensus.store import (
     Acquire,
     Delete,
     DeleteRange,
@@ -29,7 +29,7 @@ from consensus.store import (
     encode_batch,
     encode_result,
 )
-from consensus.store.operations import PlainOperation
+from coterie.consensus.store.operations import PlainOperation
 
 PURE = {
     "__future__",
@@ -86,7 +86,7 @@ def test_results_and_state_do_not_depend_on_the_hash_seed() -> None:
         run = subprocess.run(
             [sys.executable, "-c", code],
             env={**os.environ, "PYTHONHASHSEED": seed},
-            cwd=Path(consensus.store.__file__).parents[2],
+            cwd=Path(coterie.consensus.store.__file__).parents[2],
             capture_output=True,
             text=True,
             check=True,
@@ -95,7 +95,7 @@ def test_results_and_state_do_not_depend_on_the_hash_seed() -> None:
 
 
 def test_the_state_imports_no_clock_no_randomness_and_no_io() -> None:
-    for path in Path(consensus.store.__file__).parent.glob("*.py"):
+    for path in Path(coterie.consensus.store.__file__).parent.glob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
                 names = [alias.name for alias in node.names]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from consensus.store import (
+from coterie.consensus.store import (
     Ban,
     Batch,
     BatchDone,
@@ -23,8 +23,8 @@ from consensus.store import (
     SnapshotError,
     encode,
 )
-from consensus.store import state as state_module
-from consensus.store.governing import Barred
+from coterie.consensus.store import state as state_module
+from coterie.consensus.store.governing import Barred
 from tests.consensus.store.helpers import Driver, restored, snapshot
 
 

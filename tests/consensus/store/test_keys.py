@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.store import (
+from coterie.consensus.store import (
     KEEP_LEASE,
     Acquire,
     AcquireDone,

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from consensus.store import (
+from coterie.consensus.store import (
     Acquire,
     AcquireDone,
     Code,

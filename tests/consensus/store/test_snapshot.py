@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from consensus.store import (
+from coterie.consensus.store import (
     Acquire,
     Ban,
     Batch,
@@ -33,8 +33,8 @@ from consensus.store import (
     WatchHub,
     encode,
 )
-from consensus.store.limits import RESTORE_REVISION_STEP
-from consensus.store.snapshot_format import CHUNK_BYTES, FRAME, HEAD, HEAD_CHECKED
+from coterie.consensus.store.limits import RESTORE_REVISION_STEP
+from coterie.consensus.store.snapshot_format import CHUNK_BYTES, FRAME, HEAD, HEAD_CHECKED
 from tests.consensus.store.helpers import Driver, restored, snapshot
 from tests.consensus.store.strategies import operations
 

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from consensus.store import Record
-from consensus.store.table import MAX_BLOCK, Table
+from coterie.consensus.store import Record
+from coterie.consensus.store.table import MAX_BLOCK, Table
 
 
 def record(number: int, version: int = 1) -> Record:

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from consensus.store import (
+from coterie.consensus.store import (
     Code,
     Compare,
     Delete,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from consensus.store import (
+from coterie.consensus.store import (
     Compact,
     CompactedError,
     Delete,
@@ -17,7 +17,7 @@ from consensus.store import (
     WatchHub,
     prefix_end,
 )
-from consensus.store.watch import MAX_PENDING_EVENTS, MAX_READ_EVENTS
+from coterie.consensus.store.watch import MAX_PENDING_EVENTS, MAX_READ_EVENTS
 from tests.consensus.store.helpers import Driver, snapshot
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
 
-from app.v1.live.message_models import live_message
-from gossip import Address
+from coterie.app.v1.live.message_models import live_message
+from coterie.gossip import Address
 
 PATIENCE_SECONDS = 60.0
 """After this a test gives up; nothing is measured by it."""

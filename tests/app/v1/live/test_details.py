@@ -10,8 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from app.v1.live.filters import DETAILS
-from gossip import Address, Engine, GossipConfig, GossipNode, NodeId, PeerBook, open_udp_socket
+from coterie.app.v1.live.filters import DETAILS
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, PeerBook, open_udp_socket
 from tests.app.v1.conftest import Part, gossip_node
 from tests.app.v1.live.clients import PATIENCE_SECONDS, listening
 from tests.app.v1.live.test_live import served, until

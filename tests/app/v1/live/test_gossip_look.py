@@ -9,9 +9,9 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.v1.live import gossip_look
-from app.v1.live.gossip_look import GossipLook
-from gossip import Address, Engine, GossipConfig, NodeId, Status
+from coterie.app.v1.live import gossip_look
+from coterie.app.v1.live.gossip_look import GossipLook
+from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
 
 
 class Holder:

@@ -12,9 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.typing import Origin, Subprotocol
 
-from app.api import create_app
-from app.v1.live.socket import SUBPROTOCOL
-from gossip import Address, GossipNode
+from coterie.app.api import create_app
+from coterie.app.v1.live.socket import SUBPROTOCOL
+from coterie.gossip import Address, GossipNode
 from tests.app.auth.conftest import ADMIN, WRONG, bearer, closed, make
 from tests.app.v1.conftest import HTTP, RAFT, Part
 from tests.app.v1.live.clients import PATIENCE_SECONDS

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.v1.live.latencies import Latencies, quantile
-from consensus.raft.figures import Histogram
+from coterie.app.v1.live.latencies import Latencies, quantile
+from coterie.consensus.raft.figures import Histogram
 
 BOUNDS = (1.0, 2.0, 4.0)
 

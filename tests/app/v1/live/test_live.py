@@ -14,16 +14,16 @@ import pytest
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from app import http_protocol
-from app.api import create_app
-from app.live_settings import LiveSettings
-from app.setting_tables import HttpSettings
-from app.v1.live.hub import Hub
-from app.v1.raft_part import Decision
-from consensus.hybrid.decision_log import Taken, record
-from consensus.store import RESERVED_PREFIX, Put
-from gossip import Address, GossipNode, NodeId
-from gossip import Status as GossipStatus
+from coterie.app import http_protocol
+from coterie.app.api import create_app
+from coterie.app.live_settings import LiveSettings
+from coterie.app.setting_tables import HttpSettings
+from coterie.app.v1.live.hub import Hub
+from coterie.app.v1.raft_part import Decision
+from coterie.consensus.hybrid.decision_log import Taken, record
+from coterie.consensus.store import RESERVED_PREFIX, Put
+from coterie.gossip import Address, GossipNode, NodeId
+from coterie.gossip import Status as GossipStatus
 from tests.app.v1.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.v1.live.clients import PATIENCE_SECONDS, listening
 from tests.app.v1.servers import serving
@@ -47,7 +47,7 @@ async def served(
             hubs.append(self)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.api.Hub", Seen)
+        patch.setattr("coterie.app.api.Hub", Seen)
         app = create_app(node, HTTP, RAFT, part, stopping, live_settings=live)
     async with serving(app, protocol) as address:
         try:

@@ -12,15 +12,15 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from app.api import create_app
-from app.auth.authority import Authority
-from app.auth.rules import Rule
-from app.auth.tokens import hash_of
-from app.auth_settings import TokenSetting
-from app.live_settings import LiveSettings
-from app.v1.live import snapshot
-from consensus.store import Acquire, QueueKind
-from gossip import Address, GossipNode
+from coterie.app.api import create_app
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.rules import Rule
+from coterie.app.auth.tokens import hash_of
+from coterie.app.auth_settings import TokenSetting
+from coterie.app.live_settings import LiveSettings
+from coterie.app.v1.live import snapshot
+from coterie.consensus.store import Acquire, QueueKind
+from coterie.gossip import Address, GossipNode
 from tests.app.auth.conftest import TOKENS, bearer, closed
 from tests.app.v1.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.v1.live.clients import PATIENCE_SECONDS, Client, listening
@@ -63,7 +63,7 @@ async def address(
     gossip: GossipNode, part: Part, authority: Authority, monkeypatch: pytest.MonkeyPatch
 ) -> AsyncIterator[Address]:
     """Of a node that allows nothing without a token, and makes short pages."""
-    monkeypatch.setattr("app.auth.authority.LOOK_SECONDS", 0.02)
+    monkeypatch.setattr("coterie.app.auth.authority.LOOK_SECONDS", 0.02)
     monkeypatch.setattr(snapshot, "PAGE", 2)
     stopping = asyncio.Event()
     watching = asyncio.create_task(authority.watch())

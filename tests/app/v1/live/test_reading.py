@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.auth.routes import rights_of
-from app.auth.rules import Principal, Rule, anonymous
-from app.errors import ApiError, Code
-from app.v1.live.filters import KINDS, USUAL, Filter, Kind
-from app.v1.live.reading import KEYED, RIGHTS, UNDER_PREFIX, filter_for
-from app.v1.live.ring import Ring
+from coterie.app.auth.routes import rights_of
+from coterie.app.auth.rules import Principal, Rule, anonymous
+from coterie.app.errors import ApiError, Code
+from coterie.app.v1.live.filters import KINDS, USUAL, Filter, Kind
+from coterie.app.v1.live.reading import KEYED, RIGHTS, UNDER_PREFIX, filter_for
+from coterie.app.v1.live.ring import Ring
 
 REQUESTS: dict[Kind, str] = {
     "members": "/v1/members",

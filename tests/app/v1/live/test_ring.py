@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.v1.live.filters import Filter
-from app.v1.live.ring import MAX_BATCH_BYTES, PassedError, Ring
+from coterie.app.v1.live.filters import Filter
+from coterie.app.v1.live.ring import MAX_BATCH_BYTES, PassedError, Ring
 
 ALL = Filter()
 

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from pysyncobj.tcp_connection import TcpConnection  # type: ignore[import-untyped]
 
-from consensus.raft import messages
-from consensus.raft.configuration import encode_voters
-from consensus.raft.errors import ProtocolError, UnknownOutcomeError
-from consensus.raft.messages import AppendEntries, NextNodeIdx, ResponseVote
+from coterie.consensus.raft import messages
+from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.errors import ProtocolError, UnknownOutcomeError
+from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, ResponseVote
 from tests.consensus.raft.faults.stock import Outcome, Stock, StockGroup
 from tests.consensus.raft.helpers import Group
 
@@ -90,7 +90,7 @@ class Member9:
     """Pickles to a member `n9` of stock PySyncObj."""
 
     def __reduce__(self) -> Any:
-        from consensus.raft.engine import Node
+        from coterie.consensus.raft.engine import Node
 
         return (Node, ("n9",))
 

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from consensus.raft import engine
-from consensus.raft.configuration import encode_voters
-from consensus.raft.messages import AppendEntries, RequestVote, ResponseVote, SnapshotAck, SnapshotChunk
+from coterie.consensus.raft import engine
+from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.messages import AppendEntries, RequestVote, ResponseVote, SnapshotAck, SnapshotChunk
 from tests.consensus.raft.faults.stock import Stock, StockGroup
 from tests.consensus.raft.helpers import Group, recorder
 
@@ -116,7 +116,7 @@ def test_fault_18_ours_keeps_a_suffix_that_matches_a_newer_snapshot() -> None:
     # n1 holds entries that are committed elsewhere, and does not know that they are.
     entries = tuple((NO_OP, at + i, leader.term) for i in range(1, 6))
     group.feed("n1", "n0", AppendEntries(leader.term, at, leader.term, node.commit, entries))
-    from consensus.raft.ports import SnapshotInfo
+    from coterie.consensus.raft.ports import SnapshotInfo
     from tests.consensus.raft.sim.disk import write_snapshot
 
     info = SnapshotInfo(entries[1], entries[2], node.voters)

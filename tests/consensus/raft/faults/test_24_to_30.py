@@ -12,10 +12,10 @@ import pytest
 from pysyncobj.pipe_notifier import PipeNotifier  # type: ignore[import-untyped]
 from pysyncobj.poller import createPoller  # type: ignore[import-untyped]
 
-from consensus.raft import engine, messages
-from consensus.raft.errors import CorruptStateError, RefusedError, UnknownOutcomeError
-from consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong, SnapshotAck, SnapshotChunk
-from consensus.raft.recovery import recover
+from coterie.consensus.raft import engine, messages
+from coterie.consensus.raft.errors import CorruptStateError, RefusedError, UnknownOutcomeError
+from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong, SnapshotAck, SnapshotChunk
+from coterie.consensus.raft.recovery import recover
 from tests.consensus.raft.faults.stock import StockGroup
 from tests.consensus.raft.faults.test_17_to_23 import NO_OP, append, chunk, stock_dump
 from tests.consensus.raft.helpers import Group

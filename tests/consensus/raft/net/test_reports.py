@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from consensus.raft.net.reports import Reports
+from coterie.consensus.raft.net.reports import Reports
 
 
 def told(reports: Reports, kind: str, member: str, times: list[float]) -> list[tuple[float, int]]:

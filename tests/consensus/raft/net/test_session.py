@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from consensus.raft.errors import ProtocolError
-from consensus.raft.messages import FIRST_KINDS, KINDS
-from consensus.raft.net import session
-from consensus.raft.net.admission import Admission
-from consensus.raft.net.session import HEAD_BYTES, MAX_HANDSHAKE_BYTES, HandshakeError, Hello, Identity, Session
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
+from coterie.consensus.raft.net import session
+from coterie.consensus.raft.net.admission import Admission
+from coterie.consensus.raft.net.session import HEAD_BYTES, MAX_HANDSHAKE_BYTES, HandshakeError, Hello, Identity, Session
 
 A = Identity("cluster", "a", 3, b"process-a", b"secret")
 B = Identity("cluster", "b", 7, b"process-b", b"secret")

@@ -17,15 +17,15 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from consensus.raft.core import Member
-from consensus.raft.driver import Driver, SystemClock
-from consensus.raft.errors import ProtocolError
-from consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
-from consensus.raft.net import session as net_session
-from consensus.raft.net.session import Identity, Session
-from consensus.raft.net.tcp import NetSettings, TcpTransport
-from consensus.raft.node import RaftNode
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
+from coterie.consensus.raft.net import session as net_session
+from coterie.consensus.raft.net.session import Identity, Session
+from coterie.consensus.raft.net.tcp import NetSettings, TcpTransport
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.settings import RaftSettings
 from tests.consensus.raft.sim.disk import Platter, SimJournal, SimSnapshots
 from tests.consensus.raft.sim.machine import Registers, encode_op
 

@@ -8,9 +8,9 @@ import random
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from consensus import store
-from consensus.raft.errors import RaftError, RefusedError, StoppedError
-from consensus.store import Once, encode, prefix_end
+from coterie.consensus import store
+from coterie.consensus.raft.errors import RaftError, RefusedError, StoppedError
+from coterie.consensus.store import Once, encode, prefix_end
 from tests.checkers import Delivery, History, Operation, check, render
 from tests.checkers import Watch as SeenWatch
 from tests.checkers.requests import (

@@ -11,8 +11,8 @@ from typing import Any
 
 import msgspec
 
-from consensus.raft.errors import CorruptSnapshotError
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.raft.errors import CorruptSnapshotError
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 
 Operation = tuple[str, Any]
 

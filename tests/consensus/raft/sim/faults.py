@@ -8,9 +8,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 
-from consensus.raft.errors import StoppedError
-from consensus.raft.node import RaftNode
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.errors import StoppedError
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.settings import RaftSettings
 from tests.consensus.raft.sim.clients import Clients
 from tests.consensus.raft.sim.history import History
 from tests.consensus.raft.sim.world import Host, World

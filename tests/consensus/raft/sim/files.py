@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from consensus.journal import JournalConfig, Store, open_store
-from consensus.raft.errors import RaftError
-from consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.journal import JournalConfig, Store, open_store
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.member import DIRECTORY
 from tests.consensus.journal.memory_files import Fate, MemoryFiles, PowerCut
 from tests.consensus.raft.sim.disk import Operation, Platter, SimSnapshots

@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from consensus.raft.errors import RaftError, RefusedError, StoppedError, UnknownOutcomeError
+from coterie.consensus.raft.errors import RaftError, RefusedError, StoppedError, UnknownOutcomeError
 from tests.consensus.raft.sim.machine import encode_op
 
 if TYPE_CHECKING:

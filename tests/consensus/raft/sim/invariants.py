@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from consensus.raft.configuration import decode_voters, is_membership, latest
-from consensus.raft.engine import NO_OP
-from consensus.raft.errors import CorruptSnapshotError
-from consensus.raft.ports import Entry
+from coterie.consensus.raft.configuration import decode_voters, is_membership, latest
+from coterie.consensus.raft.engine import NO_OP
+from coterie.consensus.raft.errors import CorruptSnapshotError
+from coterie.consensus.raft.ports import Entry
 
 if TYPE_CHECKING:
     from tests.consensus.raft.sim.world import Host, World

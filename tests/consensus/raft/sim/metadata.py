@@ -7,9 +7,9 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from consensus.replica import Replica
-from consensus.store import Limits, Result, State
-from consensus.store.records import Event
+from coterie.consensus.replica import Replica
+from coterie.consensus.store import Limits, Result, State
+from coterie.consensus.store.records import Event
 from tests.checkers import Commit, KeyDeleted, KeyPut
 from tests.checkers.history import KeyEvent
 

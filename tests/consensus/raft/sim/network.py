@@ -9,9 +9,9 @@ import random
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
-from consensus.raft.core import Member
-from consensus.raft.engine import Transport
-from consensus.raft.messages import Message, decode, encode
+from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.engine import Transport
+from coterie.consensus.raft.messages import Message, decode, encode
 
 if TYPE_CHECKING:
     from tests.consensus.raft.sim.world import Host, World

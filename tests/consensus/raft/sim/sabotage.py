@@ -6,11 +6,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from consensus.raft import rules
-from consensus.raft.configuration import Configurations, is_membership
-from consensus.raft.errors import UnavailableError
-from consensus.raft.messages import NextNodeIdx
-from consensus.raft.node import RaftNode
+from coterie.consensus.raft import rules
+from coterie.consensus.raft.configuration import Configurations, is_membership
+from coterie.consensus.raft.errors import UnavailableError
+from coterie.consensus.raft.messages import NextNodeIdx
+from coterie.consensus.raft.node import RaftNode
 
 Patch = tuple[Any, str, Any]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import random
 from dataclasses import dataclass, replace
 
-from consensus.raft.node import RaftNode
+from coterie.consensus.raft.node import RaftNode
 from tests.consensus.raft.sim.clients import Clients
 from tests.consensus.raft.sim.faults import Faults, profile_of, settings_of, size_of
 from tests.consensus.raft.sim.history import History

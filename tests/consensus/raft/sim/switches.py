@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from consensus.raft import recovery, rules
-from consensus.raft.configuration import Configurations
-from consensus.raft.durability import Durability
-from consensus.raft.node import _HANDLERS
+from coterie.consensus.raft import recovery, rules
+from coterie.consensus.raft.configuration import Configurations
+from coterie.consensus.raft.durability import Durability
+from coterie.consensus.raft.node import _HANDLERS
 from tests.consensus.raft.sim import sabotage
 from tests.consensus.raft.sim.sabotage import Patch, method
 

@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from consensus.raft import engine
-from consensus.raft.errors import RaftError
-from consensus.raft.node import RaftNode
-from consensus.raft.ports import Entry
-from consensus.raft.settings import RaftSettings
+from coterie.consensus.raft import engine
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.ports import Entry
+from coterie.consensus.raft.settings import RaftSettings
 from tests.consensus.raft.sim.disk import Platter, SimJournal, SimSnapshots
 from tests.consensus.raft.sim.files import FileJournal, FilePlatter, FileSnapshots
 from tests.consensus.raft.sim.invariants import Invariants
@@ -222,8 +222,8 @@ class World:
         make_machine: Callable[[Host], Any] = lambda _: Registers(),
         real_files: bool = False,
     ) -> None:
-        """`real_files`: hosts keep their logs and snapshots by `consensus.journal`, on files in memory."""
-        logging.getLogger("consensus.raft").setLevel(logging.CRITICAL + 1)  # injected faults are no news
+        """`real_files`: hosts keep their logs and snapshots by `coterie.consensus.journal`, on files in memory."""
+        logging.getLogger("coterie.consensus.raft").setLevel(logging.CRITICAL + 1)  # injected faults are no news
         self.seed = seed
         self.rng = random.Random(seed)
         self.node_class = node_class
