@@ -24,7 +24,7 @@ run: $(READY) ## run one node with the defaults, on http://127.0.0.1:10000/ (ARG
 	@$(BIN)/coterie $(ARGS)
 
 demo: $(READY) ## run a cluster of three nodes with both layers on, on ports 10001 to 10003
-	@$(BIN)/python -m coterie.app.demo
+	@$(BIN)/python -m coterie.app.node.demo
 
 # The tests start hundreds of processes: without compiled files a quarter of their processor time went into compiling.
 test: $(READY) ## run the tests (a few minutes)
@@ -47,19 +47,19 @@ campaign: $(READY) ## long campaigns: simulations, and kills of real processes (
 	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)
 
 fuzz: $(READY) ## hold the API of a running node to its OpenAPI document, for ten minutes (ARGS="--max-time=60" for less)
-	$(BIN)/python -m tests.app.contract $(ARGS)
+	$(BIN)/python -m tests.app.openapi.contract $(ARGS)
 
 consistency: $(READY) ## both layers under faults, in real processes: every scenario once (minutes)
-	$(BIN)/python -m tests.consistency all $(ARGS)
+	$(BIN)/python -m tests.verify.consistency all $(ARGS)
 
 consistency-long: $(READY) ## the same for an hour: runs of two minutes, each with its own seed (ARGS="--runs 60 --seed-from 1")
-	$(BIN)/python -m tests.consistency campaign $(ARGS)
+	$(BIN)/python -m tests.verify.consistency campaign $(ARGS)
 
 consistency-sabotage: $(READY) ## nodes that are broken on purpose, each of which the scenarios must catch
-	$(BIN)/python -m tests.consistency sabotage $(ARGS)
+	$(BIN)/python -m tests.verify.consistency sabotage $(ARGS)
 
 configs: $(READY) ## write configs/reference.toml from the settings
-	$(BIN)/python -m coterie.app.settings_reference > configs/reference.toml
+	$(BIN)/python -m coterie.app.settings.reference > configs/reference.toml
 
 lock: $(READY) ## write requirements.lock anew
 	$(BIN)/uv pip compile --quiet --universal --generate-hashes --python-version 3.11 --group dev --no-header \

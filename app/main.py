@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from coterie.app.cli.names import COMMANDS
-from coterie.app.command_line import PROGRAM, UsageError, parse_command_line
+from coterie.app.cli.command_names import COMMANDS
+from coterie.app.cli.framework.command_line import PROGRAM, UsageError, parse_command_line
 
 CANNOT_START = 1
 WRONG_USAGE = 2
@@ -27,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with `arguments` (those of the process); returns its exit code."""
     given = sys.argv[1:] if arguments is None else arguments
     if COMPLETION in os.environ:
-        from coterie.app.cli.completing import answer_shell  # noqa: PLC0415
+        from coterie.app.cli.framework.completing import answer_shell  # noqa: PLC0415
 
         return answer_shell()
     if given and given[0] in COMMANDS:
@@ -52,11 +52,11 @@ def _run_node(options: Mapping[str, Any]) -> int:
     # structlog takes rich along where it is installed, for tracebacks that nobody shows: 70 ms and 6 MB of each node.
     with without("rich"):
         import structlog  # noqa: F401, PLC0415
-    from coterie.app.data_dir import DataDirError  # noqa: PLC0415
-    from coterie.app.listening import ListenError  # noqa: PLC0415
-    from coterie.app.logs import configure_logs  # noqa: PLC0415
-    from coterie.app.server import run_node  # noqa: PLC0415
-    from coterie.app.settings_loading import BadSettingsError, load_settings  # noqa: PLC0415
+    from coterie.app.node.listening import ListenError  # noqa: PLC0415
+    from coterie.app.node.run import run_node  # noqa: PLC0415
+    from coterie.app.node.storage.data_dir import DataDirError  # noqa: PLC0415
+    from coterie.app.observability.logs import configure_logs  # noqa: PLC0415
+    from coterie.app.settings.loading import BadSettingsError, load_settings  # noqa: PLC0415
 
     try:
         settings = load_settings(options)

@@ -10,8 +10,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from coterie.consensus.answers import Answer, Consistency, RequestId
-from coterie.consensus.errors import (
+from coterie.consensus.api.errors import (
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -21,14 +20,15 @@ from coterie.consensus.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.face import AbstractMetadata, AbstractWatching
-from coterie.consensus.holding import Holding, KeptLease
+from coterie.consensus.api.locks import Holding, KeptLease
+from coterie.consensus.api.metadata import AbstractMetadata, AbstractWatching
+from coterie.consensus.api.types import Answer, Consistency, RequestId
 
 if TYPE_CHECKING:
-    from coterie.consensus.member import Member, MemberConfig
-    from coterie.consensus.member_status import MemberStatus, PeerStatus
-    from coterie.consensus.metadata import Metadata
-    from coterie.consensus.watching import Watching
+    from coterie.consensus.member.member import Member, MemberConfig
+    from coterie.consensus.member.metadata import Metadata
+    from coterie.consensus.member.status import MemberStatus, PeerStatus
+    from coterie.consensus.member.watch import Watching
 
 __all__ = [
     "AbstractMetadata",
@@ -55,12 +55,12 @@ __all__ = [
 ]
 
 _OF_A_MEMBER = {
-    "Member": "coterie.consensus.member",
-    "MemberConfig": "coterie.consensus.member",
-    "MemberStatus": "coterie.consensus.member_status",
-    "Metadata": "coterie.consensus.metadata",
-    "PeerStatus": "coterie.consensus.member_status",
-    "Watching": "coterie.consensus.watching",
+    "Member": "coterie.consensus.member.member",
+    "MemberConfig": "coterie.consensus.member.member",
+    "MemberStatus": "coterie.consensus.member.status",
+    "Metadata": "coterie.consensus.member.metadata",
+    "PeerStatus": "coterie.consensus.member.status",
+    "Watching": "coterie.consensus.member.watch",
 }
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and shall refuse all others

@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from coterie.consensus.journal import JournalConfig, open_store
-from coterie.consensus.member import Member
+from coterie.consensus.member.member import Member
 from coterie.consensus.raft.configuration import encode_voters
 from coterie.consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
 from coterie.consensus.raft.entries import decode_batch

@@ -4,8 +4,8 @@
 What is imported here is the package's public face.
 """
 
+from coterie.gossip.anti_entropy.exchange_stats import Exchanged, PeerBook
 from coterie.gossip.config import LEFT_KEY, RESERVED_PREFIX, GossipConfig
-from coterie.gossip.convergence import Convergence, Spread, measure_convergence, recent_exchanges
 from coterie.gossip.engine import Engine
 from coterie.gossip.errors import (
     ConfigError,
@@ -17,15 +17,15 @@ from coterie.gossip.errors import (
     TooManyKeysError,
     WireError,
 )
-from coterie.gossip.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
-from coterie.gossip.figures import Figures, Survey
-from coterie.gossip.identity import MAX_ID_BYTES, Address, NodeId
-from coterie.gossip.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
-from coterie.gossip.keyvalue import KeyValue, Status
-from coterie.gossip.node import GossipNode, open_udp_socket
-from coterie.gossip.peer_book import Exchanged, PeerBook
-from coterie.gossip.seeds import Seed
-from coterie.gossip.state import NodeState
+from coterie.gossip.events.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.gossip.monitoring.convergence import Convergence, Spread, measure_convergence, recent_exchanges
+from coterie.gossip.monitoring.metrics import Figures, Survey
+from coterie.gossip.shell.node import GossipNode, open_udp_socket
+from coterie.gossip.shell.seeds import Seed
+from coterie.gossip.state.node_state import NodeState
+from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
+from coterie.gossip.wire.key_value import KeyValue, Status
+from coterie.gossip.wire.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
 
 __all__ = [
     "KEY_BYTES",

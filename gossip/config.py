@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 
 from coterie.gossip.errors import ConfigError
-from coterie.gossip.identity import MAX_ID_BYTES
+from coterie.gossip.wire.identity import MAX_ID_BYTES
 
 MAX_DATAGRAM_BYTES = 65_507
 """Largest payload of a UDP datagram over IPv4: 65,535 less 20 bytes of IP and 8 of UDP header."""

@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from random import Random
 
+from coterie.gossip.anti_entropy.exchange_stats import PeerBook
+from coterie.gossip.anti_entropy.handshake import Datagram, Handshake
+from coterie.gossip.anti_entropy.reconciler import Reconciler
 from coterie.gossip.config import LEFT_KEY, GossipConfig
-from coterie.gossip.detector import PhiAccrualDetector
-from coterie.gossip.digest import Digest
 from coterie.gossip.errors import ConfigError, TooManyKeysError
-from coterie.gossip.event_queue import EventQueue
-from coterie.gossip.events import Event, StripesChanged
-from coterie.gossip.full_state import check_full_state
-from coterie.gossip.handshake import Datagram, Handshake
-from coterie.gossip.identity import MAX_ID_BYTES, Address, NodeId
-from coterie.gossip.keyvalue import DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
-from coterie.gossip.leaving import Farewell
-from coterie.gossip.listeners import Listeners
-from coterie.gossip.local_health import LocalHealth
-from coterie.gossip.membership import Membership
-from coterie.gossip.overtaking import Overtaking
-from coterie.gossip.peer_book import PeerBook
-from coterie.gossip.peers import PeerSampling
-from coterie.gossip.reconciler import Reconciler
-from coterie.gossip.restore import restore_keys
-from coterie.gossip.roster import Roster
-from coterie.gossip.round_clock import RoundClock
-from coterie.gossip.state import NodeState
+from coterie.gossip.events.event_queue import EventQueue
+from coterie.gossip.events.events import Event, StripesChanged
+from coterie.gossip.events.listeners import Listeners
+from coterie.gossip.failure_detection.local_health import LocalHealth
+from coterie.gossip.failure_detection.pause_detector import RoundClock
+from coterie.gossip.failure_detection.phi_accrual import PhiAccrualDetector
+from coterie.gossip.membership.leave import Farewell
+from coterie.gossip.membership.membership import Membership
+from coterie.gossip.membership.peer_selection import PeerSampling
+from coterie.gossip.membership.refutation import Overtaking
+from coterie.gossip.state.node_state import NodeState
+from coterie.gossip.state.node_table import Roster
+from coterie.gossip.state.restore_keys import restore_keys
+from coterie.gossip.state.state_import import check_full_state
+from coterie.gossip.wire.digest import Digest
+from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
+from coterie.gossip.wire.key_value import DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
 
 
 class Engine:

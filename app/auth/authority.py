@@ -15,17 +15,17 @@ from typing import Any
 
 import orjson
 
-from coterie.app.auth import kept
+from coterie.app.auth import token_store as kept
 from coterie.app.auth.audit import Audit
+from coterie.app.auth.rate_limit import Tries
 from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, Right, Rule, anonymous
-from coterie.app.auth.tokens import hash_of, id_of, same
-from coterie.app.auth.tries import Tries
-from coterie.app.auth_settings import AuthSettings
-from coterie.app.errors import ApiError, Code
-from coterie.app.v1.forwarding import MARK
-from coterie.app.v1.outcomes import unavailable
-from coterie.app.v1.raft_part import RaftPart
+from coterie.app.http.error_mapping import unavailable
+from coterie.app.http.forwarding import MARK
+from coterie.app.raft.view import RaftPart
+from coterie.app.settings.auth import AuthSettings
+from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.token_format import hash_of, id_of, same
 
 PRINCIPAL = "coterie.principal"
 """Where the ASGI scope says who asks."""

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 from coterie.app.auth.rules import ANY_LAYER, Action, Right
-from coterie.app.v1.exchange import read_key
+from coterie.app.http.request import read_key
 from coterie.consensus.store import queue_of
 
 PUBLIC: tuple[Right, ...] = ()
@@ -97,7 +97,7 @@ _ROUTES: Sequence[tuple[str, _Ask]] = (
     (r"/v1/(?:raft/.*|leave)", _fixed("cluster", "admin")),
     (r"/v1/tokens/self", _fixed(ANY_LAYER, "read", None)),
     (r"/v1/tokens(?:/.*)?", _fixed("tokens", "admin")),
-    (r"/v1/(?:ws|events)", _fixed(ANY_LAYER, "read", None)),  # told as much as may be read: app/v1/live/reading.py
+    (r"/v1/(?:ws|events)", _fixed(ANY_LAYER, "read", None)),  # told as much as may be read: app/api/live/reading.py
 )
 
 _PATTERNS = tuple((re.compile(pattern, re.DOTALL), ask) for pattern, ask in _ROUTES)

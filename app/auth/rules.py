@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from coterie.app.setting_types import Table
+from coterie.app.settings.types import Table
 
 Layer = Literal["gossip", "metadata", "locks", "cluster", "tokens", "*"]
 Action = Literal["read", "write", "admin"]

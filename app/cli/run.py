@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 import click
 
-from coterie.app.cli.exits import Exit
-from coterie.app.cli.failures import failure_of, tell
-from coterie.app.cli.framework import root
-from coterie.app.cli.streams import abandon, prepare_streams
-from coterie.app.command_line import PROGRAM
+from coterie.app.cli.framework.command import root
+from coterie.app.cli.framework.command_line import PROGRAM
+from coterie.app.cli.terminal.exits import Exit
+from coterie.app.cli.terminal.failures import failure_of, tell
+from coterie.app.cli.terminal.streams import abandon, prepare_streams
 
 
 def run_command(arguments: Sequence[str]) -> int:

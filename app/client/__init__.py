@@ -1,7 +1,7 @@
 """The Python client over HTTP: the calls of `consensus`, and all else that nodes serve, for programs without a node.
 
 `Client` is where to begin. Operations and results are those of `coterie.consensus.store`, errors those of
-`coterie.consensus.errors`.
+`coterie.consensus.api.errors`.
 """
 
 from coterie.app.client.answers import (
@@ -23,13 +23,13 @@ from coterie.app.client.answers import (
     Rule,
     Token,
 )
+from coterie.app.client.api.events import Message
+from coterie.app.client.api.metadata import HttpMetadata
+from coterie.app.client.api.raft import Saved
 from coterie.app.client.client import Client
+from coterie.app.client.encoding import NOT_OVER_HTTP
 from coterie.app.client.errors import AccessError, ClientError
-from coterie.app.client.events import Message
 from coterie.app.client.limits import ClientLimits
-from coterie.app.client.metadata import HttpMetadata
-from coterie.app.client.raft import Saved
-from coterie.app.client.texts import NOT_OVER_HTTP
 
 __all__ = [
     "NOT_OVER_HTTP",

@@ -12,20 +12,20 @@ import msgspec
 
 from coterie.app.client.addresses import read_address, read_addresses
 from coterie.app.client.answers import Cluster, Departed, Forgotten, Member, Members, read_answer
-from coterie.app.client.asking import Asker, Call
+from coterie.app.client.api.events import Events, Message
+from coterie.app.client.api.gossip_keys import GossipKeys
+from coterie.app.client.api.leases import Leases
+from coterie.app.client.api.metadata import HttpMetadata
+from coterie.app.client.api.raft import Raft
+from coterie.app.client.api.tokens import Tokens
+from coterie.app.client.encoding import path_part
 from coterie.app.client.errors import ClientError
-from coterie.app.client.events import Events, Message
-from coterie.app.client.gossip_keys import GossipKeys
-from coterie.app.client.leases import Leases
 from coterie.app.client.limits import ClientLimits
-from coterie.app.client.metadata import HttpMetadata
-from coterie.app.client.raft import Raft
 from coterie.app.client.request_ids import ClusterTime, read_request_id
-from coterie.app.client.texts import path_part
-from coterie.app.client.tls import tls_context
-from coterie.app.client.tokens import Tokens
-from coterie.consensus.answers import RequestId
-from coterie.consensus.errors import UnavailableError
+from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.tls import tls_context
+from coterie.consensus.api.errors import UnavailableError
+from coterie.consensus.api.types import RequestId
 
 if TYPE_CHECKING:
     from coterie.app.client.settings import ClientSettings
@@ -45,7 +45,8 @@ class Client:
 
     `metadata`, `leases`, `kv` (gossip's keys), `raft` and `tokens` have the calls of their layers. Every call ends
     within `timeout`, in seconds; what can be asked of any node is asked of the next one where a node cannot be reached
-    or cannot serve. Errors are those of `coterie.consensus.errors`, AccessError (a token is wanted) and ClientError.
+    or cannot serve. Errors are those of `coterie.consensus.api.errors`,
+    AccessError (a token is wanted) and ClientError.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""How a request can end beside what `coterie.consensus.errors` knows, and what an answer's status and code come to.
+"""How a request can end beside what `coterie.consensus.api.errors` knows, and what an answer's status and code come to.
 
 Refusals keep the words of the store (`coterie.consensus.store.Code`); what HTTP alone can say keeps its own code.
 """
@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from coterie.app.client.request_ids import read_request_id
-from coterie.consensus.errors import (
+from coterie.consensus.api.errors import (
     CompactedError,
     ConflictError,
     GrantEndedError,

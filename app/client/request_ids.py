@@ -12,8 +12,8 @@ import re
 import secrets
 from collections.abc import Awaitable, Callable
 
-from coterie.consensus.answers import RequestId
-from coterie.consensus.errors import MetadataError, RefusedError
+from coterie.consensus.api.errors import MetadataError, RefusedError
+from coterie.consensus.api.types import RequestId
 from coterie.consensus.store import Code
 
 HEADER = "Coterie-Request-Id"

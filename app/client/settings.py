@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from coterie.app.client.addresses import DEFAULT_ADDRESS, read_address
 from coterie.app.client.errors import ClientError
-from coterie.app.environment import CLIENT_ENV_PREFIX, is_of_kubernetes
+from coterie.app.wire.names import CLIENT_ENV_PREFIX, is_of_kubernetes
 
 FILE_VARIABLE = CLIENT_ENV_PREFIX + "FILE"
 

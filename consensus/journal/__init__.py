@@ -4,6 +4,7 @@ What is imported here is the package's public face. How it works, and why: DESIG
 """
 
 from coterie.consensus.journal.config import JournalConfig, SettingError
+from coterie.consensus.journal.directory import Store, open_store
 from coterie.consensus.journal.disk_thread import DiskThread
 from coterie.consensus.journal.errors import (
     CorruptFileError,
@@ -20,12 +21,11 @@ from coterie.consensus.journal.errors import (
     UnknownFormatError,
     WrongMemberError,
 )
-from coterie.consensus.journal.files import DiskFiles, File, Files, Lock
-from coterie.consensus.journal.identity import Identity
-from coterie.consensus.journal.journal import Journal
-from coterie.consensus.journal.snapshot_reader import SnapshotReader
-from coterie.consensus.journal.snapshots import SnapshotDraft, SnapshotStore
-from coterie.consensus.journal.store import Store, open_store
+from coterie.consensus.journal.files.filesystem import DiskFiles, File, Files, Lock
+from coterie.consensus.journal.files.identity import Identity
+from coterie.consensus.journal.log.journal import Journal
+from coterie.consensus.journal.snapshots.reader import SnapshotReader
+from coterie.consensus.journal.snapshots.snapshots import SnapshotDraft, SnapshotStore
 
 __all__ = [
     "CorruptFileError",

@@ -4,7 +4,7 @@
 imported here is the package's public face.
 """
 
-from coterie.consensus.store.codec import (
+from coterie.consensus.store.schema.codec import (
     OPERATION_VERSION,
     decode,
     decode_client,
@@ -14,7 +14,7 @@ from coterie.consensus.store.codec import (
     encode_batch,
     encode_result,
 )
-from coterie.consensus.store.errors import (
+from coterie.consensus.store.schema.errors import (
     BadTokenError,
     Code,
     CodecError,
@@ -24,9 +24,8 @@ from coterie.consensus.store.errors import (
     StoreError,
     UnsupportedVersionError,
 )
-from coterie.consensus.store.leases import Lease
-from coterie.consensus.store.limits import Limits
-from coterie.consensus.store.operations import (
+from coterie.consensus.store.schema.limits import Limits
+from coterie.consensus.store.schema.operations import (
     KEEP_LEASE,
     Acquire,
     AnyOperation,
@@ -58,10 +57,8 @@ from coterie.consensus.store.operations import (
     Target,
     Txn,
 )
-from coterie.consensus.store.queues import RESERVED_PREFIX, Place, as_place, places_prefix, queue_of
-from coterie.consensus.store.reading import Page, page_range
-from coterie.consensus.store.records import Event, Record, prefix_end
-from coterie.consensus.store.results import (
+from coterie.consensus.store.schema.records import Event, Record, prefix_end
+from coterie.consensus.store.schema.results import (
     AcquireDone,
     BatchDone,
     DeleteDone,
@@ -76,8 +73,11 @@ from coterie.consensus.store.results import (
     SingleResult,
     TxnDone,
 )
-from coterie.consensus.store.snapshot_reader import SnapshotReader
+from coterie.consensus.store.snapshot.reader import SnapshotReader
 from coterie.consensus.store.state import Figures, State
+from coterie.consensus.store.tables.lease_table import Lease
+from coterie.consensus.store.tables.pages import Page, page_range
+from coterie.consensus.store.tables.queue_index import RESERVED_PREFIX, Place, as_place, places_prefix, queue_of
 from coterie.consensus.store.watch import Kind, Watch, WatchBatch, WatchHub
 
 __all__ = [

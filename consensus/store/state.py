@@ -11,22 +11,26 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from coterie.consensus.store import governing, leasing, queueing, reading, writing
-from coterie.consensus.store import operations as ops
-from coterie.consensus.store.codec import decode, decode_single
-from coterie.consensus.store.errors import Code, CodecError, RefusedError, UnsupportedVersionError
-from coterie.consensus.store.governing import Barred
-from coterie.consensus.store.keyspace import Keyspace
-from coterie.consensus.store.leases import Lease, Leases
-from coterie.consensus.store.limits import RESTORE_REVISION_STEP, Limits
-from coterie.consensus.store.operations import QueueKind
-from coterie.consensus.store.queues import Place, Queues
-from coterie.consensus.store.reading import Page
-from coterie.consensus.store.records import Record
-from coterie.consensus.store.requests import Requests
-from coterie.consensus.store.results import BatchDone, Refused, Result, SingleResult
-from coterie.consensus.store.snapshot_reader import SnapshotReader
-from coterie.consensus.store.snapshot_writer import View, digest
+from coterie.consensus.store.handlers import admin as governing
+from coterie.consensus.store.handlers import keys as writing
+from coterie.consensus.store.handlers import leases as leasing
+from coterie.consensus.store.handlers import queues as queueing
+from coterie.consensus.store.handlers.admin import Barred
+from coterie.consensus.store.schema import operations as ops
+from coterie.consensus.store.schema.codec import decode, decode_single
+from coterie.consensus.store.schema.errors import Code, CodecError, RefusedError, UnsupportedVersionError
+from coterie.consensus.store.schema.limits import RESTORE_REVISION_STEP, Limits
+from coterie.consensus.store.schema.operations import QueueKind
+from coterie.consensus.store.schema.records import Record
+from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult
+from coterie.consensus.store.snapshot.reader import SnapshotReader
+from coterie.consensus.store.snapshot.writer import View, digest
+from coterie.consensus.store.tables import pages as reading
+from coterie.consensus.store.tables.deduplication import Requests
+from coterie.consensus.store.tables.keyspace import Keyspace
+from coterie.consensus.store.tables.lease_table import Lease, Leases
+from coterie.consensus.store.tables.pages import Page
+from coterie.consensus.store.tables.queue_index import Place, Queues
 
 
 @dataclass(frozen=True, slots=True)

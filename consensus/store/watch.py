@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from coterie.consensus.store.errors import CompactedError
-from coterie.consensus.store.records import Event, prefix_end
+from coterie.consensus.store.schema.errors import CompactedError
+from coterie.consensus.store.schema.records import Event, prefix_end
 
 if TYPE_CHECKING:
     from coterie.consensus.store.state import State

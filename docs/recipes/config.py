@@ -20,7 +20,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from coterie.app.client import Client
-from coterie.consensus.errors import CompactedError, MetadataError, UnknownOutcomeError
+from coterie.consensus.api.errors import CompactedError, MetadataError, UnknownOutcomeError
 from coterie.consensus.store import Put
 
 PAUSE = 1.0

@@ -17,7 +17,7 @@ import sys
 from contextlib import closing, suppress
 
 from coterie.app.client import Client
-from coterie.consensus.errors import MetadataError
+from coterie.consensus.api.errors import MetadataError
 
 
 class FencedError(Exception):

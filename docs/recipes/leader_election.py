@@ -16,7 +16,7 @@ from contextlib import suppress
 
 from coterie.app.client import Client
 from coterie.consensus import Holding
-from coterie.consensus.errors import LeaseLostError, MetadataError
+from coterie.consensus.api.errors import LeaseLostError, MetadataError
 from coterie.consensus.store import Put
 
 PAUSE = 1.0

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 
 from coterie.app.client import Client
-from coterie.consensus.errors import CompactedError, MetadataError
+from coterie.consensus.api.errors import CompactedError, MetadataError
 
 TTL = 5.0
 """Seconds after which an instance that died is gone."""

@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
 from coterie.app.client import Client
-from coterie.consensus.errors import CompactedError, LeaseLostError, MetadataError
+from coterie.consensus.api.errors import CompactedError, LeaseLostError, MetadataError
 from coterie.consensus.store import Compare, Put, Record, Target
 
 TTL = 3.0

@@ -12,8 +12,8 @@ import httpx
 import pytest
 import structlog
 
-from coterie.app.api import create_app
-from coterie.app.setting_tables import HttpSettings
+from coterie.app.api.app import create_app
+from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 MAX_KEY_VALUE_BYTES = 64

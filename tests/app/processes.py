@@ -15,11 +15,12 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from tests import ROOT
+
 PATIENCE_SECONDS = 60.0
 """After this a test gives up; nothing is measured by it."""
 
 COMMAND = (sys.executable, "-m", "app")
-CHECKOUT = Path(__file__).parents[2]
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:
@@ -33,7 +34,7 @@ def run(*arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments],
         env=environment(settings),
-        cwd=CHECKOUT,
+        cwd=ROOT,
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,
@@ -125,7 +126,7 @@ def running(*arguments: str, extra_path: Sequence[Path] = (), **settings: str) -
     process = subprocess.Popen(
         [*COMMAND, *(arguments if "--listen_addr" in arguments else ("--listen_addr", "127.0.0.1:0", *arguments))],
         env=variables,
-        cwd=CHECKOUT,
+        cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,

@@ -17,9 +17,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench.rivals import TUNED, Etcd, Figures, Stock, etcd, etcd_is_here, stock
-from tests.consensus.group import wire
-from tests.consensus.group.failover import seconds_without_writes
-from tests.consensus.group.processes import ProcessGroup, process_group
+from tests.verify.raft_processes.members import wire
+from tests.verify.raft_processes.members.failover import seconds_without_writes
+from tests.verify.raft_processes.members.processes import ProcessGroup, process_group
 
 Row = tuple[str, float]
 

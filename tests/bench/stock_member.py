@@ -30,7 +30,7 @@ class Table(SyncObj):  # type: ignore[misc]
 
 
 def load(table: Table, in_flight: int, seconds: float) -> dict[str, float]:
-    """As `tests.consensus.group.load`, with callbacks: each makes the next call."""
+    """As `tests.verify.raft_processes.members.load`, with callbacks: each makes the next call."""
     taken: list[float] = []
     failed = open_calls = 0
     over = threading.Event()

@@ -1,13 +1,14 @@
-"""The console's files in a page without a node: the browser's requests are answered from `app/console`."""
+"""The console's files in a page without a node: the browser's requests are answered from `app/console/assets`."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from playwright.sync_api import Page, Route
 
-ROOT = Path(__file__).parents[2] / "app" / "console"
+from tests import ROOT
+
+ASSETS = ROOT / "app" / "console" / "assets"
 
 ORIGIN = "http://console.test"
 """No such host is ever asked: every request is answered here."""
@@ -23,7 +24,7 @@ def serve_console(page: Page) -> None:
 
     def answer(route: Route) -> None:
         name = route.request.url.removeprefix(f"{ORIGIN}/ui/").split("?")[0].split("#")[0]
-        file = ROOT / name
+        file = ASSETS / name
         if name == "blank":
             route.fulfill(body="<!doctype html><title>modules</title>", content_type="text/html")
         elif name and file.is_file():

@@ -18,16 +18,16 @@ from random import Random
 
 import structlog
 
-from coterie.app.api import create_app
-from coterie.app.metrics.http import HttpFigures
-from coterie.app.metrics.loop_lag import LoopLag
-from coterie.app.setting_tables import HttpSettings
+from coterie.app.api.app import create_app
+from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.loop_lag import LoopLag
+from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, Status, open_udp_socket
-from coterie.gossip.delta import NodeDelta
-from coterie.gossip.digest import Digest
-from coterie.gossip.keyvalue import KeyValue
-from coterie.gossip.messages import Ack, Syn, SynAck, encode
-from tests.app.v1.servers import serving
+from coterie.gossip.wire.delta import NodeDelta
+from coterie.gossip.wire.digest import Digest
+from coterie.gossip.wire.key_value import KeyValue
+from coterie.gossip.wire.messages import Ack, Syn, SynAck, encode
+from tests.app.api.servers import serving
 
 TURN_SECONDS = 0.2
 

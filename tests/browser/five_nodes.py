@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.cluster.processes import Node, nodes
-from tests.cluster.test_hybrid import Cluster
+from tests.cluster.test_autopilot import Cluster
 
 NAMES = ("one", "two", "three", "four", "five")
 

@@ -16,13 +16,14 @@ from typing import Any
 import httpx
 from playwright.sync_api import Browser, expect, sync_playwright
 
+from tests import ROOT
 from tests.browser.conftest import CHROMIUM, FLAGS
 from tests.browser.console import DESKTOP, PHONE, Console, console
 from tests.browser.five_nodes import five_nodes, set_key, url
 from tests.cluster.processes import Node
-from tests.cluster.test_hybrid import Cluster, put
+from tests.cluster.test_autopilot import Cluster, put
 
-DOCS = Path(__file__).parents[2] / "docs"
+DOCS = ROOT / "docs"
 
 CHART_SECONDS = 45.0
 """Of traffic, for the charts to have something to draw."""

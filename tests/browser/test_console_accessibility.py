@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.console import DESKTOP, PHONE, Console, console
 from tests.browser.five_nodes import set_key, url
 from tests.cluster.processes import Node
-from tests.cluster.test_hybrid import cluster, put
+from tests.cluster.test_autopilot import cluster, put
 
 pytestmark = pytest.mark.cluster
 

@@ -14,7 +14,7 @@ from tests.browser.console import Console, console
 from tests.browser.five_nodes import NAMES, five_nodes, set_key, url
 from tests.browser.test_console_accessibility import asked_of_everybody
 from tests.cluster.processes import Node, seconds_until
-from tests.cluster.test_hybrid import READY_WITHIN, Cluster, put, raft
+from tests.cluster.test_autopilot import READY_WITHIN, Cluster, put, raft
 
 pytestmark = pytest.mark.cluster
 

@@ -13,7 +13,7 @@ from tests.browser.console import PHONE, Console, console
 from tests.browser.five_nodes import set_key, url
 from tests.browser.test_console_accessibility import asked_of_everybody, faults
 from tests.cluster.processes import Node, seconds_until
-from tests.cluster.test_hybrid import READY_WITHIN, Cluster, cluster, get, put, serves
+from tests.cluster.test_autopilot import READY_WITHIN, Cluster, cluster, get, put, serves
 
 pytestmark = pytest.mark.cluster
 

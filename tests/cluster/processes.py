@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import httpx
+
+from tests import ROOT
 
 START_SECONDS = 30.0
 """How long a node may take to come up on a busy machine."""
@@ -95,7 +96,7 @@ class Nodes:
         process = subprocess.Popen(
             command,
             env={**self._environment, **extra},
-            cwd=Path(__file__).parents[2],
+            cwd=ROOT,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,

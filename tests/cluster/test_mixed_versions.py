@@ -18,19 +18,21 @@ import httpx
 import msgspec
 import pytest
 
-from coterie.app import gossip_file
-from coterie.app.data_dir import DataDir, DataDirError
-from coterie.app.gossip_file import Kept, KeptKey, NewerFormatError
-from coterie.consensus.hybrid.announcement import IDENTITY_KEY, KEYS, Announcement, decode, encode
+from coterie.app.node.storage import gossip_file
+from coterie.app.node.storage.data_dir import DataDir, DataDirError
+from coterie.app.node.storage.gossip_file import Kept, KeptKey, NewerFormatError
+from coterie.consensus.autopilot.announcement import IDENTITY_KEY, KEYS, Announcement, decode, encode
 from coterie.consensus.raft import messages
 from coterie.consensus.raft.net import session
 from coterie.consensus.raft.net.session import HandshakeError, Identity, Session
-from tests.app.processes import CHECKOUT, PATIENCE_SECONDS, Running, run, running
+from tests import ROOT
+from tests.app.processes import PATIENCE_SECONDS, Running, run, running
 
 LATER_RELEASE = """
 import json
 import msgspec
-from coterie.consensus.hybrid import announcement, gossip_view
+from coterie.consensus.autopilot import announcement
+from coterie.consensus.autopilot.shell import gossip_view
 from coterie.consensus.raft import messages
 from coterie.consensus.raft.net import session, tcp
 
@@ -127,7 +129,7 @@ def test_a_later_release_joins_a_group_and_serves_it(tmp_path: Path) -> None:
     def settings(name: str) -> dict[str, Any]:
         return {**common, "NODE_ID": name, "DATA_DIR": str(tmp_path / name)}
 
-    later: dict[str, Any] = {"extra_path": [tmp_path, CHECKOUT]}
+    later: dict[str, Any] = {"extra_path": [tmp_path, ROOT]}
     with running(**settings("n1")) as first:
         seed: dict[str, Any] = {"SEED": f"{first.address[0]}:{first.address[1]}"}
         with (

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.gossip_file import FILE_NAME, decode
+from coterie.app.node.storage.gossip_file import FILE_NAME, decode
 from tests.cluster.processes import Node, Nodes, nodes, seconds_until
 
 pytestmark = pytest.mark.cluster

@@ -14,7 +14,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.docs.snippets import ROOT
+from tests import ROOT
 
 WRITTEN = "127.0.0.1"
 """The address in the documentation."""

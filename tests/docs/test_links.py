@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.docs.snippets import PAGES, ROOT
+from tests import ROOT
+from tests.docs.snippets import PAGES
 
 TEXTS = {page: page.read_text() for page in PAGES}
 LINKS = sorted(

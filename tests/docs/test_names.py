@@ -11,12 +11,13 @@ import click
 import httpx
 import pytest
 
-from coterie.app.cli.framework import root
-from coterie.app.errors import Code
-from coterie.app.settings import Settings
-from coterie.app.settings_loading import setting_paths
-from coterie.app.v1.outcomes import _REASONS as REASONS
-from tests.docs.snippets import PAGES, ROOT
+from coterie.app.cli.framework.command import root
+from coterie.app.http.error_mapping import _REASONS as REASONS
+from coterie.app.settings.loading import setting_paths
+from coterie.app.settings.settings import Settings
+from coterie.app.wire.errors import Code
+from tests import ROOT
+from tests.docs.snippets import PAGES
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 FAILURES = OPERATIONS.partition("## When something is wrong")[2]

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from tests import ROOT
 from tests.docs.checkout import Checkout, NoOwnAddressError
 from tests.docs.comparing import json_matches, text_matches
 from tests.docs.shell import PATIENCE_SECONDS, POLL_SECONDS, Shell, SnippetError
-from tests.docs.snippets import PAGES, ROOT, Comment, Snippet, page_runs_elsewhere, read_page
+from tests.docs.snippets import PAGES, Comment, Snippet, page_runs_elsewhere, read_page
 
 MOST_NOT_RUN = 6
 """Of all pages: what does not run may not be right."""

@@ -21,10 +21,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.app.client import Client
+from tests import ROOT
 from tests.docs.checkout import Checkout, NoOwnAddressError
 from tests.docs.programs import Program, Programs, programs
 from tests.docs.shell import POLL_SECONDS
-from tests.docs.snippets import ROOT
 
 RECIPES = ROOT / "docs" / "recipes"
 PATIENT = ("--ttl", "15")

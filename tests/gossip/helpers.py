@@ -8,10 +8,10 @@ from random import Random
 from typing import Any
 
 from coterie.gossip import Address, Engine, GossipConfig, KeyValue, NodeId, NodeState, Status
-from coterie.gossip.delta import NodeDelta
-from coterie.gossip.digest import WHOLE, Digest, Stripe
-from coterie.gossip.handshake import Datagram
-from coterie.gossip.messages import Ack, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip.anti_entropy.handshake import Datagram
+from coterie.gossip.wire.delta import NodeDelta
+from coterie.gossip.wire.digest import WHOLE, Digest, Stripe
+from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn, SynAck, encode
 
 Row = tuple[NodeId, int, int, int]
 """A digest entry: node, heartbeat, last_gc_version, max_version."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from coterie.gossip import Engine, KeyValue
-from coterie.gossip.events import CaughtUp, KeyChanged
-from coterie.gossip.listeners import Listeners
+from coterie.gossip.events.events import CaughtUp, KeyChanged
+from coterie.gossip.events.listeners import Listeners
 from tests.gossip.helpers import DELETE, SET, TTL, delta_of, hear, hear_delta, make_engine, node
 
 PEER = node("peer")

@@ -9,13 +9,13 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from coterie.app.api import create_app
+from coterie.app.api.app import create_app
 from coterie.app.auth.authority import Authority
 from coterie.app.auth.rules import Rule
-from coterie.app.auth.tokens import hash_of
-from coterie.app.auth_settings import AuthSettings, TokenSetting
+from coterie.app.settings.auth import AuthSettings, TokenSetting
+from coterie.app.wire.token_format import hash_of
 from coterie.gossip import GossipNode
-from tests.app.v1.conftest import HTTP, RAFT, Part, gossip, part
+from tests.app.api.conftest import HTTP, RAFT, Part, gossip, part
 
 __all__ = ["gossip", "part"]
 

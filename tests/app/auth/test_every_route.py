@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 
 from coterie.app.auth.authority import Authority
 from coterie.app.auth.routes import has_rule
+from tests.app.api.conftest import raw_request
 from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, code
-from tests.app.v1.conftest import raw_request
 
 pytestmark = pytest.mark.anyio
 

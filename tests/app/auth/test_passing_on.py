@@ -9,16 +9,16 @@ import httpx
 import pytest
 from starlette.types import ASGIApp
 
-from coterie.app.api import create_app
+from coterie.app.api.app import create_app
 from coterie.app.auth import authority as authority_module
 from coterie.app.auth.authority import Authority
-from coterie.app.v1.raft_part import MemberView, RaftPicture
+from coterie.app.raft.view import MemberView, RaftPicture
 from coterie.gossip import Address, GossipNode
+from tests.app.api.conftest import HTTP, RAFT, gossip_node
+from tests.app.api.servers import serving
+from tests.app.api.streams import Stream, streaming
+from tests.app.api.test_forwarding import Client
 from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, closed, code, make
-from tests.app.v1.conftest import HTTP, RAFT, gossip_node
-from tests.app.v1.servers import serving
-from tests.app.v1.streams import Stream, streaming
-from tests.app.v1.test_forwarding import Client
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coterie.app.auth.tokens import hash_of
+from coterie.app.wire.token_format import hash_of
 from tests.app.processes import PATIENCE_SECONDS, Running, run, running
 
 

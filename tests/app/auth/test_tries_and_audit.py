@@ -10,15 +10,15 @@ from typing import Any
 import httpx
 import pytest
 
-from coterie.app.api import create_app
-from coterie.app.auth.tries import Tries
-from coterie.app.errors import Code
-from coterie.app.logs import configure_logs
-from coterie.app.setting_tables import LogSettings
+from coterie.app.api.app import create_app
+from coterie.app.auth.rate_limit import Tries
+from coterie.app.observability.logs import configure_logs
+from coterie.app.settings.tables import LogSettings
+from coterie.app.wire.errors import Code
 from coterie.gossip import GossipNode
+from tests.app.api.conftest import HTTP, RAFT, Part
 from tests.app.auth.conftest import ADMIN, SMALL, WRONG, bearer, closed, code
 from tests.app.conftest import logs_restored
-from tests.app.v1.conftest import HTTP, RAFT, Part
 
 pytestmark = pytest.mark.anyio
 

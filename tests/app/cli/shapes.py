@@ -9,7 +9,7 @@ import jsonschema  # type: ignore[import-untyped]
 import msgspec
 from pydantic import TypeAdapter
 
-from coterie.app.cli.schema import find_speaking, schema_of
+from coterie.app.cli.local.schema import find_speaking, schema_of
 
 
 def check_json(words: str, text: str) -> Any:

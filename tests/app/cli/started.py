@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
+from tests import ROOT
+from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node, seconds_until
 
 
@@ -39,7 +40,7 @@ def started(at: Node | Sequence[Node], *arguments: str) -> Iterator[Started]:
     process = subprocess.Popen(
         [*COMMAND, *arguments],
         env=environment({"CLIENT_ADDRESS": ",".join(each.address for each in addresses)}),
-        cwd=CHECKOUT,
+        cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

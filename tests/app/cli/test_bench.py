@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from coterie.app.cli.exits import Exit
-from coterie.app.cli.latencies import Latencies
+from coterie.app.cli.bench.latencies import Latencies
+from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until

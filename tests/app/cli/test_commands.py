@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.cli.exits import Exit
+from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.cluster.processes import Node

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.cli import suggest
-from coterie.app.cli.completing import script
+from coterie.app.cli.framework import suggest
+from coterie.app.cli.framework.completing import script
 from coterie.app.main import COMPLETION, main
-from tests.app.processes import CHECKOUT, PATIENCE_SECONDS, environment
+from tests import ROOT
+from tests.app.processes import PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node
 
 
@@ -25,7 +26,7 @@ def ran(shell: Sequence[str], tmp_path: Path, **settings: str) -> str:
     done = subprocess.run(
         shell,
         env=environment(settings)
-        | {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(CHECKOUT), "XDG_CONFIG_HOME": str(tmp_path)},
+        | {"PATH": f"{tmp_path}:/usr/bin:/bin", "PYTHONPATH": str(ROOT), "XDG_CONFIG_HOME": str(tmp_path)},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from coterie.app.cli.events import part_told
+from coterie.app.cli.cluster.events import part_told
 
 KINDS = ["gossip", "metadata", "queues"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.cli.exits import Exit
-from coterie.app.cli.framework import Command, all_commands
+from coterie.app.cli.framework.command import Command, all_commands
+from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.cluster.processes import Node
 

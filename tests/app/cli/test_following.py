@@ -10,8 +10,9 @@ from contextlib import contextmanager
 
 import pytest
 
+from tests import ROOT
 from tests.app.cli.shapes import check_json
-from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
+from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node
 
 pytestmark = pytest.mark.cluster
@@ -22,7 +23,7 @@ def following(node: Node, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     process = subprocess.Popen(
         [*COMMAND, *arguments, "--address", node.address],
         env=environment({}),
-        cwd=CHECKOUT,
+        cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

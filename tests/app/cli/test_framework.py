@@ -10,14 +10,15 @@ import click
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
-from coterie.app.cli.exits import Exit
-from coterie.app.cli.framework import Command, all_commands, root
-from coterie.app.cli.names import COMMANDS
+from coterie.app.cli.command_names import COMMANDS
+from coterie.app.cli.framework.command import Command, all_commands, root
+from coterie.app.cli.framework.command_line import HELP, bare_help
+from coterie.app.cli.local.schema import schema_of, speaking_commands
 from coterie.app.cli.reference import pages
-from coterie.app.cli.schema import schema_of, speaking_commands
-from coterie.app.command_line import HELP, bare_help
+from coterie.app.cli.terminal.exits import Exit
 from coterie.app.main import main
-from tests.app.processes import CHECKOUT, environment
+from tests import ROOT
+from tests.app.processes import environment
 
 EVERY = all_commands()
 NAMES = [" ".join(words) for words, _ in EVERY]
@@ -112,7 +113,7 @@ def test_options_may_be_typed_with_dashes(capsys: pytest.CaptureFixture[str]) ->
 
 
 def test_the_reference_is_what_the_commands_say() -> None:
-    assert (CHECKOUT / "docs" / "cli.md").read_text(encoding="utf-8") == "".join(pages()), (
+    assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == "".join(pages()), (
         "it is old: python -m coterie.app.cli.reference > docs/cli.md"
     )
 
@@ -127,7 +128,7 @@ def _modules(statement: str) -> set[str]:
     """What is imported once the statement has run in a fresh interpreter."""
     ran = subprocess.run(
         [sys.executable, "-c", f"import sys\n{statement}\nprint(*sys.modules, sep='\\n')"],
-        env=environment({}) | {"PYTHONPATH": str(CHECKOUT)},
+        env=environment({}) | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=True,
@@ -137,8 +138,8 @@ def _modules(statement: str) -> set[str]:
 
 def test_a_node_starts_without_what_the_commands_need() -> None:
     until_settings = _modules("from coterie.app.main import main; main(['--interval_ms', '0'])")
-    assert "coterie.app.settings_loading" in until_settings
-    assert not {"rich", "coterie.app.cli.framework", "coterie.app.client"} & until_settings
+    assert "coterie.app.settings.loading" in until_settings
+    assert not {"rich", "coterie.app.cli.framework.command", "coterie.app.client"} & until_settings
     early = _modules("from coterie.app.main import main; main(['no_such'])")
     assert not {"click", "rich", "pydantic", "structlog"} & early
 

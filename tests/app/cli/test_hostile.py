@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.cli.exits import Exit
+from coterie.app.cli.terminal.exits import Exit
+from tests import ROOT
 from tests.app.cli.conftest import Say
-from tests.app.processes import CHECKOUT, COMMAND, environment
+from tests.app.processes import COMMAND, environment
 from tests.cluster.processes import Node
 
 NO_TEXT = os.fsdecode(b"\xff\xfe")
@@ -135,7 +136,7 @@ def test_streams_that_are_closed_or_full() -> None:
         subprocess.Popen(
             ["bash", "-c", line.replace("$C", '"$@"'), "bash", *COMMAND],
             env=environment({"CLIENT_ADDRESS": "127.0.0.1:1"}),
-            cwd=CHECKOUT,
+            cwd=ROOT,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,

@@ -13,14 +13,15 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.cli.exits import Exit
-from coterie.app.cli.running import Signals
+from coterie.app.cli.process.child_process import Signals
+from coterie.app.cli.terminal.exits import Exit
 from coterie.consensus import GrantEndedError
-from coterie.consensus.holding import Holding
+from coterie.consensus.api.locks import Holding
+from tests import ROOT
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until, until_there
-from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
+from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node, nodes
 
 pytestmark = pytest.mark.cluster
@@ -237,7 +238,7 @@ def test_a_command_has_the_terminal(node: Node, tmp_path: Path) -> None:
     process = subprocess.Popen(
         ["sh", "-c", f"exec <>{os.ttyname(theirs)} >&0 2>&0; exec {shlex.join(words)}"],
         env=environment({"CLIENT_ADDRESS": node.address}),
-        cwd=CHECKOUT,
+        cwd=ROOT,
         start_new_session=True,  # whose terminal is the first one that it opens
     )
     try:

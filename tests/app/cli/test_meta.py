@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.cli.exits import Exit
+from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.app.cli.started import started, until_there
@@ -70,7 +70,7 @@ def test_values_to_the_byte(node: Node, say: Say, tmp_path: Path) -> None:
 
 
 def test_lists_go_over_pages(node: Node, say: Say, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coterie.app.cli.meta.PAGE", 2)
+    monkeypatch.setattr("coterie.app.cli.keys.meta.PAGE", 2)
     for number in range(5):
         assert say("meta", "put", f"l/{number}", str(number), at=node).code == Exit.DONE
     listed = check_json("meta ls", say("meta", "ls", "l/", "--json").out)

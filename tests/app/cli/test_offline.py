@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from coterie.app.auth.tokens import hash_of
-from coterie.app.cli.output import harmless
+from coterie.app.cli.terminal.output import harmless
 from coterie.app.main import main
+from coterie.app.wire.token_format import hash_of
 from tests.app.cli.shapes import check_json
 
 HIDDEN = "a secret that nobody may see"

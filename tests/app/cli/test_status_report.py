@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from coterie.app.cli.output import Cell, Line
-from coterie.app.cli.status import draw
-from coterie.app.cli.status_report import report
+from coterie.app.cli.cluster.status import draw
+from coterie.app.cli.cluster.status_report import report
+from coterie.app.cli.terminal.output import Cell, Line
 from coterie.app.client.answers import Cluster, GossipPart, Member, Members, RaftMember, RaftPart
 
 WAITS = "bootstrap_expect is not set: waiting for a cluster to join"

@@ -8,7 +8,8 @@ import subprocess
 
 import pytest
 
-from tests.app.processes import CHECKOUT, COMMAND, PATIENCE_SECONDS, environment
+from tests import ROOT
+from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node
 
 pytestmark = pytest.mark.cluster
@@ -18,9 +19,7 @@ def on_terminal(*arguments: str, typed: str = "", **more: str) -> tuple[int, str
     """Exit code, and all that was shown."""
     ours, theirs = pty.openpty()
     env = environment({}) | {"COLUMNS": "120", "LINES": "40", "TERM": "xterm-256color", **more}
-    process = subprocess.Popen(
-        [*COMMAND, *arguments], env=env, cwd=CHECKOUT, stdin=theirs, stdout=theirs, stderr=theirs
-    )
+    process = subprocess.Popen([*COMMAND, *arguments], env=env, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs)
     os.close(theirs)
     os.write(ours, typed.encode())
     shown = b""

@@ -8,21 +8,21 @@ from pathlib import Path
 import pytest
 from starlette.types import ASGIApp
 
-from coterie.app.api import create_app
+from coterie.app.api.app import create_app
 from coterie.app.client import Client
-from coterie.app.setting_tables import HttpSettings
+from coterie.app.settings.tables import HttpSettings
 from coterie.consensus import AbstractMetadata
 from coterie.consensus.journal import open_store
-from coterie.consensus.member import Member, MemberConfig
+from coterie.consensus.member.member import Member, MemberConfig
 from coterie.consensus.raft.settings import RaftSettings as MemberSettings
 from coterie.gossip import Address
-from tests.app.v1.conftest import RAFT, FailingMetadata, Part, gossip_node
-from tests.app.v1.servers import serving
+from tests.app.api.conftest import RAFT, FailingMetadata, Part, gossip_node
+from tests.app.api.servers import serving
 
 
 @pytest.fixture
 async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("coterie.consensus.member.Metadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.member.Metadata", FailingMetadata)
     gossip = gossip_node()
     store = open_store(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from coterie.app.client import ClientError
-from coterie.app.client.failures import reading_failure, transport_failure
+from coterie.app.client.transport.failures import reading_failure, transport_failure
 from coterie.consensus import UnavailableError, UnknownOutcomeError
 
 

@@ -11,8 +11,8 @@ from coterie.app.client import NOT_OVER_HTTP, Client, ClientError, ClientLimits
 from coterie.consensus import CompactedError, ConflictError, RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.store import ClientOperation, Compact, DeleteRange, LeaseRevoke, Proclaim, Put, QueueKind
 from coterie.gossip import Address
+from tests.app.api.conftest import Part
 from tests.app.client.proxies import passing
-from tests.app.v1.conftest import Part
 
 pytestmark = pytest.mark.anyio
 

@@ -7,25 +7,25 @@ import io
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from pathlib import Path
 
 import httpx
 import pytest
 
-from coterie.app.api import create_app
+from coterie.app.api.app import create_app
 from coterie.app.auth.authority import Authority
 from coterie.app.auth.rules import Rule as NodeRule
-from coterie.app.auth.tokens import hash_of
-from coterie.app.auth_settings import AuthSettings, TokenSetting
 from coterie.app.client import AccessError, Client, ClientError, ClientLimits, Rule
-from coterie.app.setting_tables import HttpSettings
+from coterie.app.settings.auth import AuthSettings, TokenSetting
+from coterie.app.settings.tables import HttpSettings
+from coterie.app.wire.token_format import hash_of
 from coterie.consensus import ConflictError, RefusedError, UnavailableError
 from coterie.consensus.restore import read_backup
 from coterie.consensus.store import Put
 from coterie.gossip import Address
+from tests import ROOT
+from tests.app.api.conftest import RAFT, Part
+from tests.app.api.servers import serving
 from tests.app.client.proxies import passing
-from tests.app.v1.conftest import RAFT, Part
-from tests.app.v1.servers import serving
 
 pytestmark = pytest.mark.anyio
 
@@ -220,9 +220,7 @@ def test_importing_it_brings_nothing_of_a_node() -> None:
         "consensus.Member\n"
         "print('pysyncobj' in sys.modules)\n"
     )
-    ran = subprocess.run(
-        [sys.executable, "-c", program], cwd=Path(__file__).parents[3], capture_output=True, text=True, timeout=60
-    )
+    ran = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert ran.stdout.split("\n")[:2] == ["[]", "True"], ran.stderr
 
 

@@ -10,7 +10,7 @@ import pytest
 from coterie.app.client import Client, ClientError
 from coterie.app.client.addresses import DEFAULT_ADDRESS
 from coterie.app.client.settings import ClientSettings, load_client_settings
-from coterie.app.settings_loading import load_settings
+from coterie.app.settings.loading import load_settings
 
 TOKEN = "coterie_test_" + "0" * 64
 

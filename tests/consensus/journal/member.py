@@ -12,7 +12,7 @@ from random import Random
 
 from coterie.consensus.journal import JournalConfig, Store, open_store
 from coterie.consensus.raft.ports import Entry, SnapshotInfo
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 
 DIRECTORY = Path("/member")
 SMALL = JournalConfig(segment_bytes=4_096, reserve_bytes=256, snapshot_chunk_bytes=64)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from coterie.consensus.journal import DiskThread
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import Member
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
 
 pytestmark = pytest.mark.anyio
 

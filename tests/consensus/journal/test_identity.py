@@ -8,8 +8,8 @@ from random import Random
 import pytest
 
 from coterie.consensus.journal import DirectoryInUseError, IdentityError, MissingFileError, Store, open_store
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles, PowerCut
 from tests.consensus.journal.member import DIRECTORY, SMALL
-from tests.consensus.journal.memory_files import Fate, MemoryFiles, PowerCut
 
 
 def opened(files: MemoryFiles) -> Store:

@@ -7,10 +7,10 @@ from random import Random
 import pytest
 
 from coterie.consensus.journal import MisuseError, open_store
-from coterie.consensus.journal.records import decode_records, encode_frame, find_later_frame
-from coterie.consensus.journal.segment import read_segment, segment_name
+from coterie.consensus.journal.log.frames import decode_records, encode_frame, find_later_frame
+from coterie.consensus.journal.log.segment import read_segment, segment_name
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL, Member
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
 
 
 def opened() -> Member:

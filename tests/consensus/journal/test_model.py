@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import Member
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
 
 
 class JournalAgainstList(RuleBasedStateMachine):

@@ -11,9 +11,9 @@ from coterie.consensus.raft import engine
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftSettings
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
-from tests.consensus.raft.sim.machine import Registers, encode_op
+from tests.verify.raft_sim.workload.machine import Registers, encode_op
 
 
 class NoTransport(engine.Transport):  # type: ignore[misc] # has no types

@@ -8,12 +8,12 @@ from random import Random
 import pytest
 
 from coterie.consensus.journal import CorruptFileError, LogGapError
-from coterie.consensus.journal.records import Record
-from coterie.consensus.journal.recovery import newest_run, reconcile, replay
-from coterie.consensus.journal.segment import Frame, Segment, SegmentHead
+from coterie.consensus.journal.log.frames import Record
+from coterie.consensus.journal.log.recovery import newest_run, reconcile, replay
+from coterie.consensus.journal.log.segment import Frame, Segment, SegmentHead
 from coterie.consensus.raft.ports import Entry, SnapshotInfo
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import Member
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
 
 
 def entries(first: int, last: int, term: int = 1) -> list[Entry]:

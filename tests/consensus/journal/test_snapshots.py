@@ -15,12 +15,12 @@ from coterie.consensus.journal import (
     UnknownFormatError,
     open_store,
 )
-from coterie.consensus.journal.snapshot_format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
-from coterie.consensus.journal.snapshot_reader import snapshot_name
-from coterie.consensus.journal.snapshots import SYNC_EVERY_BYTES, SnapshotStore
+from coterie.consensus.journal.snapshots.format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
+from coterie.consensus.journal.snapshots.reader import snapshot_name
+from coterie.consensus.journal.snapshots.snapshots import SYNC_EVERY_BYTES, SnapshotStore
 from coterie.consensus.raft.ports import SnapshotInfo
+from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL, raw_snapshot
-from tests.consensus.journal.memory_files import Fate, MemoryFiles
 
 INFO = SnapshotInfo((b"\x00prev", 41, 3), (b"\x02last", 42, 4), ("a", "ä", "c"))
 OLDER = SnapshotInfo((b"", 9, 1), (b"", 10, 1), ("a",))

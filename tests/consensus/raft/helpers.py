@@ -11,8 +11,8 @@ from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftSettings
-from tests.consensus.raft.sim.machine import encode_op
-from tests.consensus.raft.sim.world import SETTINGS, Host, World
+from tests.verify.raft_sim.workload.machine import encode_op
+from tests.verify.raft_sim.world import SETTINGS, Host, World
 
 
 def recorder(sent: list[tuple[str, Message]]) -> Callable[[Any, Message], bool]:

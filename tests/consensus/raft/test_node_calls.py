@@ -26,7 +26,7 @@ from coterie.consensus.raft.messages import (
     TimeoutNow,
 )
 from tests.consensus.raft.helpers import SETTINGS, Answer, Group, recorder
-from tests.consensus.raft.sim.machine import encode_op
+from tests.verify.raft_sim.workload.machine import encode_op
 
 NO_OP = b"\x01"
 

@@ -24,7 +24,7 @@ from coterie.consensus.store import (
     encode_batch,
     prefix_end,
 )
-from coterie.consensus.store.results import BatchDone
+from coterie.consensus.store.schema.results import BatchDone
 
 KEYS = 200_000
 VALUE = 100

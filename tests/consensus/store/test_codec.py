@@ -35,10 +35,10 @@ from coterie.consensus.store import (
     encode_batch,
     encode_result,
 )
-from coterie.consensus.store.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
-from coterie.consensus.store.operations import PlainOperation, SystemOperation
+from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
+from coterie.consensus.store.schema.operations import PlainOperation, SystemOperation
 from tests.consensus.store.helpers import Driver
-from tests.consensus.store.strategies import operations
+from tests.consensus.store.model.strategies import operations
 
 
 def of(kind: Any) -> st.SearchStrategy[Any]:

@@ -33,10 +33,10 @@ from coterie.consensus.store import (
     WatchHub,
     encode,
 )
-from coterie.consensus.store.limits import RESTORE_REVISION_STEP
-from coterie.consensus.store.snapshot_format import CHUNK_BYTES, FRAME, HEAD, HEAD_CHECKED
+from coterie.consensus.store.schema.limits import RESTORE_REVISION_STEP
+from coterie.consensus.store.snapshot.format import CHUNK_BYTES, FRAME, HEAD, HEAD_CHECKED
 from tests.consensus.store.helpers import Driver, restored, snapshot
-from tests.consensus.store.strategies import operations
+from tests.consensus.store.model.strategies import operations
 
 
 def full() -> Driver:

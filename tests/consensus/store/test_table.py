@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.consensus.store import Record
-from coterie.consensus.store.table import MAX_BLOCK, Table
+from coterie.consensus.store.tables.sorted_table import MAX_BLOCK, Table
 
 
 def record(number: int, version: int = 1) -> Record:

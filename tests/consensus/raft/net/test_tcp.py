@@ -26,8 +26,8 @@ from coterie.consensus.raft.net.session import Identity, Session
 from coterie.consensus.raft.net.tcp import NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftSettings
-from tests.consensus.raft.sim.disk import Platter, SimJournal, SimSnapshots
-from tests.consensus.raft.sim.machine import Registers, encode_op
+from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
+from tests.verify.raft_sim.workload.machine import Registers, encode_op
 
 pytestmark = pytest.mark.anyio
 

@@ -1,0 +1,138 @@
+"""What watches a node asks it: `/metrics`, `/livez`, `/readyz`, `/healthz`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from fastapi import FastAPI, Header, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from coterie.app.api.context import Context
+from coterie.app.api.documenting import errors
+from coterie.app.api.parameters import answer
+from coterie.app.observability.health import Check
+from coterie.app.observability.metrics.exposition import Exposition
+from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.models import Answer
+
+TAG = "health"
+
+Verbose = Annotated[
+    str | None,
+    Query(description="Name all checks, also where they pass; needs no value.", examples=[""]),
+]
+Exclude = Annotated[
+    list[str] | None,
+    Query(description="A check to leave out, such as `raft`; may be given several times.", examples=[["raft"]]),
+]
+
+_EXAMPLE = """# HELP coterie_gossip_nodes Nodes known, by state; this one is live.
+# TYPE coterie_gossip_nodes gauge
+coterie_gossip_nodes{state="live"} 3.0
+coterie_gossip_nodes{state="dead"} 0.0
+coterie_gossip_nodes{state="joining"} 0.0
+"""
+
+
+class CheckModel(Answer):
+    """One thing that must be so."""
+
+    name: Annotated[str, Field(examples=["raft"])]
+    ok: bool
+    reason: Annotated[str | None, Field(examples=["no leader has been heard of for 12 s"])]
+    """Why it is not; null where it is."""
+
+
+class HealthAnswer(Answer):
+    """All is well."""
+
+    status: Literal["ok"]
+    checks: list[CheckModel] | None = None
+    """With `verbose` alone."""
+
+
+def _judge(checks: list[Check], verbose: str | None, exclude: list[str] | None) -> Response:
+    judged = [check for check in checks if check.name not in (exclude or ())]
+    shown = [{"name": check.name, "ok": check.ok, "reason": check.reason} for check in judged]
+    failing = [f"{check.name}: {check.reason}" for check in judged if not check.ok]
+    if failing:
+        raise ApiError(Code.NOT_READY, "; ".join(failing), details={"checks": shown})
+    return answer({"status": "ok", **({} if verbose is None else {"checks": shown})})
+
+
+def add_watching(app: FastAPI, context: Context, exposition: Exposition) -> None:
+    health = context.health
+
+    @app.get(
+        "/livez",
+        summary="Is this node alive?",
+        operation_id="get_livez",
+        response_model=HealthAnswer,
+        response_description="It is",
+        responses=errors(Code.NOT_READY),
+        tags=[TAG],
+    )
+    async def get_livez(verbose: Verbose = None, exclude: Exclude = None) -> Response:
+        """Where this fails or is not answered, restart the node. It says nothing of the rest of the cluster: a node
+        without peers, without a leader or with a full disk is alive."""
+        return _judge(health.live_checks(), verbose, exclude)
+
+    @app.get(
+        "/readyz",
+        summary="Should requests be sent to this node?",
+        operation_id="get_readyz",
+        response_model=HealthAnswer,
+        response_description="They should",
+        responses=errors(Code.NOT_READY),
+        tags=[TAG],
+    )
+    async def get_readyz(verbose: Verbose = None, exclude: Exclude = None) -> Response:
+        """Ready is a node that is alive, is not stopping or leaving, and, where it takes part in Raft, has joined its
+        cluster, has no fault, and holds metadata that is not older than `health.max_staleness`: so it hears of a leader
+        and keeps up. A node without Raft is ready without a leader. With `?exclude=raft` a load balancer keeps sending
+        what needs gossip alone to nodes that have lost their majority."""
+        return _judge(health.ready_checks(), verbose, exclude)
+
+    @app.get(
+        "/healthz",
+        summary="Both",
+        operation_id="get_healthz",
+        response_model=HealthAnswer,
+        response_description="Alive and ready",
+        responses=errors(Code.NOT_READY),
+        tags=[TAG],
+    )
+    async def get_healthz(verbose: Verbose = None, exclude: Exclude = None) -> Response:
+        """As `/readyz`, which includes `/livez`; for whoever knows but one path."""
+        return _judge(health.ready_checks(), verbose, exclude)
+
+    @app.get(
+        "/metrics",
+        summary="Metrics for Prometheus",
+        operation_id="get_metrics",
+        response_class=Response,
+        response_description="All metrics",
+        responses={
+            200: {
+                "content": {
+                    "text/plain": {"schema": {"type": "string"}, "example": _EXAMPLE},
+                    "application/openmetrics-text": {"schema": {"type": "string"}},
+                }
+            }
+        },
+        tags=[TAG],
+    )
+    async def get_metrics(
+        accept: Annotated[
+            str | None,
+            Header(
+                description="OpenMetrics is answered where it is asked for.",
+                examples=["application/openmetrics-text; version=1.0.0"],
+            ),
+        ] = None,
+    ) -> Response:
+        """In Prometheus' text format, or as OpenMetrics. Names begin with `coterie_`; `process_` and
+        `python_` are those of the official client. Labels take values of small fixed sets."""
+        body, content_type = exposition.render(accept or "")
+        return Response(body, headers={"Content-Type": content_type, "Cache-Control": "no-store"})

@@ -1,0 +1,97 @@
+"""`POST /v1/leave`: this node goes; `DELETE /v1/members/{node_id}`: a dead one is forgotten."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import FastAPI, Path, Query
+from pydantic import Field
+from starlette.responses import Response
+
+from coterie.app.api.cluster.leave import RaftOutcome
+from coterie.app.api.cluster.purge import forget_everywhere
+from coterie.app.api.context import Context
+from coterie.app.api.documenting import errors
+from coterie.app.api.keys.gossip import refuse
+from coterie.app.api.parameters import answer
+from coterie.app.http.error_mapping import api_error
+from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.models import Answer
+from coterie.consensus.api.errors import MetadataError
+from coterie.gossip import KeyRefusedError
+
+
+class LeaveAnswer(Answer):
+    """It has left, and stops now."""
+
+    raft: Annotated[RaftOutcome, Field(examples=["left"])]
+    """`left`; `kept`, as was asked or because nobody else votes; `failed`, for want of a majority in time: the leader
+    replaces it as a dead voter; `none`: it had no part."""
+    reason: str | None
+    """Why, where that needs words."""
+    told: Annotated[int, Field(ge=0, examples=[5])]
+    """How many other nodes are known to know of it; they tell the rest."""
+
+
+class ForgottenAnswer(Answer):
+    """What was dropped."""
+
+    node_id: Annotated[str, Field(examples=["node4"])]
+    forgotten: Annotated[int, Field(ge=0, examples=[1])]
+    """Incarnations that this node knew."""
+    raft_members: Annotated[list[str], Field(examples=[["0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b"]])]
+    """Member ids that are barred from now on; the leader removes them from the voters."""
+
+
+def add_leaving(app: FastAPI, context: Context) -> None:
+    @app.post(
+        "/v1/leave",
+        summary="Leave the cluster and stop",
+        operation_id="leave",
+        response_model=LeaveAnswer,
+        response_description="Left; the node stops",
+        tags=["members"],
+    )
+    async def leave(
+        keep_vote: Annotated[
+            bool,
+            Query(description="Keep the place in the Raft layer, for a node that comes back soon.", examples=[True]),
+        ] = False,
+    ) -> Response:
+        """This very node gives up its part in Raft (within `leave.raft_timeout`), tells others by gossip that it goes
+        (`left` in `GET /v1/members` from then on; within `leave.gossip_timeout`), answers, finishes the requests under
+        way and stops. Started again, it joins as a new generation."""
+        done = await context.departure.leave(keep_vote=keep_vote)
+        return answer({"raft": done.raft, "reason": done.reason or None, "told": done.told})
+
+    @app.delete(
+        "/v1/members/{node_id:path}",
+        summary="Forget a dead node",
+        operation_id="forget_member",
+        response_model=ForgottenAnswer,
+        response_description="Forgotten",
+        responses=errors(
+            Code.INVALID_ENCODING,
+            Code.NODE_NOT_FOUND,
+            Code.REFUSED,
+            Code.TOO_MANY_KEYS,
+            Code.UNAVAILABLE,
+            Code.OUTCOME_UNKNOWN,
+        ),
+        tags=["members"],
+    )
+    async def forget_member(node_id: Annotated[str, Path(description="Its name.", examples=["node4"])]) -> Response:
+        """For a node that is lost for good: this node and, by gossip, all others that hold it dead drop it before its
+        grace period is over, and its member of the Raft layer is barred for ever. One that is alive is refused: stop
+        it first, or have it leave. Should the node come back after all, it is a new generation and a new member."""
+        try:
+            forgotten, members = await forget_everywhere(context, node_id)
+        except MetadataError as error:
+            raise api_error(error) from None
+        except KeyRefusedError as error:
+            refuse(error, "node_id")
+        if not forgotten and not members:
+            raise ApiError(
+                Code.NODE_NOT_FOUND, f"no node {node_id!r} is known here; GET /v1/members lists them", "node"
+            )
+        return answer({"node_id": node_id, "forgotten": forgotten, "raft_members": members})

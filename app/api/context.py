@@ -1,0 +1,63 @@
+"""What every handler under `/v1` has at hand, and what all requests of the metadata share: times and request ids."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from coterie.app.api.cluster.leave import Departure
+from coterie.app.http.forwarding import Forwarder
+from coterie.app.http.request_ids import read_request_id
+from coterie.app.observability.health import Health
+from coterie.app.raft.view import RaftPart
+from coterie.app.settings.tables import HttpSettings, RaftSettings
+from coterie.app.wire.errors import ApiError, Code
+from coterie.consensus.api.types import RequestId
+from coterie.consensus.member.metadata import Metadata
+from coterie.gossip import GossipNode
+
+if TYPE_CHECKING:
+    from coterie.app.api.live.hub import Hub
+    from coterie.app.api.live.snapshot import Pages
+    from coterie.app.auth.authority import Authority
+
+
+@dataclass(slots=True, eq=False)
+class Context:
+    node: GossipNode
+    raft: RaftPart
+    limits: HttpSettings
+    settings: RaftSettings
+    forwarder: Forwarder
+    health: Health
+    stopping: asyncio.Event
+    """Set when this node stops: streams and waits end."""
+    departure: Departure
+    live: Hub
+    pages: Pages
+    """Snapshots for those who begin to listen to `live`."""
+    authority: Authority
+
+    def timeout(self, query: str | None, header: str | None) -> float:
+        """For how long a request may be worked on, in seconds: what is left (header), asked for (query), or set."""
+        text, name = (header, "Coterie-Timeout") if header is not None else (query, "timeout")
+        if text is None:
+            return self.settings.request_timeout
+        try:
+            seconds = float(text)
+        except ValueError:
+            seconds = 0.0
+        longest = self.settings.max_request_timeout
+        if not 0 < seconds <= longest:
+            raise ApiError(
+                Code.INVALID_REQUEST,
+                f"{name} must be seconds above 0, up to raft.max_request_timeout = {longest:g}, not {text!r}",
+                name,
+            )
+        return seconds
+
+
+def request_id(metadata: Metadata, header: str | None) -> RequestId:
+    """The id that a write comes with, or a new one. Raises ApiError."""
+    return metadata.new_request() if header is None else read_request_id(header)

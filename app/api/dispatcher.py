@@ -1,0 +1,127 @@
+"""The application that stands before FastAPI: hot paths are served here, and what only the leader can do is forwarded.
+
+gate (limits, faults, access log) -> front -> hot paths | forwarder | FastAPI
+"""
+
+from __future__ import annotations
+
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coterie.app.api.context import Context
+from coterie.app.api.keys.fast_paths import HotPaths
+from coterie.app.api.live.socket import LiveSocket
+from coterie.app.http.forwarding import TIMEOUT
+from coterie.app.http.request import read_body
+from coterie.app.observability.metrics.http import ROUTE, template_of
+from coterie.app.wire.errors import ApiError, Code
+
+_NEED_METADATA = (
+    b"/v1/meta",
+    b"/v1/txn",
+    b"/v1/watch",
+    b"/v1/leases",
+    b"/v1/locks",
+    b"/v1/elections",
+    b"/v1/semaphores",
+    b"/v1/request_ids",
+    b"/v1/raft/snapshot",
+    b"/v1/raft/decisions",
+    b"/v1/raft/members/",
+    b"/v1/tokens",
+)
+"""Served by every node that takes part in Raft."""
+
+_ANYWHERE = b"/v1/tokens/self"
+"""Answered by each node, with what it found out about the token before."""
+
+_NEED_LEADER = b"/v1/raft/transfer"
+"""Done by the leader alone."""
+
+
+_MEMBERS = b"/v1/members/"
+"""To forget one is to remove it from the Raft layer too, where there is one: any member can ask for that."""
+
+_WAIT = (b"/v1/locks/", b"/v1/semaphores/", b"/v1/elections/")
+"""What may be waited for, beyond the time of the request itself."""
+
+_BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+class Front:
+    """ASGI middleware."""
+
+    def __init__(self, app: FastAPI, context: Context) -> None:
+        self._context = context
+        self._routes = app.routes
+        self._hot = HotPaths(context)
+        self._socket = LiveSocket(context)
+        self._rest: ASGIApp = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises ApiError for refusals."""
+        if scope["type"] == "websocket":
+            await self._socket(scope, receive, send)
+        elif scope["type"] != "http" or not scope["raw_path"].startswith(b"/v1/"):
+            await self._rest(scope, receive, send)
+        elif HotPaths.serves(scope):
+            await self._hot(scope, receive, send)
+        elif self._is_for_leader(scope["raw_path"], scope["method"]):
+            await self._forward(scope, receive, send)
+        else:
+            check_path(scope["raw_path"])
+            if scope["path"].startswith(("/v1/kv/", "/v1/meta/")):
+                # Written with escapes: it would be another key for whoever reads the path as it was sent.
+                raise ApiError(Code.NOT_FOUND, "write /v1/kv/ and /v1/meta/ without %-escapes; the key may have some")
+            if scope["method"] not in _BODILESS:
+                receive = await self._with_whole_body(scope, receive)
+            await self._rest(scope, receive, send)
+
+    def _is_for_leader(self, path: bytes, method: str) -> bool:
+        raft = self._context.raft
+        if method == "DELETE" and path.startswith(_MEMBERS):
+            return raft.metadata is None and raft.leader_address() is not None
+        if path.startswith(_NEED_METADATA):
+            return raft.metadata is None and not path.startswith(_ANYWHERE)
+        if path.startswith(_NEED_LEADER):
+            status = raft.status()
+            return status is None or status.role != "leader"
+        return False
+
+    async def _forward(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = template_of(scope, self._routes)
+        query = dict(parse_qsl(scope["query_string"].decode("latin-1"))).get("timeout")
+        seconds = self._context.timeout(query, _header(scope, TIMEOUT))
+        waits = scope["method"] == "POST" and scope["raw_path"].startswith(_WAIT)
+        longest = self._context.settings.max_request_timeout if waits else 0.0
+        await self._context.forwarder.to_leader(scope, receive, send, seconds, longest)
+
+    async def _with_whole_body(self, scope: Scope, receive: Receive) -> Receive:
+        """The framework takes bodies of any size, for any time: here they are bounded."""
+        declared = next(
+            (value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"), None
+        )
+        body = await read_body(receive, declared, self._context.limits)
+        whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
+
+        async def receive_again() -> Message:
+            nonlocal whole
+            message, whole = whole, None
+            return message or await receive()
+
+        return receive_again
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
+
+
+def check_path(raw_path: bytes) -> None:
+    """The framework would put U+FFFD in the place of what is not UTF-8. Raises ApiError."""
+    if b"%" in raw_path:
+        try:
+            unquote_to_bytes(raw_path).decode()
+        except UnicodeDecodeError:
+            raise ApiError(Code.INVALID_ENCODING, "the path is not UTF-8 once its %-escapes are read") from None

@@ -1,0 +1,197 @@
+"""`/v1/kv/{key}` and `/v1/meta/{key}` as a bare ASGI application: what FastAPI documents, at a fraction of its cost.
+
+Every byte of the path behind the prefix is the key: slashes, dots and a slash at the end included. Limits, faults and
+the access log are the gate's (`app/http/gate.py`), which stands before this.
+"""
+
+from __future__ import annotations
+
+from starlette.types import Receive, Scope, Send
+
+from coterie.app.api.context import Context, request_id
+from coterie.app.api.encoding import raw_headers, show_record
+from coterie.app.api.keys import gossip as gossip_keys
+from coterie.app.api.keys import metadata as metadata_keys
+from coterie.app.api.keys.metadata import read_lease, read_precondition
+from coterie.app.http.error_mapping import conflict
+from coterie.app.http.request import Exchange, Reply, json_reply
+from coterie.app.observability.metrics.http import ROUTE
+from coterie.app.wire.errors import ApiError, Code
+from coterie.consensus.api.types import Consistency
+from coterie.consensus.member.metadata import Metadata
+
+KV = b"/v1/kv/"
+META = b"/v1/meta/"
+
+KV_ROUTE = "/v1/kv/{key}"
+META_ROUTE = "/v1/meta/{key}"
+
+LAYERS = ("eventual", "strong")
+OF_METADATA = ("lease", "prev", "revision")
+OF_GOSSIP = ("node", "ttl")
+"""What `/v1/kv` takes for one layer alone. For the other it is refused: a lease that is ignored is a key too many."""
+_CONSISTENCIES = tuple(Consistency)
+
+
+class HotPaths:
+    """Serves the hot paths, and passes everything else on."""
+
+    def __init__(self, context: Context) -> None:
+        self._context = context
+        self._gossip = {"PUT": self._put_gossip, "GET": self._get_gossip, "DELETE": self._delete_gossip}
+        self._meta = {"PUT": self._put, "GET": self._get, "DELETE": self._delete}
+
+    @staticmethod
+    def serves(scope: Scope) -> bool:
+        path: bytes = scope["raw_path"]
+        return path.startswith((META, KV))
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises ApiError for refusals."""
+        if scope["raw_path"].startswith(META):
+            scope[ROUTE] = META_ROUTE
+            exchange = Exchange(scope, receive, self._context.limits, len(META))
+            layer = None
+        else:
+            scope[ROUTE] = KV_ROUTE
+            exchange = Exchange(scope, receive, self._context.limits, len(KV))
+            layer = exchange.choice("consistency", LAYERS) or "eventual"
+            if layer == "eventual":
+                await (await self._answer_gossip(exchange)).send(send)
+                return
+            for name in OF_GOSSIP:
+                if exchange.parameter(name) is not None:
+                    raise ApiError(
+                        Code.INVALID_REQUEST, f"{name} is for gossip's keys; leave consistency=strong or it out", name
+                    )
+        handler = self._meta.get(exchange.method)
+        if handler is None:
+            raise _wrong_method(exchange.method)
+        metadata = self._context.raft.metadata
+        if metadata is None:
+            await self._context.forwarder.to_leader(scope, receive, send, self._timeout(exchange))
+            return
+        await (await handler(exchange, metadata, layer)).send(send)
+
+    # -- gossip --------------------------------------------------------------------------------------------------------
+
+    async def _answer_gossip(self, exchange: Exchange) -> Reply:
+        handler = self._gossip.get(exchange.method)
+        if handler is None:
+            raise _wrong_method(exchange.method)
+        for name in OF_METADATA:
+            if exchange.parameter(name) is not None:
+                raise ApiError(
+                    Code.INVALID_REQUEST, f"{name} is for the metadata; use consistency=strong, or leave it out", name
+                )
+        return await handler(exchange)
+
+    async def _put_gossip(self, exchange: Exchange) -> Reply:
+        _refuse_preconditions(exchange)
+        _refuse_node(exchange)
+        ttl = exchange.flag("ttl")
+        return json_reply(gossip_keys.put(self._context.node, exchange.key, await exchange.body(), ttl=ttl))
+
+    async def _get_gossip(self, exchange: Exchange) -> Reply:
+        node, raw = self._context.node, exchange.flag("raw")
+        state, kv = gossip_keys.get(node, exchange.key, exchange.parameter("node"))
+        if raw:
+            value = kv.value.encode()
+            return Reply(value, headers=(*raw_headers(value), (b"coterie-version", b"%d" % kv.version)))
+        return json_reply({"layer": "gossip", "consistency": "eventual", **gossip_keys.show(node, state, kv)})
+
+    async def _delete_gossip(self, exchange: Exchange) -> Reply:
+        _refuse_preconditions(exchange)
+        _refuse_node(exchange)
+        return json_reply(gossip_keys.delete(self._context.node, exchange.key, ttl=exchange.flag("ttl")))
+
+    # -- metadata ------------------------------------------------------------------------------------------------------
+
+    def _timeout(self, exchange: Exchange) -> float:
+        return self._context.timeout(exchange.parameter("timeout"), exchange.header(b"coterie-timeout"))
+
+    async def _put(self, exchange: Exchange, metadata: Metadata, layer: str | None) -> Reply:
+        prev = exchange.flag("prev")
+        done = await metadata_keys.put(
+            metadata,
+            exchange.key,
+            await exchange.body(),
+            lease=read_lease(exchange.parameter("lease")),
+            prev=prev,
+            precondition=read_precondition(exchange.header(b"if-match"), exchange.header(b"if-none-match")),
+            request=request_id(metadata, exchange.header(b"coterie-request-id")),
+            seconds=self._timeout(exchange),
+        )
+        return json_reply(_layered(layer, metadata_keys.show_put(exchange.key, done, prev=prev)), done.revision)
+
+    async def _delete(self, exchange: Exchange, metadata: Metadata, layer: str | None) -> Reply:
+        prev = exchange.flag("prev")
+        done = await metadata_keys.delete(
+            metadata,
+            exchange.key,
+            prev=prev,
+            precondition=read_precondition(exchange.header(b"if-match"), exchange.header(b"if-none-match")),
+            request=request_id(metadata, exchange.header(b"coterie-request-id")),
+            seconds=self._timeout(exchange),
+        )
+        return json_reply(_layered(layer, metadata_keys.show_delete(exchange.key, done, prev=prev)))
+
+    async def _get(self, exchange: Exchange, metadata: Metadata, layer: str | None) -> Reply:
+        # On /v1/kv the word `consistency` chose the layer.
+        chosen = None if layer else exchange.choice("consistency", _CONSISTENCIES)
+        raw = exchange.flag("raw")
+        answer = await metadata_keys.get(
+            metadata,
+            exchange.key,
+            revision=exchange.number("revision"),
+            consistency=Consistency(chosen) if chosen else Consistency.LINEARIZABLE,
+            seconds=self._timeout(exchange),
+        )
+        record = answer.value
+        mod_revision = record.mod_revision if record is not None else 0
+        if not read_precondition(exchange.header(b"if-match"), None).holds(mod_revision):
+            raise conflict(mod_revision)
+        if not read_precondition(None, exchange.header(b"if-none-match")).holds(mod_revision):
+            return Reply(b"", 304, ((b"etag", b'"%d"' % mod_revision), (b"cache-control", b"no-store")))
+        if record is None:
+            raise metadata_keys.not_found(exchange.key, answer)
+        shown = metadata_keys.show_answer(answer)
+        if raw:
+            headers = [*raw_headers(record.value), (b"etag", b'"%d"' % record.mod_revision)]
+            headers += [
+                (f"coterie-{name.replace('_', '-')}".encode(), str(value).encode()) for name, value in shown.items()
+            ]
+            return Reply(record.value, headers=tuple(headers))
+        return json_reply(_layered(layer, {**show_record(record), **shown}), record.mod_revision)
+
+
+def _layered(layer: str | None, content: dict[str, object]) -> dict[str, object]:
+    """On `/v1/kv` the answer says which layer gave it."""
+    return content if layer is None else {**content, "layer": "raft", "consistency": "strong"}
+
+
+def _wrong_method(method: str) -> ApiError:
+    return ApiError(
+        Code.METHOD_NOT_ALLOWED,
+        f"{method} is not possible at this path; use DELETE, GET, PUT",
+        headers={"Allow": "DELETE, GET, PUT"},
+    )
+
+
+def _refuse_preconditions(exchange: Exchange) -> None:
+    for name in ("If-Match", "If-None-Match"):
+        if exchange.header(name.lower().encode()) is not None:
+            raise ApiError(
+                Code.INVALID_REQUEST,
+                f"{name} needs agreement, which the gossip layer has not; use consistency=strong",
+                name,
+            )
+
+
+def _refuse_node(exchange: Exchange) -> None:
+    if exchange.parameter("node") is not None:
+        raise ApiError(
+            Code.INVALID_REQUEST,
+            "a node's keys are written by the node itself: send this to that one, without the parameter node",
+            "node",
+        )

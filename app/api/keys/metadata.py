@@ -1,0 +1,289 @@
+"""Keys of the metadata: read, written, deleted and listed, under preconditions, with the shapes of the answers.
+
+Plain functions on `Metadata`; whoever serves HTTP calls them. Refusals are ApiErrors.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from math import ceil, inf
+from typing import Any
+
+from coterie.app.api.encoding import show_record
+from coterie.app.auth import token_store as kept
+from coterie.app.http.error_mapping import api_error, conflict
+from coterie.app.wire.errors import ApiError, Code
+from coterie.consensus.api.errors import MetadataError, RefusedError
+from coterie.consensus.api.types import Answer, Consistency, RequestId
+from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.store import (
+    KEEP_LEASE,
+    RESERVED_PREFIX,
+    BadTokenError,
+    Compare,
+    Delete,
+    DeleteDone,
+    Get,
+    GetDone,
+    Put,
+    PutDone,
+    Record,
+    Target,
+    page_range,
+    prefix_end,
+)
+
+MAX_PAGE = 10_000
+
+_ETAG = re.compile(r'"([1-9]\d{0,15})"')
+_RESERVED = RESERVED_PREFIX.decode()
+
+
+# -- preconditions (RFC 9110, section 13; an ETag is a mod_revision) ---------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Precondition:
+    """What must hold of the key. Empty: anything."""
+
+    revisions: tuple[int, ...] = ()
+    """It is at one of these."""
+    exists: bool = False
+    absent: bool = False
+    other_than: tuple[int, ...] = ()
+    """It is at none of these."""
+
+    def holds(self, mod_revision: int) -> bool:
+        """Of a key at `mod_revision`, 0 for none."""
+        return not (
+            (self.revisions and mod_revision not in self.revisions)
+            or (self.exists and not mod_revision)
+            or (self.absent and mod_revision)
+            or mod_revision in self.other_than
+        )
+
+
+ANYTHING = Precondition()
+
+
+def read_precondition(if_match: str | None, if_none_match: str | None) -> Precondition:
+    """From the two headers. Raises ApiError."""
+    if if_match is None and if_none_match is None:
+        return ANYTHING
+    return Precondition(
+        revisions=() if if_match in {None, "*"} else _revisions(if_match or "", "If-Match"),
+        exists=if_match == "*",
+        absent=if_none_match == "*",
+        other_than=() if if_none_match in {None, "*"} else _revisions(if_none_match or "", "If-None-Match"),
+    )
+
+
+def _revisions(text: str, header: str) -> tuple[int, ...]:
+    found = [_ETAG.fullmatch(tag.strip()) for tag in text.split(",")]
+    if not all(found):
+        raise ApiError(
+            Code.INVALID_REQUEST,
+            f'{header} must be * or a revision in double quotes, such as "17", as ETag gave it, not {text!r}',
+            header,
+        )
+    return tuple(int(tag[1]) for tag in found if tag)
+
+
+# -- one key -----------------------------------------------------------------------------------------------------------
+
+
+def check_writable(key: str) -> None:
+    """Locks and the cluster itself write under a prefix of their own. Raises ApiError."""
+    if key.startswith(_RESERVED):
+        raise ApiError(Code.RESERVED_KEY, f"keys under {_RESERVED!r} are written by the cluster itself", "key")
+
+
+def check_readable(key: str) -> None:
+    """Tokens are no keys for clients. Raises ApiError."""
+    if kept.is_hidden(key.encode()):
+        raise ApiError(Code.RESERVED_KEY, "tokens are read at /v1/tokens, not as keys", "key")
+
+
+async def get(
+    metadata: Metadata, key: str, *, revision: int | None, consistency: Consistency, seconds: float
+) -> Answer[Record | None]:
+    """Raises ApiError."""
+    check_readable(key)
+    try:
+        return await metadata.get(key.encode(), revision=revision, consistency=consistency, timeout=seconds)
+    except MetadataError as error:
+        raise api_error(error) from None
+
+
+def show_answer(answer: Answer[Any]) -> dict[str, Any]:
+    """How fresh an answer is: the part that every read of the metadata shares."""
+    if answer.staleness is None:
+        return {"revision": answer.revision, "consistency": "linearizable"}
+    stale = None if answer.staleness == inf else ceil(answer.staleness * 1000) / 1000
+    return {"revision": answer.revision, "consistency": "stale", "stale_seconds": stale}
+
+
+def not_found(key: str, answer: Answer[Any]) -> ApiError:
+    return ApiError(Code.KEY_NOT_FOUND, f"there is no key {key!r}", "key", show_answer(answer))
+
+
+async def put(
+    metadata: Metadata,
+    key: str,
+    value: bytes,
+    *,
+    lease: int,
+    prev: bool,
+    precondition: Precondition,
+    request: RequestId,
+    seconds: float,
+) -> PutDone:
+    """Raises ApiError."""
+    check_writable(key)
+    name = key.encode()
+    try:
+        if precondition is ANYTHING:
+            return await metadata.put(name, value, lease=lease, prev=prev, request=request, timeout=seconds)
+        expect = _as_expectation(precondition)
+        if expect is not None:
+            return await metadata.put(
+                name, value, lease=lease, prev=prev, expect=expect, request=request, timeout=seconds
+            )
+        done = await _under(metadata, precondition, name, Put(name, value, lease, prev), request, seconds)
+    except MetadataError as error:
+        raise api_error(error, request) from None
+    assert isinstance(done, PutDone)  # noqa: S101
+    return done
+
+
+async def delete(
+    metadata: Metadata, key: str, *, prev: bool, precondition: Precondition, request: RequestId, seconds: float
+) -> DeleteDone:
+    """Raises ApiError."""
+    check_writable(key)
+    name = key.encode()
+    try:
+        expect = None if precondition is ANYTHING else _as_expectation(precondition)
+        if precondition is ANYTHING or expect is not None:
+            return await metadata.delete(name, expect=expect, prev=prev, request=request, timeout=seconds)
+        done = await _under(metadata, precondition, name, Delete(name, prev), request, seconds)
+    except MetadataError as error:
+        raise api_error(error, request) from None
+    assert isinstance(done, DeleteDone)  # noqa: S101
+    return done
+
+
+def _as_expectation(precondition: Precondition) -> int | None:
+    """As the one revision that plain operations can expect, 0 for no such key; None where they cannot."""
+    if precondition.exists or precondition.other_than:
+        return None
+    if precondition.absent:
+        return None if precondition.revisions else 0
+    return precondition.revisions[0] if len(precondition.revisions) == 1 else None
+
+
+async def _under(
+    metadata: Metadata, condition: Precondition, key: bytes, operation: Put | Delete, request: RequestId, seconds: float
+) -> Any:
+    if len(condition.revisions) > 1:
+        raise ApiError(Code.INVALID_REQUEST, "If-Match on a write takes one revision, or *", "If-Match")
+    compares = [Compare(key, Target.MOD_REVISION, "=", revision) for revision in condition.revisions]
+    compares += [Compare(key, Target.MOD_REVISION, "!=", revision) for revision in condition.other_than]
+    if condition.exists or condition.absent:
+        compares.append(Compare(key, Target.EXISTS, "=", int(condition.exists)))
+        if condition.exists and condition.absent:
+            compares.append(Compare(key, Target.EXISTS, "=", 0))
+    done = await metadata.txn(compares, (operation,), (Get(key),), request=request, timeout=seconds)
+    (result,) = done.results
+    if not done.succeeded:
+        assert isinstance(result, GetDone)  # noqa: S101
+        raise conflict(result.record.mod_revision if result.record is not None else 0)
+    return result
+
+
+def show_put(key: str, done: PutDone, *, prev: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {"key": key, "revision": done.revision}
+    if prev:
+        content["prev"] = None if done.prev is None else show_record(done.prev)
+    return content
+
+
+def show_delete(key: str, done: DeleteDone, *, prev: bool) -> dict[str, Any]:
+    content: dict[str, Any] = {"key": key, "revision": done.revision, "deleted": done.deleted}
+    if prev:
+        content["prev"] = show_record(done.prev[0]) if done.prev else None
+    return content
+
+
+# -- many keys ---------------------------------------------------------------------------------------------------------
+
+
+async def page(
+    metadata: Metadata,
+    prefix: str,
+    *,
+    limit: int,
+    token: str | None,
+    revision: int | None,
+    consistency: Consistency,
+    seconds: float,
+) -> dict[str, Any]:
+    """Records by key; the pages of one list show one revision. Raises ApiError."""
+    start = prefix.encode()
+    try:
+        if token is not None:
+            _check_page(token, start)
+            answer = await metadata.next_page(token, limit=limit, consistency=consistency, timeout=seconds)
+        else:
+            answer = await metadata.range(
+                start,
+                prefix_end(start),
+                limit=limit,
+                revision=revision,
+                consistency=consistency,
+                timeout=seconds,
+            )
+    except MetadataError as error:
+        raise api_error(error) from None
+    shown = answer.value
+    return {
+        **show_answer(answer),
+        "revision": shown.revision,
+        "keys": [show_record(record) for record in shown.records if not kept.is_hidden(record.key)],
+        "next_page": shown.next,
+    }
+
+
+def _check_page(token: str, prefix: bytes) -> None:
+    """A page's token names a range of its own: it must not lead out of what was asked for. Raises as the state does."""
+    try:
+        start, end = page_range(token)
+    except BadTokenError as error:
+        raise RefusedError("bad_page_token", message=f"bad_page_token: {error}") from None
+    last = prefix_end(prefix)
+    if not start.startswith(prefix) or (last is not None and (end is None or end > last)):
+        raise ApiError(
+            Code.BAD_PAGE_TOKEN, "this page belongs to another prefix: repeat the one that the list began with", "page"
+        )
+
+
+async def delete_prefix(metadata: Metadata, prefix: str, *, request: RequestId, seconds: float) -> dict[str, Any]:
+    """Delete all keys that start with `prefix`, at one revision, but for the reserved ones. Raises ApiError."""
+    start = prefix.encode()
+    try:
+        done = await metadata.delete_range(start, prefix_end(start), request=request, timeout=seconds)
+    except MetadataError as error:
+        raise api_error(error, request) from None
+    return {"prefix": prefix, "revision": done.revision, "deleted": done.deleted}
+
+
+def read_lease(text: str | None) -> int:
+    """The parameter `lease` of a write: none, an id, or `keep`. Raises ApiError."""
+    if text is None:
+        return 0
+    if text == "keep":
+        return KEEP_LEASE
+    if not (text.isascii() and text.isdigit() and len(text) <= 16):
+        raise ApiError(Code.INVALID_REQUEST, f"the parameter lease must be a lease's id or keep, not {text!r}", "lease")
+    return int(text)

@@ -1,0 +1,347 @@
+"""`/v1/kv` and `/v1/meta`: the lists, and what the document says of the keys themselves, which `hot.py` serves.
+
+The endpoints of single keys here are their documentation, and hand whatever comes to the very same code.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from fastapi import FastAPI, Header, Path, Query
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from coterie.app.api.context import Context
+from coterie.app.api.documenting import Responses, errors
+from coterie.app.api.keys import gossip as gossip_keys
+from coterie.app.api.keys import metadata as metadata_keys
+from coterie.app.api.keys.fast_paths import HotPaths
+from coterie.app.api.parameters import (
+    READ_ERRORS,
+    WRITE_ERRORS,
+    ChangeCall,
+    Limit,
+    Page,
+    ReadCall,
+    RequestIdHeader,
+    TimeLeft,
+    Timeout,
+    answer,
+)
+from coterie.app.wire.errors import Code
+from coterie.app.wire.keys import (
+    GossipDeleteAnswer,
+    GossipGetAnswer,
+    GossipListAnswer,
+    GossipPutAnswer,
+    MetaDeleteAnswer,
+    MetaDeletePrefixAnswer,
+    MetaGetAnswer,
+    MetaListAnswer,
+    MetaPutAnswer,
+)
+from coterie.consensus.api.types import Consistency
+
+KeyPath = Annotated[
+    str,
+    Path(
+        description="The key: everything behind the prefix, slashes included, percent-encoded where it must be. "
+        "`%2F` is as good as a slash. Write `.` and `..` so that your client does not take them for directories.",
+        examples=["jobs/7"],
+    ),
+]
+Raw = Annotated[bool, Query(description="Answer with the bare value.", examples=[True])]
+Prev = Annotated[bool, Query(description="Answer with what was there before as well.", examples=[True])]
+Layer = Annotated[
+    Literal["eventual", "strong"],
+    Query(
+        description="Which layer: `eventual` is this node's own key in the gossip layer, `strong` a key of the "
+        "metadata, as at `/v1/meta/{key}`, with all that can be asked there.",
+        examples=["strong"],
+    ),
+]
+Freshness = Annotated[
+    Literal["linearizable", "stale"],
+    Query(
+        description="`linearizable`: as fresh as anything acknowledged before. `stale`: what this node has, at once; "
+        "the answer says how old it may be.",
+        examples=["stale"],
+    ),
+]
+AtRevision = Annotated[
+    int | None, Query(ge=1, description="As it was at this revision, while history holds it.", examples=[17])
+]
+Lease = Annotated[
+    str | None,
+    Query(description="The lease that the key shall live with, or `keep` for the one it has.", examples=["3"]),
+]
+IfMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-Match",
+        description='Only if the key is at this revision (`"17"`, as `ETag` gave it), or exists (`*`).',
+        examples=["*"],
+    ),
+]
+IfNoneMatch = Annotated[
+    str | None,
+    Header(
+        alias="If-None-Match",
+        description='Only if the key is not at this revision (`"17"`), or is not there (`*`).',
+        examples=['"17"'],
+    ),
+]
+OfNode = Annotated[
+    str | None, Query(description="The node whose key it is; this one where left out.", examples=["node1"])
+]
+Ttl = Annotated[
+    bool,
+    Query(
+        description="Let it live for `gossip.marked_for_deletion_grace_period` only; the answer says until when.",
+        examples=[True],
+    ),
+]
+
+KEY_ERRORS = (Code.EMPTY_PARAMETER, Code.INVALID_ENCODING, Code.INVALID_REQUEST)
+GOSSIP_WRITE_ERRORS = (*KEY_ERRORS, Code.KEY_REFUSED, Code.RESERVED_KEY, Code.TOO_LARGE)
+META_WRITE_ERRORS = (
+    *KEY_ERRORS,
+    Code.KEY_INVALID,
+    Code.RESERVED_KEY,
+    Code.LEASE_NOT_FOUND,
+    Code.PRECONDITION_FAILED,
+    *WRITE_ERRORS,
+    Code.NO_SPACE,
+)
+META_PUT_ERRORS = (*META_WRITE_ERRORS, Code.TOO_MANY_KEYS, Code.LEASE_FULL)
+META_READ_ERRORS = (
+    *KEY_ERRORS,
+    *READ_ERRORS,
+    Code.FUTURE_REVISION,
+    Code.KEY_NOT_FOUND,
+    Code.PRECONDITION_FAILED,
+    Code.COMPACTED,
+)
+
+_RAW: Responses = {
+    200: {
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": "ready"},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        }
+    }
+}
+"""With `raw`: text where it is UTF-8."""
+
+_NOT_MODIFIED: Responses = {304: {"description": "`If-None-Match` names the revision that the key is at"}}
+
+_VALUE: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "description": "The value, as it is.",
+        "content": {
+            "text/plain": {"schema": {"type": "string"}, "example": "ready"},
+            "application/octet-stream": {"schema": {"type": "string", "format": "binary"}},
+        },
+    }
+}
+
+
+def _once(*codes: Code) -> Responses:
+    return errors(*dict.fromkeys(codes))
+
+
+class _Hot(Response):
+    """An answer that the bare application gives."""
+
+    def __init__(self, hot: HotPaths) -> None:
+        super().__init__()
+        self._hot = hot
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._hot(scope, receive, send)
+
+
+def add_key_routes(app: FastAPI, context: Context) -> None:
+    hot = HotPaths(context)
+    # -- gossip --------------------------------------------------------------------------------------------------------
+
+    @app.get(
+        "/v1/kv",
+        summary="Keys of all nodes",
+        operation_id="list_kv",
+        response_model=GossipListAnswer,
+        response_description="A page of keys, by node and then by key",
+        responses=errors(Code.INVALID_REQUEST, Code.INVALID_ENCODING, Code.NODE_NOT_FOUND, Code.BAD_PAGE_TOKEN),
+        tags=["gossip keys"],
+    )
+    async def list_kv(
+        prefix: Annotated[str, Query(description="What the keys start with.", examples=["gpu/"])] = "",
+        node: OfNode = None,
+        limit: Limit = 1_000,
+        page: Page = None,
+    ) -> Response:
+        """The keys of all nodes, or of one, as this node knows them. Nothing is frozen between the pages."""
+        keys, token = await gossip_keys.page(context.node, prefix, node, limit, page)
+        return answer({"layer": "gossip", "consistency": "eventual", "keys": keys, "next_page": token})
+
+    @app.get(
+        "/v1/kv/{key:path}",
+        summary="Read a key of a node",
+        operation_id="get_kv",
+        response_model=GossipGetAnswer | MetaGetAnswer,
+        response_description="The key; with `raw` the bare value, as text",
+        responses={**_RAW, **_NOT_MODIFIED, **_once(*META_READ_ERRORS, Code.NODE_NOT_FOUND)},
+        tags=["gossip keys"],
+    )
+    async def get_kv(key: KeyPath, node: OfNode = None, raw: Raw = False, consistency: Layer = "eventual") -> Response:
+        """What this node knows of a key, of its own or of another's."""
+        return _Hot(hot)
+
+    @app.put(
+        "/v1/kv/{key:path}",
+        summary="Write a key of this node",
+        operation_id="put_kv",
+        response_model=GossipPutAnswer | MetaPutAnswer,
+        response_description="Written",
+        responses=_once(*GOSSIP_WRITE_ERRORS, *META_PUT_ERRORS),
+        openapi_extra=_VALUE,
+        tags=["gossip keys"],
+    )
+    async def put_kv(key: KeyPath, ttl: Ttl = False, consistency: Layer = "eventual") -> Response:
+        """Writes a key of this node, at once and without asking anybody; from here it spreads to all others. Values
+        are text in UTF-8."""
+        return _Hot(hot)
+
+    @app.delete(
+        "/v1/kv/{key:path}",
+        summary="Delete a key of this node",
+        operation_id="delete_kv",
+        response_model=GossipDeleteAnswer | MetaDeleteAnswer,
+        response_description="Deleted, where it was there",
+        responses=_once(*GOSSIP_WRITE_ERRORS, *META_WRITE_ERRORS),
+        tags=["gossip keys"],
+    )
+    async def delete_kv(key: KeyPath, ttl: Ttl = False, consistency: Layer = "eventual") -> Response:
+        """Deletes a key of this node, or with `ttl` lets it expire. A key that is not there is no error."""
+        return _Hot(hot)
+
+    # -- metadata ------------------------------------------------------------------------------------------------------
+
+    @app.get(
+        "/v1/meta",
+        summary="Keys of the metadata",
+        operation_id="list_meta",
+        response_model=MetaListAnswer,
+        response_description="A page of keys, in order",
+        responses=_once(*READ_ERRORS, Code.BAD_PAGE_TOKEN, Code.FUTURE_REVISION, Code.COMPACTED),
+        tags=["metadata"],
+    )
+    async def list_meta(
+        call: ReadCall,
+        prefix: Annotated[str, Query(description="What the keys start with.", examples=["jobs/"])] = "",
+        limit: Limit = 1_000,
+        page: Page = None,
+        revision: AtRevision = None,
+        consistency: Freshness = "linearizable",
+    ) -> Response:
+        """Keys in the order of their bytes. All pages of one list show the revision of the first; ask for each with the
+        prefix of the first, too, where the token allows no more."""
+        return answer(
+            await metadata_keys.page(
+                call.metadata,
+                prefix,
+                limit=limit,
+                token=page,
+                revision=revision,
+                consistency=Consistency(consistency),
+                seconds=call.seconds,
+            )
+        )
+
+    @app.delete(
+        "/v1/meta",
+        summary="Delete keys of the metadata by prefix",
+        operation_id="delete_meta_prefix",
+        response_model=MetaDeletePrefixAnswer,
+        response_description="Deleted",
+        responses=_once(
+            Code.MISSING_PARAMETER, Code.EMPTY_PARAMETER, Code.RESERVED_KEY, Code.DELETE_TOO_LARGE, *WRITE_ERRORS
+        ),
+        tags=["metadata"],
+    )
+    async def delete_meta_prefix(
+        call: ChangeCall,
+        prefix: Annotated[str, Query(min_length=1, description="What the keys start with.", examples=["jobs/"])],
+    ) -> Response:
+        """Deletes all keys that start with the prefix, at one revision."""
+        metadata_keys.check_writable(prefix)
+        return answer(
+            await metadata_keys.delete_prefix(call.metadata, prefix, request=call.request, seconds=call.seconds)
+        )
+
+    @app.get(
+        "/v1/meta/{key:path}",
+        summary="Read a key of the metadata",
+        operation_id="get_meta",
+        response_model=MetaGetAnswer,
+        response_description="The key, with its revision as `ETag`; with `raw` the bare value",
+        responses={**_RAW, **_NOT_MODIFIED, **_once(*META_READ_ERRORS)},
+        tags=["metadata"],
+    )
+    async def get_meta(
+        key: KeyPath,
+        raw: Raw = False,
+        revision: AtRevision = None,
+        consistency: Freshness = "linearizable",
+        seconds: Timeout = None,
+        time_left: TimeLeft = None,
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        """One key, now or at a revision."""
+        return _Hot(hot)
+
+    @app.put(
+        "/v1/meta/{key:path}",
+        summary="Write a key of the metadata",
+        operation_id="put_meta",
+        response_model=MetaPutAnswer,
+        response_description="Written, with the new revision as `ETag`",
+        responses=_once(*META_PUT_ERRORS),
+        openapi_extra=_VALUE,
+        tags=["metadata"],
+    )
+    async def put_meta(
+        key: KeyPath,
+        lease: Lease = None,
+        prev: Prev = False,
+        seconds: Timeout = None,
+        time_left: TimeLeft = None,
+        request: RequestIdHeader = None,
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        """Writes a key; the answer comes once a majority has it on disk. Preconditions are checked with it."""
+        return _Hot(hot)
+
+    @app.delete(
+        "/v1/meta/{key:path}",
+        summary="Delete a key of the metadata",
+        operation_id="delete_meta",
+        response_model=MetaDeleteAnswer,
+        response_description="Deleted, where it was there",
+        responses=_once(*META_WRITE_ERRORS),
+        tags=["metadata"],
+    )
+    async def delete_meta(
+        key: KeyPath,
+        prev: Prev = False,
+        seconds: Timeout = None,
+        time_left: TimeLeft = None,
+        request: RequestIdHeader = None,
+        if_match: IfMatch = None,
+        if_none_match: IfNoneMatch = None,
+    ) -> Response:
+        """Deletes a key. A key that is not there is no error, unless `If-Match` asks for it."""
+        return _Hot(hot)

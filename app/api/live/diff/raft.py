@@ -1,0 +1,60 @@
+"""What changed in the Raft layer since the last look: leader, term, majority, voters, and each node's place in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from coterie.app.api.cluster.cluster import show_decision, show_raft_member
+from coterie.app.api.live.diff.gossip import Change
+from coterie.app.raft.view import Decision, MemberView, RaftPart, RaftPicture
+
+_FIGURES = ("cluster_id", "leader", "term", "quorum", "membership_epoch", "voters")
+
+
+def show_picture(part: RaftPart, picture: RaftPicture) -> dict[str, Any]:
+    voters = [each.node_id or each.member_id for each in picture.members if each.role in {"leader", "voter"}]
+    return {
+        "enabled": part.enabled,
+        "cluster_id": picture.cluster_id,
+        "leader": picture.leader,
+        "term": picture.term,
+        "quorum": picture.quorum,
+        "membership_epoch": picture.membership_epoch,
+        "voters": voters,
+    }
+
+
+def show_member(member: MemberView) -> dict[str, Any]:
+    """Without the reason why it does not vote, which counts down: `GET /v1/cluster` has it."""
+    return {name: value for name, value in show_raft_member(member).items() if name != "reason"}
+
+
+class RaftLook:
+    def __init__(self, part: RaftPart) -> None:
+        """Begins with what is there now."""
+        self._part = part
+        self.figures, self.members = self._read()
+        self._decided: Sequence[Decision] = part.decisions()
+
+    def _read(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+        picture = self._part.picture()
+        return show_picture(self._part, picture), {each.member_id: show_member(each) for each in picture.members}
+
+    def look(self) -> Iterator[Change]:
+        """At most one event, with all that changed."""
+        before, members_before = self.figures, self.members
+        self.figures, self.members = self._read()
+        changes = [name for name in _FIGURES if self.figures[name] != before[name]]
+        moved = [each for member, each in self.members.items() if members_before.get(member) != each]
+        gone = [member for member in members_before if member not in self.members]
+        if changes or moved or gone:
+            yield "raft", None, {"changes": changes, "raft": self.figures, "members": moved, "gone": gone}
+
+    def look_at_decisions(self) -> Iterator[Change]:
+        """Those that came since the last look."""
+        before = set(self._decided)
+        self._decided = self._part.decisions()
+        for decision in self._decided:
+            if decision not in before:
+                yield "decisions", None, {"decision": show_decision(decision)}

@@ -1,0 +1,161 @@
+"""What one client gets, whatever carries it: hello, a snapshot where one is due, then events and samples."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from coterie.app.api.live.events.filters import Filter
+from coterie.app.api.live.events.messages import Message, Sendable, ending
+from coterie.app.api.live.events.ring import PassedError
+from coterie.app.api.live.hub import Hub, Seat
+from coterie.app.api.live.snapshot import Pages
+from coterie.app.http.error_mapping import unavailable
+from coterie.app.wire.errors import ApiError, Code
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a client asks for."""
+
+    wanted: Filter
+    last_id: str | None = None
+    """Of the last event that it had: go on from there."""
+    revision: int | None = None
+    """Of the metadata that it holds: tell what came since, not all keys."""
+
+
+class Feed:
+    """One client's. To be entered and left (`async with`); `messages` is for one task."""
+
+    def __init__(self, hub: Hub, pages: Pages, asked: Subscription) -> None:
+        """Raises ApiError where there are too many clients."""
+        self._hub = hub
+        self._pages = pages
+        self._asked = asked
+        self._answered = False
+        self._seat: Seat = hub.enter(asked.wanted)
+
+    def close(self) -> None:
+        self._hub.leave(self._seat)
+
+    @property
+    def settled(self) -> bool:
+        """The last subscription has been answered in full."""
+        return self._answered
+
+    def subscribe(self, asked: Subscription) -> None:
+        """Instead of what was asked for before."""
+        self._asked = asked
+        self._answered = False
+        self._seat.news.set()
+
+    async def messages(self) -> AsyncGenerator[Sendable, None]:
+        """Until something is said that ends it; the caller may stop before."""
+        resume = True
+        while True:
+            asked = self._asked
+            async for message in self._begin(asked, resume=resume):
+                yield message
+                if self._hub.stopping.is_set():
+                    break
+            self._answered = asked is self._asked
+            ring = self._hub.ring
+            while asked is self._asked:
+                if self._hub.stopping.is_set():
+                    yield ending(unavailable("stopped"))
+                    return
+                if self._hub.idle:
+                    yield ending(ApiError(Code.INTERNAL, "live updates have stopped; this node's log says why"))
+                    return
+                if ring is not self._hub.ring:
+                    break
+                try:
+                    async for sendable in self._news():
+                        yield sendable
+                except PassedError:
+                    self._hub.dropped += 1
+                    yield ending(_too_slow())
+                    return
+                await self._seat.news.wait()
+            resume = asked is not self._asked
+
+    async def _begin(self, asked: Subscription, *, resume: bool) -> AsyncIterator[Message]:
+        """Hello, and a snapshot unless the client can go on from where it was."""
+        seat, ring = self._seat, self._hub.ring
+        seat.wanted = asked.wanted
+        position, why = (None, "gap") if not resume else self._position(asked)
+        seat.samples = self._hub.sample_round
+        yield Message(
+            {
+                "type": "hello",
+                "node_id": self._hub.node.node.node_id,
+                "epoch": ring.epoch,
+                "resumed": position is not None,
+                "reason": why,
+                "kinds": sorted(asked.wanted.kinds),
+                "prefix": asked.wanted.prefix.decode(),
+                **_part_of(asked.wanted),
+                "heartbeat_seconds": self._hub.settings.heartbeat,
+                "metadata": self._hub.state is not None,
+            }
+        )
+        if position is not None:
+            seat.position = position
+            return
+        seat.position = self._pages.base()
+        async for page in self._pages.all(asked.wanted, asked.revision):
+            yield page
+
+    def _position(self, asked: Subscription) -> tuple[int | None, str]:
+        """Where to go on, or why not."""
+        ring = self._hub.ring
+        if asked.last_id is None:
+            return None, "first"
+        number = ring.read_id(asked.last_id, asked.wanted.part)
+        if number is None:
+            return None, "other_epoch"
+        return (number, "resumed") if ring.holds_after(number) else (None, "too_old")
+
+    async def _news(self) -> AsyncIterator[Sendable]:
+        """All that has come by now."""
+        seat, hub, ring = self._seat, self._hub, self._hub.ring
+        seat.news.clear()
+        while seat.position < ring.last:
+            batch = ring.batch(seat.position, seat.wanted)
+            seat.position = batch.last
+            if batch:
+                await hub.admit(len(batch.sse))
+                yield batch
+        if seat.samples != hub.sample_round:
+            had, seat.samples = seat.samples, hub.sample_round
+            for kind, sample in list(hub.samples.items()):
+                if sample.round > had and (kind == "heartbeat" or kind in seat.wanted.kinds):
+                    yield sample if kind != "heartbeat" else self._heartbeat(sample)
+
+    def _heartbeat(self, told_to_all: Message) -> Message:
+        part = self._seat.wanted.part
+        if part is None:
+            return told_to_all
+        place = self._hub.ring.id_of(self._seat.position, part)
+        return Message({**told_to_all.content, "id": place}, place=place)
+
+
+def _part_of(wanted: Filter) -> dict[str, Any]:
+    """What `hello` says of the part that may be told."""
+    if wanted.part is None:
+        return {"withheld": [], "within": {}}
+    told = {kind: [start.decode() for start in starts] for kind, starts in wanted.part.starts if kind in wanted.kinds}
+    whole = {kind: [start.decode() for start in replace(wanted, part=None).starts(kind)] for kind in told}
+    return {
+        "withheld": list(wanted.part.withheld),
+        "within": {kind: starts for kind, starts in told.items() if starts != whole[kind]},
+    }
+
+
+def _too_slow() -> ApiError:
+    return ApiError(
+        Code.TOO_SLOW,
+        "events came faster than this client took them, and some are gone; connect again for a snapshot",
+    )

@@ -1,0 +1,191 @@
+"""Locks, elections and semaphores for HTTP clients: ask, wait for a while, give back, look (spec section 3).
+
+Plain functions on `Metadata`. A place lives on a lease that the client keeps alive, or that is bound to a node; the
+fencing token of a grant is higher for every later holder.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any, cast
+
+from coterie.app.api.encoding import shown
+from coterie.app.http.error_mapping import api_error
+from coterie.app.wire.errors import ApiError, Code
+from coterie.consensus.api.errors import (
+    CompactedError,
+    GrantEndedError,
+    LeaseLostError,
+    MetadataError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from coterie.consensus.api.types import Consistency, RequestId
+from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.store import Acquire, AcquireDone, Place, QueueKind, Release, as_place
+from coterie.consensus.store import Code as StoreCode
+
+RELEASE_SECONDS = 5.0
+"""How long it is tried to give back what nobody waits for any more; the end of the lease does it otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What is asked for."""
+
+    kind: QueueKind
+    name: bytes
+    value: bytes
+    permits: int
+    wait: float
+    """Seconds; 0: do not wait."""
+    stay: bool = False
+    """Answer at once, with the place in the queue where it is not free."""
+
+
+def show_place(place: Place) -> dict[str, Any]:
+    value, encoding = shown(place.value)
+    return {
+        "lease": place.lease,
+        "token": place.token or None,
+        "value": value,
+        "encoding": encoding,
+        "since_revision": place.since,
+    }
+
+
+async def acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> dict[str, Any]:
+    """Get it, within the time that the wish waits. Raises ApiError (busy, lease_not_found, grant_ended, ...)."""
+    try:
+        done = await _acquire(metadata, wish, lease, request, seconds)
+    except LeaseLostError:
+        raise ApiError(Code.LEASE_NOT_FOUND, "the lease ended while waiting", "lease") from None
+    except MetadataError as error:
+        raise api_error(error, request) from None
+    return {
+        "name": wish.name.decode(),
+        "lease": lease,
+        "token": done.token or None,
+        "key": done.key.decode(),
+        "revision": done.revision,
+        "ahead": done.ahead,
+    }
+
+
+async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> AcquireDone:
+    operation = Acquire(wish.kind, wish.name, lease, wish.value, wish.permits, wish.stay or wish.wait > 0)
+    done = cast(AcquireDone, await metadata.submit(operation, request=request, timeout=seconds))
+    if done.token or wish.stay:
+        return done
+    try:
+        async with asyncio.timeout(wish.wait):
+            return await _granted(metadata, lease, done)
+    except TimeoutError:
+        await _leave_surely(metadata, wish, lease, seconds)
+        raise RefusedError(StoreCode.BUSY) from None
+    except UnavailableError:
+        await _leave_surely(metadata, wish, lease, seconds)
+        raise
+    except asyncio.CancelledError:
+        # The client has gone: nobody would ever use the grant.
+        _in_background(_leave(metadata, wish, lease, RELEASE_SECONDS))
+        raise
+
+
+async def _granted(metadata: Metadata, lease: int, done: AcquireDone) -> AcquireDone:
+    """Wait until the place is granted; returns it as it then is. Raises LeaseLostError, GrantEndedError."""
+    since = done.revision
+    while True:
+        try:
+            async with metadata.watch_key(done.key, from_revision=since + 1) as watching:
+                async for batch in watching:
+                    for event in batch.events:
+                        if event.record is None:
+                            raise await _lost(metadata, lease)
+                        if token := as_place(event.record).token:
+                            return AcquireDone(event.revision, done.key, token, 0)
+        except CompactedError:
+            # History went on without us: the key tells the place as it is now.
+            found = await metadata.get(done.key)
+            if found.value is None:
+                raise await _lost(metadata, lease) from None
+            if token := as_place(found.value).token:
+                return AcquireDone(found.value.mod_revision, done.key, token, 0)
+            since = found.revision
+
+
+async def _lost(metadata: Metadata, lease: int) -> MetadataError:
+    """Why a place has gone; the state here is one in which it has."""
+    if (await metadata.lease_info(lease, consistency=Consistency.STALE)).value is None:
+        return LeaseLostError("the lease ended while waiting")
+    return GrantEndedError(
+        "the place in the queue was given back while this request waited in it; begin anew, with a new request id"
+    )
+
+
+async def _leave(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:
+    try:
+        await metadata.submit(Release(wish.kind, wish.name, lease), timeout=seconds)
+    except RefusedError as error:
+        if error.code not in {StoreCode.NOT_HELD, StoreCode.LEASE_NOT_FOUND}:
+            raise
+
+
+async def _leave_surely(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:
+    """Leave the queue. Raises UnknownOutcomeError where the place may still be there, and be granted one day."""
+    try:
+        await _leave(metadata, wish, lease, seconds)
+    except UnavailableError as error:
+        raise UnknownOutcomeError(f"the place in the queue was not given back: {error}") from None
+
+
+_background: set[asyncio.Task[None]] = set()
+
+
+def _in_background(work: Coroutine[Any, Any, None]) -> None:
+    """Run it to its end, whatever becomes of the caller; errors are of no use to anybody."""
+    task = asyncio.get_running_loop().create_task(work)
+    _background.add(task)
+
+    def ended(task: asyncio.Task[None]) -> None:
+        _background.discard(task)
+        if not task.cancelled():
+            task.exception()
+
+    task.add_done_callback(ended)
+
+
+async def on_new_lease(
+    metadata: Metadata,
+    ttl: float,
+    request: RequestId,
+    seconds: float,
+    use: Callable[[int], Coroutine[Any, Any, dict[str, Any]]],
+) -> dict[str, Any]:
+    """Make a lease for `use`; end it where that fails. Its request id follows from the caller's. Raises ApiError."""
+    of_lease = RequestId(hashlib.sha256(b"lease" + request.id).digest(), request.time_ms)
+    try:
+        lease = (await metadata.grant_lease(ttl, request=of_lease, timeout=seconds)).lease
+    except MetadataError as error:
+        raise api_error(error, request) from None
+    try:
+        return await use(lease)
+    except ApiError as error:
+        if error.code is Code.LEASE_NOT_FOUND:
+            # The caller named no lease. A former try of the request made it, and it has ended meanwhile.
+            ended = GrantEndedError("the lease made for this request has ended; begin anew, with a new request id")
+            raise api_error(ended, request) from None
+        if error.code not in {Code.OUTCOME_UNKNOWN, Code.GRANT_ENDED}:
+            _in_background(_revoke(metadata, lease))
+        raise
+    except asyncio.CancelledError:
+        _in_background(_revoke(metadata, lease))
+        raise
+
+
+async def _revoke(metadata: Metadata, lease: int) -> None:
+    await metadata.revoke(lease, timeout=RELEASE_SECONDS)

@@ -1,0 +1,233 @@
+"""`/v1/leases`: what keys, locks and leaderships live with, for a time or for as long as a node's process lives."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from fastapi import FastAPI, Path, Query, Request
+from pydantic import Field, model_validator
+from starlette.responses import Response
+
+from coterie.app.api.context import Context
+from coterie.app.api.encoding import shown
+from coterie.app.api.keys.gossip import find_node, is_alive
+from coterie.app.api.keys.txn import Body
+from coterie.app.api.parameters import Call, ChangeCall, Limit, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.auth.authority import principal_of
+from coterie.app.auth.rules import Action, Principal
+from coterie.app.http.error_mapping import api_error
+from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.keys import Revision
+from coterie.app.wire.models import Answer
+from coterie.consensus.api.errors import MetadataError
+from coterie.consensus.store import Lease, LeaseDone, State, queue_of
+
+LeaseId = Annotated[int, Path(ge=1, le=2**53 - 1, description="The lease's id.", examples=[3])]
+
+
+class LeaseBody(Body):
+    """A time to live, or a node whose process it shall live with."""
+
+    ttl: Annotated[float | None, Field(gt=0, le=10**9, examples=[10.0])] = None
+    """Seconds from its last renewal."""
+    node: Annotated[str | None, Field(min_length=1)] = None
+    """Instead: the name of a live node. The lease ends when gossip has held its process dead for `hold` seconds, or
+    sees it restarted; nobody needs to renew it."""
+    hold: Annotated[float, Field(gt=0, le=10**9)] = 5.0
+    """Seconds."""
+    generation: Annotated[int | None, Field(ge=0, lt=2**64)] = None
+    """Of the node's process, to be sure which; the live one where it is left out."""
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.ttl is None) == (self.node is None):
+            raise ValueError("give either ttl or node")
+        return self
+
+
+class LeaseAnswer(Answer):
+    """A lease."""
+
+    lease: Annotated[int, Field(ge=1, examples=[3])]
+    kind: Literal["ttl", "node"]
+    ttl_seconds: float | None
+    remaining_seconds: float | None
+    """Until it ends unless it is renewed, in cluster time: never more than this. Null for a node-bound one."""
+    deadline_ms: Annotated[int | None, Field(ge=0)]
+    """When that is, in cluster time. Null for a node-bound one."""
+    node: str | None
+    generation: int | None
+    """The incarnation of the node that it lives with."""
+    hold_seconds: float | None
+    renewals: Annotated[int, Field(ge=0)]
+
+
+class LeaseDetailsAnswer(LeaseAnswer):
+    """A lease, and what lives with it."""
+
+    revision: Revision
+    """The state's as it was read."""
+
+    keys: list[str]
+    """In order; places in queues of locks and elections are among them."""
+
+
+class LeasesAnswer(Answer):
+    """Leases by id."""
+
+    leases: list[LeaseAnswer]
+    next_page: str | None
+
+
+class LeaseEndedAnswer(Answer):
+    """The lease has ended, and its keys and locks with it."""
+
+    lease: int
+    revision: Revision
+    deleted: Annotated[int, Field(ge=0)]
+    """Keys that went with it."""
+
+
+def show_lease(lease: Lease, state: State) -> dict[str, Any]:
+    bound = bool(lease.node)
+    return {
+        "lease": lease.id,
+        "kind": "node" if bound else "ttl",
+        "ttl_seconds": None if bound else lease.ttl_ms / 1000,
+        "remaining_seconds": None if bound else max(0, lease.deadline_ms - state.time_ms) / 1000,
+        "deadline_ms": None if bound else lease.deadline_ms,
+        "node": lease.node or None,
+        "generation": lease.generation if bound else None,
+        "hold_seconds": lease.hold_ms / 1000 if bound else None,
+        "renewals": lease.renewal,
+    }
+
+
+def _may(principal: Principal, action: Action, key: bytes) -> bool:
+    """Of a key that lives with a lease: one of the metadata, or a place in the queue of a lock."""
+    queue = queue_of(key)
+    if queue is None:
+        return principal.may("metadata", action, shown(key)[0])
+    return principal.may("locks", action, shown(queue[1])[0])
+
+
+def add_leases(app: FastAPI, context: Context) -> None:
+    async def made(done: LeaseDone, call: Call) -> Response:
+        lease = call.state.lease(done.lease)
+        if lease is None:
+            raise ApiError(Code.LEASE_NOT_FOUND, "the lease ended at once: its time is shorter than the request took")
+        return answer(show_lease(lease, call.state))
+
+    @app.post(
+        "/v1/leases",
+        summary="Make a lease",
+        operation_id="grant_lease",
+        response_model=LeaseAnswer,
+        response_description="The lease",
+        responses=write_errors(
+            Code.TTL_OUT_OF_RANGE, Code.NODE_NOT_FOUND, Code.LEASE_NOT_FOUND, Code.REFUSED, Code.TOO_MANY_LEASES
+        ),
+        tags=["leases"],
+    )
+    async def grant_lease(body: LeaseBody, call: ChangeCall) -> Response:
+        """Keys, locks and leaderships that are put on a lease go when it ends."""
+        try:
+            if body.ttl is not None:
+                done = await call.metadata.grant_lease(body.ttl, request=call.request, timeout=call.seconds)
+            else:
+                state = find_node(context.node, body.node or "")
+                meant = body.generation in {None, state.id.generation}
+                if not (meant and is_alive(context.node, state)):
+                    raise ApiError(
+                        Code.REFUSED, f"the node {body.node!r} is not alive", "node", {"reason": "node_not_alive"}
+                    )
+                done = await call.metadata.bind_lease(
+                    state.id.node_id, state.id.generation, body.hold, request=call.request, timeout=call.seconds
+                )
+        except MetadataError as error:
+            raise api_error(error, call.request) from None
+        return await made(done, call)
+
+    @app.get(
+        "/v1/leases",
+        summary="All leases",
+        operation_id="list_leases",
+        response_model=LeasesAnswer,
+        response_description="A page of leases, by id",
+        responses=read_errors(),
+        tags=["leases"],
+    )
+    async def list_leases(
+        call: ReadCall,
+        limit: Limit = 1_000,
+        page: Annotated[int, Query(ge=0, description="`next_page` of the answer before.", examples=[3])] = 0,
+    ) -> Response:
+        """All leases of the cluster."""
+        await barrier(call)
+        table = call.state.leases.table
+        ids = sorted(each for each in table if each > page)
+        leases = [show_lease(table[each], call.state) for each in ids[:limit]]
+        return answer({"leases": leases, "next_page": str(ids[limit - 1]) if len(ids) > limit else None})
+
+    @app.get(
+        "/v1/leases/{lease}",
+        summary="One lease",
+        operation_id="get_lease",
+        response_model=LeaseDetailsAnswer,
+        response_description="The lease, and what lives with it",
+        responses=read_errors(Code.LEASE_NOT_FOUND),
+        tags=["leases"],
+    )
+    async def get_lease(lease: LeaseId, call: ReadCall, request: Request) -> Response:
+        """A lease and its keys, as far as the token may read them."""
+        await barrier(call)
+        found = call.state.lease(lease)
+        if found is None:
+            raise ApiError(
+                Code.LEASE_NOT_FOUND,
+                "there is no such lease: it ended, or never was",
+                "lease",
+                {"revision": call.state.keyspace.revision},
+            )
+        principal = principal_of(request.scope)
+        keys = [shown(key)[0] for key in call.state.lease_keys(lease) if _may(principal, "read", key)]
+        return answer({**show_lease(found, call.state), "revision": call.state.keyspace.revision, "keys": keys})
+
+    @app.post(
+        "/v1/leases/{lease}/keepalive",
+        summary="Renew a lease",
+        operation_id="keep_lease_alive",
+        response_model=LeaseAnswer,
+        response_description="The lease, renewed",
+        responses=write_errors(Code.LEASE_NOT_FOUND),
+        tags=["leases"],
+    )
+    async def keep_lease_alive(lease: LeaseId, call: ChangeCall) -> Response:
+        """Its time begins anew."""
+        try:
+            done = await call.metadata.keep_alive(lease, request=call.request, timeout=call.seconds)
+        except MetadataError as error:
+            raise api_error(error, call.request) from None
+        return await made(done, call)
+
+    @app.delete(
+        "/v1/leases/{lease}",
+        summary="End a lease",
+        operation_id="revoke_lease",
+        response_model=LeaseEndedAnswer,
+        response_description="Ended",
+        responses=write_errors(Code.LEASE_NOT_FOUND),
+        tags=["leases"],
+    )
+    async def revoke_lease(lease: LeaseId, call: ChangeCall, request: Request) -> Response:
+        """Ends it now: its keys are deleted, and what it held is free for the next. The token must allow to write all
+        of them."""
+        principal = principal_of(request.scope)
+        for key in call.state.lease_keys(lease):
+            if not _may(principal, "write", key):
+                raise ApiError(Code.FORBIDDEN, "keys live with this lease that the token does not allow to write")
+        try:
+            done = await call.metadata.revoke(lease, request=call.request, timeout=call.seconds)
+        except MetadataError as error:
+            raise api_error(error, call.request) from None
+        return answer({"lease": lease, "revision": done.revision, "deleted": done.deleted})

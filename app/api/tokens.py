@@ -1,0 +1,251 @@
+"""`/v1/tokens`: the tokens in the metadata, made, listed, replaced and revoked. Nobody gives away more than he has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from coterie.app.api.context import Context
+from coterie.app.api.keys.txn import Body
+from coterie.app.api.parameters import Call, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.auth import token_store as kept
+from coterie.app.auth.authority import principal_of
+from coterie.app.auth.rules import Principal, Rule
+from coterie.app.auth.token_store import KeptHash, KeptToken
+from coterie.app.http.error_mapping import api_error
+from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.models import Answer
+from coterie.app.wire.token_format import ID_FORM, hash_of, new_id, new_token
+from coterie.consensus.api.errors import ConflictError, MetadataError
+from coterie.consensus.store import DeleteDone
+
+MAX_SECONDS = 10**9
+
+TokenId = Annotated[str, Path(pattern=f"^{ID_FORM}$", description="The token's id.", examples=["deploy"])]
+
+
+class TokenBody(Body):
+    """A token to be made."""
+
+    id: Annotated[str | None, Field(pattern=f"^{ID_FORM}$", examples=["deploy"])] = None
+    """Its name, in lists and in the audit log; made up where it is left out."""
+    rules: Annotated[list[Rule], Field(min_length=1, max_length=100)]
+    """What it allows: what any of them allows."""
+    expires_in_seconds: Annotated[float | None, Field(gt=0, le=MAX_SECONDS, examples=[86_400])] = None
+    """Left out: it lasts until it is revoked."""
+    description: Annotated[str, Field(max_length=1_024, examples=["for the deployment job"])] = ""
+
+
+class RotateBody(Body):
+    """How to replace a token."""
+
+    keep_seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS, examples=[300])] = 0
+    """For how long the former secret goes on working beside the new one."""
+
+
+class RuleModel(Answer):
+    """What a token allows."""
+
+    layer: Annotated[str, Field(examples=["metadata"])]
+    action: Annotated[str, Field(examples=["write"])]
+    prefix: Annotated[str, Field(examples=["jobs/"])]
+
+
+class TokenAnswer(Answer):
+    """A token, without its secret."""
+
+    id: Annotated[str, Field(examples=["deploy"])]
+    rules: list[RuleModel]
+    description: str
+    created: float
+    """Unix seconds, by the clock of the node that made it."""
+    expires: float | None
+    """Unix seconds; null: never."""
+
+
+class NewTokenAnswer(TokenAnswer):
+    """A token with its secret, which is shown this once."""
+
+    token: Annotated[str, Field(examples=["coterie_deploy_" + "0" * 64])]
+    """For `Authorization: Bearer <token>`."""
+
+
+class TokensAnswer(Answer):
+    """All tokens of the metadata, by id."""
+
+    tokens: list[TokenAnswer]
+
+
+class SelfAnswer(Answer):
+    """Who asks."""
+
+    id: Annotated[str, Field(examples=["deploy"])]
+    """The token's, or `anonymous`."""
+    rules: list[RuleModel]
+    """All that is allowed, what is allowed without a token included."""
+
+
+class RevokedAnswer(Answer):
+    """It holds nowhere any more, as soon as each node applies this."""
+
+    revoked: str
+
+
+def _show(token: KeptToken) -> dict[str, Any]:
+    return {
+        "id": token.id,
+        "rules": list(token.rules),
+        "description": token.description,
+        "created": token.created,
+        "expires": token.expires,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    token: KeptToken
+    revision: int
+
+
+def add_tokens(app: FastAPI, context: Context) -> None:
+    @app.post(
+        "/v1/tokens",
+        summary="Make a token",
+        operation_id="create_token",
+        response_model=NewTokenAnswer,
+        response_description="The token with its secret, which is kept nowhere",
+        responses=write_errors(Code.REFUSED, Code.NO_SPACE, Code.TOO_MANY_KEYS, Code.TOO_MANY_TOKENS),
+        tags=["tokens"],
+    )
+    async def create_token(body: TokenBody, call: ReadCall, request: Request) -> Response:
+        """Its rules must not go beyond those of the token that asks. Where the outcome is unknown, list the tokens,
+        revoke it, and make another: its secret is lost."""
+        _check_covered(principal_of(request.scope), body.rules)
+        await barrier(call)
+        most = context.authority.settings.max_tokens
+        if len(kept.all_tokens(call.state, most)) >= most:
+            raise ApiError(Code.TOO_MANY_TOKENS, f"the cluster holds auth.max_tokens = {most} tokens; revoke some")
+        now = kept.now()
+        token_id = body.id or new_id()
+        secret = new_token(token_id)
+        token = KeptToken(
+            id=token_id,
+            hashes=(KeptHash(hash_of(secret)),),
+            rules=tuple(kept.kept_rule(rule) for rule in body.rules),
+            created=now,
+            expires=None if body.expires_in_seconds is None else now + body.expires_in_seconds,
+            description=body.description,
+        )
+        await _write(call, token, 0)
+        return answer({**_show(token), "token": secret})
+
+    @app.get(
+        "/v1/tokens",
+        summary="All tokens",
+        operation_id="list_tokens",
+        response_model=TokensAnswer,
+        response_description="Tokens, without their secrets",
+        responses=read_errors(),
+        tags=["tokens"],
+    )
+    async def list_tokens(call: ReadCall) -> Response:
+        """Those of the metadata; a node's own, from its setting `auth.tokens`, are not among them."""
+        await barrier(call)
+        found = kept.all_tokens(call.state, context.authority.settings.max_tokens)
+        return answer({"tokens": [_show(token) for token in found]})
+
+    @app.get(
+        "/v1/tokens/self",
+        summary="Who asks, and what it may do",
+        operation_id="get_own_token",
+        response_model=SelfAnswer,
+        response_description="The token that was shown",
+        tags=["tokens"],
+    )
+    async def get_own_token(request: Request) -> Response:
+        """What this node makes of the token that comes with the request."""
+        principal = principal_of(request.scope)
+        return answer({"id": principal.id, "rules": [kept.kept_rule(rule) for rule in principal.rules]})
+
+    @app.post(
+        "/v1/tokens/{token}/rotate",
+        summary="Replace a token's secret",
+        operation_id="rotate_token",
+        response_model=NewTokenAnswer,
+        response_description="The token with its new secret",
+        responses=write_errors(Code.TOKEN_NOT_FOUND, Code.REFUSED),
+        tags=["tokens"],
+    )
+    async def rotate_token(token: TokenId, body: RotateBody, call: ReadCall, request: Request) -> Response:
+        """The former secret ends at once, or after `keep_seconds`. It must not allow more than the token that asks."""
+        found = await _find(call, token)
+        _check_covered(principal_of(request.scope), found.token.read_rules())
+        now = kept.now()
+        secret = new_token(token)
+        former = KeptHash(found.token.hashes[0].hash, now + body.keep_seconds)
+        replaced = KeptToken(
+            id=token,
+            hashes=(KeptHash(hash_of(secret)), *([former] if body.keep_seconds else [])),
+            rules=found.token.rules,
+            created=found.token.created,
+            expires=found.token.expires,
+            description=found.token.description,
+        )
+        await _write(call, replaced, found.revision)
+        return answer({**_show(replaced), "token": secret})
+
+    @app.delete(
+        "/v1/tokens/{token}",
+        summary="Revoke a token",
+        operation_id="revoke_token",
+        response_model=RevokedAnswer,
+        response_description="Revoked",
+        responses=write_errors(Code.TOKEN_NOT_FOUND),
+        tags=["tokens"],
+    )
+    async def revoke_token(token: TokenId, call: ReadCall) -> Response:
+        """Ends it for good, and the streams that were opened with it. A node with Raft off may rely on it for
+        `auth.cache_seconds` more."""
+        try:
+            done = await call.metadata.delete(kept.key_of(token), timeout=call.seconds)
+        except MetadataError as error:
+            raise api_error(error) from None
+        _check_deleted(done, token)
+        return answer({"revoked": token})
+
+
+def _check_deleted(done: DeleteDone, token: str) -> None:
+    if not done.deleted:
+        raise _not_found(token)
+
+
+def _check_covered(principal: Principal, rules: list[Rule] | tuple[Rule, ...]) -> None:
+    if not principal.covers(rules):
+        raise ApiError(Code.FORBIDDEN, "the rules go beyond those of the token that asks")
+
+
+async def _find(call: Call, token: str) -> _Found:
+    await barrier(call)
+    record = call.state.get(kept.key_of(token))
+    found = None if record is None else kept.read(record)
+    if record is None or found is None:
+        raise _not_found(token)
+    return _Found(found, record.mod_revision)
+
+
+async def _write(call: Call, token: KeptToken, revision: int) -> None:
+    try:
+        await call.metadata.put(kept.key_of(token.id), kept.encode(token), expect=revision, timeout=call.seconds)
+    except ConflictError:
+        what = "was changed meanwhile" if revision else "is there already; replace its secret, or revoke it"
+        raise ApiError(Code.REFUSED, f"the token {token.id!r} {what}", details={"reason": "token_exists"}) from None
+    except MetadataError as error:
+        raise api_error(error) from None
+
+
+def _not_found(token: str) -> ApiError:
+    return ApiError(Code.TOKEN_NOT_FOUND, f"the metadata holds no token {token!r}", "token")

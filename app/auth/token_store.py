@@ -1,0 +1,96 @@
+"""Tokens in the metadata: a key each, under the cluster's own prefix, which no client reads or writes as a key."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+
+from coterie.app.auth.rules import Rule
+from coterie.app.wire.token_format import same
+from coterie.consensus.store import RESERVED_PREFIX, Record, State, prefix_end
+
+PREFIX = RESERVED_PREFIX + b"tokens/"
+
+
+class KeptHash(msgspec.Struct, frozen=True):
+    hash: str
+    until: float | None = None
+    """Unix seconds, for one that was replaced; None: as long as the token."""
+
+
+class KeptToken(msgspec.Struct, frozen=True):
+    """What is kept of a token."""
+
+    id: str
+    hashes: tuple[KeptHash, ...]
+    """The newest first."""
+    rules: tuple[dict[str, str], ...]
+    created: float
+    """Unix seconds, by the clock of the node that made it; so are the other times."""
+    expires: float | None = None
+    description: str = ""
+
+    def has(self, token_hash: str, now: float) -> bool:
+        """Whether this is one of its hashes, and still good. Compares all of them: the time tells nothing."""
+        good = False
+        for kept in self.hashes:
+            good |= same(kept.hash, token_hash) and (kept.until is None or now < kept.until)
+        return good and (self.expires is None or now < self.expires)
+
+    def read_rules(self) -> tuple[Rule, ...]:
+        """Rules of a later release, which this one does not know, allow nothing."""
+        return tuple(Rule.model_validate(rule) for rule in self.rules if _known(rule))
+
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(KeptToken).decode
+
+
+def key_of(token_id: str) -> bytes:
+    return PREFIX + token_id.encode()
+
+
+def encode(token: KeptToken) -> bytes:
+    return _encode(token)
+
+
+def read(record: Record) -> KeptToken | None:
+    """None for what this release cannot read."""
+    try:
+        return _decode(record.value)
+    except msgspec.MsgspecError:
+        return None
+
+
+def find(state: State, token_id: str) -> KeptToken | None:
+    record = state.get(key_of(token_id))
+    return None if record is None else read(record)
+
+
+def all_tokens(state: State, most: int) -> list[KeptToken]:
+    """By id."""
+    records = state.range(PREFIX, prefix_end(PREFIX), limit=most).records
+    return [token for token in map(read, records) if token is not None]
+
+
+def is_hidden(key: bytes) -> bool:
+    """Of the metadata's keys: whether it is none for clients, not even to be read."""
+    return key.startswith(PREFIX)
+
+
+def kept_rule(rule: Rule) -> dict[str, str]:
+    return {"layer": rule.layer, "action": rule.action, "prefix": rule.prefix}
+
+
+def _known(rule: dict[str, Any]) -> bool:
+    try:
+        Rule.model_validate(rule)
+    except ValueError:
+        return False
+    return True
+
+
+def now() -> float:
+    return time.time()

@@ -1,0 +1,282 @@
+"""`coterie raft`: the Raft layer, as an operator sees and changes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from coterie.app.cli.cluster.backup import save
+from coterie.app.cli.cluster.leave import WAIT_SECONDS
+from coterie.app.cli.framework import suggest
+from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import command as make_command
+from coterie.app.cli.framework.command_line import PROGRAM
+from coterie.app.cli.framework.options import FILE, online, yes
+from coterie.app.cli.framework.session import Call
+from coterie.app.cli.terminal import styles
+from coterie.app.cli.terminal.exits import Exit
+from coterie.app.cli.terminal.failures import CommandError
+from coterie.app.cli.terminal.output import Cell
+from coterie.app.cli.terminal.text import ago, when
+
+if TYPE_CHECKING:
+    from coterie.app.client import Client, RaftMember
+
+VOTING = frozenset({"leader", "voter"})
+
+
+@make_command(
+    "status",
+    answer="coterie.app.client.answers:RaftStatus",
+    examples=[f"{PROGRAM} raft", f"{PROGRAM} raft status --address 127.0.0.1:10002 --json | jq .applied_index"],
+)
+@online
+def show_status(call: Call) -> None:
+    """The part that the node itself takes: role, term, indexes, and its links to the others."""
+    told = call.run(lambda client: client.raft.status())
+    if call.out.json:
+        call.out.document(told)
+        return
+    if not told.enabled:
+        call.out.text("This node takes no part in the Raft layer (raft.enabled is off).")
+        return
+    call.out.pairs(
+        {
+            "member": told.member_id,
+            "cluster": told.cluster_id,
+            "role": styles.role(told.role),
+            "leader": told.leader,
+            "term": told.term,
+            "quorum": styles.yes_no(told.quorum),
+            "voters": len(told.voters),
+            "revision": told.revision,
+            "last index": told.last_index,
+            "committed": told.commit_index,
+            "applied": told.applied_index,
+            "snapshot": told.snapshot_index,
+            "log entries": told.log_entries,
+        }
+    )
+    for name, shown in (("founding", told.founding), ("a change of voters is pending", told.change_pending)):
+        if shown:
+            call.out.say(Cell(name, "yellow"))
+    for reason in filter(None, (told.failure, told.reason)):
+        call.out.say(Cell(reason, "bold red"))
+    if told.peers:
+        call.out.say()
+        call.out.table(
+            ("member", "voter", "connected", ">log up to", ">silent", "snapshot"),
+            [
+                (
+                    each.member_id,
+                    "yes" if each.voter else "no",
+                    styles.yes_no(each.connected),
+                    each.match_index or None,
+                    None if each.silent_seconds is None else ago(each.silent_seconds),
+                    "is received" if each.receives_snapshot else None,
+                )
+                for each in told.peers
+            ],
+        )
+    for event in told.link_events:
+        call.out.say(Cell(when(event.time), "dim"), Cell(event.kind, "yellow"), event.detail)
+
+
+@make_command(
+    "peers",
+    answer="coterie.app.cli.models.cluster:RaftMembers",
+    examples=[f"{PROGRAM} raft peers", f"{PROGRAM} raft peers --json | jq '[.members[] | select(.role == \"voter\")]'"],
+)
+@online
+def peers(call: Call) -> None:
+    """The members of the Raft layer: who leads, who votes, and why each of the others does not."""
+    from coterie.app.cli.models.cluster import RaftMembers  # noqa: PLC0415
+
+    found = call.run(lambda client: client.raft.members())
+    if call.out.json:
+        call.out.document(RaftMembers(found))
+        return
+    call.out.table(
+        ("node", "role", "live", "raft address", "zone", "member", "why it does not vote"),
+        [
+            (
+                each.node_id,
+                styles.role(each.role),
+                styles.yes_no(each.live),
+                each.raft_addr,
+                each.zone or None,
+                each.member_id,
+                None if each.role in VOTING else each.reason,
+            )
+            for each in found
+        ],
+    )
+
+
+@make_command(
+    "transfer",
+    answer="coterie.app.cli.models.cluster:Transferred",
+    examples=[f"{PROGRAM} raft transfer", f"{PROGRAM} raft transfer node2"],
+)
+@click.argument("node_id", required=False, shell_complete=suggest.voters)
+@online
+def transfer(call: Call, node_id: str | None) -> None:
+    """Hand leadership over: to the voter NODE_ID, or else to whoever holds most of the log.
+
+    Writes pause for about a heartbeat. It is done once the new leader is heard of. Where the voter cannot take over,
+    the leader goes on; where it was asked and may yet do so, that is said.
+    """
+    from coterie.app.cli.models.cluster import Transferred  # noqa: PLC0415
+
+    leader = call.run(lambda client: client.raft.transfer(node_id))
+    if call.out.json:
+        call.out.document(Transferred(leader))
+    else:
+        call.out.text(f"{leader} leads now.")
+
+
+@make_command(
+    "remove",
+    answer="coterie.app.cli.models.cluster:RemovedMember",
+    examples=[f"{PROGRAM} raft remove node4", f"{PROGRAM} raft remove 0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b --yes"],
+)
+@click.argument("member", shell_complete=suggest.raft_members)
+@yes
+@online
+def remove(call: Call, member: str, yes: bool) -> None:
+    """Remove a member that is lost for good, by its node id or its member id.
+
+    Its member id is barred for ever, and the leader takes its vote. Dead voters are replaced by themselves, after
+    raft.dead_voter_grace, where somebody stands ready; a node that still runs should rather leave.
+    """
+    from coterie.app.cli.models.cluster import RemovedMember  # noqa: PLC0415
+
+    async def look(client: Client) -> tuple[RaftMember, ...]:
+        return await client.raft.members()
+
+    members = call.run(look)
+    found = _find(members, member)
+    call.out.make_sure(_what_removal_does(members, found), yes=yes)
+    call.run(lambda client: client.raft.remove(found.member_id))
+    if call.out.json:
+        call.out.document(RemovedMember(found.member_id, found.node_id))
+    else:
+        call.out.text(f"{_named(found)} is barred; the leader removes it ({PROGRAM} raft peers shows when).")
+
+
+def _find(members: tuple[RaftMember, ...], named: str) -> RaftMember:
+    found = [each for each in members if each.member_id == named] or [each for each in members if each.node_id == named]
+    if not found:
+        raise CommandError(
+            f"no member {named!r} is known there; {PROGRAM} raft peers lists them",
+            Exit.NOT_FOUND,
+            code="node_not_found",
+        )
+    if len(found) > 1:
+        ids = ", ".join(each.member_id for each in found)
+        raise CommandError(f"{named} has been several members; name one of them: {ids}", code="ambiguous")
+    return found[0]
+
+
+def _named(member: RaftMember) -> str:
+    return f"{member.node_id} ({member.member_id})" if member.node_id is not None else member.member_id
+
+
+def _what_removal_does(members: tuple[RaftMember, ...], member: RaftMember) -> str:
+    lines = [f"{_named(member)} will be barred from the Raft layer for ever."]
+    if member.live:
+        lines.append(f"It is ALIVE: {PROGRAM} leave --address <its address> is the orderly way.")
+    if member.role in VOTING:
+        left = [each for each in members if each.role in VOTING and each is not member]
+        live = sum(each.live for each in left)
+        lines.append(f"It votes: {len(left)} voters would be left, {live} of them live, {len(left) // 2 + 1} needed.")
+    return "\n".join(lines)
+
+
+@make_command(
+    "leave",
+    answer="coterie.app.cli.models.cluster:LeftRaft",
+    examples=[f"{PROGRAM} raft leave --address 127.0.0.1:10003", f"{PROGRAM} raft leave --yes"],
+)
+@yes
+@online
+def leave(call: Call, yes: bool) -> None:
+    """Have the node that is asked give up its vote and its place in the Raft layer, and go on without.
+
+    It stays in the cluster and serves every request by asking the others. To take it out of both layers, and stop it:
+    coterie leave. To stop it for a while, with its vote kept, send it SIGTERM. It is asked for on a terminal only.
+    """
+    from coterie.app.cli.models.cluster import LeftRaft  # noqa: PLC0415
+
+    call.out.make_sure(
+        f"The node at {call.node} will give up its place in the Raft layer for good.", yes=yes, ask_alone=True
+    )
+    with call.out.working(f"The node at {call.node} is leaving the Raft layer"):
+        call.run(lambda client: client.raft.leave(), at_least=WAIT_SECONDS)
+    if call.out.json:
+        call.out.document(LeftRaft(left=True, address=call.node))
+    else:
+        call.out.text(f"The node at {call.node} has left the Raft layer, and goes on without.")
+
+
+@make_command(
+    "give-up-founding",
+    answer="coterie.app.cli.models.cluster:GivenUp",
+    examples=[f"{PROGRAM} raft give-up-founding --address 127.0.0.1:10003"],
+)
+@online
+def give_up_founding(call: Call) -> None:
+    """Have the node that is asked give up founding a Raft cluster with one that will never come.
+
+    It then asks for a place in one that exists, or founds one with those that are there. A cluster that is founded is
+    not touched.
+    """
+    from coterie.app.cli.models.cluster import GivenUp  # noqa: PLC0415
+
+    done = call.run(lambda client: client.raft.give_up_founding())
+    if call.out.json:
+        call.out.document(GivenUp(done, call.node))
+    else:
+        call.out.text(f"The node at {call.node}: {done or 'there was no founding to give up'}.")
+
+
+@make_command(
+    "decisions",
+    answer="coterie.app.cli.models.cluster:Decisions",
+    examples=[f"{PROGRAM} raft decisions", f"{PROGRAM} raft decisions --json | jq '.decisions[-1]'"],
+)
+@online
+def decisions(call: Call) -> None:
+    """What leaders decided of the voters, and why: the latest, oldest first."""
+    from coterie.app.cli.models.cluster import Decisions  # noqa: PLC0415
+
+    found = call.run(lambda client: client.raft.decisions())
+    if call.out.json:
+        call.out.document(Decisions(found))
+        return
+    call.out.table(
+        ("time", "action", "node", "outcome", "reason"),
+        [(when(each.time), each.action, each.node_id or each.member_id, each.outcome, each.reason) for each in found],
+    )
+
+
+@make_command(
+    "snapshot",
+    answer="coterie.app.cli.models.cluster:Backup",
+    examples=[f"{PROGRAM} raft snapshot metadata.backup"],
+)
+@click.argument("file", type=FILE)
+@online
+def snapshot(call: Call, file: Path) -> None:
+    """Save the metadata to FILE. The same as coterie backup."""
+    save(call, file, "FILE")
+
+
+command = Group(
+    "raft",
+    commands=[show_status, peers, transfer, remove, leave, give_up_founding, decisions, snapshot],
+    default="status",
+    help="The Raft layer: members, leadership, decisions.",
+)

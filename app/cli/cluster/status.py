@@ -1,0 +1,151 @@
+"""`coterie status`: the cluster at a glance, once or over and over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from coterie.app.cli.framework.command import command as make_command
+from coterie.app.cli.framework.command_line import PROGRAM
+from coterie.app.cli.framework.durations import Duration
+from coterie.app.cli.framework.options import online
+from coterie.app.cli.framework.session import Call
+from coterie.app.cli.terminal import styles
+from coterie.app.cli.terminal.exits import Exit
+from coterie.app.cli.terminal.output import Cell, Line, Shown, Table
+from coterie.app.cli.terminal.text import ago
+
+if TYPE_CHECKING:
+    from coterie.app.cli.cluster.status_report import Status
+    from coterie.app.client import Client
+
+
+@make_command(
+    "status",
+    answer="coterie.app.cli.cluster.status_report:Status",
+    examples=[
+        f"{PROGRAM} status",
+        f"{PROGRAM} status --watch",
+        f"{PROGRAM} status --check || echo 'the cluster is not well'",
+        f"{PROGRAM} status --json | jq -r '.problems[].problem'",
+    ],
+)
+@click.option("--watch", is_flag=True, help="Show it anew over and over, until Ctrl-C; with --json an object a line.")
+@click.option(
+    "--every",
+    type=Duration(least=0.05),
+    default=1.0,
+    show_default=True,
+    metavar="DURATION",
+    help="How often, with --watch.",
+)
+@click.option("--check", is_flag=True, help="End with 1 where something is not well.")
+@online
+def command(call: Call, watch: bool, every: float, check: bool) -> int:
+    """The cluster at a glance: nodes by state, leader, term and quorum, who votes, what is not well, and what to do.
+
+    It is what one node sees. What it says of a dead node may lag behind by a few seconds, as its failure detector does.
+    """
+    if watch:
+        call.follow(lambda client: _follow(call, client, every))
+        return Exit.DONE
+    told = call.run(look)
+    if call.out.json:
+        call.out.document(told)
+    else:
+        call.out.show(*draw(told))
+    return Exit.FAILED if check and not told.healthy else Exit.DONE
+
+
+async def look(client: Client) -> Status:
+    """Raises what the client raises."""
+    from coterie.app.cli.cluster.status_report import report  # noqa: PLC0415
+
+    cluster, members = await client.cluster(), await client.members()
+    return report(cluster, members, await client.why_not_ready())
+
+
+async def _follow(call: Call, client: Client, every: float) -> None:
+    from coterie.consensus.api.errors import UnavailableError  # noqa: PLC0415
+
+    with call.out.redrawing() as redraw:
+        while True:
+            try:
+                told = await look(client)
+            except UnavailableError as error:  # whoever watches wants to see it come back
+                if call.out.json:
+                    call.out.remark(f"{PROGRAM}: {error}")
+                else:
+                    redraw([Line((Cell(str(error), "bold red"),))])
+            else:
+                if call.out.json:
+                    call.out.line(told)
+                else:
+                    redraw(list(draw(told)))
+            await asyncio.sleep(every)
+
+
+def draw(told: Status) -> Iterator[Line | Table]:
+    """As lines and a table."""
+    by = f"as {told.node_id} sees it" + (f", which runs {PROGRAM} {told.version}" if told.version else "")
+    well = Cell("all is well", "bold green") if told.healthy else Cell("not all is well", "bold red")
+    yield Line((Cell(f"Cluster {told.cluster_id}:", "bold"), well, Cell(f"({by})", "dim")))
+    yield Line(())
+    yield _pair("nodes", _nodes(told))
+    if told.raft.voters or told.raft.enabled:
+        raft = told.raft
+        yield _pair("leader", [Cell(raft.leader, "bold cyan") if raft.leader else Cell("none", "bold red")])
+        yield _pair("term", [raft.term])
+        yield _pair("quorum", _quorum(told))
+    else:
+        yield _pair("raft", [Cell("off", "dim")])
+    yield Line(())
+    noted = any(each.note for each in told.members)
+    yield Table(
+        ("node", "status", "role", ">phi", ">heard", ">keys", "address", *(["why it does not vote"] if noted else [])),
+        tuple(
+            (
+                each.node_id,
+                styles.status(each.status),
+                styles.role(each.role),
+                styles.phi(each.phi),
+                None if each.last_heartbeat_seconds is None else ago(each.last_heartbeat_seconds),
+                each.keys,
+                each.gossip_advertise_addr,
+                *([Cell(each.note or "", "dim")] if noted else []),
+            )
+            for each in told.members
+        ),
+    )
+    if told.problems:
+        yield Line(())
+        yield Line((Cell("Not well:", "bold red"),))
+        for each in told.problems:
+            yield Line((Cell("!", "bold red"), each.problem))
+            yield Line((Cell(" ", ""), Cell(f"what to do: {each.advice}", "dim")))
+
+
+def _pair(name: str, values: list[Shown]) -> Line:
+    return Line((Cell(f"{name:<8}", "dim"), *values))
+
+
+def _nodes(told: Status) -> list[Shown]:
+    counts = {word: getattr(told.nodes, word) for word in ("live", "dead", "joining", "left")}
+    known = [(word, count) for word, count in counts.items() if count]
+    last = len(known) - 1
+    return [
+        Cell(f"{count} {word}{'' if at == last else ','}", styles.status(word).style)
+        for at, (word, count) in enumerate(known)
+    ]
+
+
+def _quorum(told: Status) -> list[Shown]:
+    raft = told.raft
+    if not raft.voters:
+        return [Cell("no cluster yet", "dim")]
+    spare = raft.voters_live - raft.voters_needed
+    words = f"{raft.voters_live} of {len(raft.voters)} voters live, {raft.voters_needed} needed"
+    return [styles.yes_no(raft.quorum), f"({words}" + (f"; {spare} more may fail)" if spare > 0 else ")")]

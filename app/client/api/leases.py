@@ -1,0 +1,49 @@
+"""Leases as nodes show them: what is left of each, and what lives with it. Making and renewing them is `metadata`'s."""
+
+from __future__ import annotations
+
+from coterie.app.client.answers import Answer, read_answer
+from coterie.app.client.transport.requests import Asker, Call
+
+
+class Lease(Answer, frozen=True):
+    """A lease that lives for a time, or with a node's process."""
+
+    lease: int
+    kind: str
+    """`ttl` or `node`."""
+    ttl_seconds: float | None
+    remaining_seconds: float | None
+    """Until it ends unless it is renewed, in cluster time."""
+    node: str | None
+    generation: int | None
+    hold_seconds: float | None
+    renewals: int
+
+
+class LeaseDetails(Lease, frozen=True):
+    revision: int
+    """The state's as it was read."""
+    keys: tuple[str, ...]
+    """That live with it; places in queues of locks and elections are among them."""
+
+
+class LeasePage(Answer, frozen=True):
+    leases: tuple[Lease, ...]
+    next_page: str | None
+
+
+class Leases:
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    async def list(self, *, limit: int = 1_000, page: str | None = None, timeout: float | None = None) -> LeasePage:
+        """All leases by id. `page`: `next_page` of the answer before. Raises UnavailableError."""
+        query: dict[str, str | int] = {"limit": limit} if page is None else {"limit": limit, "page": page}
+        return read_answer(LeasePage, (await self._asker.ask(Call("GET", "/v1/leases", query), timeout)).body)
+
+    async def get(self, lease: int, *, timeout: float | None = None) -> LeaseDetails | None:
+        """A lease with its keys; None for one that is not there. Raises UnavailableError."""
+        call = Call("GET", f"/v1/leases/{lease}", missing="lease_not_found")
+        reply = await self._asker.ask(call, timeout)
+        return None if reply.missing is not None else read_answer(LeaseDetails, reply.body)

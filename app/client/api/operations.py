@@ -1,0 +1,261 @@
+"""Operations of the store as requests, and the results in their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+
+from coterie.app.client.encoding import (
+    NOT_OVER_HTTP,
+    encoded,
+    not_text,
+    path_part,
+    read_optional,
+    read_record,
+    span_of,
+    text_of,
+)
+from coterie.app.client.transport.requests import Call
+from coterie.consensus.api.errors import RefusedError
+from coterie.consensus.store import (
+    KEEP_LEASE,
+    Acquire,
+    AcquireDone,
+    ClientOperation,
+    Compact,
+    Compare,
+    Delete,
+    DeleteDone,
+    DeleteRange,
+    Done,
+    Get,
+    GetDone,
+    Guard,
+    LeaseBind,
+    LeaseDone,
+    LeaseEnded,
+    LeaseGrant,
+    LeaseKeepAlive,
+    LeaseRevoke,
+    Proclaim,
+    Put,
+    PutDone,
+    QueueKind,
+    Range,
+    RangeDone,
+    Release,
+    SingleResult,
+    Txn,
+    TxnDone,
+)
+
+PLURALS = {QueueKind.LOCK: "locks", QueueKind.ELECTION: "elections", QueueKind.SEMAPHORE: "semaphores"}
+
+Shown = Mapping[str, Any]
+TxnOp = Put | Delete | DeleteRange | Get | Range
+TxnResult = PutDone | DeleteDone | GetDone | RangeDone
+
+_JSON = {"Content-Type": "application/json"}
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An operation as HTTP has it."""
+
+    call: Call
+    read: Callable[[Shown], SingleResult]
+    """What its answer says. Raises KeyError, TypeError, ClientError where it is none; ConflictError."""
+
+
+def json_call(method: str, path: str, body: Mapping[str, Any]) -> Call:
+    """Raises RefusedError where there is something in it that is no text."""
+    try:
+        return Call(method, path, body=msgspec.json.encode(body), headers=_JSON)
+    except UnicodeEncodeError as error:
+        raise not_text("the text", error.object) from None
+
+
+def order_of(operation: ClientOperation) -> Order:
+    """Raises RefusedError for what HTTP cannot carry."""
+    match operation:
+        case Put(value=None):
+            return _alone(operation)
+        case Put():
+            return _put(operation)
+        case Delete():
+            return _delete(operation)
+        case DeleteRange():
+            return _delete_range(operation)
+        case Txn():
+            return _txn(operation)
+        case LeaseGrant(ttl_ms=ttl_ms):
+            return Order(json_call("POST", "/v1/leases", {"ttl": ttl_ms / 1000}), read_lease_done)
+        case LeaseBind(node=node, generation=generation, hold_ms=hold_ms):
+            body = {"node": node, "generation": generation, "hold": hold_ms / 1000}
+            return Order(json_call("POST", "/v1/leases", body), read_lease_done)
+        case LeaseKeepAlive(lease=lease):
+            return Order(Call("POST", f"/v1/leases/{lease}/keepalive"), read_lease_done)
+        case LeaseRevoke(lease=lease):
+            return Order(
+                Call("DELETE", f"/v1/leases/{lease}"), lambda shown: LeaseEnded(shown["revision"], shown["deleted"])
+            )
+        case Acquire():
+            return _acquire(operation)
+        case Release(kind=kind, name=name, lease=lease):
+            return Order(Call("DELETE", queue_path(kind, name), {"lease": lease}), _done)
+        case Proclaim(kind=QueueKind.ELECTION, name=name, token=token, value=value):
+            return Order(
+                json_call("PUT", queue_path(QueueKind.ELECTION, name), {"token": token, **encoded(value)}), _done
+            )
+        case Proclaim():
+            raise RefusedError(NOT_OVER_HTTP, message="over HTTP only the leader of an election proclaims values")
+        case Compact():
+            raise RefusedError(
+                NOT_OVER_HTTP, message="history is not compacted over HTTP: members do it by their own limits"
+            )
+
+
+def key_path(key: bytes) -> str:
+    return f"/v1/meta/{path_part(text_of(key))}"
+
+
+def queue_path(kind: QueueKind, name: bytes) -> str:
+    return f"/v1/{PLURALS[kind]}/{path_part(text_of(name, 'name'))}"
+
+
+def _done(shown: Shown) -> Done:
+    return Done(shown["revision"])
+
+
+def read_lease_done(shown: Shown) -> LeaseDone:
+    return LeaseDone(shown["lease"], shown["renewals"], shown["deadline_ms"] or 0)
+
+
+# -- keys --------------------------------------------------------------------------------------------------------------
+
+
+def _expecting(expect: int | None) -> dict[str, str]:
+    if expect is None:
+        return {}
+    return {"If-Match": f'"{expect}"'} if expect else {"If-None-Match": "*"}
+
+
+def _put(put: Put) -> Order:
+    query: dict[str, str | int] = {}
+    if put.lease:
+        query["lease"] = "keep" if put.lease == KEEP_LEASE else put.lease
+    if put.prev:
+        query["prev"] = "true"
+    call = Call("PUT", key_path(put.key), query, put.value, _expecting(put.expect))
+    return Order(call, lambda shown: PutDone(shown["revision"], read_optional(shown.get("prev"))))
+
+
+def _delete(delete: Delete) -> Order:
+    query: dict[str, str | int] = {"prev": "true"} if delete.prev else {}
+
+    def read(shown: Shown) -> DeleteDone:
+        prev = read_optional(shown.get("prev"))
+        return DeleteDone(shown["revision"], shown["deleted"], () if prev is None else (prev,))
+
+    return Order(Call("DELETE", key_path(delete.key), query, headers=_expecting(delete.expect)), read)
+
+
+def _delete_range(delete: DeleteRange) -> Order:
+    what, text = span_of(delete.start, delete.end)
+    if what == "key":
+        return _delete(Delete(delete.start, delete.prev))
+    if delete.prev:
+        return _alone(delete)
+    return Order(
+        Call("DELETE", "/v1/meta", {"prefix": text}), lambda shown: DeleteDone(shown["revision"], shown["deleted"])
+    )
+
+
+# -- transactions ------------------------------------------------------------------------------------------------------
+
+
+def _alone(operation: Put | DeleteRange) -> Order:
+    """What a request of its own does not offer, as a transaction of one."""
+    of_one = _txn(Txn((), (operation,)))
+
+    def read(shown: Shown) -> SingleResult:
+        (result,) = cast(TxnDone, of_one.read(shown)).results
+        return result
+
+    return Order(of_one.call, read)
+
+
+def _txn(txn: Txn) -> Order:
+    then = [_show_operation(each) for each in txn.then]
+    otherwise = [_show_operation(each) for each in txn.otherwise]
+    body = {"compare": [_show_comparison(each) for each in txn.compares], "then": then, "else": otherwise}
+
+    def read(shown: Shown) -> TxnDone:
+        asked = txn.then if shown["succeeded"] else txn.otherwise
+        results = [_read_result(each, result) for each, result in zip(asked, shown["results"], strict=True)]
+        return TxnDone(shown["revision"], shown["succeeded"], tuple(results))
+
+    return Order(json_call("POST", "/v1/txn", body), read)
+
+
+def _show_comparison(it: Compare | Guard) -> dict[str, Any]:
+    if isinstance(it, Guard):
+        return {"held": {"kind": it.kind, "name": text_of(it.name, "name"), "token": it.token}}
+    shown: dict[str, Any] = {"key": text_of(it.key), "target": it.target, "op": it.op}
+    if isinstance(it.operand, bytes):
+        operand = encoded(it.operand)
+        shown["operand"] = operand.pop("value")
+        return {**shown, **operand}
+    return {**shown, "operand": it.operand}
+
+
+def _show_operation(it: TxnOp) -> dict[str, Any]:
+    match it:
+        case Put():
+            put: dict[str, Any] = {"key": text_of(it.key), "lease": it.lease, "prev": it.prev}
+            put |= {"value": None} if it.value is None else encoded(it.value)
+            return {"put": put if it.expect is None else {**put, "expect": it.expect}}
+        case Delete():
+            delete = {"key": text_of(it.key), "prev": it.prev}
+            return {"delete": delete if it.expect is None else {**delete, "expect": it.expect}}
+        case DeleteRange():
+            what, text = span_of(it.start, it.end)
+            return {"delete" if what == "key" else "delete_prefix": {what: text, "prev": it.prev}}
+        case Get():
+            return {"get": {"key": text_of(it.key)}}
+        case Range():
+            what, text = span_of(it.start, it.end)
+            return {"get": {"key": text}} if what == "key" else {"range": {"prefix": text, "limit": it.limit}}
+
+
+def _read_result(asked: TxnOp, shown: Shown) -> TxnResult:
+    (result,) = shown.values()
+    match asked:
+        case Put():
+            return PutDone(result["revision"], read_optional(result["prev"]))
+        case Delete() | DeleteRange():
+            return DeleteDone(result["revision"], result["deleted"], tuple(map(read_record, result["prev"])))
+        case Get():
+            return GetDone(read_optional(result["record"]))
+        case Range() if "record" in result:
+            record = read_optional(result["record"])
+            return RangeDone(() if record is None else (record,), more=False)
+        case Range():
+            return RangeDone(tuple(map(read_record, result["keys"])), result["more"])
+
+
+# -- locks, elections, semaphores --------------------------------------------------------------------------------------
+
+
+def _acquire(acquire: Acquire) -> Order:
+    body: dict[str, Any] = {"lease": acquire.lease, "stay": acquire.wait, **encoded(acquire.value)}
+    if acquire.kind is QueueKind.SEMAPHORE:
+        body["permits"] = acquire.permits
+
+    def read(shown: Shown) -> AcquireDone:
+        return AcquireDone(shown["revision"], shown["key"].encode(), shown["token"] or 0, shown["ahead"])
+
+    return Order(json_call("POST", queue_path(acquire.kind, acquire.name), body), read)

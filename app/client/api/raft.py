@@ -1,0 +1,116 @@
+"""The Raft layer of a cluster, as an operator sees and changes it, over HTTP.
+
+What is about one very node (`status`, `leave`) goes to the first of the client's addresses, or the one that `at` names.
+What changes the voters is sent once: where its answer is lost, the outcome is unknown, and `members` tells it.
+"""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import httpx
+import msgspec
+
+from coterie.app.client.addresses import read_address
+from coterie.app.client.answers import Decision, RaftMember, RaftStatus, read_answer
+from coterie.app.client.api.operations import json_call
+from coterie.app.client.encoding import path_part
+from coterie.app.client.errors import ClientError
+from coterie.app.client.transport.failures import reading_failure
+from coterie.app.client.transport.requests import Asker, Call
+from coterie.consensus.store import SnapshotReader, State, StoreError
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """A backup that is whole."""
+
+    revision: int
+    keys: int
+    size: int
+    """Bytes."""
+
+
+class _Members(msgspec.Struct, frozen=True):
+    members: tuple[RaftMember, ...]
+
+
+class _Decisions(msgspec.Struct, frozen=True):
+    decisions: tuple[Decision, ...]
+
+
+class _Leader(msgspec.Struct, frozen=True):
+    leader: str
+
+
+class _GivenUp(msgspec.Struct, frozen=True):
+    given_up: str | None
+
+
+class Raft:
+    def __init__(self, asker: Asker) -> None:
+        self._asker = asker
+
+    async def status(self, *, at: str | None = None) -> RaftStatus:
+        """A node's own part. Raises UnavailableError."""
+        return read_answer(RaftStatus, await self._get("/v1/raft/status", self._node(at)))
+
+    async def members(self) -> tuple[RaftMember, ...]:
+        """Voters, observers and candidates. Raises UnavailableError."""
+        return read_answer(_Members, await self._get("/v1/raft/members")).members
+
+    async def decisions(self) -> tuple[Decision, ...]:
+        """The latest that leaders decided of the voters, oldest first. Raises UnavailableError."""
+        return read_answer(_Decisions, await self._get("/v1/raft/decisions")).decisions
+
+    async def transfer(self, node_id: str | None = None) -> str:
+        """Hand leadership to a voter (None: to whoever holds most of the log); returns the new leader's node id.
+
+        Raises RefusedError, UnavailableError, UnknownOutcomeError.
+        """
+        reply = await self._asker.ask(json_call("POST", "/v1/raft/transfer", {"node": node_id}))
+        return read_answer(_Leader, reply.body).leader
+
+    async def remove(self, member_id: str) -> None:
+        """Bar a member for ever: one that is lost for good. Raises as `transfer`."""
+        await self._asker.ask(Call("DELETE", f"/v1/raft/members/{path_part(member_id)}"))
+
+    async def leave(self, *, at: str | None = None, timeout: float | None = None) -> None:
+        """Have one node give up its part in the Raft layer; it goes on without. Raises as `transfer`."""
+        await self._asker.ask(Call("POST", "/v1/raft/leave", to=self._node(at)), timeout)
+
+    async def give_up_founding(self, *, at: str | None = None) -> str | None:
+        """Have one founder give up waiting for another that will never come; returns what was done, if anything.
+
+        Raises UnavailableError, UnknownOutcomeError.
+        """
+        reply = await self._asker.ask(Call("DELETE", "/v1/raft/founding", to=self._node(at)))
+        return read_answer(_GivenUp, reply.body).given_up
+
+    async def snapshot(self, file: BinaryIO) -> Saved:
+        """Write all that was acknowledged before to `file`, and check it on the way.
+
+        Where it raises (UnavailableError, ClientError), what was written is of no use. Errors of the file pass.
+        """
+        reader = SnapshotReader(State())
+        size = 0
+        async with self._asker.open(Call("GET", "/v1/raft/snapshot")) as (address, response):
+            try:
+                async for part in response.aiter_bytes():
+                    file.write(part)
+                    size += len(part)
+                    reader.feed(part)
+                state = reader.finish()
+            except (httpx.HTTPError, ssl.SSLError) as error:
+                raise reading_failure(error, address, begun=True) from None
+            except StoreError as error:
+                raise ClientError(f"what came from {address} is no whole backup: {error}") from None
+        return Saved(state.keyspace.revision, len(state.keyspace.table), size)
+
+    async def _get(self, path: str, to: str | None = None) -> bytes:
+        return (await self._asker.ask(Call("GET", path, to=to))).body
+
+    def _node(self, at: str | None) -> str:
+        return self._asker.first if at is None else read_address(at)

@@ -1,0 +1,93 @@
+"""Who is let in while there is much to do: requests are refused, and told when to come back, before memory grows.
+
+Every queue of a node is bounded; `docs/limits.md` lists them. What is here bounds what all requests hold together: the
+bodies that were sent and wait, and the answers that clients do not take. What watches the node is always let in.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from starlette.types import Scope
+
+from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.settings.tables import HttpSettings
+from coterie.app.wire.errors import ApiError, Code
+
+ALWAYS = frozenset({b"/livez", b"/readyz", b"/healthz", b"/metrics"})
+"""An overloaded node must be able to say so."""
+
+STREAMS = (b"/v1/watch", b"/v1/ws", b"/v1/events")
+"""Stay for as long as the client likes, under limits of their own."""
+
+UNKNOWN_LENGTH = b"transfer-encoding"
+
+
+class Admission:
+    """Counts what requests hold from `enter` to `leave`."""
+
+    def __init__(self, limits: HttpSettings, figures: HttpFigures) -> None:
+        self._limits = limits
+        self._figures = figures
+        self._of_client: Counter[str] = Counter()
+        self._body_bytes = 0
+
+    def enter(self, scope: Scope) -> tuple[str, int] | None:
+        """Let a request in: what `leave` is to be called with; None for what is not counted. Raises ApiError."""
+        if scope["raw_path"] in ALWAYS or scope["raw_path"].startswith(STREAMS):
+            return None
+        limits = self._limits
+        size = self._body_size(scope) if scope["method"] not in {"GET", "HEAD"} else 0
+        client = scope.get("client")
+        name: str = client[0] if client else ""
+        if self._of_client[name] >= limits.max_requests_per_client:
+            raise self._refused(
+                Code.TOO_MANY_REQUESTS,
+                "as many requests of this address as http.max_requests_per_client = "
+                f"{limits.max_requests_per_client} are under way",
+                size,
+            )
+        figures = self._figures
+        if figures.unsent and (unsent := figures.unsent_bytes()) > limits.max_unsent_bytes:
+            raise self._refused(
+                Code.OVERLOADED,
+                f"clients have yet to take {unsent} bytes of answers, more than http.max_unsent_bytes = "
+                f"{limits.max_unsent_bytes}",
+                size,
+            )
+        if size and self._body_bytes and self._body_bytes + size > limits.max_bodies_bytes:
+            raise self._refused(
+                Code.OVERLOADED,
+                f"the bodies of requests under way take http.max_bodies_bytes = {limits.max_bodies_bytes} already",
+                size,
+            )
+        self._of_client[name] += 1
+        self._body_bytes += size
+        return name, size
+
+    def leave(self, held: tuple[str, int] | None) -> None:
+        """The request is over."""
+        if held is None:
+            return
+        name, size = held
+        self._body_bytes -= size
+        left = self._of_client[name] - 1
+        if left:
+            self._of_client[name] = left
+        else:
+            del self._of_client[name]
+
+    def _body_size(self, scope: Scope) -> int:
+        """What the body takes at most."""
+        largest = self._limits.max_body_bytes
+        for name, value in scope["headers"]:
+            if name == b"content-length" and value.isdigit():
+                return min(int(value), largest)
+            if name == UNKNOWN_LENGTH:
+                return largest
+        return 0
+
+    def _refused(self, code: Code, message: str, size: int) -> ApiError:
+        """A body is not waited for: then the connection ends with the answer."""
+        self._figures.refused[code] += 1
+        return ApiError(code, message, closes=size > 0)

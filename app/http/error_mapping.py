@@ -1,0 +1,146 @@
+"""How calls of the metadata end, as HTTP says it: which status, which code, and what a client may conclude.
+
+Definite refusals are 4xx, or 507 for want of room; 503 means that nothing happened and that the request may be sent
+again; 504 that nobody knows, and under which request id it may be sent again so that it happens at most once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from coterie.app.http.request_ids import write_request_id
+from coterie.app.wire.errors import ApiError, Code
+from coterie.consensus.api.errors import (
+    CompactedError,
+    ConflictError,
+    GrantEndedError,
+    LeaseLostError,
+    MetadataError,
+    RefusedError,
+    UnavailableError,
+    UnknownOutcomeError,
+)
+from coterie.consensus.api.types import RequestId
+from coterie.consensus.store import Code as StoreCode
+
+_REFUSALS: dict[str, tuple[Code, str]] = {
+    StoreCode.MALFORMED: (Code.INVALID_REQUEST, "the operation contradicts itself or breaks a bound"),
+    StoreCode.KEY_NOT_FOUND: (Code.KEY_NOT_FOUND, "there is no such key"),
+    StoreCode.KEY_INVALID: (Code.KEY_INVALID, "a key must have from 1 to {detail} bytes"),
+    StoreCode.KEY_RESERVED: (Code.RESERVED_KEY, "the key stands under a prefix that the cluster keeps for itself"),
+    StoreCode.VALUE_TOO_LARGE: (Code.TOO_LARGE, "the value is larger than {detail} bytes"),
+    StoreCode.TOO_MANY_KEYS: (Code.TOO_MANY_KEYS, "the cluster holds {detail} keys already; delete some"),
+    StoreCode.NO_SPACE: (Code.NO_SPACE, "keys and values would take more than {detail} bytes; delete some"),
+    StoreCode.TOO_MANY_OPS: (Code.TOO_MANY_OPS, "each list of a transaction may hold {detail} operations"),
+    StoreCode.DUPLICATE_KEY: (Code.DUPLICATE_KEY, "a transaction may write a key only once"),
+    StoreCode.DELETE_TOO_LARGE: (Code.DELETE_TOO_LARGE, "one request may delete {detail} keys; delete in parts"),
+    StoreCode.RESULT_TOO_LARGE: (Code.RESULT_TOO_LARGE, "the answer would take more than {detail} bytes; ask for less"),
+    StoreCode.FUTURE_REVISION: (Code.FUTURE_REVISION, "the revision has not come yet; the newest is {detail}"),
+    StoreCode.LEASE_NOT_FOUND: (Code.LEASE_NOT_FOUND, "there is no such lease: it ended, or never was"),
+    StoreCode.TOO_MANY_LEASES: (Code.TOO_MANY_LEASES, "the cluster holds {detail} leases already"),
+    StoreCode.LEASE_FULL: (Code.LEASE_FULL, "a lease may have {detail} keys"),
+    StoreCode.TTL_OUT_OF_RANGE: (Code.TTL_OUT_OF_RANGE, "the nearest time that is allowed is {detail} ms"),
+    StoreCode.NAME_INVALID: (Code.NAME_INVALID, 'a name must have from 1 to {detail} bytes, and no "@"'),
+    StoreCode.BUSY: (Code.BUSY, "others hold it"),
+    StoreCode.NOT_HELD: (Code.NOT_HELD, "it is not held or waited for in that name: it was lost, or never asked for"),
+    StoreCode.PERMITS_DIFFER: (Code.PERMITS_DIFFER, "the semaphore is in use with {detail} permits"),
+    StoreCode.QUEUE_FULL: (Code.QUEUE_FULL, "{detail} hold it or wait for it already"),
+    StoreCode.REQUEST_AHEAD: (
+        Code.REQUEST_AHEAD,
+        "the request id is of a time yet to come (cluster time is {detail} ms); POST /v1/request_ids makes one",
+    ),
+    StoreCode.INTERNAL: (Code.INTERNAL, "the cluster failed to do this; nothing happened"),
+    "bad_page_token": (Code.BAD_PAGE_TOKEN, "this is no page token of this list"),
+    "too_large": (Code.TOO_LARGE, "the request takes more room in the log than one operation may"),
+}
+
+TRANSFER_UNKNOWN = (
+    "the voter was asked to take over, and is not known to lead yet: it may still do so; GET /v1/cluster tells who "
+    "leads, and the same may be asked again"
+)
+
+_DETAILS = {
+    Code.FUTURE_REVISION: "revision",
+    Code.PERMITS_DIFFER: "permits",
+    Code.REQUEST_AHEAD: "cluster_time_ms",
+}
+"""What the number is that belongs to a code; elsewhere it is a limit."""
+
+_REASONS = {
+    "no_leader": "no leader is known now",
+    "not_leader": "no leader is known now",
+    "timed_out": "no majority, or no leader, answered in time",
+    "stopped": "this node is stopping",
+    "failed": "this node has stopped its part in Raft",
+    "busy": "too many requests wait",
+    "disk_full": "the leader has no space for its log",
+    "discarded": "the leader changed, and what it had not replicated was dropped",
+    "target_unreachable": "the leader has no link to the voter that is to take over; it leads on",
+    "target_behind": "the voter that is to take over did not hold the whole log in time; the leader leads on",
+    "other_leader": "another node was elected in place of the one that was to take over",
+    "transfer_pending": "leadership is being handed over already",
+    "change_pending": "a change of the voters is not committed yet",
+}
+
+
+REQUEST_EXPIRED = "request_expired"
+"""Detail of an unknown outcome: this request did nothing, for its id is too old; of earlier ones nobody knows."""
+
+
+def api_error(error: MetadataError, request: RequestId | None = None) -> ApiError:
+    """What to answer. `request`: the id under which a write was tried."""
+    match error:
+        case ConflictError():
+            return conflict(error.mod_revision)
+        case GrantEndedError():
+            return ApiError(Code.GRANT_ENDED, str(error))
+        case RefusedError():
+            return _refusal(error)
+        case CompactedError():
+            return ApiError(
+                Code.COMPACTED,
+                f"the history up to revision {error.compacted} is gone; read anew, and go on from there",
+                details={"compacted": error.compacted},
+            )
+        case UnknownOutcomeError():
+            details = {} if request is None else {"request_id": write_request_id(request)}
+            if error.expired:
+                details["reason"] = REQUEST_EXPIRED
+            return ApiError(
+                Code.OUTCOME_UNKNOWN,
+                "whether this happened is not known; with the request id in Coterie-Request-Id it may be sent again, "
+                "and happens at most once",
+                details=details or None,
+            )
+        case UnavailableError():
+            return unavailable(error.reason, str(error))
+        case LeaseLostError():
+            return ApiError(Code.LEASE_NOT_FOUND, "the lease ended meanwhile")
+    return unavailable("failed", str(error))
+
+
+def conflict(mod_revision: int) -> ApiError:
+    state = f"the key is at revision {mod_revision}" if mod_revision else "there is no such key"
+    return ApiError(
+        Code.PRECONDITION_FAILED, f"{state}, against the precondition", details={"mod_revision": mod_revision}
+    )
+
+
+def unavailable(reason: str, message: str = "", *, because: str = "") -> ApiError:
+    """Nothing happened, and the same may be asked again soon.
+
+    `message`: what to say of a reason not known here. `because`: what this node knows of the cause.
+    """
+    said = _REASONS.get(reason) or message or reason
+    if because:
+        said = f"{said} ({because})"
+    return ApiError(Code.UNAVAILABLE, f"the cluster cannot serve this now: {said}", details={"reason": reason})
+
+
+def _refusal(error: RefusedError) -> ApiError:
+    known = _REFUSALS.get(error.code)
+    if known is None:
+        return ApiError(Code.REFUSED, str(error), details={"reason": str(error.code)})
+    code, message = known
+    details: dict[str, Any] | None = {_DETAILS.get(code, "limit"): error.detail} if error.detail else None
+    return ApiError(code, message.format(detail=error.detail), details=details)

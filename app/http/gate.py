@@ -1,0 +1,205 @@
+"""What every HTTP request passes first and last: limits on its size, its encoding, who may ask, faults, and the access
+log."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from contextlib import suppress
+from http import HTTPStatus
+from urllib.parse import unquote_to_bytes
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from coterie.app.auth.authority import Authority
+from coterie.app.auth.rules import Right
+from coterie.app.http.admission import Admission
+from coterie.app.http.browser_guard import BrowserGuard
+from coterie.app.http.protocol import ABORT
+from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.settings.tables import HttpSettings
+from coterie.app.wire.errors import ApiError, Code
+
+log = structlog.stdlib.get_logger("http")
+_stdlib_log = logging.getLogger("http")
+
+FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
+
+_CLOSED_FOR = {Code.UNAUTHORIZED: (1008, "unauthorized"), Code.FORBIDDEN: (1008, "rights_changed")}
+"""Code and reason of a WebSocket's end. After the second it may be opened again at once, for what may be told then."""
+
+CUT_SHORT = ApiError(
+    Code.UNAVAILABLE, "this node is stopping, and did not wait for the answer", details={"reason": "stopped"}
+)
+CUT_SHORT_WRITE = ApiError(
+    Code.OUTCOME_UNKNOWN,
+    "this node is stopping, and did not wait for the outcome: whether this happened is not known; with the request id "
+    "that it was sent with in Coterie-Request-Id it may be sent again, and happens at most once",
+)
+
+
+class HttpGate:
+    """ASGI middleware."""
+
+    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures, authority: Authority) -> None:
+        self._app = app
+        self._authority = authority
+        self._limits = limits
+        self._figures = figures
+        self._admission = Admission(limits, figures)
+        self._guard = BrowserGuard(limits)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._socket(scope, receive, send)
+            return
+        status = 0
+        complete = False
+        started = time.perf_counter()
+        rights: tuple[Right, ...] = ()
+        streams: list[object] = []
+
+        async def watch(message: Message) -> None:
+            nonlocal status, complete
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            elif message["type"] == "http.response.body":
+                complete = not message.get("more_body", False)
+                if not complete and not streams:
+                    streams.append(self._authority.stream(scope, lambda _: abort(scope)))
+            await send(message)
+
+        figures = self._figures
+        figures.in_flight += 1
+        held = None
+        try:
+            refused: ApiError | None = None
+            try:
+                rights = await self._authority.admit(scope, self._admit(scope))
+                held = self._admission.enter(scope)
+                await self._app(scope, receive, watch)
+            except ApiError as error:
+                refused = error
+            except asyncio.CancelledError:
+                # A stopping server ends so what took longer than `http.shutdown_seconds`, and sends what is answered.
+                if status:
+                    raise
+                refused = CUT_SHORT if scope["method"] in {"GET", "HEAD"} else CUT_SHORT_WRITE
+            except Exception:
+                log.exception("internal error: please report it", method=scope["method"], path=scope["path"])
+                if status and not complete:
+                    raise
+                refused = None if status else FAULT
+            if refused is not None:
+                await refused.response()(scope, receive, watch)
+        finally:
+            took = time.perf_counter() - started
+            self._admission.leave(held)
+            figures.in_flight -= 1
+            figures.ended(scope, status, took)
+            for stream in streams:
+                self._authority.stream_ended(stream)
+            if rights:
+                self._authority.ended(scope, rights, status)
+        if _stdlib_log.isEnabledFor(logging.DEBUG):
+            log.debug("request", method=scope["method"], path=scope["path"], status=status, ms=round(took * 1e3, 3))
+
+    async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A WebSocket: refused as requests are, before it is accepted; a fault after that ends it."""
+        status = 0
+        started = time.perf_counter()
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "websocket.accept":
+                status = HTTPStatus.SWITCHING_PROTOCOLS
+            elif message["type"] == "websocket.http.response.start":
+                status = message["status"]
+            await send(message)
+
+        log.debug("websocket opens", path=scope["path"])
+        try:
+            refused: ApiError | None = None
+            try:
+                shown = self._admit(scope)
+                await self._authority.admit(scope, _of_browser(scope) if shown is None else shown)
+                await self._while_allowed(scope, receive, watch)
+            except ApiError as error:
+                refused = error
+            except Exception:
+                log.exception("internal error: please report it", method="WEBSOCKET", path=scope["path"])
+                refused = FAULT
+            if refused is not None and not status:
+                await refused.response()(scope, receive, watch)
+            elif refused is not None:
+                with suppress(OSError, RuntimeError):  # it may be closed already
+                    code, reason = _CLOSED_FOR.get(refused.code, (1011, refused.code.value))
+                    await send({"type": "websocket.close", "code": code, "reason": reason})
+        finally:
+            self._figures.ended({**scope, "method": "GET"}, status, time.perf_counter() - started)
+        log.debug("websocket closed", path=scope["path"], status=int(status))
+
+    async def _while_allowed(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a WebSocket until it ends, or its token does. Raises ApiError then."""
+        serving = asyncio.ensure_future(self._app(scope, receive, send))
+        gone: ApiError | None = None
+
+        def end(less: bool) -> None:
+            nonlocal gone
+            if less:
+                gone = ApiError(
+                    Code.FORBIDDEN, "the token allows less than it did; connect again with what it allows now"
+                )
+            else:
+                gone = ApiError(Code.UNAUTHORIZED, "the token was revoked, or its time is over")
+            serving.cancel()
+
+        stream = self._authority.stream(scope, end)
+        try:
+            await serving
+        except asyncio.CancelledError:
+            serving.cancel()
+            if gone is None:
+                raise
+            raise gone from None
+        finally:
+            self._authority.stream_ended(stream)
+
+    def _admit(self, scope: Scope) -> bytes | None:
+        """Returns the `Authorization`. Raises ApiError for what is too long, not text, or comes from another site."""
+        query: bytes = scope["query_string"]
+        if len(scope["raw_path"]) + len(query) > self._limits.max_query_bytes:
+            raise ApiError(
+                Code.QUERY_TOO_LONG,
+                f"path and query are longer than http.max_query_bytes = {self._limits.max_query_bytes}",
+            )
+        size = 0
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+        if size > self._limits.max_header_bytes:
+            raise ApiError(
+                Code.HEADERS_TOO_LARGE,
+                f"the headers are larger than http.max_header_bytes = {self._limits.max_header_bytes}",
+            )
+        # The framework would put U+FFFD in the place of what is not UTF-8.
+        if b"%" in query:
+            try:
+                unquote_to_bytes(query).decode()
+            except UnicodeDecodeError:
+                raise ApiError(Code.INVALID_ENCODING, "the query is not UTF-8 once its %-escapes are read") from None
+        return self._guard.check(scope)
+
+
+def abort(scope: Scope) -> None:
+    """End the connection of an answer that goes on."""
+    end = scope.get("extensions", {}).get(ABORT)
+    if end is not None:
+        end()
+
+
+def _of_browser(scope: Scope) -> bytes | None:
+    """A token among the subprotocols of a WebSocket: pages cannot set `Authorization` there."""
+    token = next((each for each in scope.get("subprotocols", ()) if each.startswith("coterie_")), None)
+    return None if token is None else b"Bearer " + token.encode("latin-1", "replace")

@@ -1,0 +1,266 @@
+"""Runs a node: its sockets, its identity, then gossip and HTTP in one event loop, until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import signal
+import string
+import time
+from collections.abc import Callable
+from functools import partial
+from random import Random
+from typing import TYPE_CHECKING
+
+import structlog
+
+from coterie.app.api.app import create_app
+from coterie.app.api.cluster.leave import Departure, Farewell
+from coterie.app.api.cluster.purge import obey_forgetting
+from coterie.app.auth.authority import Authority
+from coterie.app.http.server import HttpServer
+from coterie.app.http.tls import Tls, TlsError
+from coterie.app.node.listening import ListenError, Sockets, open_sockets
+from coterie.app.node.open_files import allow_open_files
+from coterie.app.node.reloadable import register_node
+from coterie.app.node.reloading import Reloader, ReloadError
+from coterie.app.node.start_message import is_loopback, tell_start
+from coterie.app.node.storage.data_dir import DataDir, DataDirError, Identity
+from coterie.app.node.storage.gossip_persistence import GossipKeeper, take_up
+from coterie.app.observability.health import Health
+from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.loop_lag import LoopLag
+from coterie.app.raft.from_gossip import HeardRaft
+from coterie.app.raft.local import AgentPart, agent_config, open_agent
+from coterie.app.settings.settings import Settings
+from coterie.consensus.autopilot.shell.agent import Agent
+from coterie.consensus.raft.errors import RaftError
+from coterie.gossip import Address, Engine, GossipNode, NodeId
+
+if TYPE_CHECKING:
+    from coterie.app.observability.otel import OtelTracer
+
+RANDOM_NAME_CHARACTERS = 6
+
+log = structlog.stdlib.get_logger("coterie")
+
+
+def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
+    """Run a node until SIGINT or SIGTERM, as the last thing that the process does. `load` reads the settings again.
+
+    Raises ListenError and DataDirError before anything is started.
+    """
+    # The data directory first: where a second node is started on it, that is what to say, not that its port is taken.
+    data_dir = DataDir(settings.data_dir) if settings.data_dir else None
+    allow_open_files(settings.http.max_connections)
+    sockets = open_sockets(settings.listen_addr, settings.http.backlog)
+    public = _public_address(settings, sockets.address)
+    identity = _identity(settings, data_dir, public)
+    engine = Engine(
+        settings.gossip_config(),
+        NodeId(identity.node_id, identity.generation, public),
+        Random(),
+        now=time.monotonic(),
+    )
+    _take_up_keys(settings, engine, data_dir)
+    node = GossipNode(engine, sockets.udp, settings.seed, settings.gossip_keyring())
+    # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
+    loop = _new_event_loop()
+    loop.run_until_complete(_serve(settings, load, node, sockets, data_dir))
+    loop.run_until_complete(_cancel_other_tasks())
+    log.info("node stopped", node_id=identity.node_id)
+
+
+def _take_up_keys(settings: Settings, engine: Engine, data_dir: DataDir | None) -> None:
+    if data_dir is not None:
+        take_up(engine, data_dir.path, settings.persistence, settings.key_values)
+        return
+    for key, value in settings.key_values.items():
+        engine.set(key, value, time.monotonic())
+
+
+def _open_keeper(settings: Settings, engine: Engine, data_dir: DataDir | None) -> GossipKeeper | None:
+    if data_dir is None or not settings.persistence.enabled:
+        return None
+    return GossipKeeper(engine, data_dir.path, settings.persistence, settings.key_values)
+
+
+async def _serve(
+    settings: Settings, load: Callable[[], Settings], node: GossipNode, sockets: Sockets, data_dir: DataDir | None
+) -> None:
+    tls = _open_tls(settings)
+    tracer = _open_tracer(settings, node)
+    agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer)
+    part = HeardRaft(node) if agent is None else AgentPart(agent)
+    stopping = asyncio.Event()
+    figures, loop_lag = HttpFigures(), LoopLag()
+    health = Health(node, part, stopping, settings.health.max_staleness)
+    departure = Departure(node, part, settings.leave, stopping, health)
+    authority = _authority(settings, node, part, sockets.address)
+    server = HttpServer(
+        create_app(
+            node,
+            settings.http,
+            settings.raft,
+            part,
+            stopping,
+            health=health,
+            figures=figures,
+            loop_lag=loop_lag,
+            departure=departure,
+            authority=authority,
+            tls=tls,
+            live_settings=settings.live,
+            console=settings.console.enabled,
+            tracer=tracer,
+        ),
+        settings.http,
+        figures,
+        settings.live,
+        lambda: tell_start(settings, node, sockets.address),
+        stopping,
+        None if tls is None else tls.server,
+    )
+    watching = asyncio.create_task(loop_lag.watch(), name="event loop lag")
+    guarding = asyncio.create_task(authority.watch(), name="tokens of open streams")
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, server.stop)
+    loop.add_signal_handler(signal.SIGTERM, _Terminating(departure, server.stop).signalled)
+    obey_forgetting(node)
+    if agent is not None:
+        await _start_agent(agent)
+    keeper = _open_keeper(settings, node.engine, data_dir)
+    reloader = Reloader(settings, load)
+    register_node(reloader, node, departure, keeper)
+    reloader.register(
+        ["auth.anonymous", "auth.tokens", "auth.max_tokens", "auth.cache_seconds"],
+        lambda settings: lambda: authority.swap(settings.auth),
+    )
+    if tls is not None:
+        reloader.register([], partial(_reload_tls, tls), always=True)
+    loop.add_signal_handler(signal.SIGHUP, reloader.reload)
+    await node.start()
+    if keeper is not None:
+        keeper.start()
+    try:
+        await server.serve(sockets=[sockets.tcp])
+    finally:
+        watching.cancel()
+        guarding.cancel()
+        authority.audit.close()
+        if agent is not None:
+            await agent.stop()
+        await node.stop()
+        if keeper is not None:
+            await keeper.stop()
+        if tracer is not None:
+            tracer.shut_down()
+
+
+def _open_tracer(settings: Settings, node: GossipNode) -> OtelTracer | None:
+    if settings.tracing.endpoint is None:
+        return None
+    from coterie.app.observability.otel import OtelTracer  # noqa: PLC0415 - an optional extra, and half a second
+
+    return OtelTracer(settings.tracing, node.node.node_id)
+
+
+def _authority(settings: Settings, node: GossipNode, part: HeardRaft, listening: Address) -> Authority:
+    def is_known(address: str) -> bool:
+        return any(state.id.gossip_advertise_addr.host == address for state in node.engine.states)
+
+    try:
+        return Authority(settings.auth, part, is_known, on_loopback=is_loopback(listening))
+    except OSError as error:
+        raise DataDirError(f"auth.audit_file {settings.auth.audit_file}: {error.strerror or error}") from None
+
+
+def _open_tls(settings: Settings) -> Tls | None:
+    if settings.tls.certificate is None:
+        return None
+    try:
+        return Tls(settings.tls)
+    except TlsError as error:
+        raise DataDirError(str(error)) from None
+
+
+def _reload_tls(tls: Tls, _settings: Settings) -> Callable[[], None]:
+    """The same files, as they are now."""
+    try:
+        return tls.prepare()
+    except TlsError as error:
+        raise ReloadError(str(error)) from None
+
+
+def _open_agent(
+    settings: Settings,
+    node: GossipNode,
+    listening: Address,
+    data_dir: DataDir | None,
+    tls: Tls | None,
+    tracer: OtelTracer | None,
+) -> Agent | None:
+    if not settings.raft.enabled or data_dir is None:
+        return None
+    config = agent_config(settings, listening, node.node.gossip_advertise_addr, tls, tracer)
+    try:
+        return open_agent(node, data_dir.path, config)
+    except (RaftError, OSError) as error:
+        raise DataDirError(str(error)) from None
+
+
+async def _start_agent(agent: Agent) -> None:
+    try:
+        await agent.start()
+    except OSError as error:
+        host, port = agent.config.listen
+        raise ListenError(
+            f"raft.listen_addr {Address(host, port)}: {error.strerror or error}; choose another one"
+        ) from None
+
+
+class _Terminating:
+    """What SIGTERM does: at the first time what is set, at the second it just stops the node."""
+
+    def __init__(self, departure: Departure, stop: Callable[[], None]) -> None:
+        self._departure = departure
+        self._stop = stop
+        self._leaving: asyncio.Task[Farewell] | None = None
+
+    def signalled(self) -> None:
+        on_sigterm = self._departure.settings.on_sigterm
+        if on_sigterm == "stop" or self._leaving is not None:
+            self._stop()
+            return
+        keep_vote = on_sigterm == "goodbye"
+        self._leaving = asyncio.create_task(self._departure.leave(keep_vote=keep_vote), name="terminating")
+
+
+async def _cancel_other_tasks() -> None:
+    tasks = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 - it is not to be had everywhere
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
+def _public_address(settings: Settings, listening: Address) -> Address:
+    public = settings.public_addr or listening
+    return public if public.port else public._replace(port=listening.port)
+
+
+def _identity(settings: Settings, data_dir: DataDir | None, public: Address) -> Identity:
+    def generate() -> str:
+        alphabet = string.ascii_lowercase + string.digits
+        return f"server:{public}-{''.join(secrets.choice(alphabet) for _ in range(RANDOM_NAME_CHARACTERS))}"
+
+    if data_dir is not None:
+        return data_dir.next_identity(settings.node_id, generate, time.time())
+    return Identity(settings.node_id or generate(), int(time.time()))

@@ -1,0 +1,75 @@
+"""What a node says once it is up: to its log, and on a terminal to whoever started it."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from ipaddress import ip_address
+
+import structlog
+
+from coterie.app.cli.framework.command_line import shell_command
+from coterie.app.settings.settings import Settings
+from coterie.gossip import Address, GossipNode
+
+_MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}
+
+log = structlog.stdlib.get_logger("coterie")
+
+
+def tell_start(settings: Settings, node: GossipNode, listening: Address) -> None:
+    """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
+    _tell_openness(settings, listening)
+    own = node.node
+    public = own.gossip_advertise_addr
+    scheme = "http" if settings.tls.certificate is None else "https"
+    url = f"{scheme}://{listening if any(listening.packed) else public}/"
+    log.info(
+        "node started",
+        url=url,
+        node_id=own.node_id,
+        generation=own.generation,
+        cluster_id=settings.cluster_id,
+        listen_addr=str(listening),
+        public_addr=str(public),
+        seeds=list(settings.seed),
+        data_dir=str(settings.data_dir) if settings.data_dir else None,
+        version=version("coterie"),
+    )
+    if sys.stdout.isatty():
+        console = f"    open the console  {url}ui/\n" if settings.console.enabled else ""
+        sys.stdout.write(
+            f"\n  A node of the cluster {settings.cluster_id!r} is up; Ctrl-C stops it. From another terminal:\n\n"
+            f"    see the cluster   {shell_command()} status --address {url.removeprefix('http://').rstrip('/')}\n"
+            f"{console}"
+            f"    set a key         curl '{url}set_kv?key=hello&value=world'\n"
+            f"    add a node        {shell_command()} --listen_addr {public._replace(port=0)} --seed {public}\n\n"
+        )
+        sys.stdout.flush()
+
+
+def _tell_openness(settings: Settings, listening: Address) -> None:
+    """Loudly, at every start, where others than this machine's users can reach the node."""
+    if is_loopback(listening):
+        return
+    anonymous = settings.auth.anonymous
+    if anonymous in {"read", "write", "admin"}:
+        told = (
+            f"WITHOUT AUTHENTICATION whoever reaches {listening} may {_MAY[anonymous]} here: auth.anonymous is "
+            f"{anonymous!r}; set it to none, and make a token with: {shell_command()} token new"
+        )
+    elif not settings.auth.tokens:
+        told = (
+            f"requests to {listening} need a token: auth.anonymous allows nothing there, and auth.tokens holds none; "
+            f"make one with: {shell_command()} token new"
+        )
+    else:
+        return
+    log.warning(told)
+    if sys.stdout.isatty():
+        sys.stdout.write(f"\n  *** {told} ***\n")
+
+
+def is_loopback(address: Address) -> bool:
+    """Whether only this machine reaches it."""
+    return ip_address(address.host).is_loopback

@@ -1,0 +1,62 @@
+"""Whether a node is alive, and whether it should be sent requests; with the reasons where it should not.
+
+Alive (`/livez`): the event loop turns and gossip is held. A node that is not is to be restarted. What a restart does
+not mend (no majority, no peers, a full disk) is no matter of being alive.
+
+Ready (`/readyz`): alive, not on its way out, and, where it takes part in Raft, its member in a cluster, without a
+fault, and with metadata that is not older than `health.max_staleness`, which means that it hears of a leader. A node
+without Raft is ready without a leader. Parts of a node that know why it should not be sent requests say so with `hold`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coterie.app.raft.view import RaftPart
+from coterie.gossip import GossipNode
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    name: str
+    """A word of a small fixed set."""
+    reason: str | None
+    """Why it fails; None where it does not."""
+
+    @property
+    def ok(self) -> bool:
+        return self.reason is None
+
+
+class Health:
+    def __init__(self, node: GossipNode, raft: RaftPart, stopping: asyncio.Event, max_staleness: float) -> None:
+        """`max_staleness`: seconds by which what is applied here of the metadata may be old."""
+        self._node = node
+        self._raft = raft
+        self._stopping = stopping
+        self._max_staleness = max_staleness
+        self._held: dict[str, str] = {}
+
+    def hold(self, name: str, reason: str) -> Callable[[], None]:
+        """Not ready, for `reason`, until the returned function is called. `name`: a word of the program's own."""
+        self._held[name] = reason
+
+        def release() -> None:
+            if self._held.get(name) == reason:
+                del self._held[name]
+
+        return release
+
+    def live_checks(self) -> list[Check]:
+        return [Check("gossip", None if self._node.running else "no gossip rounds are held")]
+
+    def ready_checks(self) -> list[Check]:
+        stopping = "this node is stopping" if self._stopping.is_set() else None
+        return [
+            *self.live_checks(),
+            Check("shutdown", stopping),
+            Check("raft", self._raft.problem(self._max_staleness)),
+            *(Check(name, reason) for name, reason in sorted(self._held.items())),
+        ]

@@ -1,0 +1,234 @@
+"""Leases kept alive in the background, and what is held on them: locks, elections, permits (consensus specification,
+section 3).
+
+A holder learns that it has lost what it held from its own clock, before the cluster gives it to another: a lease counts
+from when its renewal was *sent*, and a tenth of it is kept back for clocks that differ. A process that is stopped for
+long learns it late all the same; that is what fencing tokens are for.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, suppress
+from typing import TYPE_CHECKING, cast
+
+from coterie.consensus.api.errors import CompactedError, LeaseLostError, MetadataError, RefusedError, UnavailableError
+from coterie.consensus.store import (
+    Acquire,
+    AcquireDone,
+    Code,
+    Guard,
+    LeaseKeepAlive,
+    Proclaim,
+    QueueKind,
+    Release,
+    as_place,
+)
+
+if TYPE_CHECKING:
+    from coterie.consensus.api.metadata import AbstractMetadata
+
+RENEWALS_PER_TTL = 3
+SAFETY = 0.1
+"""Part of a lease that its holder does not rely on."""
+
+
+class KeptLease:
+    """`async with metadata.lease(ttl) as lease`: `lease.id` to put keys with; `lease.lost` is set when it is gone."""
+
+    def __init__(self, metadata: AbstractMetadata, ttl: float) -> None:
+        self._metadata = metadata
+        self._ttl = ttl
+        self._task: asyncio.Task[None] | None = None
+        self._until = 0.0
+        self.id = 0
+        self.lost = asyncio.Event()
+
+    async def __aenter__(self) -> KeptLease:
+        sent = self._now()
+        self.id = (await self._metadata.grant_lease(self._ttl)).lease
+        self._renewed(sent)
+        self._task = asyncio.create_task(self._keep(), name=f"lease {self.id}")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+        if not self.lost.is_set():
+            self.lost.set()
+            with suppress(MetadataError):  # else it ends by itself
+                await self._metadata.revoke(self.id, timeout=self._ttl)
+
+    @property
+    def seconds_left(self) -> float:
+        """For how long it may be relied on without another renewal."""
+        return max(0.0, self._until - self._now())
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
+
+    def _renewed(self, sent: float) -> None:
+        self._until = sent + self._ttl * (1 - SAFETY)
+
+    async def _keep(self) -> None:
+        period = self._ttl / RENEWALS_PER_TTL
+        due = self._now() + period
+        while self._now() < self._until:
+            await asyncio.sleep(min(due, self._until) - self._now())
+            sent = self._now()
+            try:
+                await self._metadata.submit(
+                    LeaseKeepAlive(self.id), retry=False, timeout=max(0.0, min(period, self._until - sent))
+                )
+            except RefusedError:
+                break
+            except MetadataError:
+                due = self._now() + period / 10
+            else:
+                self._renewed(sent)
+                due = sent + period
+        self.lost.set()
+
+
+class Holding:
+    """A lock, an election's leadership or a semaphore's permit, for as long as the `async with` lasts.
+
+    `token` is the fencing token: higher for every later holder. Give it to whatever is changed under the lock, so that
+    it can refuse a lower one, and put `guard` into transactions on the metadata: they then do nothing once it is lost.
+    `lost` is set when it is lost while inside: stop.
+    """
+
+    def __init__(
+        self,
+        metadata: AbstractMetadata,
+        kind: QueueKind,
+        name: bytes,
+        ttl: float,
+        lease: int,
+        value: bytes,
+        permits: int,
+        timeout: float | None,
+    ) -> None:
+        self._metadata = metadata
+        self._kind = kind
+        self._name = name
+        self._ttl = ttl
+        self._value = value
+        self._permits = permits
+        self._timeout = timeout
+        self._stack = AsyncExitStack()
+        self._lease = lease
+        self._kept: KeptLease | None = None
+        self.key = b""
+        """The place in the queue, a key that lives as long as what is held."""
+        self.token = 0
+        self._since = 0
+        self.lost = asyncio.Event()
+
+    async def __aenter__(self) -> Holding:
+        async with AsyncExitStack() as stack:
+            if not self._lease:
+                self._kept = await stack.enter_async_context(KeptLease(self._metadata, self._ttl))
+                self._lease = self._kept.id
+            stack.push_async_callback(self._release)
+            try:
+                async with asyncio.timeout(self._timeout or None):
+                    await self._acquire()
+            except TimeoutError:
+                raise UnavailableError("timed_out", "others held it all the time") from None
+            if self._kept is not None and not self._kept.seconds_left:  # granted to one who was stopped since
+                raise LeaseLostError("the lease ended while waiting")
+            follow = asyncio.create_task(self._follow(), name=f"{self._kind} {self._name!r}")
+            stack.push_async_callback(_end, follow)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._stack.aclose()
+        self.token = 0
+
+    @property
+    def guard(self) -> Guard:
+        """A comparison for transactions: it holds while this does."""
+        return Guard(self._kind, self._name, self.token)
+
+    async def proclaim(self, value: bytes) -> None:
+        """Change the value that others see. Raises RefusedError (not_held) where it was lost."""
+        await self._metadata.submit(Proclaim(self._kind, self._name, self.token, value))
+
+    async def _acquire(self) -> None:
+        wish = Acquire(
+            self._kind,
+            self._name,
+            self._lease,
+            self._value,
+            self._permits,
+            wait=self._timeout is None or self._timeout > 0,
+        )
+        done = cast(AcquireDone, await self._metadata.submit(wish, timeout=self._timeout or None))
+        self.key, self.token, self._since = done.key, done.token, done.revision
+        while not self.token:
+            try:
+                await self._wait()
+            except CompactedError:
+                record = (await self._metadata.get(self.key)).value
+                if record is None:
+                    raise LeaseLostError("the lease ended while waiting") from None
+                self.token, self._since = as_place(record).token, record.mod_revision
+
+    async def _wait(self) -> None:
+        """Until the place is granted."""
+        async with self._metadata.watch_key(self.key, from_revision=self._since + 1) as watching:
+            async for batch in watching:
+                for event in batch.events:
+                    if event.record is None:
+                        raise LeaseLostError("the lease ended while waiting")
+                    if token := as_place(event.record).token:
+                        self.token, self._since = token, event.revision
+                        return
+
+    async def _follow(self) -> None:
+        """While it is held: hear of its end from the cluster, or from the lease."""
+        ends = [asyncio.create_task(self._watch_end())]
+        if self._kept is not None:
+            ends.append(asyncio.create_task(_wait_for(self._kept.lost)))
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
+        self.lost.set()
+
+    async def _watch_end(self) -> None:
+        try:
+            async with self._metadata.watch_key(self.key, from_revision=self._since + 1) as watching:
+                async for batch in watching:
+                    if any(event.record is None for event in batch.events):
+                        return
+        except MetadataError:
+            # Nothing is known of the end any more: with a lease of its own, that one's clock tells.
+            if self._kept is not None:
+                await self._kept.lost.wait()
+
+    async def _release(self) -> None:
+        """Give it back; where that fails, the end of the lease does it."""
+        if self._kept is not None:
+            return  # revoking the lease, next, does the same
+        try:
+            await self._metadata.submit(Release(self._kind, self._name, self._lease), timeout=self._ttl)
+        except RefusedError as error:
+            if error.code not in {Code.NOT_HELD, Code.LEASE_NOT_FOUND}:
+                raise
+        except MetadataError:
+            pass
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()

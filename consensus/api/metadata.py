@@ -1,0 +1,287 @@
+"""The face of the metadata: every call there is, whether a member of the group serves it or HTTP carries it.
+
+What an implementation brings is abstract: one way to write, the reads, the watch. Everything else, locks and elections
+included, is written once, here, over those (consensus specification, section 3).
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from math import isfinite
+from types import TracebackType
+from typing import Any, Protocol, Self, cast
+
+from coterie.consensus.api.errors import RefusedError
+from coterie.consensus.api.locks import Holding, KeptLease
+from coterie.consensus.api.types import Answer, Consistency, RequestId
+from coterie.consensus.store import (
+    ClientOperation,
+    Code,
+    Compact,
+    Compare,
+    Delete,
+    DeleteDone,
+    DeleteRange,
+    Get,
+    Guard,
+    Kind,
+    Lease,
+    LeaseBind,
+    LeaseDone,
+    LeaseEnded,
+    LeaseGrant,
+    LeaseKeepAlive,
+    LeaseRevoke,
+    Page,
+    Place,
+    Put,
+    PutDone,
+    QueueKind,
+    Range,
+    Record,
+    SingleResult,
+    Txn,
+    TxnDone,
+    WatchBatch,
+    prefix_end,
+)
+from coterie.consensus.store import Done as StoreDone
+
+
+class AbstractWatching(Protocol):
+    """What `AbstractMetadata.watch` gives: `async with` it, then `async for` batches. For one task."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> WatchBatch: ...
+
+    @property
+    def revision(self) -> int:
+        """All events up to this revision have been handed out."""
+
+
+class AbstractMetadata(ABC):
+    # -- what an implementation brings ---------------------------------------------------------------------------------
+
+    @abstractmethod
+    async def submit(
+        self,
+        operation: ClientOperation,
+        *,
+        request: RequestId | None = None,
+        retry: bool = True,
+        timeout: float | None = None,
+    ) -> SingleResult:
+        """Have the cluster do an operation, and return its result.
+
+        With `retry` it is tried again, under one request id, until its time is over or its outcome is known; `request`
+        makes that possible across calls. Without, it is tried once and carries an id only where one is given.
+        Raises RefusedError, UnavailableError, UnknownOutcomeError.
+        """
+
+    @abstractmethod
+    async def get(
+        self,
+        key: bytes,
+        *,
+        revision: int | None = None,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> Answer[Record | None]:
+        """A key's record, now or at a revision. Raises UnavailableError, CompactedError, RefusedError."""
+
+    @abstractmethod
+    async def range(
+        self,
+        start: bytes,
+        end: bytes | None,
+        *,
+        limit: int = 1_000,
+        revision: int | None = None,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> Answer[Page]:
+        """The first page of the records from `start` to below `end` (None: to the last key). Raises as `get`."""
+
+    @abstractmethod
+    async def next_page(
+        self,
+        token: str,
+        *,
+        limit: int = 1_000,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> Answer[Page]:
+        """The page after the one that gave `token`, of the same revision. Raises as `get`."""
+
+    @abstractmethod
+    async def lease_info(
+        self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
+    ) -> Answer[Lease | None]:
+        """What is known of a lease; None for one that is not there."""
+
+    @abstractmethod
+    async def places(
+        self,
+        kind: QueueKind,
+        name: bytes,
+        *,
+        limit: int = 1_000,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> Answer[list[Place]]:
+        """Who holds a lock, election or semaphore (token above 0), then who waits, in order."""
+
+    @abstractmethod
+    async def queue_names(
+        self,
+        kind: QueueKind,
+        *,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> Answer[list[bytes]]:
+        """The locks, elections or semaphores that anybody holds, in order."""
+
+    @abstractmethod
+    async def barrier(self, timeout: float | None = None) -> None:
+        """Return once what is read here is as fresh as anything acknowledged before. Raises UnavailableError."""
+
+    @abstractmethod
+    def watch(
+        self,
+        start: bytes,
+        end: bytes | None,
+        *,
+        from_revision: int | None = None,
+        kind: Kind | None = None,
+        progress: float | None = None,
+    ) -> AbstractWatching:
+        """`async with` it, then `async for` batches of the events of the keys from `start` to below `end`.
+
+        From a revision on (None: from now on). Batches end with whole revisions; `batch.revision + 1` is where to go
+        on. `progress`: after so many seconds without an event an empty batch says how far the watch has come.
+        Raises, on entering or later: CompactedError, UnavailableError.
+        """
+
+    # -- writes --------------------------------------------------------------------------------------------------------
+
+    async def put(
+        self,
+        key: bytes,
+        value: bytes | None,
+        *,
+        lease: int = 0,
+        expect: int | None = None,
+        prev: bool = False,
+        **options: Any,
+    ) -> PutDone:
+        """Write a key. `value` None keeps the one it has, `lease` -1 the one it has.
+
+        `expect`: refuse unless the key is at this mod_revision (0: unless it is absent). Raises ConflictError, and as
+        `submit`, whose options it takes.
+        """
+        return cast(PutDone, await self.submit(Put(key, value, lease, prev, expect), **options))
+
+    async def delete(self, key: bytes, *, expect: int | None = None, prev: bool = False, **options: Any) -> DeleteDone:
+        """Delete a key, if it is there. Raises as `put`."""
+        return cast(DeleteDone, await self.submit(Delete(key, prev, expect), **options))
+
+    async def delete_range(self, start: bytes, end: bytes | None, *, prev: bool = False, **options: Any) -> DeleteDone:
+        """Delete the keys from `start` to below `end` (None: to the last key). Raises as `submit`."""
+        return cast(DeleteDone, await self.submit(DeleteRange(start, end, prev), **options))
+
+    async def txn(
+        self,
+        compares: Iterable[Compare | Guard],
+        then: Iterable[Put | Delete | DeleteRange | Get | Range],
+        otherwise: Iterable[Put | Delete | DeleteRange | Get | Range] = (),
+        **options: Any,
+    ) -> TxnDone:
+        """Where all comparisons hold do `then`, else `otherwise`, at one revision. Raises as `submit`."""
+        return cast(TxnDone, await self.submit(Txn(tuple(compares), tuple(then), tuple(otherwise)), **options))
+
+    async def compact(self, revision: int, **options: Any) -> StoreDone:
+        """Forget the history up to and including `revision`. Raises as `submit`."""
+        return cast(StoreDone, await self.submit(Compact(revision), **options))
+
+    # -- reads ---------------------------------------------------------------------------------------------------------
+
+    async def prefix(self, prefix: bytes, **options: Any) -> Answer[Page]:
+        """As `range`, of the keys that start with `prefix`."""
+        return await self.range(prefix, prefix_end(prefix), **options)
+
+    # -- watches -------------------------------------------------------------------------------------------------------
+
+    def watch_prefix(self, prefix: bytes, **options: Any) -> AbstractWatching:
+        """As `watch`, of the keys that start with `prefix`."""
+        return self.watch(prefix, prefix_end(prefix), **options)
+
+    def watch_key(self, key: bytes, **options: Any) -> AbstractWatching:
+        """As `watch`, of one key."""
+        return self.watch(key, key + b"\0", **options)
+
+    # -- leases, locks, elections ------------------------------------------------------------------------------------
+
+    async def grant_lease(self, ttl: float, **options: Any) -> LeaseDone:
+        """A lease that lives `ttl` seconds from its last renewal. Raises as `submit`."""
+        return cast(LeaseDone, await self.submit(LeaseGrant(_milliseconds(ttl)), **options))
+
+    async def bind_lease(self, node: str, generation: int, hold: float, **options: Any) -> LeaseDone:
+        """A lease that lives with a node's process, until gossip has held it dead for `hold` seconds."""
+        return cast(LeaseDone, await self.submit(LeaseBind(node, generation, _milliseconds(hold)), **options))
+
+    async def keep_alive(self, lease: int, **options: Any) -> LeaseDone:
+        """Renew a lease. Raises RefusedError (lease_not_found) where it is gone, and as `submit`."""
+        return cast(LeaseDone, await self.submit(LeaseKeepAlive(lease), **options))
+
+    async def revoke(self, lease: int, **options: Any) -> LeaseEnded:
+        """End a lease now: its keys and its places in queues go. Raises as `keep_alive`."""
+        return cast(LeaseEnded, await self.submit(LeaseRevoke(lease), **options))
+
+    def lease(self, ttl: float) -> KeptLease:
+        """`async with` it: a lease, renewed in the background, revoked at the end."""
+        return KeptLease(self, ttl)
+
+    def lock(
+        self, name: bytes, *, ttl: float = 10.0, lease: int = 0, value: bytes = b"", timeout: float | None = None
+    ) -> Holding:
+        """`async with` it: wait for the lock, hold it, give it back. See `Holding` for tokens and what to do with them.
+
+        It lives on a lease of its own of `ttl` seconds, or on `lease`, which is then the caller's to keep alive.
+        `timeout` bounds the waiting (None: for ever; 0: not at all, which is RefusedError busy where others hold it).
+        Raises UnavailableError (timed_out), RefusedError, LeaseLostError.
+        """
+        return Holding(self, QueueKind.LOCK, name, ttl, lease, value, 1, timeout)
+
+    def semaphore(
+        self,
+        name: bytes,
+        permits: int,
+        *,
+        ttl: float = 10.0,
+        lease: int = 0,
+        value: bytes = b"",
+        timeout: float | None = None,
+    ) -> Holding:
+        """As `lock`, with `permits` holders at a time; the same number for all while it is in use."""
+        return Holding(self, QueueKind.SEMAPHORE, name, ttl, lease, value, permits, timeout)
+
+    def elect(
+        self, name: bytes, value: bytes, *, ttl: float = 10.0, lease: int = 0, timeout: float | None = None
+    ) -> Holding:
+        """As `lock`: campaign, lead while inside, resign at the end. `value` is what others see of the leader."""
+        return Holding(self, QueueKind.ELECTION, name, ttl, lease, value, 1, timeout)
+
+
+def _milliseconds(seconds: float) -> int:
+    """Raises RefusedError for what no clock counts to."""
+    if not isfinite(seconds):
+        raise RefusedError(Code.TTL_OUT_OF_RANGE, message=f"{seconds} is no number of seconds")
+    return round(seconds * 1000)

@@ -1,0 +1,70 @@
+"""Ends of node-bound leases: what gossip says of their nodes, as operations for the leader to propose (spec section 3).
+
+A lease names a node and the generation of its process. It ends once gossip has held that process dead for the lease's
+hold, or shows a later generation of the node alive: then the process that took the lease is gone. Gossip cannot end a
+lease by itself: the operation says what was seen, and is void where the lease was renewed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coterie.consensus.autopilot.observations import Presence, Sighting, Sightings
+from coterie.consensus.store import Lease, LeaseNodeLost, State
+
+MAX_ENDS_A_TURN = 1_000
+
+
+class LostNodes:
+    """Of one leader: remembers since when it has known nothing of a node, which counts as dead from then on."""
+
+    def __init__(self) -> None:
+        self._unknown_since: dict[str, float] = {}
+
+    def ends(self, state: State, seen: Sightings, now: float) -> list[LeaseNodeLost]:
+        """The leases to end. `now`: the monotonic clock, in seconds."""
+        nodes = state.leased_nodes()
+        if not nodes:
+            self._unknown_since.clear()
+            return []
+        by_name: dict[str, list[Sighting]] = {name: [] for name in nodes}
+        for each in seen.all:
+            if each.node in by_name:
+                by_name[each.node].append(each)
+        found: list[LeaseNodeLost] = []
+        for node, sightings in by_name.items():
+            for lease in state.leases_of_node(node):
+                end = self._end(lease, sightings, now)
+                if end is not None:
+                    found.append(end)
+        self._forget(nodes)
+        return found[:MAX_ENDS_A_TURN]
+
+    def _end(self, lease: Lease, sightings: Iterable[Sighting], now: float) -> LeaseNodeLost | None:
+        own: Sighting | None = None
+        for each in sightings:
+            if each.generation > lease.generation and each.presence is not Presence.UNSEEN:
+                return LeaseNodeLost(lease.id, lease.renewal, each.generation, 0)
+            if each.generation == lease.generation:
+                # Several addresses may claim one process: while one of them lives, it does.
+                own = each if own is None or each.live else own
+        if own is not None and own.live:
+            self._unknown_since.pop(_process(lease), None)
+            return None
+        dead_for = own.dead_for if own is not None else None
+        if dead_for is None:  # never seen alive here, or not known at all
+            dead_for = now - self._unknown_since.setdefault(_process(lease), now)
+        if dead_for * 1000 < lease.hold_ms:
+            return None
+        return LeaseNodeLost(lease.id, lease.renewal, lease.generation, int(dead_for * 1000))
+
+    def _forget(self, nodes: list[str]) -> None:
+        if len(self._unknown_since) > 2 * len(nodes) + 100:
+            kept = set(nodes)
+            self._unknown_since = {
+                process: since for process, since in self._unknown_since.items() if process.rpartition("@")[0] in kept
+            }
+
+
+def _process(lease: Lease) -> str:
+    return f"{lease.node}@{lease.generation}"

@@ -1,0 +1,26 @@
+"""What a node's part in the metadata cluster is configured with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coterie.consensus.autopilot.announcement import FoundingRule
+from coterie.consensus.autopilot.voters.policy import Policy
+from coterie.consensus.autopilot.voters.removal import Rejoining
+from coterie.consensus.journal import JournalConfig
+from coterie.consensus.member.member import MemberConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AgentConfig:
+    listen: tuple[str, int]
+    """Host and TCP port of the Raft links; port 0 is one that the system chooses."""
+    advertise: tuple[str, int]
+    """Where others reach it; port 0 is the one listened on."""
+    rule: FoundingRule
+    member: MemberConfig
+    journal: JournalConfig = field(default_factory=JournalConfig)
+    zone: str = ""
+    policy: Policy = field(default_factory=Policy)
+    rejoining: Rejoining = field(default_factory=Rejoining)
+    """After which removals a member sets its directory aside, and joins again as a new one."""

@@ -1,0 +1,156 @@
+"""The leader's loop: look at the cluster, take at most one decision, carry it out through the log, remember why.
+
+Every node runs one, so that whoever comes to lead knows how long things have been so; only a leader acts. It proposes
+the ends of node-bound leases too (`lost_nodes.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+
+from coterie.consensus.api.errors import MetadataError
+from coterie.consensus.autopilot.decision_log import Taken, record
+from coterie.consensus.autopilot.node_lease_reaper import LostNodes
+from coterie.consensus.autopilot.observations import Sightings
+from coterie.consensus.autopilot.voters.explain import non_voters
+from coterie.consensus.autopilot.voters.policy import Policy
+from coterie.consensus.autopilot.voters.removal import Cause, ban_reason
+from coterie.consensus.autopilot.voters.rules import Decision, Kind, decide
+from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
+from coterie.consensus.autopilot.voters.view import ClusterView
+from coterie.consensus.member.member import Member
+from coterie.consensus.store import Ban, Found, encode
+
+logger = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 2.0
+"""After a decision that could not be carried out, before the next."""
+
+
+class Governor:
+    """Of one member, in its event loop."""
+
+    def __init__(self, member: Member, policy: Policy) -> None:
+        self.member = member
+        self.policy = policy
+        self._last: tuple[str, str, str] | None = None  # (kind, member, outcome) of the last decision
+        self.view: ClusterView | None = None
+        self._tracker = Tracker(policy.max_lag_entries)
+        self._lost = LostNodes()
+        self._ending: set[tuple[int, int]] = set()  # (lease, renewal) whose end is proposed
+        self._acting: asyncio.Task[None] | None = None
+        self._not_before = 0.0
+        self._naming = False
+
+    def turn(self, seen: Sightings, now: float) -> None:
+        """Look, and act where this member leads. `now`: the monotonic clock, in seconds."""
+        facts = self.facts()
+        self.view = self._tracker.observe(seen, facts, now)
+        if not facts.leading or not facts.settled:
+            return
+        self._name_cluster()
+        self._end_leases(seen, now)
+        if now < self._not_before or (self._acting is not None and not self._acting.done()):
+            return
+        decision = decide(self.view, self.policy, now)
+        if decision is not None:
+            self._acting = asyncio.create_task(self._carry_out(decision, facts.term), name="raft decision")
+
+    def reasons(self, now: float) -> dict[str, str]:
+        """Member id -> why it does not vote; empty where this member does not lead."""
+        return {} if self.view is None else non_voters(self.view, self.policy, now)
+
+    async def stop(self) -> None:
+        if self._acting is not None:
+            self._acting.cancel()
+            await asyncio.gather(self._acting, return_exceptions=True)
+
+    def facts(self) -> RaftFacts:
+        node = self.member.node
+        leading = node.leading
+        return RaftFacts(
+            own=self.member.id,
+            cluster_id=self.member.cluster,
+            term=node.term,
+            leading=leading,
+            settled=leading and node.noop_index is not None and node.applied >= node.noop_index,
+            change_pending=node.configurations.latest_index > node.commit,
+            transferring=node.transferring,
+            voters=node.voters,
+            last_index=node.last_index,
+            match={str(peer.id): index for peer, index in node.match.items()} if leading else {},
+            heard_at={str(peer.id): at for peer, at in node.heard.items()} if leading else {},
+            bans=self.bans(),
+            answer_window=self.member.config.raft.election_max,
+        )
+
+    def bans(self) -> Mapping[str, str]:
+        """Member id -> reason, as applied here."""
+        return {member: barred.reason for member, barred in self.member.state.bans.items()}
+
+    # -- acting ------------------------------------------------------------------------------------------------------
+
+    async def _carry_out(self, decision: Decision, term: int) -> None:
+        node = self.view.member(decision.member).node if self.view is not None else ""
+        try:
+            await self._do(decision)
+        except MetadataError as error:
+            outcome = str(error)
+            self._not_before = time.monotonic() + PAUSE_SECONDS
+        else:
+            outcome = "done"
+        taken = Taken(time.time(), term, decision.kind.value, decision.member, node, decision.reason, outcome)
+        logger.info("raft: %s %s (%s): %s: %s", taken.kind, taken.member, node or "no node", taken.reason, outcome)
+        await self._record(taken)
+
+    async def _record(self, taken: Taken) -> None:
+        """Where the same fails in the same way again, one record is enough."""
+        former, self._last = self._last, (taken.kind, taken.member, taken.outcome)
+        if taken.outcome != "done" and former == self._last:
+            return
+        with suppress(MetadataError):  # then the log of this node has it
+            await self.member.metadata.submit(record(self.member.state, taken))
+
+    async def _do(self, decision: Decision) -> None:
+        member = self.member
+        match decision.kind:
+            case Kind.TRANSFER:
+                await member.transfer(decision.member)
+            case Kind.PROMOTE:
+                await member.change_voters(decision.member, add=True)
+            case Kind.REMOVE:
+                if decision.member not in member.state.bans:
+                    await bar(member, decision.member, decision.cause or Cause.DEAD, decision.reason)
+                await member.change_voters(decision.member, add=False)
+                if decision.replacement is not None:
+                    self._tracker.owes(decision.replacement, time.monotonic())
+
+    def _name_cluster(self) -> None:
+        """Once in a cluster's life: its id goes into the state, and so into backups."""
+        if not self.member.state.cluster_id and not self._naming:
+            self._naming = True
+
+            def done(*_: object) -> None:
+                self._naming = False
+
+            operation = encode(Found(self.member.cluster))
+            self.member.node.propose(operation, done, self.member.config.request_timeout)
+
+    def _end_leases(self, seen: Sightings, now: float) -> None:
+        for end in self._lost.ends(self.member.state, seen, now):
+            key = (end.lease, end.renewal)
+            if key in self._ending:
+                continue
+            self._ending.add(key)
+            self.member.node.propose(
+                encode(end), lambda *_, key=key: self._ending.discard(key), self.member.config.request_timeout
+            )
+
+
+async def bar(member: Member, whom: str, cause: Cause, words: str) -> None:
+    """Put a ban into the log: how every removal begins. From any member. Raises MetadataError."""
+    await member.metadata.govern(Ban(whom, ban_reason(cause, words)))

@@ -1,0 +1,180 @@
+"""The member on this node: its directory and, while it takes part in a cluster, the Raft node and the governor on it.
+
+The directory is open all the time. A running member closes the log in it when it stops; who goes on opens it again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from coterie.consensus.api.errors import UnavailableError
+from coterie.consensus.autopilot.shell.address_book import AddressBook
+from coterie.consensus.autopilot.shell.agent_config import AgentConfig
+from coterie.consensus.autopilot.shell.founding_vote_file import BallotFile
+from coterie.consensus.autopilot.shell.governor import Governor
+from coterie.consensus.journal import DiskFiles, Store, open_store
+from coterie.consensus.member.member import Member
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.net.tcp import Locate
+
+logger = logging.getLogger(__name__)
+
+
+class ListenError(Exception):
+    """The Raft address cannot be had now. It may be tried again."""
+
+
+class LocalMember:
+    """One after the other, where one is set aside."""
+
+    def __init__(
+        self,
+        path: Path,
+        config: AgentConfig,
+        locate: Locate,
+        *,
+        on_event: Callable[[str, str], None],
+        on_change: Callable[[], None],
+        on_stop: Callable[[BaseException | None], None],
+    ) -> None:
+        """Opens the directory, or makes it. Raises as `open_store`.
+
+        `on_event`: what links report. `on_change`: who leads or votes is not as before. `on_stop`: as of a `Member`.
+        """
+        self.path = path
+        self.member: Member | None = None
+        self.governor: Governor | None = None
+        self._config = config
+        self._locate = locate
+        self._on_event = on_event
+        self._on_change = on_change
+        self._on_stop = on_stop
+        self._store: Store | None = None
+        self.ballot: BallotFile
+        self.addresses: AddressBook
+        self._open()
+
+    # -- the directory -----------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        files = DiskFiles()
+        store = open_store(self.path, config=self._config.journal, files=files)
+        try:
+            self.ballot = BallotFile.open(files, self.path)
+        except BaseException:
+            store.close()
+            raise
+        self._store = store
+        self.addresses = AddressBook(self.path)
+        self.id = store.identity.member_id.hex
+        self.incarnation = store.identity.incarnation
+        self.cluster = store.identity.cluster_id
+
+    @property
+    def is_open(self) -> bool:
+        return self._store is not None
+
+    @property
+    def _opened(self) -> Store:
+        if self._store is None:
+            raise AssertionError("the directory is open")
+        return self._store
+
+    def close(self) -> None:
+        self.ballot.close()
+        if self._store is not None:
+            self._store.close()
+            self._store = None
+
+    async def set_aside(self, reason: str) -> None:
+        """End as this member; begin again with an empty directory, as a new one."""
+        await self.halt()
+        self.close()
+        number = 1
+        while (aside := self.path.with_name(f"{self.path.name}.set-aside-{number}")).exists():
+            number += 1
+        self.path.rename(aside)
+        logger.warning("the member %s ends (%s): its files are now in %s", self.id, reason, aside)
+        self._open()
+
+    def join_cluster(self, cluster_id: str) -> None:
+        """For good: written into the identity."""
+        self._opened.identity.join_cluster(cluster_id)
+        self.cluster = cluster_id
+
+    def last_entry(self) -> tuple[int, int]:
+        """Term, and index of the last entry of the log (0: it is empty)."""
+        if self.member is not None:
+            return self.member.node.term, self.member.node.last_index
+        log = self._opened.journal
+        return log.getCurrentTerm(), log[-1][1] if len(log) else 0
+
+    # -- running -----------------------------------------------------------------------------------------------------
+
+    async def start(self, cluster_id: str, founders: tuple[str, ...], listen: tuple[str, int]) -> None:
+        """Take part in a cluster. Raises ListenError; after any other error this member is over."""
+        member = Member(
+            self._opened,
+            cluster_id,
+            founders,
+            self._locate,
+            self._config.member,
+            on_event=self._on_event,
+            on_stop=self._on_stop,
+        )
+        try:
+            await member.start(*listen)
+        except BaseException as error:
+            await member.stop()
+            self._store = None
+            if isinstance(error, OSError) and not isinstance(error, RaftError):
+                self.ballot.close()
+                self._open()
+                raise ListenError(f"the Raft address cannot be listened on: {error}") from error
+            raise
+        self.member = member
+        self.governor = Governor(member, self._config.policy)
+        member.observe(self._changed(member))
+
+    def _changed(self, member: Member) -> Callable[[], None]:
+        """Tells when who leads or votes has changed, not at every write."""
+        last: tuple[object, ...] = ()
+
+        def look() -> None:
+            nonlocal last
+            node = member.node
+            now = (node.term, member.leader, node.voters, node.last_index > 1, self.id in member.state.bans)
+            if now != last:
+                last = now
+                self._on_change()
+
+        return look
+
+    async def hand_over(self) -> None:
+        """Let another voter lead, where this member does, and there is one."""
+        member = self.member
+        if member is not None and member.leading and len(member.node.voters) > 1:
+            try:
+                async with asyncio.timeout(2 * self._config.member.raft.election_max):
+                    await member.transfer()
+            except (TimeoutError, UnavailableError, RaftError, Exception) as error:  # noqa: BLE001 - it stops anyhow
+                logger.info("leadership was not handed over: %s", error)
+
+    async def halt(self) -> None:
+        governor, self.governor = self.governor, None
+        if governor is not None:
+            await governor.stop()
+        member, self.member = self.member, None
+        if member is not None:
+            await member.stop()
+            self._store = None  # closed with it
+
+    async def halt_founding(self) -> None:
+        """Stop the Raft node, so that it votes no more, and keep the directory open."""
+        if self.member is not None:
+            await self.halt()
+            self.ballot.close()
+            self._open()

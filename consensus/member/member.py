@@ -1,0 +1,287 @@
+"""A member of a Raft group in this process: directory, log, links, state and clock put together in one event loop.
+
+Nothing here decides anything: promises are kept in `raft/`, `journal/` and `store/`. What is here is the order in which
+things start and stop, and what others may know of the member.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import secrets
+import ssl
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from coterie.consensus.journal import DiskThread, Store
+from coterie.consensus.member.async_bridge import outcome
+from coterie.consensus.member.lease_expiry import LeaseExpiry
+from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.member.metrics import MemberFigures
+from coterie.consensus.member.state_machine import Replica
+from coterie.consensus.member.status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
+from coterie.consensus.member.tracing import Tracing
+from coterie.consensus.raft.core import Member as Peer
+from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.raft.net.session import Identity
+from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.store import Limits, State
+
+logger = logging.getLogger(__name__)
+
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Log entries and records are immutable and free of cycles: with the interpreter's own thresholds the collector would
+walk over them many times a second, for milliseconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberConfig:
+    secret: bytes
+    """Shared by all members; without it nobody gets a link."""
+    raft: RaftSettings = field(default_factory=RaftSettings)
+    net: NetSettings = field(default_factory=NetSettings)
+    limits: Limits = field(default_factory=Limits)
+    """What the state begins with. Must be equal at all founders; later it is changed by an operation."""
+    request_timeout: float = 5.0
+    """Seconds that a call takes at most, where it does not say otherwise."""
+    max_watches: int = 10_000
+    """Open at once at this member."""
+    server_tls: ssl.SSLContext | None = None
+    client_tls: ssl.SSLContext | None = None
+    tls_name: str | None = None
+    """What other members' certificates must bear; None: the address that they are called at."""
+    tracing: Tracing | None = None
+    """Who records traces; None: nobody."""
+
+    def __post_init__(self) -> None:
+        if not self.secret:
+            raise ValueError("secret must not be empty")
+
+
+class Member:
+    """Made in a running event loop on an open `Store`, which it closes when it stops."""
+
+    def __init__(
+        self,
+        store: Store,
+        cluster: str,
+        founders: tuple[str, ...],
+        locate: Locate,
+        config: MemberConfig,
+        *,
+        refuse: Callable[[str], str | None] | None = None,
+        on_event: Callable[[str, str], None] | None = None,
+        on_stop: Callable[[BaseException | None], None] | None = None,
+    ) -> None:
+        """`founders`: the member ids of the first configuration, () for one that joins later. `locate`: where a member
+        is now. `refuse`: the reason to refuse a link to a member, or None. `on_event`: what links report.
+
+        Raises CorruptStateError or OSError where the directory must not be started from.
+        """
+        self.id = store.identity.member_id.hex
+        self.cluster = cluster
+        self.config = config
+        self.store = store
+        self._loop = asyncio.get_running_loop()
+        self._clock = SystemClock()
+        self._driver = Driver()
+        self._disk = DiskThread()
+        self._changed = False
+        self._observers: list[Callable[[], None]] = []
+        self._on_stop = on_stop
+        self._tasks: list[asyncio.Task[None]] = []
+        self._stopping: asyncio.Task[None] | None = None
+        self.replica = Replica(State(config.limits), self._clock.monotonic, self._applied)
+        self.transport = TcpTransport(
+            Identity(cluster, self.id, store.identity.incarnation, secrets.token_bytes(8), config.secret),
+            locate,
+            config.net,
+            server_tls=config.server_tls,
+            client_tls=config.client_tls,
+            tls_name=config.tls_name,
+            on_event=on_event,
+            refuse=refuse,
+        )
+        self.node = RaftNode(
+            self.id,
+            founders,
+            journal=store.journal,
+            snapshots=store.snapshots,
+            machine=self.replica,
+            transport=self.transport,
+            disk=self._disk,
+            clock=self._clock,
+            settings=config.raft,
+            on_stop=self._node_stopped,
+            on_work=self._worked,
+        )
+        self._led = False
+        self.metadata = Metadata(
+            self.node,
+            self.replica,
+            config.request_timeout,
+            staleness=self.staleness,
+            max_watches=config.max_watches,
+        )
+        if config.tracing is not None:
+            self.metadata.traced, self.metadata.carried = config.tracing.step, config.tracing.carried
+            self.node.on_forwarded = config.tracing.forwarded
+
+    # life
+
+    async def start(self, host: str, port: int) -> tuple[str, int]:
+        """Load the state, then listen, then take part. Returns where it listens.
+
+        Raises OSError where the address cannot be had, CorruptStateError where the snapshot cannot be loaded.
+        """
+        self._driver.run(self.node)
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
+        self.replica.hub.feed()
+        where = await self.transport.listen(host, port)
+        for voter in self.node.voters:
+            if voter != self.id:
+                self.transport.addNode(Peer(voter))
+        expiry = LeaseExpiry(self.node, self.replica, self.config.request_timeout)
+        self._tasks = [asyncio.create_task(expiry.run(), name="leases"), asyncio.create_task(self._second())]
+        return where
+
+    async def stop(self) -> None:
+        """End this member's part: calls get their outcome, links close, the log is synced, the directory is let go."""
+        if self._stopping is None:
+            self._stopping = asyncio.create_task(self._stop())
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        self.node.stop()
+        self._driver.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.metadata.close()
+        await self.transport.close()
+        await self._disk.close()
+        self.store.close()
+
+    async def __aenter__(self) -> Member:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _node_stopped(self, failure: BaseException | None) -> None:
+        self._tell_observers()
+        if self._on_stop is not None:
+            self._on_stop(failure)
+
+    async def _second(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self.store.journal.onOneSecondTimer()
+
+    # what happens
+
+    def _worked(self) -> None:
+        """The node has something to do in the next loop turn."""
+        self._driver.wake()
+        if self.node.leading != self._led:
+            self._led = self.node.leading
+            if self._led:
+                self.replica.lead()
+            else:
+                self.replica.follow()
+            self._applied()
+
+    def _applied(self) -> None:
+        if not self._changed:
+            self._changed = True
+            self._loop.call_soon(self._feed)
+
+    def _feed(self) -> None:
+        self._changed = False
+        ready = self.replica.hub.feed()
+        if ready:
+            self.metadata.wake(ready)
+        self._tell_observers()
+
+    def observe(self, observer: Callable[[], None]) -> Callable[[], None]:
+        """Call `observer` whenever entries were applied, or leadership changed. Returns what ends it."""
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer) if observer in self._observers else None
+
+    def _tell_observers(self) -> None:
+        for observer in list(self._observers):
+            try:
+                observer()
+            except Exception:
+                logger.exception("an observer failed")
+
+    # views
+
+    @property
+    def state(self) -> State:
+        """As applied here so far. To be read, never written."""
+        return self.replica.state
+
+    @property
+    def leading(self) -> bool:
+        return self.node.leading
+
+    @property
+    def leader(self) -> str | None:
+        """Member id of the leader, as far as this member knows."""
+        return leader_of(self.node)
+
+    def staleness(self) -> float:
+        """How old what is applied here may be at most, in seconds."""
+        return self.node.staleness()
+
+    def status(self) -> MemberStatus:
+        election_max, now = self.config.raft.election_max, self._clock.monotonic()
+        return member_status(self.node, self.cluster, self.state.keyspace.revision, election_max, now)
+
+    def figures(self) -> MemberFigures:
+        node = self.node
+        return MemberFigures(
+            raft=node.figures,
+            state=self.state.figures(),
+            pending_proposals=node.pending,
+            waiting_reads=node.waiting_reads,
+            open_watches=self.metadata.open_watches,
+            log_bytes=self.store.journal.memory_bytes,
+            disk_full=self.store.journal.disk_full,
+            staleness=self.staleness(),
+            unknown_messages=self.transport.unknown_messages,
+        )
+
+    def peers(self) -> list[PeerStatus]:
+        """What this member knows of the others; matches and silences are a leader's knowledge."""
+        return peer_statuses(self.node, self._clock.monotonic())
+
+    # duties
+
+    def link(self, members: Iterable[str]) -> None:
+        """Keep links to these members and to the voters, and to no others."""
+        self.transport.keep({*members, *self.node.voters} - {self.id})
+
+    async def transfer(self, target: str | None = None) -> str:
+        """Hand leadership to a voter (None: the one that holds most of the log). Returns who leads now.
+
+        Raises RefusedError, UnavailableError, UnknownOutcomeError (it was asked, and may yet take over).
+        """
+        return str(await outcome(lambda done: self.node.transfer(done, target)))
+
+    async def change_voters(self, member: str, *, add: bool, timeout: float | None = None) -> tuple[str, ...]:
+        """As the leader: add or remove one voter. Returns the voters. Raises as `Metadata.submit`."""
+        limit = self.config.request_timeout if timeout is None else timeout
+        voters: tuple[str, ...] = await outcome(lambda done: self.node.change_voters(member, done, limit, add=add))
+        return voters
+
+    def compact(self) -> None:
+        """Take a snapshot soon, and cut the log."""
+        self.node.compact()
+        self._driver.wake()

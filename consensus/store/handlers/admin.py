@@ -1,0 +1,56 @@
+"""Operations on the cluster itself: its id, barred members, limits, the level of operations (spec sections 3 and 4)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from coterie.consensus.store.schema.codec import OPERATION_VERSION
+from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.operations import Ban, Found, SetLevel, SetLimits
+from coterie.consensus.store.schema.results import Done
+
+if TYPE_CHECKING:
+    from coterie.consensus.store.state import State
+
+
+class Barred(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A member id that may never come back."""
+
+    member_id: str
+    reason: str
+    time_ms: int
+    """Cluster time of the ban."""
+
+
+def found(state: State, op: Found) -> Done:
+    if state.cluster_id and state.cluster_id != op.cluster_id:
+        raise RefusedError(Code.CLUSTER_ID_SET)
+    state.cluster_id = op.cluster_id
+    return Done(state.keyspace.revision)
+
+
+def ban(state: State, op: Ban) -> Done:
+    if op.member_id not in state.bans:
+        if len(state.bans) >= state.limits.max_bans:
+            raise RefusedError(Code.TOO_MANY_BANS, state.limits.max_bans)
+        state.bans[op.member_id] = Barred(op.member_id, op.reason, state.time_ms)
+    return Done(state.keyspace.revision)
+
+
+def set_limits(state: State, op: SetLimits) -> Done:
+    state.limits = op.limits
+    state.keyspace.history.trim(op.limits)
+    return Done(state.keyspace.revision)
+
+
+def set_level(state: State, op: SetLevel) -> Done:
+    if op.level < state.level:
+        raise RefusedError(Code.UNSUPPORTED, state.level)
+    if op.level > OPERATION_VERSION:
+        # Replicas that know the new operations go on from here, this one cannot: it must stop, not fall behind unseen.
+        state.halted = op.level
+        raise RefusedError(Code.HALTED, op.level)
+    state.level = op.level
+    return Done(state.keyspace.revision)

@@ -1,0 +1,95 @@
+"""Bytes for operations and results: one version byte, then MessagePack.
+
+Decoding is total: bytes either give a typed operation within the bounds of the format, or raise CodecError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from coterie.consensus.store.schema.errors import CodecError, UnsupportedVersionError
+from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
+from coterie.consensus.store.schema.operations import AnyOperation, Batch, ClientOperation, Once, SingleOperation
+from coterie.consensus.store.schema.results import Result
+
+OPERATION_VERSION = 1
+"""The newest version of operations that this code knows; the cluster's level says which are allowed."""
+
+_VERSION_BYTE = bytes((OPERATION_VERSION,))
+
+_encode = msgspec.msgpack.Encoder().encode
+_any: msgspec.msgpack.Decoder[AnyOperation] = msgspec.msgpack.Decoder(AnyOperation)
+_single: msgspec.msgpack.Decoder[SingleOperation] = msgspec.msgpack.Decoder(SingleOperation)
+_result: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
+
+
+def encode(operation: AnyOperation) -> bytes:
+    """The bytes of one operation. Raises CodecError where they would not decode again."""
+    try:
+        data = _VERSION_BYTE + _encode(operation)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise CodecError(f"an operation that has no bytes: {error}") from error
+    decode(data)
+    return data
+
+
+def encode_batch(time_ms: int, operations: Sequence[bytes]) -> bytes:
+    """One log entry of many encoded operations, at a cluster time in milliseconds. Raises CodecError as `encode`."""
+    if not 0 <= time_ms <= MAX_INT:
+        raise CodecError(f"a cluster time of {time_ms} ms; 0 to {MAX_INT} are allowed")
+    if len(operations) > MAX_BATCH_OPS:
+        raise CodecError(f"{len(operations)} operations in one batch; at most {MAX_BATCH_OPS}")
+    data = _VERSION_BYTE + _encode(Batch(time_ms, tuple(operations)))
+    if len(data) > MAX_ENTRY_BYTES:
+        raise CodecError(f"a batch of {len(data)} bytes; at most {MAX_ENTRY_BYTES}")
+    return data
+
+
+def decode(data: bytes, level: int = OPERATION_VERSION) -> AnyOperation:
+    """The operation in `data`. Raises UnsupportedVersionError above `level`, CodecError for all else that is wrong."""
+    _check(data, level)
+    try:
+        return _any.decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
+        raise CodecError(f"not an operation: {error}") from error
+
+
+def decode_single(data: bytes, level: int = OPERATION_VERSION) -> SingleOperation:
+    """As `decode`, for a member of a batch: no batch itself."""
+    _check(data, level)
+    try:
+        return _single.decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
+        raise CodecError(f"not a single operation: {error}") from error
+
+
+def decode_client(data: bytes, level: int = OPERATION_VERSION) -> SingleOperation:
+    """As `decode_single`, and CodecError too for what only the leader may propose: the check on forwarded requests."""
+    operation = decode_single(data, level)
+    plain = operation.operation if isinstance(operation, Once) else operation
+    if not isinstance(plain, ClientOperation):
+        raise CodecError(f"{type(plain).__name__} is for the leader alone")
+    return operation
+
+
+def _check(data: bytes, level: int) -> None:
+    if not 2 <= len(data) <= MAX_ENTRY_BYTES:
+        raise CodecError(f"an operation of {len(data)} bytes; 2 to {MAX_ENTRY_BYTES} are allowed")
+    if not 1 <= data[0] <= level:
+        raise UnsupportedVersionError("an operation", data[0], level)
+
+
+def encode_result(result: Result) -> bytes:
+    return _VERSION_BYTE + _encode(result)
+
+
+def decode_result(data: bytes) -> Result:
+    """Raises CodecError."""
+    if not data or data[0] != OPERATION_VERSION:
+        raise UnsupportedVersionError("a result", data[0] if data else 0, OPERATION_VERSION)
+    try:
+        return _result.decode(memoryview(data)[1:])
+    except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
+        raise CodecError(f"not a result: {error}") from error

@@ -1,0 +1,282 @@
+"""The operations that the log carries, as types (spec section 3). `codec` gives them bytes.
+
+They are encoded as arrays that begin with the tag: tags and the order of fields are part of the format, and a change of
+either is a new operation version. Who may send what: `ClientOperation` comes from anybody's request, `SystemOperation`
+from the leader alone.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Literal
+
+import msgspec
+
+from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, Count, Limits
+
+KEEP_LEASE = -1
+"""As a put's lease: whatever lease the key has."""
+
+LeaseId = Count
+LeaseRef = Annotated[int, msgspec.Meta(ge=KEEP_LEASE)]
+Generation = Annotated[int, msgspec.Meta(ge=0)]  # gossip's, 64 bits unsigned
+
+
+class Operation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+    """Base of all operations."""
+
+
+# -- keys ----------------------------------------------------------------------------------------------------------
+
+
+class Put(Operation, frozen=True, tag=1):
+    """Write a key. `value` None keeps the value it has; lease 0 is none. -> PutDone"""
+
+    key: bytes
+    value: bytes | None
+    lease: LeaseRef = 0
+    prev: bool = False
+    """Answer with the record that was replaced."""
+    expect: Count | None = None
+    """Refuse (conflict) unless this is the key's mod_revision; 0: unless the key is absent."""
+
+
+class Delete(Operation, frozen=True, tag=2):
+    """Delete one key, if it is there. -> DeleteDone"""
+
+    key: bytes
+    prev: bool = False
+    expect: Count | None = None
+
+
+class DeleteRange(Operation, frozen=True, tag=3):
+    """Delete the keys from `start` to below `end` (None: to the last key), but for the reserved ones. -> DeleteDone"""
+
+    start: bytes
+    end: bytes | None
+    prev: bool = False
+
+
+class Get(Operation, frozen=True, tag=4):
+    """Read a key, within a transaction. -> GetDone"""
+
+    key: bytes
+
+
+class Range(Operation, frozen=True, tag=5):
+    """Read keys in order, within a transaction. -> RangeDone"""
+
+    start: bytes
+    end: bytes | None
+    limit: Count
+
+
+class Target(StrEnum):
+    """What of a key is compared. For a missing key every number is 0, and no comparison of values holds."""
+
+    EXISTS = "exists"  # 1 or 0
+    VERSION = "version"
+    CREATE_REVISION = "create_revision"
+    MOD_REVISION = "mod_revision"
+    LEASE = "lease"
+    VALUE = "value"  # byte by byte
+
+
+class Compare(Operation, frozen=True, tag=6):
+    key: bytes
+    target: Target
+    op: Literal["=", "!=", "<", ">"]
+    operand: int | bytes
+
+
+class QueueKind(StrEnum):
+    LOCK = "lock"
+    ELECTION = "election"
+    SEMAPHORE = "semaphore"
+
+
+class Guard(Operation, frozen=True, tag=7):
+    """Holds while the grant with this fencing token lasts."""
+
+    kind: QueueKind
+    name: bytes
+    token: Count
+
+
+TxnOp = Put | Delete | DeleteRange | Get | Range
+TxnOps = Annotated[tuple[TxnOp, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)]
+
+
+class Txn(Operation, frozen=True, tag=8):
+    """Where all comparisons hold, do `then`, else `otherwise`: all of it at one revision, or nothing. -> TxnDone
+
+    A key is written at most once. Reads see the writes before them.
+    """
+
+    compares: Annotated[tuple[Compare | Guard, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)] = ()
+    then: TxnOps = ()
+    otherwise: TxnOps = ()
+
+
+class Compact(Operation, frozen=True, tag=9):
+    """Forget all history up to and including `revision`. -> Done"""
+
+    revision: Count
+
+
+# -- leases --------------------------------------------------------------------------------------------------------
+
+
+class LeaseGrant(Operation, frozen=True, tag=10):
+    """A lease that lives `ttl_ms` of cluster time from its last renewal. -> LeaseDone"""
+
+    ttl_ms: Count
+
+
+class LeaseBind(Operation, frozen=True, tag=11):
+    """A lease that lives with a node's process: gossip names it by id and generation. -> LeaseDone
+
+    It ends once gossip has held the node dead for `hold_ms`, or has seen a newer generation of it.
+    """
+
+    node: Annotated[str, msgspec.Meta(min_length=1, max_length=1_024)]
+    generation: Generation
+    hold_ms: Count
+
+
+class LeaseKeepAlive(Operation, frozen=True, tag=12):
+    """Renew a lease. -> LeaseDone"""
+
+    lease: LeaseId
+
+
+class LeaseRevoke(Operation, frozen=True, tag=13):
+    """End a lease now: its keys go. -> LeaseEnded"""
+
+    lease: LeaseId
+
+
+class LeaseExpire(Operation, frozen=True, tag=14):
+    """The time of a lease is over; void if it was renewed after `renewal`. -> LeaseEnded"""
+
+    lease: LeaseId
+    renewal: Count
+
+
+class LeaseNodeLost(Operation, frozen=True, tag=15):
+    """What gossip says of a lease's node: the newest generation seen, and for how long it has been dead. -> LeaseEnded
+
+    Void if the lease was renewed after `renewal`.
+    """
+
+    lease: LeaseId
+    renewal: Count
+    generation: Generation
+    dead_ms: Count
+
+
+# -- locks, elections, semaphores ----------------------------------------------------------------------------------
+
+
+class Acquire(Operation, frozen=True, tag=16):
+    """Ask for a permit, in the name of a lease; ask in vain only with `wait` False. -> AcquireDone
+
+    One lease has one place in a queue: asking again answers with the place it has. In an election this is to campaign,
+    and `value` is what a winner proclaims.
+    """
+
+    kind: QueueKind
+    name: bytes
+    lease: LeaseId
+    value: bytes = b""
+    """Shown beside the lease in lists of holders and waiters."""
+    permits: Count = 1
+    """A semaphore's count of holders: the same for all while anybody holds it or waits."""
+    wait: bool = True
+
+
+class Release(Operation, frozen=True, tag=17):
+    """Give a permit back, or stop waiting; to resign, in an election. -> Done"""
+
+    kind: QueueKind
+    name: bytes
+    lease: LeaseId
+
+
+class Proclaim(Operation, frozen=True, tag=18):
+    """Change the value of a holder, mostly an election's leader; refused (not_held) unless the token holds. -> Done"""
+
+    kind: QueueKind
+    name: bytes
+    token: Count
+    value: bytes
+
+
+# -- the cluster ---------------------------------------------------------------------------------------------------
+
+
+class Found(Operation, frozen=True, tag=19):
+    """Give the cluster its id, once. -> Done"""
+
+    cluster_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+
+
+class Ban(Operation, frozen=True, tag=20):
+    """Bar a member id for ever. -> Done"""
+
+    member_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    reason: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
+
+
+class SetLimits(Operation, frozen=True, tag=21):
+    """-> Done"""
+
+    limits: Limits
+
+
+class SetLevel(Operation, frozen=True, tag=22):
+    """Allow operations up to version `level` from here on. A node that does not know them halts at this. -> Done"""
+
+    level: Annotated[int, msgspec.Meta(ge=1, le=255)]
+
+
+# -- how they travel -----------------------------------------------------------------------------------------------
+
+ClientOperation = (
+    Put
+    | Delete
+    | DeleteRange
+    | Txn
+    | Compact
+    | LeaseGrant
+    | LeaseBind
+    | LeaseKeepAlive
+    | LeaseRevoke
+    | Acquire
+    | Release
+    | Proclaim
+)
+SystemOperation = LeaseExpire | LeaseNodeLost | Found | Ban | SetLimits | SetLevel
+PlainOperation = ClientOperation | SystemOperation
+
+
+class Once(Operation, frozen=True, tag=23):
+    """An operation that is applied at most once, however often it comes. -> the result of the first time
+
+    A retry repeats `id` and `time_ms`, the cluster time of the first try.
+    """
+
+    id: Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+    time_ms: Count
+    operation: PlainOperation
+
+
+class Batch(Operation, frozen=True, tag=24):
+    """Cluster time moves to `time_ms`, if that is ahead; then encoded operations, each on its own. -> BatchDone"""
+
+    time_ms: Count
+    operations: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)] = ()
+
+
+SingleOperation = PlainOperation | Once
+AnyOperation = SingleOperation | Batch

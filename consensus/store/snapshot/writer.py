@@ -1,0 +1,150 @@
+"""A snapshot as chunks of bytes, of the state as it was at one index, while the state goes on (spec section 3).
+
+Taking the view copies references only: of the table its blocks, of history its slabs, of request ids their buckets, and
+leases and bans one by one. Encoding then happens chunk by chunk, whenever the caller asks for the next one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from hashlib import blake2b
+from typing import TYPE_CHECKING, TypeVar
+from zlib import crc32
+
+import msgspec
+
+from coterie.consensus.store.schema.errors import SnapshotError
+from coterie.consensus.store.schema.records import Event, Record, record_bytes
+from coterie.consensus.store.schema.results import weight
+from coterie.consensus.store.snapshot.format import (
+    BANS,
+    CHUNK_BYTES,
+    DIGEST_BYTES,
+    END,
+    EVENTS,
+    FRAME,
+    FRAME_CHECKED,
+    HEAD,
+    HEAD_CHECKED,
+    LEASES,
+    MAGIC,
+    RECORDS,
+    REQUESTS,
+    SNAPSHOT_VERSION,
+    SUMMARY,
+    Summary,
+)
+from coterie.consensus.store.tables.deduplication import Remembered
+
+if TYPE_CHECKING:
+    from coterie.consensus.store.state import State
+
+Item = TypeVar("Item")
+
+_ITEM_BYTES = 64  # what an item is counted at beside its records and keys
+
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class View:
+    """The state at one index, whatever is applied later. To be written once."""
+
+    def __init__(self, state: State) -> None:
+        if state.halted:
+            raise SnapshotError("a halted state may end in the middle of an entry: it must not become a snapshot")
+        keyspace = state.keyspace
+        self.summary = Summary(
+            state.level,
+            state.applied_index,
+            state.time_ms,
+            state.cluster_id,
+            state.membership_epoch,
+            state.config,
+            state.limits,
+            keyspace.revision,
+            keyspace.history.compacted,
+            state.leases.next_id,
+            state.requests.horizon_ms,
+        )
+        self._bans = list(state.bans.values())
+        self._leases = list(state.leases.table.values())
+        self._records = keyspace.table.view()
+        self._events = keyspace.history.after(keyspace.history.compacted)
+        self._requests = state.requests.view()
+
+    def chunks(self) -> Iterator[bytes]:
+        head = HEAD.pack(MAGIC, SNAPSHOT_VERSION, 0)[:HEAD_CHECKED]
+        digest = blake2b(digest_size=DIGEST_BYTES)
+        chunk = head + crc32(head).to_bytes(4, "big") + _frame(SUMMARY, _encode(self.summary))
+        digest.update(chunk)
+        yield chunk
+        for section, batches in (
+            # Both stand in the order of the log, which is the same on every replica.
+            (BANS, _batches(self._bans, _flat)),
+            (LEASES, _batches(self._leases, _flat)),
+            (RECORDS, _batches(self._old_records(), record_bytes)),
+            (EVENTS, _batches(self._lean_events(), _event_bytes)),
+            (REQUESTS, _batches(self._requests, _request_bytes)),
+        ):
+            for batch in batches:
+                chunk = _frame(section, _encode(batch))
+                digest.update(chunk)
+                yield chunk
+        yield _frame(END, _encode(digest.digest()))
+
+    def _old_records(self) -> Iterator[Record]:
+        compacted = self.summary.compacted
+        return (record for record in self._records if record.mod_revision <= compacted)
+
+    def _lean_events(self) -> Iterator[Event]:
+        """Events without the replaced versions that earlier events wrote."""
+        compacted = self.summary.compacted
+        for event in self._events:
+            if event.prev is not None and event.prev.mod_revision > compacted:
+                yield Event(event.revision, event.key, event.record, None)
+            else:
+                yield event
+
+
+def digest(state: State) -> str:
+    """A name for the state: equal on replicas that applied the same log, and after a restore. Costs a snapshot."""
+    every = blake2b(digest_size=DIGEST_BYTES)
+    for chunk in View(state).chunks():
+        every.update(chunk)
+    return every.hexdigest()
+
+
+def _frame(section: int, payload: bytes) -> bytes:
+    head = FRAME.pack(section, len(payload), crc32(payload), 0)[:FRAME_CHECKED]
+    return b"".join((head, crc32(head).to_bytes(4, "big"), payload))
+
+
+def _batches(items: Iterable[Item], size_of: Callable[[Item], int]) -> Iterator[list[Item]]:
+    batch: list[Item] = []
+    size = 0
+    for item in items:
+        batch.append(item)
+        size += size_of(item)
+        if size >= CHUNK_BYTES:
+            yield batch
+            batch = []
+            size = 0
+    if batch:
+        yield batch
+
+
+def _flat(_: object) -> int:
+    return _ITEM_BYTES
+
+
+def _event_bytes(event: Event) -> int:
+    size = _ITEM_BYTES + len(event.key)
+    if event.record is not None:
+        size += record_bytes(event.record)
+    if event.prev is not None:
+        size += record_bytes(event.prev)
+    return size
+
+
+def _request_bytes(item: Remembered) -> int:
+    return _ITEM_BYTES + len(item.id) + weight(item.result)

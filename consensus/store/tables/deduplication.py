@@ -1,0 +1,85 @@
+"""Request ids: an operation that comes twice is applied once (spec section 3).
+
+An id carries the cluster time of its first try. Results are kept by that time, in buckets; pruning drops the oldest
+bucket and moves the horizon to its end. What is at or above the horizon and not in the table was never applied; what is
+below it nobody can tell, and it is refused. All of this depends on the log alone. (One result is not repeated as it
+was: a place in a queue that has been lost since, see `queueing`.)
+"""
+
+from __future__ import annotations
+
+from bisect import insort
+from collections.abc import Iterator
+
+import msgspec
+
+from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.limits import REQUEST_BUCKET_MS, Limits
+from coterie.consensus.store.schema.results import SingleResult, weight
+
+
+class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One id with its result, as a snapshot holds it."""
+
+    bucket: int
+    id: bytes
+    result: SingleResult
+
+
+class Requests:
+    def __init__(self, horizon_ms: int = 0) -> None:
+        self.horizon_ms = horizon_ms
+        """Ids of an earlier time are refused."""
+        self.count = 0
+        self.size = 0  # bytes of ids, and of records in results
+        self._buckets: dict[int, dict[bytes, SingleResult]] = {}
+        self._order: list[int] = []  # the buckets' numbers, ascending
+        self._shared: set[int] = set()  # buckets that a view may hold: copied before they change
+
+    def recall(self, request_id: bytes, time_ms: int, now_ms: int) -> SingleResult | None:
+        """The result of the first time, or None where this is it. Refuses what cannot be told, or is not yet."""
+        if time_ms < self.horizon_ms:
+            raise RefusedError(Code.REQUEST_EXPIRED, self.horizon_ms)
+        if time_ms > now_ms:
+            raise RefusedError(Code.REQUEST_AHEAD, now_ms)
+        bucket = self._buckets.get(time_ms // REQUEST_BUCKET_MS)
+        return bucket.get(request_id) if bucket is not None else None
+
+    def remember(self, request_id: bytes, time_ms: int, result: SingleResult) -> None:
+        """Keep the result of a request for which `recall` gave None."""
+        self.load(Remembered(time_ms // REQUEST_BUCKET_MS, request_id, result))
+
+    def load(self, item: Remembered) -> None:
+        number = item.bucket
+        bucket = self._buckets.get(number)
+        if bucket is None:
+            bucket = self._buckets[number] = {}
+            insort(self._order, number)
+        elif number in self._shared:
+            bucket = self._buckets[number] = bucket.copy()
+            self._shared.remove(number)
+        bucket[item.id] = item.result
+        self.count += 1
+        self.size += len(item.id) + weight(item.result)
+
+    def prune(self, now_ms: int, limits: Limits) -> None:
+        """Forget what is older than the window, and the oldest beyond the bounds."""
+        oldest_ms = now_ms - limits.request_window_ms
+        while self._order and (
+            (self._order[0] + 1) * REQUEST_BUCKET_MS <= oldest_ms
+            or self.count > limits.max_requests
+            or self.size > limits.max_request_bytes
+        ):
+            number = self._order.pop(0)
+            bucket = self._buckets.pop(number)
+            self._shared.discard(number)
+            self.count -= len(bucket)
+            self.size -= sum(len(request_id) + weight(result) for request_id, result in bucket.items())
+            self.horizon_ms = max(self.horizon_ms, (number + 1) * REQUEST_BUCKET_MS)
+        self.horizon_ms = max(self.horizon_ms, oldest_ms // REQUEST_BUCKET_MS * REQUEST_BUCKET_MS)
+
+    def view(self) -> Iterator[Remembered]:
+        """Everything remembered, as of now, oldest bucket first."""
+        self._shared = set(self._order)
+        parts = [(number, self._buckets[number]) for number in self._order]
+        return (Remembered(number, key, result) for number, bucket in parts for key, result in bucket.items())

@@ -1,0 +1,47 @@
+"""Listeners by key prefix (spec section 6)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from coterie.gossip.events.events import KeyChanged
+from coterie.gossip.wire.identity import NodeId
+
+KeyListener = Callable[[str, str, NodeId], None]
+"""Called with the key less the prefix, the value, and the node whose key it is."""
+
+
+class Listeners:
+    """Who wants to know of which keys. Subscribing replays nothing."""
+
+    def __init__(self) -> None:
+        self._by_prefix: dict[str, list[KeyListener]] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._by_prefix)
+
+    def subscribe(self, prefix: str, listener: KeyListener) -> Callable[[], None]:
+        """Call `listener` for each visible key written under `prefix` from now on. Returns what ends it."""
+        self._by_prefix.setdefault(prefix, []).append(listener)
+
+        def unsubscribe() -> None:
+            remaining = self._by_prefix.get(prefix, [])
+            if listener in remaining:
+                remaining.remove(listener)
+            if not remaining:
+                self._by_prefix.pop(prefix, None)
+
+        return unsubscribe
+
+    def wants(self, key: str) -> bool:
+        return any(key.startswith(prefix) for prefix in self._by_prefix)
+
+    def calls(self, event: KeyChanged) -> Iterator[Callable[[], None]]:
+        """The calls that an event asks for, in no promised order. Whoever makes them catches what they raise."""
+        kv = event.key_value
+        for prefix, listeners in list(self._by_prefix.items()):
+            if kv.key.startswith(prefix):
+                rest, value = kv.key[len(prefix) :], kv.value
+                for listener in list(listeners):
+                    yield partial(listener, rest, value, event.node)

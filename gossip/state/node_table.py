@@ -1,0 +1,163 @@
+"""All nodes that a node knows: by identity, in digest order, in stripes; and the memory of collected ones.
+
+Spec section 2 (order), section 5 (creation, scheduling, collection) and section 9 (stripes).
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
+
+from coterie.gossip.state.node_state import NodeState
+from coterie.gossip.wire.digest import DigestLayout, Stripe, encode_digest
+from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
+
+MIN_COLLECTED_REMEMBERED = 500
+"""The heartbeats of at least this many collected nodes are remembered, and of as many as there are known nodes."""
+
+DIGEST_COUNTERS_BYTES = 24
+DIGEST_COUNT_BYTES = 2
+
+
+def entry_bytes(state: NodeState) -> int:
+    """Size of a node's entry in a digest."""
+    return len(state.encoded) + DIGEST_COUNTERS_BYTES
+
+
+def _sort_key(state: NodeState) -> tuple[bytes, int, int, bytes, int]:
+    return state.id.sort_key
+
+
+class Roster:
+    """Known nodes, the own one included."""
+
+    def __init__(self, own: NodeState, max_known_nodes: int) -> None:
+        self.own = own
+        self.known: dict[bytes, NodeState] = {}
+        self._max_known = max_known_nodes
+        self._listed: list[NodeState] = []  # those not scheduled for deletion, by node id
+        self._layouts: dict[Stripe, DigestLayout[NodeState]] = {}
+        self._incarnations: dict[str, list[NodeState]] = {}
+        self._addresses: Counter[Address] = Counter()
+        self._collected: OrderedDict[bytes, int] = OrderedDict()
+        self._births = 0
+        self.listed_bytes = 0
+        """Size of the entries of all listed nodes in a digest."""
+        self.revision = 0
+        """Rises with every change to what is listed."""
+        self._add(own)
+
+    def __len__(self) -> int:
+        return len(self.known)
+
+    def others(self) -> Iterator[NodeState]:
+        own = self.own
+        return (state for state in self.known.values() if state is not own)
+
+    @property
+    def listed(self) -> list[NodeState]:
+        """The nodes that digests and deltas speak of, by node id. Not to be changed."""
+        return self._listed
+
+    @property
+    def births(self) -> int:
+        """How many identities came to be known so far: what is `born` from here on was not listed before."""
+        return self._births
+
+    def has_address(self, address: tuple[str, int]) -> bool:
+        return address in self._addresses
+
+    def incarnations(self) -> Iterator[list[NodeState]]:
+        """The identities that share a node_id, where there are several."""
+        return (states for states in self._incarnations.values() if len(states) > 1)
+
+    def generations(self, node_id: str) -> Sequence[NodeState]:
+        """The identities known of a node_id."""
+        return self._incarnations.get(node_id, ())
+
+    # -- coming and going --------------------------------------------------------------------------------------------
+
+    def create(self, node: NodeId) -> NodeState | None:
+        """Make the state of an identity, with heartbeat 0. None where too many are known, or its name is too long.
+
+        No node starts with such a name; a few of them would fill a datagram.
+        """
+        if len(self.known) >= self._max_known or len(node.sort_key[0]) > MAX_ID_BYTES:
+            return None
+        self._collected.pop(node.encoded, None)
+        state = NodeState(node, born=self._births)
+        self._add(state)
+        return state
+
+    def remembers(self, node: NodeId, heartbeat: int = 0) -> bool:
+        """Whether a node was collected here, and `heartbeat` is no news of it since."""
+        return self._collected.get(node.encoded, -1) >= heartbeat
+
+    def _add(self, state: NodeState) -> None:
+        self._births += 1
+        self.known[state.encoded] = state
+        self._incarnations.setdefault(state.id.node_id, []).append(state)
+        self._addresses[state.id.gossip_advertise_addr] += 1
+        self._list(state)
+
+    def collect(self, state: NodeState) -> None:
+        """Forget a node, but not how far its heartbeat had come."""
+        del self.known[state.encoded]
+        siblings = self._incarnations[state.id.node_id]
+        siblings.remove(state)
+        if not siblings:
+            del self._incarnations[state.id.node_id]
+        address = state.id.gossip_advertise_addr
+        self._addresses[address] -= 1
+        if not self._addresses[address]:
+            del self._addresses[address]
+        if not state.scheduled_for_deletion:
+            self._unlist(state)
+        self._collected[state.encoded] = state.heartbeat
+        self._collected.move_to_end(state.encoded)
+        while len(self._collected) > max(MIN_COLLECTED_REMEMBERED, len(self.known)):
+            self._collected.popitem(last=False)
+
+    def schedule(self, state: NodeState, scheduled: bool) -> None:
+        """Take a node out of digests and deltas, or back in."""
+        if state.scheduled_for_deletion != scheduled:
+            state.scheduled_for_deletion = scheduled
+            (self._unlist if scheduled else self._list)(state)
+
+    def _list(self, state: NodeState) -> None:
+        insort(self._listed, state, key=_sort_key)
+        self._changed(entry_bytes(state))
+
+    def _unlist(self, state: NodeState) -> None:
+        del self._listed[bisect_left(self._listed, _sort_key(state), key=_sort_key)]
+        self._changed(-entry_bytes(state))
+
+    def _changed(self, entry_bytes: int) -> None:
+        self.listed_bytes += entry_bytes
+        self.revision += 1
+        self._layouts.clear()
+
+    # -- digests -----------------------------------------------------------------------------------------------------
+
+    def layout(self, stripe: Stripe) -> DigestLayout[NodeState]:
+        """What this node lists of a stripe, by node id."""
+        layout = self._layouts.get(stripe)
+        if layout is None:
+            if stripe.bits == 0:
+                entries = list(self._listed)
+            else:
+                mask = (1 << stripe.bits) - 1
+                entries = [s for s in self._listed if s.stripe_hash & mask == stripe.number]
+            layout = self._layouts[stripe] = DigestLayout(entries)
+        return layout
+
+    def digest_bytes(self, stripe: Stripe) -> int:
+        """Size of the encoded digest of a stripe, with the sender's own entry before it."""
+        if stripe.bits == 0:
+            return DIGEST_COUNT_BYTES + self.listed_bytes
+        return DIGEST_COUNT_BYTES + entry_bytes(self.own) + self.layout(stripe).size
+
+    def encode_digest(self, stripe: Stripe) -> bytes:
+        entries = self.layout(stripe).entries
+        return encode_digest(entries if stripe.bits == 0 else [self.own, *entries])

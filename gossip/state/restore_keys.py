@@ -1,0 +1,40 @@
+"""The keys of an earlier incarnation, taken up by a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from coterie.gossip.config import GossipConfig
+from coterie.gossip.errors import KeyRefusedError
+from coterie.gossip.state.node_state import NodeState
+from coterie.gossip.wire.key_value import SET, KeyValue, Status, check_key_value
+
+
+def restore_keys(
+    own: NodeState,
+    config: GossipConfig,
+    kept: Iterable[tuple[str, str, int, Status, float]],
+    max_version: int,
+    now: float,
+    spare: int,
+) -> Mapping[str, str]:
+    """See `Engine.restore`."""
+    refused: dict[str, str] = {}
+    own.max_version = max_version
+    grace = config.marked_for_deletion_grace_period
+    for key, value, version, status, since in kept:
+        if status != SET and now - since >= grace:
+            continue
+        try:
+            check_key_value(key, value, config)
+        except KeyRefusedError as error:
+            refused[key] = str(error)
+            continue
+        if len(own.key_values) >= config.max_keys_per_node - spare:
+            refused[key] = f"there are max_keys_per_node = {config.max_keys_per_node} keys already"
+            continue
+        own.put(KeyValue.make(key, value, version, status), since)
+        own.max_version = max(own.max_version, version)
+    if own.dying is not None:
+        own.dying = dict(sorted(own.dying.items(), key=lambda item: item[1]))
+    return refused

@@ -1,0 +1,31 @@
+"""Key-values of another node that came by other means than gossip: only what gossip itself could have carried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from coterie.gossip.errors import StateUpdateError
+from coterie.gossip.wire.identity import MAX_STRING_BYTES, U64_MAX
+from coterie.gossip.wire.key_value import KeyValue, Status
+
+
+def check_full_state(
+    key_values: Iterable[tuple[str, str, int, Status]], max_version: int, last_gc_version: int
+) -> list[KeyValue]:
+    """The key-values of (key, value, version, status) each.
+
+    Raises StateUpdateError where a version is not between 1 and `max_version`, where a key or version comes twice, and
+    where the wire could not carry it.
+    """
+    if not (0 <= max_version <= U64_MAX and 0 <= last_gc_version <= U64_MAX):
+        raise StateUpdateError("max_version and last_gc_version must be from 0 to 2^64 - 1")
+    given: list[KeyValue] = []
+    for key, value, version, status in key_values:
+        if not 1 <= version <= max_version:
+            raise StateUpdateError(f"key {key!r} has version {version}, not 1 to max_version = {max_version}")
+        if max(len(key.encode()), len(value.encode())) > MAX_STRING_BYTES:
+            raise StateUpdateError(f"key {key[:40]!r} or its value is longer than {MAX_STRING_BYTES} bytes")
+        given.append(KeyValue.make(key, value, version, status))
+    if len({kv.key for kv in given}) < len(given) or len({kv.version for kv in given}) < len(given):
+        raise StateUpdateError("a key or a version is given twice")
+    return given

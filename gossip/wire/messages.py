@@ -1,0 +1,134 @@
+"""The four messages of the protocol as datagrams (spec section 2), and striped ones with their trailer (section 9)."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from coterie.gossip.errors import WireError
+from coterie.gossip.wire.delta import Known, NodeDelta, encode_delta, read_delta
+from coterie.gossip.wire.digest import WHOLE, Digest, DigestLayout, Entry, Stripe, encode_digest_columns, read_digest
+
+MAGIC = 45139
+PROTOCOL_VERSION = 0
+HEADER_BYTES = 4
+
+_SYN, _SYN_ACK, _ACK, _BAD_CLUSTER = range(4)
+_HEADER = struct.Struct("<HBB")
+_U16 = struct.Struct("<H")
+
+
+@dataclass(frozen=True, slots=True)
+class Syn:
+    digest: Digest
+    cluster_id: str
+    stripe: Stripe = WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class SynAck:
+    digest: Digest
+    delta: list[NodeDelta] = field(default_factory=list)
+    stripe: Stripe = WHOLE
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    delta: list[NodeDelta] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class BadCluster:
+    pass
+
+
+Message = Syn | SynAck | Ack | BadCluster
+
+KINDS: Mapping[type[Message], str] = {Syn: "syn", SynAck: "syn_ack", Ack: "ack", BadCluster: "bad_cluster"}
+"""Short names, for counters and logs."""
+
+_HEADERS = [_HEADER.pack(MAGIC, PROTOCOL_VERSION, kind) for kind in range(4)]
+
+
+def frame_syn(digest: bytes, cluster_id: bytes, stripe: Stripe) -> bytes:
+    return b"".join((_HEADERS[_SYN], digest, _U16.pack(len(cluster_id)), cluster_id, stripe.encode_trailer()))
+
+
+def frame_syn_ack(digest: bytes, delta: bytes, stripe: Stripe) -> bytes:
+    return b"".join((_HEADERS[_SYN_ACK], digest, delta, stripe.encode_trailer()))
+
+
+def frame_ack(delta: bytes) -> bytes:
+    return _HEADERS[_ACK] + delta
+
+
+BAD_CLUSTER_DATAGRAM = _HEADERS[_BAD_CLUSTER]
+
+
+def encode(message: Message) -> bytes:
+    """Any message as a datagram. A node's own hot path frames digests and deltas that it has in wire form already."""
+    match message:
+        case Syn(digest, cluster_id, stripe):
+            return frame_syn(encode_digest_columns(digest), cluster_id.encode(), stripe)
+        case SynAck(digest, delta, stripe):
+            return frame_syn_ack(encode_digest_columns(digest), encode_delta(delta), stripe)
+        case Ack(delta):
+            return frame_ack(encode_delta(delta))
+        case BadCluster():
+            return BAD_CLUSTER_DATAGRAM
+
+
+@dataclass(frozen=True, slots=True)
+class Decoder:
+    """Turns datagrams into messages, within bounds.
+
+    `known` holds what the reader keeps per encoded identity; `layout_of` guesses what a digest of a stripe lists.
+    """
+
+    known: Mapping[bytes, Known] = field(default_factory=dict)
+    layout_of: Callable[[Stripe], DigestLayout[Entry] | None] = lambda _stripe: None
+    max_delta_bytes: int = 16 * 1024 * 1024
+    max_delta_ops: int = 100_000
+
+    def decode(self, datagram: bytes) -> Message:
+        """Raises WireError where the datagram is not a message. Bytes behind a complete message are ignored."""
+        if len(datagram) < HEADER_BYTES:
+            raise WireError("short", "a datagram is at least 4 bytes")
+        magic, version, kind = _HEADER.unpack_from(datagram)
+        if magic != MAGIC:
+            raise WireError("magic", "the datagram does not start with the protocol's magic number")
+        if version != PROTOCOL_VERSION:
+            raise WireError("version", f"protocol version {version} is not {PROTOCOL_VERSION}")
+        if kind == _SYN:
+            return self._decode_syn(datagram)
+        if kind == _SYN_ACK:
+            digest, at = self._read_digest(datagram)
+            delta, end = self._read_delta(datagram, at)
+            return SynAck(digest, delta, Stripe.decode_trailer(datagram[end:]))
+        if kind == _ACK:
+            return Ack(self._read_delta(datagram, HEADER_BYTES)[0])
+        if kind == _BAD_CLUSTER:
+            return BadCluster()
+        raise WireError("kind", f"the type of a message is 0 to 3, not {kind}")
+
+    def _decode_syn(self, datagram: bytes) -> Syn:
+        digest, at = self._read_digest(datagram)
+        if at + 2 > len(datagram):
+            raise WireError("short", "the datagram ends before the cluster id")
+        end = at + 2 + _U16.unpack_from(datagram, at)[0]
+        if end > len(datagram):
+            raise WireError("short", "the datagram ends inside the cluster id")
+        try:
+            cluster_id = str(datagram[at + 2 : end], "utf-8")
+        except UnicodeDecodeError:
+            raise WireError("utf-8", "the cluster id is not UTF-8") from None
+        return Syn(digest, cluster_id, Stripe.decode_trailer(datagram[end:]))
+
+    def _read_digest(self, datagram: bytes) -> tuple[Digest, int]:
+        # The trailer stands at the end; until the message is read it is only a hint at what the digest lists.
+        hint = Stripe.decode_trailer(datagram)
+        return read_digest(datagram, HEADER_BYTES, self.known, self.layout_of(hint), led_by_sender=hint.bits > 0)
+
+    def _read_delta(self, datagram: bytes, at: int) -> tuple[list[NodeDelta], int]:
+        return read_delta(datagram, at, self.known, self.max_delta_bytes, self.max_delta_ops)

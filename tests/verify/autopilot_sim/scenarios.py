@@ -1,0 +1,187 @@
+"""What happens to both layers together: each scenario from a seed, to the verdict of the invariants and the clients."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from coterie.consensus.autopilot.announcement import FoundingRule
+from tests.verify.autopilot_sim.gossips import Lies
+from tests.verify.autopilot_sim.world import JointWorld
+
+FOUNDED = 30.0
+"""Seconds for the founding, if all stay up."""
+
+RECOVERED = 60.0
+"""Seconds from the end of all faults until all is as it should be."""
+
+
+def best_voters(up: int) -> int:
+    """How many are to vote in the end, of so many computers that are up."""
+    return min(5, up if up % 2 else up - 1) if up > 2 else up
+
+
+def founded(seed: int, count: int, *, spread: float = 1.0, **options: object) -> JointWorld:
+    """A cluster of all computers, with as many voters as there should be, started in any order."""
+    world = JointWorld(seed, count, FoundingRule(3 if count < 6 else 5), **options)  # type: ignore[arg-type]
+    order = list(world.computers.values())
+    world.rng.shuffle(order)
+    for computer in order:
+        computer.start()
+        world.run(spread * world.rng.random())
+    world.until(lambda: all(it.data.cluster is not None for it in order), FOUNDED, "one cluster of all")
+    world.until(world.settled(best_voters(count)), RECOVERED, "all voters")
+    return world
+
+
+def shapes(names: list[str]) -> Iterator[dict[str, int]]:
+    """Every way to part them into sides."""
+
+    def rest(at: int, sides: int) -> Iterator[list[int]]:
+        if at == len(names):
+            yield []
+            return
+        for side in range(sides + 1):
+            for later in rest(at + 1, max(sides, side + 1)):
+                yield [side, *later]
+
+    for sides in rest(0, 0):
+        yield dict(zip(names, sides, strict=True))
+
+
+def partition(seed: int, count: int, side: dict[str, int], seconds: float = 15.0) -> JointWorld:
+    """Parted for longer than the grace of dead voters, under load; then healed."""
+    world = founded(seed, count, spread=0.0)
+    world.clients()
+    world.run(1.0)
+    world.part(side)
+    world.note(f"parted: {side}")
+    world.run(seconds)
+    world.part({})
+    world.note("healed")
+    return recovered(world, count)
+
+
+def recovered(world: JointWorld, count: int) -> JointWorld:
+    world.until(world.settled(best_voters(count)), RECOVERED, "all voters again")
+    world.serve_all()
+    world.finish()
+    return world
+
+
+def rolling_restart(seed: int, count: int, *, real_gossip: bool = False) -> JointWorld:
+    """One after the other, half of them by the sword; nobody loses its vote."""
+    world = founded(seed, count, real_gossip=real_gossip)
+    world.clients()
+    before = world.chief().node.voters  # type: ignore[union-attr]
+    for computer in world.computers.values():
+        if world.rng.random() < 0.5:
+            computer.hand_over()
+            world.run(1.0)
+        computer.stop()
+        world.run(0.3 + world.rng.random())
+        computer.start()
+        world.until(world.settled(best_voters(count)), RECOVERED, f"{computer.name} is back")
+    after = world.chief().node.voters  # type: ignore[union-attr]
+    if after != before:
+        world.fail(f"the voters were {before}, and are {after}")
+    return recovered(world, count)
+
+
+def addresses_changed(seed: int, count: int, *, at_once: bool, real_gossip: bool = False) -> JointWorld:
+    """Every computer comes back with another address, all at once or one after the other."""
+    world = founded(seed, count, real_gossip=real_gossip)
+    world.clients()
+    computers = list(world.computers.values())
+    before = world.chief().node.voters  # type: ignore[union-attr]
+    for group in [computers] if at_once else [[it] for it in computers]:
+        for computer in group:
+            computer.stop()
+        world.run(1.0)
+        for computer in group:
+            world.ports += 1
+            computer.port = world.ports
+            computer.start()
+        world.until(world.settled(best_voters(count)), RECOVERED, "back with other addresses")
+    if world.chief().node.voters != before:  # type: ignore[union-attr]
+        world.fail("a voter was replaced")
+    return recovered(world, count)
+
+
+def disks_wiped(seed: int, count: int, *, real_gossip: bool = False) -> JointWorld:
+    """One disk after the other is lost; each time the computer comes back as a new member, and is promoted."""
+    world = founded(seed, count, real_gossip=real_gossip)
+    world.clients()
+    for computer in world.computers.values():
+        computer.stop()
+        computer.wipe()
+        world.run(world.rng.random() * 3.0)
+        computer.start()
+        world.until(world.settled(best_voters(count)), RECOVERED, f"{computer.name} votes as a new member")
+    return recovered(world, count)
+
+
+def lies(seed: int, count: int, seconds: float = 40.0) -> JointWorld:
+    """Gossip lies to everybody at random, while computers die and return; then the truth comes back."""
+    world = founded(seed, count, spread=0.0)
+    world.clients()
+    rate = world.rng.choice([0.05, 0.3, 0.8])
+    for computer in world.computers.values():
+        computer.lies = Lies(world.rng, rate)
+    end = world.now + seconds
+    while world.now < end:
+        world.run(world.rng.expovariate(0.3))
+        computer = world.rng.choice(list(world.computers.values()))
+        match world.rng.choice(["stop", "start", "start", "part", "heal"]):
+            case "stop":
+                computer.stop()
+            case "start":
+                computer.start()
+            case "part":
+                world.part({name: int(world.rng.random() < 0.3) for name in world.computers})
+            case _:
+                world.part({})
+    world.part({})
+    for computer in world.computers.values():
+        computer.lies = None
+        computer.start()
+    world.note("the truth is back")
+    return recovered(world, count)
+
+
+def lies_while_founding(seed: int, count: int) -> JointWorld:
+    """The same while there is no cluster yet. It may cost the operator a command; it never makes two clusters."""
+    world = JointWorld(seed, count, FoundingRule(3))
+    for computer in world.computers.values():
+        computer.lies = Lies(world.rng, world.rng.choice([0.05, 0.3]))
+        computer.start()
+        world.run(world.rng.random())
+    world.run(30.0)
+    return world
+
+
+def voters_die(seed: int, count: int) -> JointWorld:
+    """Voters die for good, one after the other: each is replaced while there is anybody to replace it."""
+    world = founded(seed, count)
+    world.clients()
+    left = count
+    while left > 3:
+        chief = world.chief()
+        assert chief is not None
+        voters = [it for member in chief.node.voters if (it := world.of_member[member]).up]
+        world.rng.choice(voters).stop()
+        left -= 1
+        world.until(lambda left=left: _all_alive(world, min(left, 5)), RECOVERED, "no dead voter")  # type: ignore[misc]
+        world.run(1.0)
+    world.serve_all()
+    world.finish()
+    return world
+
+
+def _all_alive(world: JointWorld, left: int) -> bool:
+    """One dead voter of five may stay where nobody replaces it: without it no more failures would be survived."""
+    chief = world.chief()
+    if chief is None or chief.node.configurations.latest_index > chief.node.commit:
+        return False
+    voters = chief.node.voters
+    dead = [member for member in voters if not world.of_member[member].up]
+    return len(voters) == 5 and len(dead) == 1 if left == 4 else not dead and len(voters) == left

@@ -1,0 +1,376 @@
+"""A simulated Raft group: hosts, virtual time, and the invariants checked after every step. Everything follows from a
+seed."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+from coterie.consensus.raft import engine
+from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.ports import Entry
+from coterie.consensus.raft.settings import RaftSettings
+from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
+from tests.verify.raft_sim.files import FileJournal, FilePlatter, FileSnapshots
+from tests.verify.raft_sim.invariants import Invariants
+from tests.verify.raft_sim.network import Network, SimTransport
+from tests.verify.raft_sim.workload.machine import Registers
+
+SETTINGS = replace(
+    RaftSettings(),
+    compact_after=30,
+    snapshot_chunk_bytes=256,
+    snapshot_slice=2,
+    snapshot_patience=1.5,
+    snapshot_backoff=0.5,
+    max_appends_in_flight=4,
+    max_append_bytes=200,
+)
+"""Small windows, so that every limit is met within seconds."""
+
+
+class SimulationError(AssertionError):
+    """An invariant does not hold; the message begins with the seed."""
+
+
+class HostClock:
+    """A host's monotonic clock: drifts, and may stand still (a suspended machine)."""
+
+    def __init__(self, world: World, rng: random.Random) -> None:
+        self.world = world
+        self.rng = rng
+        self.base = rng.random() * 1000.0
+        self.since = world.now
+        self.rate = 1.0
+
+    def monotonic(self) -> float:
+        return self.base + (self.world.now - self.since) * self.rate
+
+    def set_rate(self, rate: float) -> None:
+        self.base, self.since, self.rate = self.monotonic(), self.world.now, rate
+        self.world.clock_touched = self.world.now
+
+    def random(self) -> float:
+        return self.rng.random()
+
+
+class HostDisk:
+    """The disk thread of one process: jobs end after a while, in order; a crash ends them all."""
+
+    def __init__(self, world: World, host: Host) -> None:
+        self.world = world
+        self.host = host
+        self.free_at = 0.0
+        self.pending: list[Callable[[], Any]] = []  # jobs that have not run, oldest first
+
+    def submit(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
+        took = self.host.disk_latency * self.world.rng.random()
+        if self.world.rng.random() < self.host.disk_stalls:
+            took += self.world.rng.random()
+        self.free_at = max(self.free_at, self.world.now) + took
+        life = self.host.life
+        self.pending.append(job)
+
+        def finish() -> None:
+            if self.host.life != life:
+                return
+            self.pending.remove(job)
+            result, error = None, None
+            self.host.snapshots.in_job = True
+            try:
+                result = job()
+            except (OSError, RaftError) as caught:
+                error = caught
+            finally:
+                self.host.snapshots.in_job = False
+            self.world.run_on(self.host.name, lambda _: done(result, error))
+
+        self.world.at(self.free_at, finish)
+
+
+class Host:
+    """One machine: a platter that lasts, and at times a running node."""
+
+    def __init__(self, world: World, name: str, bootstrap: tuple[str, ...]) -> None:
+        self.world = world
+        self.name = name
+        self.bootstrap = bootstrap
+        self.rng = random.Random(world.rng.random())
+        self.platter = FilePlatter(self.rng) if world.real_files else Platter()
+        self.clock = HostClock(world, self.rng)
+        self.life = 0  # counts starts and stops: what belongs to a former life is dropped
+        self.node: RaftNode | None = None
+        self.paused: list[Callable[[Host], None]] | None = None
+        self.disk_latency = 0.003
+        self.disk_stalls = 0.0
+        self.snapshot_failures = 0.0
+        self.snapshot_flips = 0.0
+
+    def start(self) -> None:
+        assert self.node is None
+        self.life += 1
+        self.clock = HostClock(self.world, self.rng)
+        try:
+            self._open_disk()
+        except OSError:  # an injected fault met the recovery: it starts at the next try
+            self.life += 1
+            self._end_process()
+            return
+        self.machine: Any = self.world.make_machine(self)
+        self.transport = SimTransport(self.world, self.name)
+        try:
+            with self.world.engine_clock(self):
+                node = self.world.node_class(
+                    self.name,
+                    self.bootstrap,
+                    journal=self.journal,
+                    snapshots=self.snapshots,
+                    machine=self.machine,
+                    transport=self.transport,
+                    disk=self.disk,
+                    clock=self.clock,
+                    settings=self.world.settings,
+                )
+                node.start()
+        except OSError:
+            self.life += 1
+            self._end_process()
+            return
+        self.node = node
+        self.world.invariants.started(self)
+        life = self.life
+        self.world.after(self.world.tick_gap(), lambda: self._tick(life))
+        if self.world.real_files:
+            self.world.after(1.0, lambda: self._upkeep(life))
+
+    def _open_disk(self) -> None:
+        """Raises OSError where an injected fault meets the recovery."""
+        self.disk = HostDisk(self.world, self)
+        invariants, platter = self.world.invariants, self.platter
+
+        def removed(entries: list[Entry]) -> None:
+            invariants.entries_removed(self, entries)
+
+        if isinstance(platter, FilePlatter):
+            held = list(platter.log)
+            store = platter.open()
+            invariants.recovered(self, held, platter.log)
+            self.journal: Any = FileJournal(platter, store, invariants.entry_added, removed)
+            self.snapshots: SimSnapshots = FileSnapshots(platter, self.rng, store)
+        else:
+            self.journal = SimJournal(platter, self.rng, invariants.entry_added, removed)
+            self.snapshots = SimSnapshots(platter, self.rng)
+        self.snapshots.failure_rate = self.snapshot_failures
+        self.snapshots.flip_rate = self.snapshot_flips
+
+    def _end_process(self) -> None:
+        if isinstance(self.platter, FilePlatter):
+            if self.node is not None:
+                self.snapshots.in_job = True
+            self.platter.end(self.disk.pending)
+        else:
+            self.journal.crash()
+
+    def _upkeep(self, life: int) -> None:
+        """What the process does every second."""
+        if self.life == life and self.node is not None:
+            try:
+                self.journal.onOneSecondTimer()
+            except OSError:
+                self.crash()
+                return
+            self.world.after(1.0, lambda: self._upkeep(life))
+
+    def _tick(self, life: int) -> None:
+        if self.life == life and self.node is not None:
+            self.world.run_on(self.name, self.world.tick)
+            self.world.after(self.world.tick_gap(), lambda: self._tick(life))
+
+    def crash(self) -> None:
+        if self.node is None:
+            return
+        self.life += 1
+        self._end_process()
+        self.transport.closed = True
+        self.node = None
+        self.paused = None
+        for peer in self.world.hosts:
+            if peer != self.name:
+                self.world.network.cut(self.name, peer)
+
+    def resume(self) -> None:
+        waiting, self.paused = self.paused or [], None
+        for work in waiting:
+            self.world.run_on(self.name, work)
+
+
+class World:
+    def __init__(
+        self,
+        seed: int,
+        voters: int = 3,
+        spares: int = 0,
+        *,
+        node_class: type[RaftNode] = RaftNode,
+        settings: RaftSettings = SETTINGS,
+        make_machine: Callable[[Host], Any] = lambda _: Registers(),
+        real_files: bool = False,
+    ) -> None:
+        """`real_files`: hosts keep their logs and snapshots by `coterie.consensus.journal`, on files in memory."""
+        logging.getLogger("coterie.consensus.raft").setLevel(logging.CRITICAL + 1)  # injected faults are no news
+        self.seed = seed
+        self.rng = random.Random(seed)
+        self.node_class = node_class
+        self.settings = settings
+        self.make_machine = make_machine
+        self.real_files = real_files
+        self.on_tick: Callable[[Host], None] | None = None
+        self.now = 0.0
+        self.clock_touched = 0.0
+        """When a host's clock last went another way than before."""
+        self.steps = 0
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
+        self._scheduled = 0
+        self.tick_scale = 0.03
+        self.trace: list[str] = []
+        self.broken: SimulationError | None = None
+        self.invariants = Invariants(self)
+        self.network = Network(self, random.Random(self.rng.random()))
+        founders = tuple(f"n{i}" for i in range(voters))
+        self.hosts = {name: Host(self, name, founders) for name in founders}
+        for i in range(voters, voters + spares):
+            self.hosts[f"n{i}"] = Host(self, f"n{i}", ())
+
+    # time
+
+    def clocks_true_for(self) -> float:
+        """For how many seconds every host's clock has gone as fast as the world's."""
+        wrong = any(host.clock.rate != 1.0 for host in self.hosts.values())
+        return 0.0 if wrong else self.now - self.clock_touched
+
+    def at(self, when: float, work: Callable[[], None]) -> None:
+        self._scheduled += 1
+        heapq.heappush(self.events, (when, self._scheduled, work))
+
+    def after(self, delay: float, work: Callable[[], None]) -> None:
+        self.at(self.now + delay, work)
+
+    def tick_gap(self) -> float:
+        return self.tick_scale * (0.1 + self.rng.random())
+
+    def run(self, seconds: float) -> None:
+        end = self.now + seconds
+        while self.events and self.events[0][0] <= end:
+            when, _, work = heapq.heappop(self.events)
+            self.now = max(self.now, when)
+            work()
+        self.now = end
+
+    def run_until(self, condition: Callable[[], bool], seconds: float) -> bool:
+        end = self.now + seconds
+        while not condition():
+            if not self.events or self.events[0][0] > end:
+                self.now = end
+                return condition()
+            when, _, work = heapq.heappop(self.events)
+            self.now = max(self.now, when)
+            work()
+        return True
+
+    # hosts
+
+    @contextmanager
+    def engine_clock(self, host: Host) -> Iterator[None]:
+        """What is left of PySyncObj reads this host's clock and randomness."""
+        module: Any = engine.syncobj
+        before = module.monotonicTime, module.random
+        module.monotonicTime, module.random = host.clock.monotonic, host.rng
+        try:
+            yield
+        finally:
+            module.monotonicTime, module.random = before
+
+    def is_up(self, name: str) -> bool:
+        return self.hosts[name].node is not None
+
+    def run_on(self, name: str, work: Callable[[Host], None]) -> None:
+        """One step: something happens on a host, and all invariants are checked after it."""
+        host = self.hosts[name]
+        if host.node is None:
+            return
+        if host.paused is not None:
+            host.paused.append(work)
+            return
+        self.steps += 1
+        work(host)
+        if self.broken is not None:  # raised in a callback, where the node catches everything
+            raise self.broken
+        node = self.hosts[name].node
+        if node is None:
+            return
+        if node.stopped:
+            self._stopped(host, node)
+            return
+        self.invariants.check(host)
+
+    def tick(self, host: Host) -> None:
+        assert host.node is not None
+        host.node.tick()
+        if self.on_tick is not None:
+            self.on_tick(host)
+
+    def _stopped(self, host: Host, node: RaftNode) -> None:
+        failure = node.failure
+        if failure is not None and not self.invariants.excused(failure):
+            self.fail(f"{host.name} stopped: {failure!r}", failure)
+        host.crash()
+
+    def live(self) -> list[Host]:
+        return [host for host in self.hosts.values() if host.node is not None]
+
+    def leader(self) -> Host | None:
+        """The running leader of the highest term."""
+        leaders = [host for host in self.live() if host.node is not None and host.node.leading]
+        return max(leaders, key=lambda host: host.node.term, default=None)  # type: ignore[union-attr]
+
+    def start_all(self) -> None:
+        for host in self.hosts.values():
+            if host.node is None:
+                host.start()
+        self.reconnect()
+
+    def reconnect(self) -> None:
+        names = sorted(self.hosts)
+        for i, a in enumerate(names):
+            for b in names[i + 1 :]:
+                self.network.connect(a, b)
+
+    def keep_connected(self, gap: float = 0.2) -> None:
+        """Broken links come back after a while."""
+
+        def again() -> None:
+            names = sorted(self.hosts)
+            for i, a in enumerate(names):
+                for b in names[i + 1 :]:
+                    if self.rng.random() < 0.5:
+                        self.network.connect(a, b)
+            self.after(gap * (0.2 + self.rng.random()), again)
+
+        self.after(gap, again)
+
+    # verdicts
+
+    def note(self, text: str) -> None:
+        self.trace.append(f"{self.now:9.4f} {text}")
+
+    def fail(self, what: str, cause: BaseException | None = None) -> None:
+        history = "\n".join(self.trace[-25:])
+        if self.broken is None:
+            self.broken = SimulationError(f"seed {self.seed}, t={self.now:.4f}: {what}\n{history}")
+        raise self.broken from cause
