@@ -109,7 +109,7 @@ class Demo:
         config = self._configs / f"{name}.toml"
         settings = load_settings({"config": str(config)})
         process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "app", "--config", str(config)),
+            *(sys.executable, "-m", "coterie", "--config", str(config)),
             cwd=CHECKOUT,
             env=os.environ | {"COTERIE_LOG__FORMAT": "console"} | ({"FORCE_COLOR": "1"} if self._colors else {}),
             stdin=asyncio.subprocess.DEVNULL,

@@ -20,7 +20,7 @@ from tests import ROOT
 PATIENCE_SECONDS = 60.0
 """After this a test gives up; nothing is measured by it."""
 
-COMMAND = (sys.executable, "-m", "app")
+COMMAND = (sys.executable, "-m", "coterie")
 
 
 def environment(settings: Mapping[str, str]) -> dict[str, str]:

@@ -89,7 +89,7 @@ class Nodes:
         self, node_id: str, *, listen_addr: str = "127.0.0.1:0", seeds: Sequence[str] = (), **settings: str
     ) -> Node:
         """A node that answers. `settings` are environment variables less their prefix, such as `CLUSTER_ID`."""
-        command = [sys.executable, "-m", "app", "--listen_addr", listen_addr, "--node_id", node_id]
+        command = [sys.executable, "-m", "coterie", "--listen_addr", listen_addr, "--node_id", node_id]
         for seed in seeds:
             command += ["--seed", seed]
         extra = {f"COTERIE_{name}": value for name, value in settings.items()}

@@ -48,7 +48,7 @@ def test_a_voter_leaves_on_command_and_comes_back(tmp_path: Path) -> None:
         seconds_until(lambda: all(voters(node) == set(NAMES[:3]) for node in running), PATIENCE_SECONDS)
         seconds_until(lambda: all(node.live() == set(NAMES[:3]) for node in running), PATIENCE_SECONDS)
         *others, leaver = running
-        command = [sys.executable, "-m", "app", "leave", "--address", leaver.address]
+        command = [sys.executable, "-m", "coterie", "leave", "--address", leaver.address]
         said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
         assert said.returncode == 0, said.stderr
         assert "has left: 2 others know of it. It gave up its place in the Raft layer." in said.stdout
@@ -70,7 +70,7 @@ def test_a_voter_leaves_on_command_and_comes_back(tmp_path: Path) -> None:
 
 
 def test_a_node_that_is_not_there_cannot_leave() -> None:
-    command = [sys.executable, "-m", "app", "leave", "--address", "127.0.0.1:1"]
+    command = [sys.executable, "-m", "coterie", "leave", "--address", "127.0.0.1:1"]
     said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
     assert (said.returncode, said.stdout) == (5, "")
     assert said.stderr.startswith("coterie: http://127.0.0.1:1 cannot be reached: ")

@@ -65,7 +65,7 @@ class Checkout:
         programs = self.directory / ".venv" / "bin"
         programs.mkdir(parents=True)
         _write_program(programs / "python", f'exec {sys.executable} "$@"')
-        _write_program(programs / "coterie", f'exec {sys.executable} -m app "$@"')
+        _write_program(programs / "coterie", f'exec {sys.executable} -m coterie "$@"')
         # Of all processes of the machine, only those of this page's shell.
         for name in ("pkill", "pgrep"):
             _write_program(programs / name, f'exec {shutil.which(name)} --session "$PAGE_SESSION" "$@"')

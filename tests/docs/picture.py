@@ -45,7 +45,7 @@ def said(*arguments: str) -> Text:
     """What a command of ours writes to a terminal as wide as the picture."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "app", *arguments],
+        [sys.executable, "-m", "coterie", *arguments],
         stdout=theirs,
         env={**os.environ, "COLUMNS": str(WIDTH), "LINES": "50", "TERM": "xterm-256color"},
     )
@@ -76,7 +76,7 @@ def draw_status(directory: str) -> None:
 
         def well() -> bool:
             check = ["status", "--check", "--address", first]
-            told = subprocess.run([sys.executable, "-m", "app", *check], capture_output=True, text=True)
+            told = subprocess.run([sys.executable, "-m", "coterie", *check], capture_output=True, text=True)
             return told.returncode == 0 and told.stdout.count(" live ") >= len(names)
 
         seconds_until(well, 60.0)

@@ -102,7 +102,7 @@ class Programs:
 
     def start_node(self, config: str) -> Program:
         """A node; it may not answer yet."""
-        return self.start("-m", "app", "--config", config)
+        return self.start("-m", "coterie", "--config", config)
 
     def start_one_node(self) -> Program:
         """A cluster of one, that serves."""

@@ -21,7 +21,7 @@ from tests.cluster.processes import Node
 def ran(shell: Sequence[str], tmp_path: Path, **settings: str) -> str:
     """What a shell says that finds `coterie`."""
     command = tmp_path / "coterie"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m app "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m coterie "$@"\n')
     command.chmod(0o755)
     done = subprocess.run(
         shell,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from tests import ROOT
+
 ASK = """
 import resource
-from tests import ROOT
 from coterie.app.observability.logs import configure_logs
 from coterie.app.node.open_files import allow_open_files
 from coterie.app.settings.tables import LogSettings
