@@ -19,9 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
 
-from coterie.app.client import Client
-from coterie.consensus.api.errors import CompactedError, MetadataError, UnknownOutcomeError
-from coterie.consensus.store import Put
+from coterie import Client, CompactedError, MetadataError, Put, UnknownOutcomeError
 
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""

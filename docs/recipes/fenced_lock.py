@@ -16,8 +16,7 @@ import sqlite3
 import sys
 from contextlib import closing, suppress
 
-from coterie.app.client import Client
-from coterie.consensus.api.errors import MetadataError
+from coterie import Client, MetadataError
 
 
 class FencedError(Exception):

@@ -14,10 +14,8 @@ import signal
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from coterie.app.client import Client
+from coterie import Client, LeaseLostError, MetadataError, Put
 from coterie.consensus import Holding
-from coterie.consensus.api.errors import LeaseLostError, MetadataError
-from coterie.consensus.store import Put
 
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""

@@ -17,8 +17,7 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import suppress
 
-from coterie.app.client import Client
-from coterie.consensus.api.errors import CompactedError, MetadataError
+from coterie import Client, CompactedError, MetadataError
 
 TTL = 5.0
 """Seconds after which an instance that died is gone."""

@@ -17,9 +17,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
 
-from coterie.app.client import Client
-from coterie.consensus.api.errors import CompactedError, LeaseLostError, MetadataError
-from coterie.consensus.store import Compare, Put, Record, Target
+from coterie import Client, CompactedError, Compare, LeaseLostError, MetadataError, Put, Record, Target
 
 TTL = 3.0
 """Seconds until a worker that died is gone, and its shards are another's."""

@@ -25,7 +25,7 @@ from markdown_it import MarkdownIt
 
 from tests import ROOT
 
-PAGES = sorted([ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 LANGUAGES = {"sh", "python", "toml", "json", "yaml", "text"}
 WORDS = {"eventually", "fails", "terminals", "output", "part"}
