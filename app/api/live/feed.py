@@ -105,8 +105,10 @@ class Feed:
             seat.position = position
             return
         seat.position = self._pages.base()
-        async for page in self._pages.all(asked.wanted, asked.revision):
-            yield page
+        async for message in self._pages.all(asked.wanted, asked.revision):
+            # A sample that was taken since `hello` is part of the snapshot, and must not follow it again.
+            seat.samples = max(seat.samples, message.round)
+            yield message
 
     def _position(self, asked: Subscription) -> tuple[int | None, str]:
         """Where to go on, or why not."""

@@ -82,9 +82,10 @@ class Pages:
                 if size > self._hub.settings.snapshot_bytes:
                     left_out.append(part)
                     break
-        for kind in ("phi", "leases"):
-            if kind in kinds and kind in self._hub.samples:
-                yield self._hub.samples[kind]
+        # Both of one round: the caller goes on behind it.
+        samples = [self._hub.samples[kind] for kind in ("phi", "leases") if kind in kinds & self._hub.samples.keys()]
+        for sample in samples:
+            yield sample
         place = ring.id_of(base, wanted.part)
         told = {"revision": revision if state is not None and wanted.told_revision else None, "left_out": left_out}
         yield Message({"type": "ready", "id": place, **told}, place=place)

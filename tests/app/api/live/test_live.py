@@ -16,6 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from coterie.app.api.app import create_app
 from coterie.app.api.live.hub import Hub
+from coterie.app.api.live.snapshot import Pages
 from coterie.app.http import protocol as http_protocol
 from coterie.app.raft.view import Decision
 from coterie.app.settings.live import LiveSettings
@@ -380,6 +381,25 @@ async def test_a_fault_of_a_look_begins_anew(gossip: GossipNode, part: Part, mon
         await client.ready()
         gossip.set("a", "1")
         await client.until(lambda d: d.gossip)
+
+
+async def test_a_sample_that_is_taken_during_a_snapshot_comes_once(
+    gossip: GossipNode, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = Pages._page
+    async with served(gossip, part, sample_interval=3_600.0) as (address, hub):
+
+        def page(pages: Pages, *asked: Any) -> Any:
+            hub._take_samples()
+            hub._wake()
+            return made(pages, *asked)
+
+        monkeypatch.setattr(Pages, "_page", page)
+        async with listening(address) as client:
+            await client.ready()
+            assert client.drawing.samples.keys() == {"phi", "leases"}
+            # The drawing refuses what comes twice; it would come before the next heartbeat.
+            await client.until(lambda d: "heartbeat" in d.samples)
 
 
 async def test_nothing_is_looked_at_while_nobody_listens(gossip: GossipNode, part: Part) -> None:
