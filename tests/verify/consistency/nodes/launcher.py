@@ -35,16 +35,16 @@ def die_with_parent() -> None:
 
 
 def replace_disk(told: Told, *, power: bool) -> None:
-    from coterie.consensus.autopilot.shell import agent
+    from coterie.consensus.autopilot.shell import local_member
 
-    vars(agent)["DiskFiles"] = lambda: BadFiles(told, power=power)
+    vars(local_member)["DiskFiles"] = lambda: BadFiles(told, power=power)
 
 
 def shorten_logs() -> None:
-    from coterie.app.raft import local as agent_part
+    from coterie.app.node import raft_agent
     from coterie.consensus.journal import JournalConfig
 
-    original = agent_part.agent_config
+    original = raft_agent.agent_config
 
     def agent_config(*arguments: Any) -> Any:
         config = original(*arguments)
@@ -52,7 +52,7 @@ def shorten_logs() -> None:
         journal = JournalConfig(segment_bytes=SEGMENT_BYTES, reserve_bytes=SEGMENT_BYTES // 8)
         return replace(config, member=replace(config.member, raft=raft), journal=journal)
 
-    vars(agent_part)["agent_config"] = agent_config
+    vars(raft_agent)["agent_config"] = agent_config
 
 
 def replace_clock(told: Told) -> None:
