@@ -41,8 +41,8 @@ from coterie.app.observability.metrics.exposition import Exposition
 from coterie.app.observability.metrics.http import HttpFigures
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.observability.tracing import Traced, Tracer
-from coterie.app.raft.from_gossip import HeardRaft
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.local import LocalRaft
+from coterie.app.raft.view import RaftView
 from coterie.app.settings.auth import AuthSettings
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.operation import LeaveSettings
@@ -87,7 +87,7 @@ def create_app(
     node: GossipNode,
     limits: HttpSettings,
     raft_settings: RaftSettings | None = None,
-    raft: RaftPart | None = None,
+    raft: RaftView | None = None,
     stopping: asyncio.Event | None = None,
     *,
     health: Health | None = None,
@@ -109,7 +109,7 @@ def create_app(
     `console`: whether `/ui` is there.
     """
     settings = raft_settings or RaftSettings()
-    raft = raft or HeardRaft(node)
+    raft = raft or LocalRaft(node)
     stopping = stopping or asyncio.Event()
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
     figures = figures or HttpFigures()

@@ -10,7 +10,7 @@ from coterie.app.api.cluster.leave import Departure
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.request_ids import read_request_id
 from coterie.app.observability.health import Health
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.types import RequestId
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @dataclass(slots=True, eq=False)
 class Context:
     node: GossipNode
-    raft: RaftPart
+    raft: RaftView
     limits: HttpSettings
     settings: RaftSettings
     forwarder: Forwarder

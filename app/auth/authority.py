@@ -22,7 +22,7 @@ from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, Right, Rule, anonymous
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.forwarding import MARK
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.app.settings.auth import AuthSettings
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.token_format import hash_of, id_of, same
@@ -60,7 +60,7 @@ class Authority:
     def __init__(
         self,
         settings: AuthSettings,
-        raft: RaftPart,
+        raft: RaftView,
         known_address: Callable[[str], bool],
         *,
         on_loopback: bool,

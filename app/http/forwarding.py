@@ -22,7 +22,7 @@ from coterie.app.http.request import read_body
 from coterie.app.http.streams import abort, while_wanted
 from coterie.app.http.tls import Tls
 from coterie.app.observability.tracing import Tracer
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import ApiError, Code
 from coterie.gossip import Address
@@ -125,7 +125,7 @@ class Forwarder:
     def __init__(
         self,
         node_id: str,
-        raft: RaftPart,
+        raft: RaftView,
         limits: HttpSettings,
         stopping: asyncio.Event,
         tracer: Tracer | None = None,

@@ -22,6 +22,7 @@ from coterie.app.http.server import HttpServer
 from coterie.app.http.tls import Tls, TlsError
 from coterie.app.node.listening import ListenError, Sockets, open_sockets
 from coterie.app.node.open_files import allow_open_files
+from coterie.app.node.raft_agent import agent_config, open_agent
 from coterie.app.node.reloadable import register_node
 from coterie.app.node.reloading import Reloader, ReloadError
 from coterie.app.node.start_message import is_loopback, tell_start
@@ -30,8 +31,7 @@ from coterie.app.node.storage.gossip_persistence import GossipKeeper, take_up
 from coterie.app.observability.health import Health
 from coterie.app.observability.metrics.http import HttpFigures
 from coterie.app.observability.metrics.loop_lag import LoopLag
-from coterie.app.raft.from_gossip import HeardRaft
-from coterie.app.raft.local import AgentPart, agent_config, open_agent
+from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.settings import Settings
 from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.raft.errors import RaftError
@@ -91,7 +91,7 @@ async def _serve(
     tls = _open_tls(settings)
     tracer = _open_tracer(settings, node)
     agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer)
-    part = HeardRaft(node) if agent is None else AgentPart(agent)
+    part = LocalRaft(node, agent)
     stopping = asyncio.Event()
     figures, loop_lag = HttpFigures(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
@@ -165,7 +165,7 @@ def _open_tracer(settings: Settings, node: GossipNode) -> OtelTracer | None:
     return OtelTracer(settings.tracing, node.node.node_id)
 
 
-def _authority(settings: Settings, node: GossipNode, part: HeardRaft, listening: Address) -> Authority:
+def _authority(settings: Settings, node: GossipNode, part: LocalRaft, listening: Address) -> Authority:
     def is_known(address: str) -> bool:
         return any(state.id.gossip_advertise_addr.host == address for state in node.engine.states)
 

@@ -14,7 +14,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.gossip import GossipNode
 
 
@@ -31,7 +31,7 @@ class Check:
 
 
 class Health:
-    def __init__(self, node: GossipNode, raft: RaftPart, stopping: asyncio.Event, max_staleness: float) -> None:
+    def __init__(self, node: GossipNode, raft: RaftView, stopping: asyncio.Event, max_staleness: float) -> None:
         """`max_staleness`: seconds by which what is applied here of the metadata may be old."""
         self._node = node
         self._raft = raft

@@ -1,7 +1,7 @@
-"""What the HTTP face needs to know of the Raft layer: a small interface, so that it can be served, and tested, without.
+"""What the HTTP layer asks about Raft: a protocol, so that it can be served, and tested, without a Raft member.
 
-Every node has a `RaftPart`, whether it takes part in Raft or not: what gossip says of the others is known everywhere.
-Node ids are gossip's names; member ids, made once a data directory, are Raft's.
+Every node has a `RaftView`, with or without a member of its own: gossip tells every node about the others.
+Node ids are gossip's names. Member ids are Raft's; a data directory gets one when it is made.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from coterie.consensus.autopilot.decision_log import DecisionRecord
+from coterie.consensus.autopilot.shell.agent import LinkEvent
 from coterie.consensus.member.metadata import Metadata
 from coterie.consensus.member.metrics import MemberFigures
 from coterie.consensus.member.status import MemberStatus, PeerStatus
@@ -21,8 +23,8 @@ Role = Literal["leader", "voter", "observer", "candidate", "client"]
 
 
 @dataclass(frozen=True, slots=True)
-class MemberView:
-    """One node's place in the Raft layer, as this node sees it."""
+class MemberPlace:
+    """One member's place in the Raft layer, as this node sees it."""
 
     node_id: str | None
     """None for a member whose node gossip does not know."""
@@ -36,26 +38,10 @@ class MemberView:
     """By gossip."""
 
 
-def without_ghosts(members: Sequence[MemberView]) -> list[MemberView]:
-    """Without what a node was before it took a new directory: gossip remembers its former process for a day."""
+def without_ghosts(members: Sequence[MemberPlace]) -> list[MemberPlace]:
+    """Without the former members of nodes that took a new directory: gossip remembers a dead process for a day."""
     here = {each.node_id for each in members if each.live}
     return [each for each in members if each.live or each.role in {"leader", "voter"} or each.node_id not in here]
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """What was decided of the membership, or why nothing was."""
-
-    time: float
-    """Unix seconds, by the clock of the node that decided."""
-    action: str
-    """A word of a small fixed set, such as add_voter or remove_voter."""
-    member_id: str | None
-    node_id: str | None
-    reason: str
-    """For people: the rule that asked for it."""
-    outcome: str
-    """done, or what became of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +52,14 @@ class RaftPicture:
     leader: str | None
     """Node id of the leader, None while none is known."""
     term: int
-    members: Sequence[MemberView]
+    members: Sequence[MemberPlace]
     """Every node, and every voter whose node is not known."""
     quorum: bool | None
     """Whether a majority of the voters is there; None where this node cannot know."""
     membership_epoch: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class LinkEvent:
-    """What a link to another member was refused or broken for: a wrong secret, another cluster, a copied directory."""
-
-    time: float
-    """Unix seconds."""
-    kind: str
-    """A word of a small fixed set."""
-    detail: str
-
-
-class RaftPart(Protocol):
+class RaftView(Protocol):
     @property
     def enabled(self) -> bool:
         """Whether this node takes part."""
@@ -95,7 +70,7 @@ class RaftPart(Protocol):
 
     @property
     def state(self) -> State | None:
-        """What of the metadata is applied here, to be read; set while `metadata` is."""
+        """The metadata as applied here, for reading; set while `metadata` is."""
 
     @property
     def reason(self) -> str:
@@ -105,33 +80,35 @@ class RaftPart(Protocol):
         """The latest, oldest first."""
 
     def leader_address(self) -> Address | None:
-        """Where gossip says that the leader's HTTP face is; None where it names none, or this very node."""
+        """The address of the leader's HTTP API, by gossip; None where gossip names none, or this very node."""
 
     def picture(self) -> RaftPicture: ...
 
-    def decisions(self) -> Sequence[Decision]:
-        """The latest, oldest first: those of this node's time as leader, or what it heard of."""
+    def decisions(self) -> Sequence[DecisionRecord]:
+        """The latest, oldest first, as the metadata holds them; empty where this node has none."""
 
     def status(self) -> MemberStatus | None:
-        """This node's own part; None while it has none."""
+        """This node's own member; None while it has none."""
 
     def peers(self) -> Sequence[PeerStatus]: ...
 
     def figures(self) -> MemberFigures | None:
-        """What this node's own part counts and holds; None while it has none."""
+        """What this node's own member counts and holds; None while it has none."""
 
     def problem(self, max_staleness: float) -> str | None:
-        """Why this node's part does not serve as it should; None where it does, or where the node takes no part.
+        """Why this node's member does not serve as it should; None where it does, or where the node has none.
 
-        `max_staleness`: seconds by which what is applied here may be old.
+        `max_staleness`: seconds by which the metadata applied here may lag.
         """
 
     async def transfer(self, node_id: str | None) -> str:
-        """As the leader: hand leadership to a voter (None: to the best). Returns its node id, once it leads. Raises
-        MetadataError: UnknownOutcomeError where it may yet take over."""
+        """As the leader: transfer leadership to a voter (None: to the best). Returns its node id, once it leads.
+
+        Raises MetadataError: UnknownOutcomeError where it may yet take over.
+        """
 
     async def remove(self, member_id: str) -> None:
-        """Bar a member for ever; the leader removes it. Raises MetadataError."""
+        """Ban a member for ever; the leader removes it. Raises MetadataError."""
 
     async def leave(self, seconds: float) -> None:
         """Give up this node's vote and place, for good. Raises MetadataError."""

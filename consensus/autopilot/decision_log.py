@@ -15,8 +15,8 @@ MAX_DECISIONS = 100
 """The oldest go."""
 
 
-class Taken(msgspec.Struct, frozen=True):
-    """A decision that some leader took, and what became of it."""
+class DecisionRecord(msgspec.Struct, frozen=True):
+    """A decision that a leader took, and its outcome."""
 
     at: float
     """Unix seconds, by that leader's clock."""
@@ -32,10 +32,10 @@ class Taken(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(Taken).decode
+_decode = msgspec.json.Decoder(DecisionRecord).decode
 
 
-def record(state: State, taken: Taken) -> Txn:
+def record(state: State, taken: DecisionRecord) -> Txn:
     """The operation that adds a decision to those in `state`."""
     records = state.range(PREFIX, prefix_end(PREFIX), limit=2 * MAX_DECISIONS).records
     number = int(records[-1].key[len(PREFIX) :]) + 1 if records else 1
@@ -43,7 +43,7 @@ def record(state: State, taken: Taken) -> Txn:
     return Txn(then=(Put(PREFIX + b"%012d" % number, _encode(taken)), *gone))
 
 
-def read_decisions(state: State) -> list[Taken]:
+def read_decisions(state: State) -> list[DecisionRecord]:
     """Oldest first."""
     found = []
     for each in state.range(PREFIX, prefix_end(PREFIX), limit=2 * MAX_DECISIONS).records:

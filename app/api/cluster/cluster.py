@@ -14,9 +14,10 @@ from coterie.app.api.context import Context
 from coterie.app.api.parameters import answer
 from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.http.forwarding import MARK
-from coterie.app.raft.view import Decision, MemberView, RaftPicture
+from coterie.app.raft.view import MemberPlace, RaftPicture
 from coterie.app.wire.keys import Role
 from coterie.app.wire.models import Answer, Node
+from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.gossip import NodeId
 
 MARK_HEADER = MARK.decode()
@@ -100,18 +101,18 @@ class ClusterAnswer(Answer):
     raft: RaftModel
 
 
-def show_decision(decision: Decision) -> dict[str, Any]:
+def show_decision(decision: DecisionRecord) -> dict[str, Any]:
     return {
-        "time": decision.time,
-        "action": decision.action,
-        "member_id": decision.member_id,
-        "node_id": decision.node_id,
+        "time": decision.at,
+        "action": decision.kind,
+        "member_id": decision.member,
+        "node_id": decision.node or None,
         "reason": decision.reason,
         "outcome": decision.outcome,
     }
 
 
-def show_raft_member(member: MemberView) -> dict[str, Any]:
+def show_raft_member(member: MemberPlace) -> dict[str, Any]:
     return {
         "node_id": member.node_id,
         "member_id": member.member_id,

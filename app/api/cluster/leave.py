@@ -13,7 +13,7 @@ from typing import Literal
 import structlog
 
 from coterie.app.observability.health import Health
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.app.settings.operation import LeaveSettings
 from coterie.consensus.api.errors import MetadataError
 from coterie.gossip import GossipNode, TooManyKeysError
@@ -40,7 +40,7 @@ class Departure:
     """Happens once, however often it is asked for."""
 
     def __init__(
-        self, node: GossipNode, raft: RaftPart, settings: LeaveSettings, stopping: asyncio.Event, health: Health
+        self, node: GossipNode, raft: RaftView, settings: LeaveSettings, stopping: asyncio.Event, health: Health
     ) -> None:
         """`stopping`: set when it is done, for the node to stop."""
         self._node = node

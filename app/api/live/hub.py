@@ -25,7 +25,7 @@ from coterie.app.api.live.events.ring import Ring
 from coterie.app.api.live.samples.details import Details
 from coterie.app.api.live.samples.figures import NodeFigures
 from coterie.app.api.live.samples.samples import sample_leases, sample_phi
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.app.settings.live import LiveSettings
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.store import Event as StoreEvent
@@ -62,7 +62,7 @@ class Hub:
     def __init__(
         self,
         node: GossipNode,
-        part: RaftPart,
+        part: RaftView,
         settings: LiveSettings,
         stopping: asyncio.Event,
         figures: NodeFigures,

@@ -11,12 +11,12 @@ from coterie.app.observability.metrics.http import HttpFigures
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.observability.metrics.node import HttpCollector, NodeCollector
 from coterie.app.observability.metrics.raft import RaftCollector
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.gossip import GossipNode
 
 
 class Exposition:
-    def __init__(self, node: GossipNode, raft: RaftPart, health: Health, http: HttpFigures, loop_lag: LoopLag) -> None:
+    def __init__(self, node: GossipNode, raft: RaftView, health: Health, http: HttpFigures, loop_lag: LoopLag) -> None:
         # Not the library's own registry, which all nodes in one process would share.
         self.registry = CollectorRegistry()
         for collector in (

@@ -10,7 +10,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from coterie.app.observability.metrics.families import counter, counters, gauge, gauges, histogram
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.consensus.member.metrics import MemberFigures
 from coterie.consensus.member.status import MemberStatus
 
@@ -40,7 +40,7 @@ _STATE: dict[str, tuple[str, str]] = {
 
 
 class RaftCollector(Collector):
-    def __init__(self, part: RaftPart) -> None:
+    def __init__(self, part: RaftView) -> None:
         self._part = part
 
     def collect(self) -> Iterator[Metric]:

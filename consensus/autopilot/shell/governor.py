@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.autopilot.decision_log import Taken, record
+from coterie.consensus.autopilot.decision_log import DecisionRecord, record
 from coterie.consensus.autopilot.node_lease_reaper import LostNodes
 from coterie.consensus.autopilot.observations import Sightings
 from coterie.consensus.autopilot.voters.explain import non_voters
@@ -103,11 +103,11 @@ class Governor:
             self._not_before = time.monotonic() + PAUSE_SECONDS
         else:
             outcome = "done"
-        taken = Taken(time.time(), term, decision.kind.value, decision.member, node, decision.reason, outcome)
+        taken = DecisionRecord(time.time(), term, decision.kind.value, decision.member, node, decision.reason, outcome)
         logger.info("raft: %s %s (%s): %s: %s", taken.kind, taken.member, node or "no node", taken.reason, outcome)
         await self._record(taken)
 
-    async def _record(self, taken: Taken) -> None:
+    async def _record(self, taken: DecisionRecord) -> None:
         """Where the same fails in the same way again, one record is enough."""
         former, self._last = self._last, (taken.kind, taken.member, taken.outcome)
         if taken.outcome != "done" and former == self._last:

@@ -16,10 +16,12 @@ import pytest
 from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
-from coterie.app.raft.from_gossip import HeardRaft
-from coterie.app.raft.view import Decision, LinkEvent, MemberView, RaftPicture
+from coterie.app.raft.local import LocalRaft
+from coterie.app.raft.view import MemberPlace, RaftPicture
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.consensus.api.errors import MetadataError
+from coterie.consensus.autopilot.decision_log import DecisionRecord
+from coterie.consensus.autopilot.shell.agent import LinkEvent
 from coterie.consensus.journal import open_store
 from coterie.consensus.member.member import Member, MemberConfig
 from coterie.consensus.member.metadata import Metadata
@@ -57,12 +59,12 @@ class FailingMetadata(Metadata):
 
 
 @dataclass
-class Part(HeardRaft):
+class Part(LocalRaft):
     """The only member of a Raft group."""
 
     node: GossipNode
     member: Member
-    decided: list[Decision] = field(default_factory=list)
+    decided: list[DecisionRecord] = field(default_factory=list)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     links: list[LinkEvent] = field(default_factory=list)
     fails: MetadataError | None = None
@@ -91,12 +93,12 @@ class Part(HeardRaft):
         return self.links
 
     def picture(self) -> RaftPicture:
-        own = MemberView(self.node.node.node_id, self.member.id, "leader", "127.0.0.1:11001", "zone-a")
-        other = MemberView("node-b", "b" * 32, "observer", "127.0.0.1:11002", reason="stabilizing, 4 s left")
-        lost = MemberView(None, "c" * 32, "voter")
+        own = MemberPlace(self.node.node.node_id, self.member.id, "leader", "127.0.0.1:11001", "zone-a")
+        other = MemberPlace("node-b", "b" * 32, "observer", "127.0.0.1:11002", reason="stabilizing, 4 s left")
+        lost = MemberPlace(None, "c" * 32, "voter")
         return RaftPicture("cluster", own.node_id, self.member.node.term, (own, other, lost), True, 3)
 
-    def decisions(self) -> Sequence[Decision]:
+    def decisions(self) -> Sequence[DecisionRecord]:
         return self.decided
 
     def status(self) -> MemberStatus:

@@ -13,8 +13,8 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coterie.app.api.app import create_app
-from coterie.app.raft.from_gossip import HeardRaft
-from coterie.app.raft.view import MemberView, RaftPicture
+from coterie.app.raft.local import LocalRaft
+from coterie.app.raft.view import MemberPlace, RaftPicture
 from coterie.consensus.api.errors import UnknownOutcomeError
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of, gossip_node
@@ -24,7 +24,7 @@ from tests.app.api.streams import PATIENCE_SECONDS, Stream, streaming
 pytestmark = pytest.mark.anyio
 
 
-class Client(HeardRaft):
+class Client(LocalRaft):
     """A node without Raft, for which gossip names a leader."""
 
     leader: Address | None = None
@@ -175,7 +175,7 @@ async def test_without_a_leader_the_answer_says_so(method: str, far: httpx.Async
 
 
 async def test_where_no_node_takes_part_in_raft_the_answer_says_so(other: GossipNode) -> None:
-    transport = httpx.ASGITransport(app=create_app(other, HTTP, RAFT, HeardRaft(other)))
+    transport = httpx.ASGITransport(app=create_app(other, HTTP, RAFT, LocalRaft(other)))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         answer = await client.put("/v1/meta/a", content="x")
     assert answer.status_code == 503
@@ -331,7 +331,7 @@ async def test_a_follower_asks_the_leader_why_others_do_not_vote(
     far: httpx.AsyncClient, node: Client, leader: tuple[Address, Hop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The leader alone knows the reason; a node that does not lead shows it all the same."""
-    own = MemberView("node-b", "b" * 32, "observer", reason="it follows the log")
+    own = MemberPlace("node-b", "b" * 32, "observer", reason="it follows the log")
     monkeypatch.setattr(node, "picture", lambda: RaftPicture("cluster", "node-a", 1, (own,), None))
     shown = (await far.get("/v1/cluster")).json()["raft"]["members"]
     assert [each["reason"] for each in shown] == ["stabilizing, 4 s left"]

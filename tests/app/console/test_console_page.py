@@ -12,7 +12,7 @@ import pytest
 from coterie.app.api.app import create_app
 from coterie.app.auth.authority import Authority
 from coterie.app.console.page import console_files
-from coterie.app.raft.from_gossip import HeardRaft
+from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.auth import AuthSettings
 from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import GossipNode
@@ -93,7 +93,7 @@ async def test_only_reading(client: httpx.AsyncClient) -> None:
 
 
 async def test_the_shell_needs_no_token_and_holds_no_data(node: GossipNode) -> None:
-    authority = Authority(AuthSettings(), HeardRaft(node), lambda _: False, on_loopback=False)
+    authority = Authority(AuthSettings(), LocalRaft(node), lambda _: False, on_loopback=False)
     app = create_app(node, HttpSettings(), authority=authority)
     transport = httpx.ASGITransport(app=app)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

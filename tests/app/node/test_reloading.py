@@ -18,7 +18,7 @@ from coterie.app.node.reloadable import register_node
 from coterie.app.node.reloading import Reloaded, Reloader, ReloadError
 from coterie.app.node.storage.gossip_persistence import GossipKeeper
 from coterie.app.observability.health import Health
-from coterie.app.raft.from_gossip import HeardRaft
+from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.loading import BadSettingsError
 from coterie.app.settings.operation import PersistenceSettings
 from coterie.app.settings.settings import Settings
@@ -117,7 +117,7 @@ async def node() -> AsyncIterator[GossipNode]:
 
 
 def parts(source: Source, node: GossipNode, keeper: GossipKeeper | None = None) -> Departure:
-    raft, stopping = HeardRaft(node), asyncio.Event()
+    raft, stopping = LocalRaft(node), asyncio.Event()
     settings = source.reloader.settings
     departure = Departure(node, raft, settings.leave, stopping, Health(node, raft, stopping, 10.0))
     register_node(source.reloader, node, departure, keeper)

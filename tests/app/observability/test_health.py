@@ -11,7 +11,7 @@ import pytest
 
 from coterie.app.api.app import create_app
 from coterie.app.observability.health import Health
-from coterie.app.raft.from_gossip import HeardRaft
+from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import GossipNode
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 ALL = ("/livez", "/readyz", "/healthz")
 
 
-class Raft(HeardRaft):
+class Raft(LocalRaft):
     wrong: str | None = None
 
     def problem(self, max_staleness: float) -> str | None:

@@ -7,12 +7,13 @@ from typing import Any
 
 from coterie.app.api.cluster.cluster import show_decision, show_raft_member
 from coterie.app.api.live.diff.gossip import Change
-from coterie.app.raft.view import Decision, MemberView, RaftPart, RaftPicture
+from coterie.app.raft.view import MemberPlace, RaftPicture, RaftView
+from coterie.consensus.autopilot.decision_log import DecisionRecord
 
 _FIGURES = ("cluster_id", "leader", "term", "quorum", "membership_epoch", "voters")
 
 
-def show_picture(part: RaftPart, picture: RaftPicture) -> dict[str, Any]:
+def show_picture(part: RaftView, picture: RaftPicture) -> dict[str, Any]:
     voters = [each.node_id or each.member_id for each in picture.members if each.role in {"leader", "voter"}]
     return {
         "enabled": part.enabled,
@@ -25,17 +26,17 @@ def show_picture(part: RaftPart, picture: RaftPicture) -> dict[str, Any]:
     }
 
 
-def show_member(member: MemberView) -> dict[str, Any]:
+def show_member(member: MemberPlace) -> dict[str, Any]:
     """Without the reason why it does not vote, which counts down: `GET /v1/cluster` has it."""
     return {name: value for name, value in show_raft_member(member).items() if name != "reason"}
 
 
 class RaftLook:
-    def __init__(self, part: RaftPart) -> None:
+    def __init__(self, part: RaftView) -> None:
         """Begins with what is there now."""
         self._part = part
         self.figures, self.members = self._read()
-        self._decided: Sequence[Decision] = part.decisions()
+        self._decided: Sequence[DecisionRecord] = part.decisions()
 
     def _read(self) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
         picture = self._part.picture()

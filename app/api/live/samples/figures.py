@@ -14,7 +14,7 @@ from typing import Any
 from coterie.app.api.live.samples.latencies import Latencies
 from coterie.app.observability.metrics.http import HttpFigures
 from coterie.app.observability.metrics.loop_lag import LoopLag
-from coterie.app.raft.view import RaftPart
+from coterie.app.raft.view import RaftView
 from coterie.gossip import GossipNode
 
 _CLASSES = {0: "cut_off", 1: "responses_1xx", 2: "responses_2xx", 3: "responses_3xx", 4: "responses_4xx"}
@@ -24,7 +24,7 @@ _OUTCOMES = ("done", "refused", "unavailable", "unknown")
 
 
 class NodeFigures:
-    def __init__(self, node: GossipNode, part: RaftPart, http: HttpFigures, loop_lag: LoopLag) -> None:
+    def __init__(self, node: GossipNode, part: RaftView, http: HttpFigures, loop_lag: LoopLag) -> None:
         self._node = node
         self._part = part
         self._http = http

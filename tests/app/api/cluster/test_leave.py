@@ -15,7 +15,7 @@ from coterie.app.api.app import create_app
 from coterie.app.api.cluster.leave import Departure
 from coterie.app.api.cluster.purge import FORGET_PREFIX, obey_forgetting
 from coterie.app.observability.health import Health
-from coterie.app.raft.from_gossip import HeardRaft
+from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.operation import LeaveSettings
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.member.status import MemberStatus
@@ -38,7 +38,7 @@ class OfThree(Part):
 
 def alone(node: GossipNode, stopping: asyncio.Event) -> Departure:
     """Without a part in Raft."""
-    raft = HeardRaft(node)
+    raft = LocalRaft(node)
     return Departure(node, raft, LeaveSettings(), stopping, Health(node, raft, stopping, 10.0))
 
 

@@ -10,7 +10,6 @@ import pytest
 
 from coterie.app.api.app import create_app
 from coterie.app.api.cluster.cluster import ClusterAnswer
-from coterie.app.raft.view import Decision, LinkEvent
 from coterie.app.wire.keys import Member, MembersAnswer
 from coterie.app.wire.raft import (
     DecisionsAnswer,
@@ -23,6 +22,8 @@ from coterie.app.wire.raft import (
 )
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.autopilot.announcement import Announcement, Status, encode
+from coterie.consensus.autopilot.decision_log import DecisionRecord
+from coterie.consensus.autopilot.shell.agent import LinkEvent
 from coterie.consensus.restore import read_backup
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as KeyStatus
@@ -31,7 +32,7 @@ from tests.app.api.conftest import HTTP, RAFT, Part, error_of
 pytestmark = pytest.mark.anyio
 
 NODE_B = NodeId("node-b", 7, Address("127.0.0.1", 10_002))
-DECIDED = Decision(1_700_000_000.5, "promote", "b" * 32, "node-b", "alive and caught up for 10 s", "done")
+DECIDED = DecisionRecord(1_700_000_000.5, 1, "promote", "b" * 32, "node-b", "alive and caught up for 10 s", "done")
 
 
 def hear(gossip: GossipNode, node: NodeId, announcement: Announcement | None = None) -> None:

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from unittest.mock import Mock, patch
 
-from coterie.app.raft.local import AgentPart
-from coterie.app.raft.view import MemberView, without_ghosts
+from coterie.app.raft.from_gossip import GossipRaftView
+from coterie.app.raft.local import LocalRaft
+from coterie.app.raft.view import MemberPlace, without_ghosts
 
 
 def test_a_node_that_took_a_new_directory_is_shown_once() -> None:
-    before = MemberView("b", "1" * 32, "observer", reason="barred for ever (dead)", live=False)
-    now = MemberView("b", "2" * 32, "observer")
-    other = MemberView("a", "3" * 32, "leader")
+    before = MemberPlace("b", "1" * 32, "observer", reason="barred for ever (dead)", live=False)
+    now = MemberPlace("b", "2" * 32, "observer")
+    other = MemberPlace("a", "3" * 32, "leader")
     assert without_ghosts([before, now, other]) == [now, other]
 
 
 def test_a_dead_observer_and_a_voter_whose_place_is_yet_to_be_taken_are_shown() -> None:
-    dead = MemberView("b", "1" * 32, "observer", live=False)
-    wiped = MemberView("c", "2" * 32, "voter", live=False)
-    back = MemberView("c", "3" * 32, "observer")
+    dead = MemberPlace("b", "1" * 32, "observer", live=False)
+    wiped = MemberPlace("c", "2" * 32, "voter", live=False)
+    back = MemberPlace("c", "3" * 32, "observer")
     assert without_ghosts([dead, wiped, back]) == [dead, wiped, back]
 
 
@@ -27,8 +28,8 @@ def test_a_voter_whose_node_gossip_has_forgotten_is_not_live() -> None:
     member.status.return_value = Mock(leader="1" * 32, voters=("1" * 32, "2" * 32), term=3, quorum=True)
     member.state = Mock(bans=(), membership_epoch=1)
     agent = Mock(member=member, cluster="c", governor=None, member_id="1" * 32, reason="")
-    part = AgentPart(agent)
-    with patch.object(AgentPart, "_members", return_value=[MemberView("a", "1" * 32, "voter")]):
+    part = LocalRaft(Mock(), agent)
+    with patch.object(GossipRaftView, "members", return_value=[MemberPlace("a", "1" * 32, "voter")]):
         seen = part.picture().members
     assert [(each.node_id, each.member_id, each.role, each.live) for each in seen] == [
         ("a", "1" * 32, "leader", True),

@@ -18,10 +18,9 @@ from coterie.app.api.app import create_app
 from coterie.app.api.live.hub import Hub
 from coterie.app.api.live.snapshot import Pages
 from coterie.app.http import protocol as http_protocol
-from coterie.app.raft.view import Decision
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
-from coterie.consensus.autopilot.decision_log import Taken, record
+from coterie.consensus.autopilot.decision_log import DecisionRecord, record
 from coterie.consensus.store import RESERVED_PREFIX, Put
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as GossipStatus
@@ -207,8 +206,10 @@ async def test_metadata_goes_on_from_a_revision_at_any_node(gossip: GossipNode, 
 async def test_keys_of_the_system_are_told_as_what_they_are(gossip: GossipNode, part: Part) -> None:
     async with served(gossip, part) as (address, _), listening(address, "kinds=metadata,decisions") as client:
         await client.ready()
-        part.decided = [Decision(1.0, "promote", "m", "node-b", "alive", "done")]
-        await part.metadata.submit(record(part.state, Taken(1.0, 1, "promote", "m", "node-b", "alive", "done")))
+        part.decided = [DecisionRecord(1.0, 1, "promote", "m", "node-b", "alive", "done")]
+        await part.metadata.submit(
+            record(part.state, DecisionRecord(1.0, 1, "promote", "m", "node-b", "alive", "done"))
+        )
         await part.metadata.submit(Put(RESERVED_PREFIX + b"secret", b"hidden"))
         await part.metadata.put(b"plain", b"1")
         await client.until(lambda d: "plain" in d.metadata and d.decisions)
