@@ -14,13 +14,11 @@ from contextlib import contextmanager
 from typing import Any
 
 from coterie.app.cli.command_names import COMMANDS
-from coterie.app.cli.framework.command_line import PROGRAM, UsageError, parse_command_line
+from coterie.app.cli.framework.command_line import UsageError, parse_command_line
+from coterie.app.wire.names import COMPLETION, PROGRAM
 
 CANNOT_START = 1
 WRONG_USAGE = 2
-
-COMPLETION = "_COTERIE_COMPLETE"
-"""Set by a shell that asks what may be typed next (`coterie completion`)."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

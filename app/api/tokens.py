@@ -10,15 +10,15 @@ from pydantic import Field
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.keys.txn import Body
 from coterie.app.api.parameters import Call, ReadCall, answer, barrier, read_errors, write_errors
 from coterie.app.auth import token_store as kept
 from coterie.app.auth.authority import principal_of
-from coterie.app.auth.rules import Principal, Rule
+from coterie.app.auth.rules import Principal
 from coterie.app.auth.token_store import KeptHash, KeptToken
 from coterie.app.http.error_mapping import api_error
+from coterie.app.settings.auth import Rule
 from coterie.app.wire.errors import ApiError, Code
-from coterie.app.wire.models import Answer
+from coterie.app.wire.models import Answer, Body
 from coterie.app.wire.token_format import ID_FORM, hash_of, new_id, new_token
 from coterie.consensus.api.errors import ConflictError, MetadataError
 from coterie.consensus.store import DeleteDone

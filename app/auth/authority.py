@@ -19,11 +19,11 @@ from coterie.app.auth import token_store as kept
 from coterie.app.auth.audit import Audit
 from coterie.app.auth.rate_limit import Tries
 from coterie.app.auth.routes import rights_of
-from coterie.app.auth.rules import Principal, Right, Rule, anonymous
+from coterie.app.auth.rules import Principal, Right, anonymous
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.forwarding import MARK
 from coterie.app.raft.view import RaftView
-from coterie.app.settings.auth import AuthSettings
+from coterie.app.settings.auth import AuthSettings, Rule
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.token_format import hash_of, id_of, same
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from coterie.app.auth.rules import Rule
+from coterie.app.settings.auth import Rule
 from coterie.app.wire.token_format import same
 from coterie.consensus.store import RESERVED_PREFIX, Record, State, prefix_end
 

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 import click
 
 from coterie.app.cli.framework.command import Command, all_commands, find
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.local.help import TOPICS
+from coterie.app.wire.names import PROGRAM
 
 HEAD = f"""\
 # Command line

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import click
 
 from coterie.app.cli.framework.command import root
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import failure_of, tell
 from coterie.app.cli.terminal.streams import abandon, prepare_streams
+from coterie.app.wire.names import PROGRAM
 
 
 def run_command(arguments: Sequence[str]) -> int:

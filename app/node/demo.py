@@ -18,10 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from coterie.app.cli.framework.command_line import shell_command
 from coterie.app.observability.logs import has_colors
 from coterie.app.settings.loading import BadSettingsError, load_settings
-from coterie.app.wire.names import ENV_PREFIX
+from coterie.app.wire.names import ENV_PREFIX, shell_command
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 CONFIGS = CHECKOUT / "configs" / "three-nodes"

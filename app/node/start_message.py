@@ -8,8 +8,8 @@ from ipaddress import ip_address
 
 import structlog
 
-from coterie.app.cli.framework.command_line import shell_command
 from coterie.app.settings.settings import Settings
+from coterie.app.wire.names import shell_command
 from coterie.gossip import Address, GossipNode
 
 _MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}

@@ -99,3 +99,7 @@ class ErrorAnswer(Answer):
     """The one shape of every error."""
 
     error: Error
+
+
+class Body(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -1,11 +1,18 @@
-"""Environment variables: the prefixes of nodes; of clients and of what commands tell the programs that they run, which
-nodes pass over; and what is neither."""
+"""Names that nodes, clients and commands share: the program's own, and the prefixes of environment variables."""
 
 from __future__ import annotations
 
 import re
+import shutil
+import sys
+from pathlib import Path
+
+PROGRAM = "coterie"
 
 ENV_PREFIX = "COTERIE_"
+
+COMPLETION = "_COTERIE_COMPLETE"
+"""Set by a shell that asks what may be typed next (`coterie completion`)."""
 
 CLIENT_ENV_PREFIX = ENV_PREFIX + "CLIENT_"
 
@@ -25,3 +32,8 @@ _KUBERNETES_LINK = re.compile(r"COTERIE_(\w+_)?PORT=(tcp|udp|sctp)://.*")
 def is_of_kubernetes(name: str, value: str) -> bool:
     """Whether it was put there by Kubernetes, and is no setting."""
     return bool(_KUBERNETES.fullmatch(name) or _KUBERNETES_LINK.fullmatch(f"{name}={value}"))
+
+
+def shell_command() -> str:
+    """How to call this program from a shell: by its path where it is installed off the search path."""
+    return PROGRAM if shutil.which(PROGRAM) else str(Path(sys.executable).with_name(PROGRAM))

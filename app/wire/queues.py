@@ -6,9 +6,8 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from coterie.app.api.keys.txn import Body
 from coterie.app.wire.keys import Encoding, Revision
-from coterie.app.wire.models import Answer
+from coterie.app.wire.models import Answer, Body
 from coterie.consensus.store.schema.limits import MAX_INT
 
 

@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from coterie.app.api.cluster.cluster import DecisionModel, RaftMemberModel
-from coterie.app.api.keys.txn import Body
+from coterie.app.wire.cluster import DecisionModel, RaftMemberModel
 from coterie.app.wire.keys import Revision
-from coterie.app.wire.models import Answer
+from coterie.app.wire.models import Answer, Body
 
 
 class PeerModel(Answer):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal, Self
 
 from fastapi import FastAPI, Request
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
@@ -18,7 +18,7 @@ from coterie.app.auth.rules import Principal
 from coterie.app.http.error_mapping import api_error
 from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import Encoding, MetaRecord, Revision
-from coterie.app.wire.models import Answer
+from coterie.app.wire.models import Answer, Body
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.store import (
     KEEP_LEASE,
@@ -41,10 +41,6 @@ from coterie.consensus.store.schema.limits import MAX_INT
 
 Key = Annotated[str, Field(min_length=1, examples=["jobs/7"])]
 Number = Annotated[int, Field(ge=0, le=MAX_INT)]
-
-
-class Body(BaseModel):
-    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
 class HeldBy(Body):
@@ -156,10 +152,10 @@ class TxnBody(Body):
         populate_by_name=True,
     )
 
-    compare: list[Comparison] = []
+    compare: list[Comparison] = []  # noqa: RUF012 - pydantic copies defaults
     """All of them must hold for `then` to be done."""
-    then: list[Operation] = []
-    otherwise: Annotated[list[Operation], Field(alias="else")] = []
+    then: list[Operation] = []  # noqa: RUF012 - pydantic copies defaults
+    otherwise: Annotated[list[Operation], Field(alias="else")] = []  # noqa: RUF012 - pydantic copies defaults
     """Done where one does not hold."""
 
 

@@ -19,7 +19,7 @@ import structlog
 from coterie.app.api.live.diff import metadata as metadata_look
 from coterie.app.api.live.diff.gossip import Change, GossipLook
 from coterie.app.api.live.diff.raft import RaftLook
-from coterie.app.api.live.events.filters import DETAILS, Filter
+from coterie.app.api.live.events.filters import Filter
 from coterie.app.api.live.events.messages import Message
 from coterie.app.api.live.events.ring import Ring
 from coterie.app.api.live.samples.details import Details
@@ -28,6 +28,7 @@ from coterie.app.api.live.samples.samples import sample_leases, sample_phi
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.live import LiveSettings
 from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.live.kinds import DETAILS
 from coterie.consensus.store import Event as StoreEvent
 from coterie.consensus.store import State
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved

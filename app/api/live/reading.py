@@ -14,10 +14,12 @@ from typing import Any
 import orjson
 
 from coterie.app.api.context import Context
-from coterie.app.api.live.events.filters import KINDS, USUAL, Filter, Kind, Part, read_wish
+from coterie.app.api.live.events.filters import Filter, Part, read_wish
 from coterie.app.auth.authority import principal_of, refusal
-from coterie.app.auth.rules import ANY_LAYER, Principal, Right
+from coterie.app.auth.rules import Principal, Right
+from coterie.app.settings.auth import ANY_LAYER
 from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
 
 RIGHTS: Mapping[Kind, Right] = {
     "members": Right("cluster", "read"),

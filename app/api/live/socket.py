@@ -19,7 +19,6 @@ from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
-from coterie.app.api.live.events.filters import Kind
 from coterie.app.api.live.events.messages import Message, ending
 from coterie.app.api.live.feed import Feed, Subscription
 from coterie.app.api.live.openapi import SOCKET_TEXT
@@ -29,6 +28,7 @@ from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.protocol import ABORT
 from coterie.app.observability.metrics.http import ROUTE
 from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.live.kinds import Kind
 from coterie.app.wire.models import Answer
 
 PATH = b"/v1/ws"

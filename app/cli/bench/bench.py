@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.durations import Seconds
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.output import Shown
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.cli.bench.latencies import Latencies

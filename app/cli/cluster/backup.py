@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import FILE, online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Output
 from coterie.app.cli.terminal.text import size
 from coterie.app.node.storage.durable_files import replace_durably
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client, Saved

@@ -10,12 +10,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.output import Cell, Shown
 from coterie.app.cli.terminal.text import clock
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client

@@ -6,9 +6,9 @@ import click
 import msgspec
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online, yes
 from coterie.app.cli.framework.session import Call
+from coterie.app.wire.names import PROGRAM
 
 WAIT_SECONDS = 60.0
 """For an answer: above what a node may take by its settings, unless they are raised a lot."""

@@ -7,13 +7,13 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online, yes
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.text import ago
+from coterie.app.wire.names import PROGRAM
 
 NODE_ID = click.argument("node_id", shell_complete=suggest.nodes)
 

@@ -12,7 +12,6 @@ from coterie.app.cli.cluster.leave import WAIT_SECONDS
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import FILE, online, yes
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal import styles
@@ -20,6 +19,7 @@ from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Cell
 from coterie.app.cli.terminal.text import ago, when
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client, RaftMember

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.durations import Duration
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
@@ -17,6 +16,7 @@ from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.output import Cell, Line, Shown, Table
 from coterie.app.cli.terminal.text import ago
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.cli.cluster.status_report import Status

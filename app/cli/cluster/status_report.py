@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.client.answers import Cluster, Member, Members, RaftMember, RaftPart
+from coterie.app.wire.names import PROGRAM
 
 VOTING = frozenset({"leader", "voter"})
 

@@ -11,13 +11,13 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.durations import Duration
 from coterie.app.cli.framework.options import offline, online, yes
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.models.local import ConfiguredToken
 from coterie.app.cli.terminal.output import Output
 from coterie.app.cli.terminal.text import when
+from coterie.app.wire.names import PROGRAM
 from coterie.app.wire.token_format import ID_FORM, hash_of, new_token
 
 if TYPE_CHECKING:

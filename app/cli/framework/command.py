@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from coterie.app.cli.command_names import COMMANDS
-from coterie.app.cli.framework.command_line import PROGRAM
+from coterie.app.wire.names import PROGRAM
 
 HELP_OPTIONS = ["-h", "--help"]
 

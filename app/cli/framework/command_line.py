@@ -6,17 +6,13 @@ It says what was typed, nothing more: values are checked with all other settings
 from __future__ import annotations
 
 import argparse
-import shutil
-import sys
 from collections.abc import Iterator, Sequence
 from difflib import get_close_matches
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any, NoReturn
 
 from coterie.app.cli.command_names import COMMANDS, list_commands
-
-PROGRAM = "coterie"
+from coterie.app.wire.names import PROGRAM
 
 HELP = """\
 {program} {version}
@@ -47,11 +43,6 @@ COMMANDS, instead of starting a node ({program} <command> --help):
 def bare_help() -> str:
     """What `--help` prints."""
     return HELP.format(program=PROGRAM, version=version(PROGRAM), commands=list_commands())
-
-
-def shell_command() -> str:
-    """How to call this program from a shell: by its path where it is installed off the search path."""
-    return PROGRAM if shutil.which(PROGRAM) else str(Path(sys.executable).with_name(PROGRAM))
 
 
 class UsageError(Exception):

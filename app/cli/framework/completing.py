@@ -13,8 +13,7 @@ import sys
 from click.shell_completion import BashComplete, FishComplete, ShellComplete, ZshComplete, split_arg_string
 
 from coterie.app.cli.framework.command import root
-from coterie.app.cli.framework.command_line import PROGRAM
-from coterie.app.main import COMPLETION
+from coterie.app.wire.names import COMPLETION, PROGRAM
 
 _BASH = """\
 %(complete_func)s() {

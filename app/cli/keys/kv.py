@@ -10,7 +10,6 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.keys.kv_watch import Watched, changes
@@ -19,6 +18,7 @@ from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Cell, Shown
 from coterie.app.cli.terminal.text import ago
 from coterie.app.cli.terminal.values import VALUE, VALUE_HELP, print_value, read_value
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client, GossipValue

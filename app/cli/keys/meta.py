@@ -12,7 +12,6 @@ import msgspec
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import FILE, online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.keys.meta_txn import txn
@@ -22,6 +21,7 @@ from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Shown, write, write_bytes
 from coterie.app.cli.terminal.text import ago, clean
 from coterie.app.cli.terminal.values import VALUE, VALUE_HELP, print_value, read_value
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.output import Cell
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.cli.models.txn import TxnBody, TxnShown

@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM, UsageError, parse_command_line
+from coterie.app.cli.framework.command_line import UsageError, parse_command_line
 from coterie.app.cli.framework.options import offline
 from coterie.app.cli.models.local import Setting, Settings
 from coterie.app.cli.terminal.output import Output
+from coterie.app.wire.names import PROGRAM
 
 VALUE_COLUMNS = 56
 

@@ -7,8 +7,8 @@ import sys
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.completing import SHELLS, script
+from coterie.app.wire.names import PROGRAM
 
 
 @make_command(

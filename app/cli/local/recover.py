@@ -7,12 +7,12 @@ from pathlib import Path
 import click
 
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import offline
 from coterie.app.cli.models.local import RecoveredCluster, Recovery
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Output
 from coterie.app.node.storage.recover import RAFT_DIRECTORY, Recovered, RecoverError, check_recovery, recover
+from coterie.app.wire.names import PROGRAM
 
 
 @make_command(

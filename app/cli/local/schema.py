@@ -11,8 +11,8 @@ from click.shell_completion import CompletionItem
 
 from coterie.app.cli.framework.command import Command, Group, all_commands, find
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.terminal.output import Output
+from coterie.app.wire.names import PROGRAM
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 

@@ -10,7 +10,6 @@ import click
 
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.locks import lock_runner as held
@@ -18,7 +17,7 @@ from coterie.app.cli.process.child_process import check_command
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Cell
-from coterie.app.wire.names import ELECTION_ENV_PREFIX
+from coterie.app.wire.names import ELECTION_ENV_PREFIX, PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.cli.models.locks import Leader

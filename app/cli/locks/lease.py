@@ -10,13 +10,13 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.durations import Seconds
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.text import ago
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client

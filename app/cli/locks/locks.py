@@ -8,10 +8,10 @@ import click
 
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import PROGRAM
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Call
 from coterie.app.cli.terminal.output import Cell
+from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.cli.models.locks import QueueShown

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from coterie.app.api.cluster.cluster import DecisionModel
+from coterie.app.wire.cluster import DecisionModel
 from coterie.app.wire.keys import Encoding, Revision, Role
 from coterie.app.wire.live.samples import Time
 from coterie.app.wire.models import U64, Answer, Node

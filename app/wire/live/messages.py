@@ -6,10 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from coterie.app.api.cluster.cluster import DecisionModel
-from coterie.app.api.live.events.filters import Kind
-from coterie.app.api.locks.leases import LeaseAnswer
+from coterie.app.wire.cluster import DecisionModel
 from coterie.app.wire.keys import Revision
+from coterie.app.wire.leases import LeaseAnswer
 from coterie.app.wire.live.events import (
     AnyEvent,
     EventId,
@@ -22,6 +21,7 @@ from coterie.app.wire.live.events import (
     MetadataDelete,
     MetadataPut,
 )
+from coterie.app.wire.live.kinds import Kind
 from coterie.app.wire.live.samples import ConvergenceSample, FiguresSample, GossipLinksSample, Time
 from coterie.app.wire.models import U64, Answer, Error
 

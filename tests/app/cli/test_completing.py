@@ -12,7 +12,8 @@ import pytest
 
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.completing import script
-from coterie.app.main import COMPLETION, main
+from coterie.app.main import main
+from coterie.app.wire.names import COMPLETION
 from tests import ROOT
 from tests.app.processes import PATIENCE_SECONDS, environment
 from tests.cluster.processes import Node

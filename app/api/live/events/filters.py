@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 from coterie.app.wire.errors import ApiError, Code
-
-UsualKind = Literal["members", "phi", "raft", "decisions", "gossip", "metadata", "queues", "leases"]
-DetailKind = Literal["gossip_links", "convergence", "figures"]
-Kind = Literal[UsualKind, DetailKind]
-KINDS: tuple[Kind, ...] = get_args(Kind)
-USUAL: tuple[UsualKind, ...] = get_args(UsualKind)
-"""Told to who names no kinds."""
-DETAILS: tuple[DetailKind, ...] = get_args(DetailKind)
-"""Told to who names them: they are taken only while somebody wants them, and clients of old do not know them."""
+from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
 
 MAX_PREFIX_BYTES = 4_096
 

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
-from coterie.app.api.cluster.cluster import ClusterAnswer
+from coterie.app.wire.cluster import ClusterAnswer
 from coterie.app.wire.keys import Member, MembersAnswer
 from coterie.app.wire.raft import (
     DecisionsAnswer,

@@ -10,7 +10,7 @@ from typing import Any
 import httpx
 import pytest
 
-from coterie.app.api.live.events.filters import DETAILS
+from coterie.app.wire.live.kinds import DETAILS
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, PeerBook, open_udp_socket
 from tests.app.api.conftest import Part, gossip_node
 from tests.app.api.live.clients import PATIENCE_SECONDS, listening

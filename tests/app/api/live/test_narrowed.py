@@ -15,8 +15,7 @@ from websockets.exceptions import ConnectionClosed
 from coterie.app.api.app import create_app
 from coterie.app.api.live import snapshot
 from coterie.app.auth.authority import Authority
-from coterie.app.auth.rules import Rule
-from coterie.app.settings.auth import TokenSetting
+from coterie.app.settings.auth import Rule, TokenSetting
 from coterie.app.settings.live import LiveSettings
 from coterie.app.wire.token_format import hash_of
 from coterie.consensus.store import Acquire, QueueKind

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.app.api.live.events.filters import KINDS, USUAL, Filter, Kind
+from coterie.app.api.live.events.filters import Filter
 from coterie.app.api.live.events.ring import Ring
 from coterie.app.api.live.reading import KEYED, RIGHTS, UNDER_PREFIX, filter_for
 from coterie.app.auth.routes import rights_of
-from coterie.app.auth.rules import Principal, Rule, anonymous
+from coterie.app.auth.rules import Principal, anonymous
+from coterie.app.settings.auth import Rule
 from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
 
 REQUESTS: dict[Kind, str] = {
     "members": "/v1/members",

@@ -11,7 +11,7 @@ import pytest
 from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
-from coterie.app.api.locks.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
+from coterie.app.wire.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
 from coterie.app.wire.queues import (
     ElectionAnswer,
     HeldAnswer,
