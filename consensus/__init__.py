@@ -1,6 +1,6 @@
 """The Raft layer: linearizable, replicated cluster metadata (consensus specification).
 
-`Metadata` is the face; a `Member` is a node's part in the group; `coterie.consensus.store` has the operations and
+`MemberMetadata` is the face; a `Member` is a node's part in the group; `coterie.consensus.store` has the operations and
 results. The parts of a member are imported where they are first named: a program that speaks to members over HTTP needs
 none.
 """
@@ -20,47 +20,47 @@ from coterie.consensus.api.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.api.locks import Holding, KeptLease
-from coterie.consensus.api.metadata import AbstractMetadata, AbstractWatching
-from coterie.consensus.api.types import Answer, Consistency, RequestId
+from coterie.consensus.api.locks import KeptLease, Lock
+from coterie.consensus.api.metadata import Metadata, Watch
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId
 
 if TYPE_CHECKING:
     from coterie.consensus.member.member import Member, MemberConfig
-    from coterie.consensus.member.metadata import Metadata
+    from coterie.consensus.member.metadata import MemberMetadata
     from coterie.consensus.member.status import MemberStatus, PeerStatus
-    from coterie.consensus.member.watch import Watching
+    from coterie.consensus.member.watch import MemberWatch
 
 __all__ = [
-    "AbstractMetadata",
-    "AbstractWatching",
-    "Answer",
     "CompactedError",
     "ConflictError",
     "Consistency",
     "GrantEndedError",
-    "Holding",
     "KeptLease",
     "LeaseLostError",
+    "Lock",
     "Member",
     "MemberConfig",
+    "MemberMetadata",
     "MemberStatus",
+    "MemberWatch",
     "Metadata",
     "MetadataError",
     "PeerStatus",
+    "ReadResult",
     "RefusedError",
     "RequestId",
     "UnavailableError",
     "UnknownOutcomeError",
-    "Watching",
+    "Watch",
 ]
 
 _OF_A_MEMBER = {
     "Member": "coterie.consensus.member.member",
     "MemberConfig": "coterie.consensus.member.member",
     "MemberStatus": "coterie.consensus.member.status",
-    "Metadata": "coterie.consensus.member.metadata",
+    "MemberMetadata": "coterie.consensus.member.metadata",
     "PeerStatus": "coterie.consensus.member.status",
-    "Watching": "coterie.consensus.member.watch",
+    "MemberWatch": "coterie.consensus.member.watch",
 }
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and shall refuse all others

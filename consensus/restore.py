@@ -13,14 +13,14 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from coterie.consensus.journal import JournalConfig, open_store
+from coterie.consensus.journal import JournalConfig, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.configuration import encode_voters
 from coterie.consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
 from coterie.consensus.raft.entries import decode_batch
 from coterie.consensus.raft.errors import CorruptStateError
 from coterie.consensus.raft.ports import SnapshotInfo
-from coterie.consensus.store import SnapshotReader, State
+from coterie.consensus.store import State, StateDecoder
 
 CHUNKS_PER_TURN = 16
 """Of a backup, between two turns of the event loop."""
@@ -39,14 +39,14 @@ class NewCluster:
 async def backup(member: Member) -> AsyncIterator[bytes]:
     """The state as it is once the call has begun, acknowledged writes included, in chunks. Raises UnavailableError."""
     await member.metadata.barrier()
-    chunks = member.replica.snapshot()
+    chunks = member.machine.snapshot()
     while part := list(islice(chunks, CHUNKS_PER_TURN)):
         yield b"".join(part)
 
 
 def read_backup(chunks: Iterable[bytes]) -> State:
     """The state in a backup. Raises SnapshotError or UnsupportedVersionError."""
-    reader = SnapshotReader(State())
+    reader = StateDecoder(State())
     for chunk in chunks:
         reader.feed(chunk)
     return reader.finish()
@@ -55,13 +55,14 @@ def read_backup(chunks: Iterable[bytes]) -> State:
 def read_survivor(directory: Path) -> tuple[State, str | None]:
     """The state in a stopped member's directory, every entry of its log applied, and its cluster id.
 
-    Entries that never were committed count too: which those are, the lost members alone knew. Raises as `open_store`.
+    Entries that never were committed count too: which those are, the lost members alone knew.
+    Raises as `open_member_directory`.
     """
-    store = open_store(directory)
+    store = open_member_directory(directory)
     try:
         state = State()
         if store.snapshots.latest() is not None:
-            reader = SnapshotReader(state)
+            reader = StateDecoder(state)
             for chunk in store.snapshots.state():
                 reader.feed(chunk)
             state = reader.finish()
@@ -94,7 +95,7 @@ def found_from(state: State, directory: Path, *, config: JournalConfig | None = 
     """
     if directory.exists():
         raise FileExistsError(f"{directory} exists; a new cluster begins in a directory of its own")
-    store = open_store(directory, config=config)
+    store = open_member_directory(directory, config=config)
     try:
         cluster, member = uuid4().hex, store.identity.member_id.hex
         state.start_new_cluster(cluster)

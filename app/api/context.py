@@ -14,7 +14,7 @@ from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.member.metadata import MemberMetadata
 from coterie.gossip import GossipNode
 
 if TYPE_CHECKING:
@@ -58,6 +58,6 @@ class Context:
         return seconds
 
 
-def request_id(metadata: Metadata, header: str | None) -> RequestId:
+def request_id(metadata: MemberMetadata, header: str | None) -> RequestId:
     """The id that a write comes with, or a new one. Raises ApiError."""
     return metadata.new_request() if header is None else read_request_id(header)

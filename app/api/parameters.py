@@ -15,7 +15,7 @@ from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.wire.errors import Code, json_response
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.store import State
 
 Timeout = Annotated[
@@ -73,7 +73,7 @@ def write_errors(*codes: Code) -> Responses:
 class Call:
     """A call of the metadata, as its parameters have it."""
 
-    metadata: Metadata
+    metadata: MemberMetadata
     state: State
     seconds: float
 

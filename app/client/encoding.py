@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from coterie.app.client.errors import ClientError
 from coterie.consensus.api.errors import RefusedError
-from coterie.consensus.store import Code, Record, prefix_end
+from coterie.consensus.store import Record, RefusalCode, prefix_end
 
 NOT_OVER_HTTP = "not_over_http"
 
@@ -42,7 +42,7 @@ def not_text(what: str, text: object) -> RefusedError:
 def path_part(text: str) -> str:
     """As one part of a path: slashes do not end it, dots are no directories. Raises RefusedError for none at all."""
     if not text:
-        raise RefusedError(Code.KEY_INVALID, message="a key or name must not be empty")
+        raise RefusedError(RefusalCode.KEY_INVALID, message="a key or name must not be empty")
     quoted = quote(utf8(text, "the name"), safe="")
     return quoted.replace(".", "%2E") if text in {".", ".."} else quoted
 

@@ -1,6 +1,6 @@
 """How a request can end beside what `coterie.consensus.api.errors` knows, and what an answer's status and code come to.
 
-Refusals keep the words of the store (`coterie.consensus.store.Code`); what HTTP alone can say keeps its own code.
+Refusals keep the codes of the store (`coterie.consensus.store.RefusalCode`); what HTTP alone can say has its own code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from coterie.consensus.api.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.store import Code
+from coterie.consensus.store import RefusalCode
 
 
 class ClientError(MetadataError):
@@ -32,11 +32,11 @@ class AccessError(RefusedError):
 
 
 _TO_STORE = {
-    "invalid_request": Code.MALFORMED,
-    "invalid_encoding": Code.MALFORMED,
-    "missing_parameter": Code.MALFORMED,
-    "empty_parameter": Code.KEY_INVALID,
-    "reserved_key": Code.KEY_RESERVED,
+    "invalid_request": RefusalCode.MALFORMED,
+    "invalid_encoding": RefusalCode.MALFORMED,
+    "missing_parameter": RefusalCode.MALFORMED,
+    "empty_parameter": RefusalCode.KEY_INVALID,
+    "reserved_key": RefusalCode.KEY_RESERVED,
 }
 """Codes of HTTP that stand for one of the store's of another name."""
 
@@ -116,7 +116,7 @@ def _refused(said: _Error) -> MetadataError:
     if said.code == "compacted":
         compacted = _number(details, "compacted")
         return CompactedError(compacted, compacted)
-    if said.code == Code.GRANT_ENDED:
+    if said.code == RefusalCode.GRANT_ENDED:
         return GrantEndedError(said.message)
     number = next((value for name in _NUMBERS if isinstance(value := details.get(name), int)), 0)
     code = str(details.get("reason", said.code)) if said.code == "refused" else said.code

@@ -14,7 +14,7 @@ from collections.abc import Awaitable, Callable
 
 from coterie.consensus.api.errors import MetadataError, RefusedError
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.store import Code
+from coterie.consensus.store import RefusalCode
 
 HEADER = "Coterie-Request-Id"
 
@@ -34,7 +34,8 @@ def write_request_id(request: RequestId) -> str:
     text = f"{request.time_ms}-{request.id.decode('latin-1')}"
     if _FORM.fullmatch(text) is None:
         raise RefusedError(
-            Code.MALFORMED, message=f"over HTTP a request id is {ID_BYTES} bytes, or up to 64 visible ASCII characters"
+            RefusalCode.MALFORMED,
+            message=f"over HTTP a request id is {ID_BYTES} bytes, or up to 64 visible ASCII characters",
         )
     return text
 

@@ -64,5 +64,5 @@ def agent_config(
 
 
 def open_agent(node: GossipNode, data_dir: Path, config: AgentConfig) -> Agent:
-    """Raises as `open_store`."""
+    """Raises as `open_member_directory`."""
     return Agent(node, data_dir / RAFT_DIRECTORY, config)

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from coterie.app.raft.from_gossip import GossipRaftView
 from coterie.app.raft.view import MemberPlace, RaftPicture, Role, without_ghosts
-from coterie.consensus import Member, MemberStatus, Metadata, PeerStatus, RefusedError, UnavailableError
+from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, RefusedError, UnavailableError
 from coterie.consensus.autopilot.decision_log import DecisionRecord, read_decisions
 from coterie.consensus.autopilot.shell.agent import Agent, LinkEvent
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
-from coterie.consensus.member.metrics import MemberFigures
+from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.restore import backup
 from coterie.consensus.store import State
 from coterie.gossip import Address, GossipNode
@@ -45,7 +45,7 @@ class LocalRaft:
         return self._agent is not None
 
     @property
-    def metadata(self) -> Metadata | None:
+    def metadata(self) -> MemberMetadata | None:
         member = self._joined
         return None if member is None else member.metadata
 
@@ -109,9 +109,9 @@ class LocalRaft:
         member = self._member
         return () if member is None else member.peers()
 
-    def figures(self) -> MemberFigures | None:
+    def figures(self) -> MemberMetrics | None:
         member = self._member
-        return None if member is None else member.figures()
+        return None if member is None else member.metrics()
 
     def problem(self, max_staleness: float) -> str | None:
         agent, member = self._agent, self._joined

@@ -12,8 +12,8 @@ from typing import Literal, Protocol
 
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.agent import LinkEvent
-from coterie.consensus.member.metadata import Metadata
-from coterie.consensus.member.metrics import MemberFigures
+from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus
 from coterie.consensus.store import State
 from coterie.gossip import Address
@@ -65,7 +65,7 @@ class RaftView(Protocol):
         """Whether this node takes part."""
 
     @property
-    def metadata(self) -> Metadata | None:
+    def metadata(self) -> MemberMetadata | None:
         """Set while this node serves the metadata by itself."""
 
     @property
@@ -92,7 +92,7 @@ class RaftView(Protocol):
 
     def peers(self) -> Sequence[PeerStatus]: ...
 
-    def figures(self) -> MemberFigures | None:
+    def figures(self) -> MemberMetrics | None:
         """What this node's own member counts and holds; None while it has none."""
 
     def problem(self, max_staleness: float) -> str | None:

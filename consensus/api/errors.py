@@ -7,7 +7,7 @@ the same call may be made again), unknown outcome (it may have happened, or may 
 from __future__ import annotations
 
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.store import Code
+from coterie.consensus.store import RefusalCode
 
 
 class MetadataError(Exception):
@@ -15,7 +15,7 @@ class MetadataError(Exception):
 
 
 class RefusedError(MetadataError):
-    """Nothing happened. `code` is a stable word, `detail` the number that belongs to it (see `store.Code`)."""
+    """Nothing happened. `code` is a stable word, `detail` the number that belongs to it (see `store.RefusalCode`)."""
 
     def __init__(self, code: str, detail: int = 0, message: str = "") -> None:
         super().__init__(message or (f"{code} ({detail})" if detail else str(code)))
@@ -31,7 +31,7 @@ class GrantEndedError(RefusedError):
 
     def __init__(self, message: str = "") -> None:
         super().__init__(
-            Code.GRANT_ENDED,
+            RefusalCode.GRANT_ENDED,
             message=message
             or "this request was carried out before, and what it got has ended since "
             "(it was given back, or its lease ended); begin anew, with a new request id",
@@ -42,7 +42,9 @@ class ConflictError(RefusedError):
     """The key is not at the revision that was expected; `detail` is its mod_revision, 0 where there is no such key."""
 
     def __init__(self, mod_revision: int) -> None:
-        super().__init__(Code.CONFLICT, mod_revision, f"the key is at revision {mod_revision}, not the one expected")
+        super().__init__(
+            RefusalCode.CONFLICT, mod_revision, f"the key is at revision {mod_revision}, not the one expected"
+        )
         self.mod_revision = mod_revision
 
 
@@ -57,7 +59,7 @@ class UnavailableError(MetadataError):
 class UnknownOutcomeError(MetadataError):
     """The call ran out of time, or lost its leader, after it was handed on: nobody here knows whether it happened.
 
-    Repeating it with the same `request` (see `AbstractMetadata.submit`) does it at most once.
+    Repeating it with the same `request` (see `Metadata.submit`) does it at most once.
     """
 
     def __init__(self, message: str = "", *, request: RequestId | None = None, expired: bool = False) -> None:

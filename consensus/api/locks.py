@@ -16,17 +16,17 @@ from coterie.consensus.api.errors import CompactedError, LeaseLostError, Metadat
 from coterie.consensus.store import (
     Acquire,
     AcquireDone,
-    Code,
     Guard,
     LeaseKeepAlive,
     Proclaim,
     QueueKind,
+    RefusalCode,
     Release,
-    as_place,
+    as_queue_entry,
 )
 
 if TYPE_CHECKING:
-    from coterie.consensus.api.metadata import AbstractMetadata
+    from coterie.consensus.api.metadata import Metadata
 
 RENEWALS_PER_TTL = 3
 SAFETY = 0.1
@@ -36,7 +36,7 @@ SAFETY = 0.1
 class KeptLease:
     """`async with metadata.lease(ttl) as lease`: `lease.id` to put keys with; `lease.lost` is set when it is gone."""
 
-    def __init__(self, metadata: AbstractMetadata, ttl: float) -> None:
+    def __init__(self, metadata: Metadata, ttl: float) -> None:
         self._metadata = metadata
         self._ttl = ttl
         self._task: asyncio.Task[None] | None = None
@@ -91,7 +91,7 @@ class KeptLease:
         self.lost.set()
 
 
-class Holding:
+class Lock:
     """A lock, an election's leadership or a semaphore's permit, for as long as the `async with` lasts.
 
     `token` is the fencing token: higher for every later holder. Give it to whatever is changed under the lock, so that
@@ -101,7 +101,7 @@ class Holding:
 
     def __init__(
         self,
-        metadata: AbstractMetadata,
+        metadata: Metadata,
         kind: QueueKind,
         name: bytes,
         ttl: float,
@@ -126,7 +126,7 @@ class Holding:
         self._since = 0
         self.lost = asyncio.Event()
 
-    async def __aenter__(self) -> Holding:
+    async def __aenter__(self) -> Lock:
         async with AsyncExitStack() as stack:
             if not self._lease:
                 self._kept = await stack.enter_async_context(KeptLease(self._metadata, self._ttl))
@@ -175,7 +175,7 @@ class Holding:
                 record = (await self._metadata.get(self.key)).value
                 if record is None:
                     raise LeaseLostError("the lease ended while waiting") from None
-                self.token, self._since = as_place(record).token, record.mod_revision
+                self.token, self._since = as_queue_entry(record).token, record.mod_revision
 
     async def _wait(self) -> None:
         """Until the place is granted."""
@@ -184,7 +184,7 @@ class Holding:
                 for event in batch.events:
                     if event.record is None:
                         raise LeaseLostError("the lease ended while waiting")
-                    if token := as_place(event.record).token:
+                    if token := as_queue_entry(event.record).token:
                         self.token, self._since = token, event.revision
                         return
 
@@ -219,7 +219,7 @@ class Holding:
         try:
             await self._metadata.submit(Release(self._kind, self._name, self._lease), timeout=self._ttl)
         except RefusedError as error:
-            if error.code not in {Code.NOT_HELD, Code.LEASE_NOT_FOUND}:
+            if error.code not in {RefusalCode.NOT_HELD, RefusalCode.LEASE_NOT_FOUND}:
                 raise
         except MetadataError:
             pass

@@ -13,19 +13,18 @@ from types import TracebackType
 from typing import Any, Protocol, Self, cast
 
 from coterie.consensus.api.errors import RefusedError
-from coterie.consensus.api.locks import Holding, KeptLease
-from coterie.consensus.api.types import Answer, Consistency, RequestId
+from coterie.consensus.api.locks import KeptLease, Lock
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId
 from coterie.consensus.store import (
     ClientOperation,
-    Code,
     Compact,
     Compare,
     Delete,
     DeleteDone,
     DeleteRange,
+    EventKind,
     Get,
     Guard,
-    Kind,
     Lease,
     LeaseBind,
     LeaseDone,
@@ -34,12 +33,13 @@ from coterie.consensus.store import (
     LeaseKeepAlive,
     LeaseRevoke,
     Page,
-    Place,
     Put,
     PutDone,
+    QueueEntry,
     QueueKind,
     Range,
     Record,
+    RefusalCode,
     SingleResult,
     Txn,
     TxnDone,
@@ -49,8 +49,8 @@ from coterie.consensus.store import (
 from coterie.consensus.store import Done as StoreDone
 
 
-class AbstractWatching(Protocol):
-    """What `AbstractMetadata.watch` gives: `async with` it, then `async for` batches. For one task."""
+class Watch(Protocol):
+    """What `Metadata.watch` gives: `async with` it, then `async for` batches. For one task."""
 
     async def __aenter__(self) -> Self: ...
 
@@ -67,7 +67,7 @@ class AbstractWatching(Protocol):
         """All events up to this revision have been handed out."""
 
 
-class AbstractMetadata(ABC):
+class Metadata(ABC):
     # -- what an implementation brings ---------------------------------------------------------------------------------
 
     @abstractmethod
@@ -94,7 +94,7 @@ class AbstractMetadata(ABC):
         revision: int | None = None,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Record | None]:
+    ) -> ReadResult[Record | None]:
         """A key's record, now or at a revision. Raises UnavailableError, CompactedError, RefusedError."""
 
     @abstractmethod
@@ -107,7 +107,7 @@ class AbstractMetadata(ABC):
         revision: int | None = None,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Page]:
+    ) -> ReadResult[Page]:
         """The first page of the records from `start` to below `end` (None: to the last key). Raises as `get`."""
 
     @abstractmethod
@@ -118,17 +118,17 @@ class AbstractMetadata(ABC):
         limit: int = 1_000,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Page]:
+    ) -> ReadResult[Page]:
         """The page after the one that gave `token`, of the same revision. Raises as `get`."""
 
     @abstractmethod
     async def lease_info(
         self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
-    ) -> Answer[Lease | None]:
+    ) -> ReadResult[Lease | None]:
         """What is known of a lease; None for one that is not there."""
 
     @abstractmethod
-    async def places(
+    async def queue_entries(
         self,
         kind: QueueKind,
         name: bytes,
@@ -136,7 +136,7 @@ class AbstractMetadata(ABC):
         limit: int = 1_000,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[list[Place]]:
+    ) -> ReadResult[list[QueueEntry]]:
         """Who holds a lock, election or semaphore (token above 0), then who waits, in order."""
 
     @abstractmethod
@@ -146,7 +146,7 @@ class AbstractMetadata(ABC):
         *,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[list[bytes]]:
+    ) -> ReadResult[list[bytes]]:
         """The locks, elections or semaphores that anybody holds, in order."""
 
     @abstractmethod
@@ -160,9 +160,9 @@ class AbstractMetadata(ABC):
         end: bytes | None,
         *,
         from_revision: int | None = None,
-        kind: Kind | None = None,
+        kind: EventKind | None = None,
         progress: float | None = None,
-    ) -> AbstractWatching:
+    ) -> Watch:
         """`async with` it, then `async for` batches of the events of the keys from `start` to below `end`.
 
         From a revision on (None: from now on). Batches end with whole revisions; `batch.revision + 1` is where to go
@@ -213,17 +213,17 @@ class AbstractMetadata(ABC):
 
     # -- reads ---------------------------------------------------------------------------------------------------------
 
-    async def prefix(self, prefix: bytes, **options: Any) -> Answer[Page]:
+    async def prefix(self, prefix: bytes, **options: Any) -> ReadResult[Page]:
         """As `range`, of the keys that start with `prefix`."""
         return await self.range(prefix, prefix_end(prefix), **options)
 
     # -- watches -------------------------------------------------------------------------------------------------------
 
-    def watch_prefix(self, prefix: bytes, **options: Any) -> AbstractWatching:
+    def watch_prefix(self, prefix: bytes, **options: Any) -> Watch:
         """As `watch`, of the keys that start with `prefix`."""
         return self.watch(prefix, prefix_end(prefix), **options)
 
-    def watch_key(self, key: bytes, **options: Any) -> AbstractWatching:
+    def watch_key(self, key: bytes, **options: Any) -> Watch:
         """As `watch`, of one key."""
         return self.watch(key, key + b"\0", **options)
 
@@ -251,14 +251,14 @@ class AbstractMetadata(ABC):
 
     def lock(
         self, name: bytes, *, ttl: float = 10.0, lease: int = 0, value: bytes = b"", timeout: float | None = None
-    ) -> Holding:
-        """`async with` it: wait for the lock, hold it, give it back. See `Holding` for tokens and what to do with them.
+    ) -> Lock:
+        """`async with` it: wait for the lock, hold it, give it back. See `Lock` for tokens and what to do with them.
 
         It lives on a lease of its own of `ttl` seconds, or on `lease`, which is then the caller's to keep alive.
         `timeout` bounds the waiting (None: for ever; 0: not at all, which is RefusedError busy where others hold it).
         Raises UnavailableError (timed_out), RefusedError, LeaseLostError.
         """
-        return Holding(self, QueueKind.LOCK, name, ttl, lease, value, 1, timeout)
+        return Lock(self, QueueKind.LOCK, name, ttl, lease, value, 1, timeout)
 
     def semaphore(
         self,
@@ -269,19 +269,19 @@ class AbstractMetadata(ABC):
         lease: int = 0,
         value: bytes = b"",
         timeout: float | None = None,
-    ) -> Holding:
+    ) -> Lock:
         """As `lock`, with `permits` holders at a time; the same number for all while it is in use."""
-        return Holding(self, QueueKind.SEMAPHORE, name, ttl, lease, value, permits, timeout)
+        return Lock(self, QueueKind.SEMAPHORE, name, ttl, lease, value, permits, timeout)
 
     def elect(
         self, name: bytes, value: bytes, *, ttl: float = 10.0, lease: int = 0, timeout: float | None = None
-    ) -> Holding:
+    ) -> Lock:
         """As `lock`: campaign, lead while inside, resign at the end. `value` is what others see of the leader."""
-        return Holding(self, QueueKind.ELECTION, name, ttl, lease, value, 1, timeout)
+        return Lock(self, QueueKind.ELECTION, name, ttl, lease, value, 1, timeout)
 
 
 def _milliseconds(seconds: float) -> int:
     """Raises RefusedError for what no clock counts to."""
     if not isfinite(seconds):
-        raise RefusedError(Code.TTL_OUT_OF_RANGE, message=f"{seconds} is no number of seconds")
+        raise RefusedError(RefusalCode.TTL_OUT_OF_RANGE, message=f"{seconds} is no number of seconds")
     return round(seconds * 1000)

@@ -13,11 +13,11 @@ class Consistency(StrEnum):
     LINEARIZABLE = "linearizable"
     """As fresh as anything acknowledged before the call began."""
     STALE = "stale"
-    """What this member has applied, at once; `Answer.staleness` says how old it may be."""
+    """What this member has applied, at once; `ReadResult.staleness` says how old it may be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Answer(Generic[T]):
+class ReadResult(Generic[T]):
     value: T
     revision: int
     """The state's revision as it was read."""

@@ -1,10 +1,10 @@
-"""The files of a Raft member: log, term and vote, snapshots, identity. `open_store` opens all of them.
+"""The files of a Raft member: log, term and vote, snapshots, identity. `open_member_directory` opens all of them.
 
 What is imported here is the package's public face. How it works, and why: DESIGN.md beside this file.
 """
 
 from coterie.consensus.journal.config import JournalConfig, SettingError
-from coterie.consensus.journal.directory import Store, open_store
+from coterie.consensus.journal.directory import MemberDirectory, open_member_directory
 from coterie.consensus.journal.disk_thread import DiskThread
 from coterie.consensus.journal.errors import (
     CorruptFileError,
@@ -21,38 +21,38 @@ from coterie.consensus.journal.errors import (
     UnknownFormatError,
     WrongMemberError,
 )
-from coterie.consensus.journal.files.filesystem import DiskFiles, File, Files, Lock
-from coterie.consensus.journal.files.identity import Identity
-from coterie.consensus.journal.log.journal import Journal
-from coterie.consensus.journal.snapshots.reader import SnapshotReader
-from coterie.consensus.journal.snapshots.snapshots import SnapshotDraft, SnapshotStore
+from coterie.consensus.journal.files.filesystem import DirectoryLock, DiskFiles, File, Files
+from coterie.consensus.journal.files.identity import IdentityFile
+from coterie.consensus.journal.log.journal import FileJournal
+from coterie.consensus.journal.snapshots.reader import FileSnapshotReader
+from coterie.consensus.journal.snapshots.snapshots import FileSnapshotStore, SnapshotDraft
 
 __all__ = [
     "CorruptFileError",
     "CorruptSnapshotFileError",
     "DirectoryInUseError",
+    "DirectoryLock",
     "DiskFailedError",
     "DiskFiles",
     "DiskFullError",
     "DiskThread",
     "File",
+    "FileJournal",
+    "FileSnapshotReader",
+    "FileSnapshotStore",
     "Files",
-    "Identity",
     "IdentityError",
-    "Journal",
+    "IdentityFile",
     "JournalConfig",
-    "Lock",
     "LogGapError",
+    "MemberDirectory",
     "MissingFileError",
     "MisuseError",
     "SettingError",
     "SnapshotDraft",
-    "SnapshotReader",
     "SnapshotRefusedError",
-    "SnapshotStore",
     "StorageError",
-    "Store",
     "UnknownFormatError",
     "WrongMemberError",
-    "open_store",
+    "open_member_directory",
 ]

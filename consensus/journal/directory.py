@@ -21,31 +21,33 @@ from uuid import UUID
 
 from coterie.consensus.journal.config import JournalConfig
 from coterie.consensus.journal.errors import CorruptFileError, DirectoryInUseError, MissingFileError
-from coterie.consensus.journal.files.filesystem import DiskFiles, Files, Lock, disk_call
-from coterie.consensus.journal.files.identity import IDENTITY_NAME, Identity
+from coterie.consensus.journal.files.filesystem import DirectoryLock, DiskFiles, Files, disk_call
+from coterie.consensus.journal.files.identity import IDENTITY_NAME, IdentityFile
 from coterie.consensus.journal.files.vote import VoteFile, Watermark
-from coterie.consensus.journal.log.journal import Journal
+from coterie.consensus.journal.log.journal import FileJournal
 from coterie.consensus.journal.log.recovery import newest_run, reconcile, replay
 from coterie.consensus.journal.log.segment import Segment, read_segment, segment_name, segment_number
 from coterie.consensus.journal.log.writer import (
     Entropy,
-    Home,
     SealedSegment,
+    SegmentContext,
     SegmentWriter,
     create_first_segment,
     recover_tail,
 )
-from coterie.consensus.journal.snapshots.snapshots import SnapshotStore
+from coterie.consensus.journal.snapshots.snapshots import FileSnapshotStore
 
 LOCK_NAME = "lock"
 MARKER_NAME = "new"
 DRAFT_SUFFIX = ".tmp"
 
 
-class Store:
+class MemberDirectory:
     """An open data directory. `identity`, `journal` and `snapshots` are its parts."""
 
-    def __init__(self, lock: Lock, identity: Identity, journal: Journal, snapshots: SnapshotStore) -> None:
+    def __init__(
+        self, lock: DirectoryLock, identity: IdentityFile, journal: FileJournal, snapshots: FileSnapshotStore
+    ) -> None:
         self._lock = lock
         self.identity = identity
         self.journal = journal
@@ -62,17 +64,17 @@ class Store:
                 stack.callback(self.journal._destroy)
 
 
-def open_store(
+def open_member_directory(
     directory: Path,
     *,
     config: JournalConfig | None = None,
     files: Files | None = None,
     entropy: Entropy = os.urandom,
-) -> Store:
+) -> MemberDirectory:
     """Open a member's directory, or make one; raise its incarnation. Everything that can be read is durable on return.
 
     Raises DirectoryInUseError; CorruptFileError and UnknownFormatError, where the node must not start; DiskFailedError;
-    DiskFullError, for a new directory only (but see `Journal.has_room`).
+    DiskFullError, for a new directory only (but see `FileJournal.has_room`).
     """
     files = files or DiskFiles()
     config = config or JournalConfig()
@@ -88,19 +90,19 @@ def open_store(
         if IDENTITY_NAME not in names:
             _create(files, directory, names, config, entropy)
             names = _without_drafts(files, directory)
-        identity = Identity.open(files, directory)
+        identity = IdentityFile.open(files, directory)
         undo.callback(identity.close)
-        snapshots = SnapshotStore(files, directory, config)
+        snapshots = FileSnapshotStore(files, directory, config)
         snapshots.load(names)
         vote = VoteFile.open(files, directory, identity.member_id.bytes)
         undo.callback(vote.close)
-        home = Home(files, directory, identity.member_id.bytes, config.segment_bytes, entropy)
+        home = SegmentContext(files, directory, identity.member_id.bytes, config.segment_bytes, entropy)
         journal = _open_journal(home, names, vote, snapshots, config, undo)
         snapshots.tidy(names)
         identity.raise_incarnation()
         journal.sync()
         undo.pop_all()
-        return Store(lock, identity, journal, snapshots)
+        return MemberDirectory(lock, identity, journal, snapshots)
 
 
 def _without_drafts(files: Files, directory: Path) -> list[str]:
@@ -129,15 +131,20 @@ def _create(files: Files, directory: Path, names: list[str], config: JournalConf
             files.remove(directory / name)
         files.sync_directory(directory)
     member_id = UUID(bytes=entropy(16), version=4)
-    create_first_segment(Home(files, directory, member_id.bytes, config.segment_bytes, entropy))
+    create_first_segment(SegmentContext(files, directory, member_id.bytes, config.segment_bytes, entropy))
     VoteFile.create(files, directory, member_id.bytes).close()
     Watermark.create(files, directory, member_id.bytes).close()
-    Identity.create(files, directory, member_id).close()
+    IdentityFile.create(files, directory, member_id).close()
 
 
 def _open_journal(
-    home: Home, names: list[str], vote: VoteFile, snapshots: SnapshotStore, config: JournalConfig, undo: ExitStack
-) -> Journal:
+    home: SegmentContext,
+    names: list[str],
+    vote: VoteFile,
+    snapshots: FileSnapshotStore,
+    config: JournalConfig,
+    undo: ExitStack,
+) -> FileJournal:
     """Read the log, make it durable, and bring it in line with the snapshot."""
     files, directory = home.files, home.directory
     mark = Watermark.open(files, directory, home.member)
@@ -170,7 +177,7 @@ def _open_journal(
         files.sync_directory(directory)
     sealed = [SealedSegment(segment.path, segment.highest_index) for segment in segments[start:-1]]
     writer = SegmentWriter(home, last, file, sealed, mark)
-    journal = Journal([] if replace else log, writer, vote, snapshots.latest, config)
+    journal = FileJournal([] if replace else log, writer, vote, snapshots.latest, config)
     if replace:
         journal.clear()
         for entry in log:

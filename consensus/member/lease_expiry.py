@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from coterie.consensus.member.state_machine import Replica
+from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import LeaseExpire, encode
@@ -23,7 +23,7 @@ TICKS_PER_WINDOW = 10
 class LeaseExpiry:
     """Of one member; does nothing while that does not lead."""
 
-    def __init__(self, node: RaftNode, replica: Replica, request_timeout: float) -> None:
+    def __init__(self, node: RaftNode, replica: MetadataStateMachine, request_timeout: float) -> None:
         self._node = node
         self._replica = replica
         self._request_timeout = request_timeout

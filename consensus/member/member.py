@@ -14,12 +14,12 @@ import ssl
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from coterie.consensus.journal import DiskThread, Store
+from coterie.consensus.journal import DiskThread, MemberDirectory
 from coterie.consensus.member.async_bridge import outcome
 from coterie.consensus.member.lease_expiry import LeaseExpiry
-from coterie.consensus.member.metadata import Metadata
-from coterie.consensus.member.metrics import MemberFigures
-from coterie.consensus.member.state_machine import Replica
+from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metrics import MemberMetrics
+from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
 from coterie.consensus.member.tracing import Tracing
 from coterie.consensus.raft.core import Member as Peer
@@ -62,11 +62,11 @@ class MemberConfig:
 
 
 class Member:
-    """Made in a running event loop on an open `Store`, which it closes when it stops."""
+    """Made in a running event loop on an open `MemberDirectory`, which it closes when it stops."""
 
     def __init__(
         self,
-        store: Store,
+        directory: MemberDirectory,
         cluster: str,
         founders: tuple[str, ...],
         locate: Locate,
@@ -81,10 +81,10 @@ class Member:
 
         Raises CorruptStateError or OSError where the directory must not be started from.
         """
-        self.id = store.identity.member_id.hex
+        self.id = directory.identity.member_id.hex
         self.cluster = cluster
         self.config = config
-        self.store = store
+        self.directory = directory
         self._loop = asyncio.get_running_loop()
         self._clock = SystemClock()
         self._driver = Driver()
@@ -94,9 +94,9 @@ class Member:
         self._on_stop = on_stop
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
-        self.replica = Replica(State(config.limits), self._clock.monotonic, self._applied)
+        self.machine = MetadataStateMachine(State(config.limits), self._clock.monotonic, self._applied)
         self.transport = TcpTransport(
-            Identity(cluster, self.id, store.identity.incarnation, secrets.token_bytes(8), config.secret),
+            Identity(cluster, self.id, directory.identity.incarnation, secrets.token_bytes(8), config.secret),
             locate,
             config.net,
             server_tls=config.server_tls,
@@ -108,9 +108,9 @@ class Member:
         self.node = RaftNode(
             self.id,
             founders,
-            journal=store.journal,
-            snapshots=store.snapshots,
-            machine=self.replica,
+            journal=directory.journal,
+            snapshots=directory.snapshots,
+            machine=self.machine,
             transport=self.transport,
             disk=self._disk,
             clock=self._clock,
@@ -119,9 +119,9 @@ class Member:
             on_work=self._worked,
         )
         self._led = False
-        self.metadata = Metadata(
+        self.metadata = MemberMetadata(
             self.node,
-            self.replica,
+            self.machine,
             config.request_timeout,
             staleness=self.staleness,
             max_watches=config.max_watches,
@@ -141,12 +141,12 @@ class Member:
         gc.collect()
         gc.freeze()
         gc.set_threshold(*GC_THRESHOLDS)
-        self.replica.hub.feed()
+        self.machine.hub.feed()
         where = await self.transport.listen(host, port)
         for voter in self.node.voters:
             if voter != self.id:
                 self.transport.addNode(Peer(voter))
-        expiry = LeaseExpiry(self.node, self.replica, self.config.request_timeout)
+        expiry = LeaseExpiry(self.node, self.machine, self.config.request_timeout)
         self._tasks = [asyncio.create_task(expiry.run(), name="leases"), asyncio.create_task(self._second())]
         return where
 
@@ -165,7 +165,7 @@ class Member:
         await self.metadata.close()
         await self.transport.close()
         await self._disk.close()
-        self.store.close()
+        self.directory.close()
 
     async def __aenter__(self) -> Member:
         return self
@@ -181,7 +181,7 @@ class Member:
     async def _second(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self.store.journal.onOneSecondTimer()
+            self.directory.journal.onOneSecondTimer()
 
     # what happens
 
@@ -191,9 +191,9 @@ class Member:
         if self.node.leading != self._led:
             self._led = self.node.leading
             if self._led:
-                self.replica.lead()
+                self.machine.lead()
             else:
-                self.replica.follow()
+                self.machine.follow()
             self._applied()
 
     def _applied(self) -> None:
@@ -203,7 +203,7 @@ class Member:
 
     def _feed(self) -> None:
         self._changed = False
-        ready = self.replica.hub.feed()
+        ready = self.machine.hub.feed()
         if ready:
             self.metadata.wake(ready)
         self._tell_observers()
@@ -225,7 +225,7 @@ class Member:
     @property
     def state(self) -> State:
         """As applied here so far. To be read, never written."""
-        return self.replica.state
+        return self.machine.state
 
     @property
     def leading(self) -> bool:
@@ -244,16 +244,16 @@ class Member:
         election_max, now = self.config.raft.election_max, self._clock.monotonic()
         return member_status(self.node, self.cluster, self.state.keyspace.revision, election_max, now)
 
-    def figures(self) -> MemberFigures:
+    def metrics(self) -> MemberMetrics:
         node = self.node
-        return MemberFigures(
+        return MemberMetrics(
             raft=node.figures,
-            state=self.state.figures(),
+            state=self.state.sizes(),
             pending_proposals=node.pending,
             waiting_reads=node.waiting_reads,
             open_watches=self.metadata.open_watches,
-            log_bytes=self.store.journal.memory_bytes,
-            disk_full=self.store.journal.disk_full,
+            log_bytes=self.directory.journal.memory_bytes,
+            disk_full=self.directory.journal.disk_full,
             staleness=self.staleness(),
             unknown_messages=self.transport.unknown_messages,
         )
@@ -276,7 +276,7 @@ class Member:
         return str(await outcome(lambda done: self.node.transfer(done, target)))
 
     async def change_voters(self, member: str, *, add: bool, timeout: float | None = None) -> tuple[str, ...]:
-        """As the leader: add or remove one voter. Returns the voters. Raises as `Metadata.submit`."""
+        """As the leader: add or remove one voter. Returns the voters. Raises as `MemberMetadata.submit`."""
         limit = self.config.request_timeout if timeout is None else timeout
         voters: tuple[str, ...] = await outcome(lambda done: self.node.change_voters(member, done, limit, add=add))
         return voters

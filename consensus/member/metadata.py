@@ -29,32 +29,32 @@ from coterie.consensus.api.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.api.metadata import AbstractMetadata
-from coterie.consensus.api.types import Answer, Consistency, RequestId
+from coterie.consensus.api.metadata import Metadata
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId
 from coterie.consensus.member.async_bridge import Done, outcome
-from coterie.consensus.member.state_machine import Replica
-from coterie.consensus.member.watch import Watching
+from coterie.consensus.member.state_machine import MetadataStateMachine
+from coterie.consensus.member.watch import MemberWatch
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import (
     BadTokenError,
     ClientOperation,
-    Code,
     CodecError,
+    CompactedRevisionError,
+    EventKind,
     FutureRevisionError,
-    Kind,
+    Idempotent,
     Lease,
-    Once,
     Page,
-    Place,
+    QueueEntry,
     QueueKind,
     Record,
+    RefusalCode,
     Refused,
     SingleResult,
     State,
-    Watch,
+    Watcher,
     encode,
 )
-from coterie.consensus.store import CompactedError as HistoryCompactedError
 from coterie.consensus.store.schema.operations import SystemOperation
 
 RETRY_SECONDS = 0.02
@@ -70,11 +70,11 @@ _ENDS_HERE = frozenset({"timed_out", "stopped", "failed"})
 T = TypeVar("T")
 
 
-class Metadata(AbstractMetadata):
+class MemberMetadata(Metadata):
     def __init__(
         self,
         node: RaftNode,
-        replica: Replica,
+        replica: MetadataStateMachine,
         timeout: float,
         *,
         staleness: Callable[[], float],
@@ -88,7 +88,7 @@ class Metadata(AbstractMetadata):
         self._max_watches = max_watches
         self._loop = asyncio.get_running_loop()
         self._readers: list[asyncio.Future[None]] | None = None
-        self._watchings: dict[Watch, Watching] = {}
+        self._watchings: dict[Watcher, MemberWatch] = {}
         self._stopped = False
         self.traced: Callable[[str], AbstractContextManager[object]] | None = None
         """Entered around each proposal up to its result, and each read round; for whoever traces requests."""
@@ -138,9 +138,9 @@ class Metadata(AbstractMetadata):
         if request is None and retry:
             request = self.new_request()
         try:
-            data = encode(operation if request is None else Once(request.id, request.time_ms, operation))
+            data = encode(operation if request is None else Idempotent(request.id, request.time_ms, operation))
         except CodecError as error:
-            raise RefusedError(Code.MALFORMED, message=f"malformed: {error}") from None
+            raise RefusedError(RefusalCode.MALFORMED, message=f"malformed: {error}") from None
         pause = RETRY_SECONDS
         doubt: UnknownOutcomeError | None = None
         failure: MetadataError
@@ -185,7 +185,7 @@ class Metadata(AbstractMetadata):
         revision: int | None = None,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Record | None]:
+    ) -> ReadResult[Record | None]:
         """A key's record, now or at a revision. Raises UnavailableError, CompactedError, RefusedError."""
         staleness = await self._ready(consistency, timeout)
         return self._answer(lambda state: state.get(key, revision), staleness)
@@ -199,7 +199,7 @@ class Metadata(AbstractMetadata):
         revision: int | None = None,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Page]:
+    ) -> ReadResult[Page]:
         """The first page of the records from `start` to below `end` (None: to the last key). Raises as `get`."""
         staleness = await self._ready(consistency, timeout)
         return self._answer(lambda state: state.range(start, end, limit=limit, revision=revision), staleness)
@@ -211,19 +211,19 @@ class Metadata(AbstractMetadata):
         limit: int = 1_000,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Page]:
+    ) -> ReadResult[Page]:
         """The page after the one that gave `token`, of the same revision. Raises as `get`."""
         staleness = await self._ready(consistency, timeout)
         return self._answer(lambda state: state.next_page(token, limit=limit), staleness)
 
     async def lease_info(
         self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
-    ) -> Answer[Lease | None]:
+    ) -> ReadResult[Lease | None]:
         """What is known of a lease; None for one that is not there."""
         staleness = await self._ready(consistency, timeout)
         return self._answer(lambda state: state.lease(lease), staleness)
 
-    async def places(
+    async def queue_entries(
         self,
         kind: QueueKind,
         name: bytes,
@@ -231,10 +231,10 @@ class Metadata(AbstractMetadata):
         limit: int = 1_000,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[list[Place]]:
+    ) -> ReadResult[list[QueueEntry]]:
         """Who holds a lock, election or semaphore (token above 0), then who waits, in order."""
         staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.places(kind, name, limit), staleness)
+        return self._answer(lambda state: state.queue_entries(kind, name, limit), staleness)
 
     async def queue_names(
         self,
@@ -242,7 +242,7 @@ class Metadata(AbstractMetadata):
         *,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[list[bytes]]:
+    ) -> ReadResult[list[bytes]]:
         """The locks, elections or semaphores that anybody holds, in order."""
         staleness = await self._ready(consistency, timeout)
         return self._answer(lambda state: state.queue_names(kind), staleness)
@@ -293,14 +293,16 @@ class Metadata(AbstractMetadata):
         silent = self._staleness()
         return silent if silent < 1e9 else inf
 
-    def _answer(self, read: Callable[[State], T], staleness: float | None) -> Answer[T]:
+    def _answer(self, read: Callable[[State], T], staleness: float | None) -> ReadResult[T]:
         state = self._replica.state
         try:
-            return Answer(read(state), state.keyspace.revision, staleness)
-        except HistoryCompactedError as error:
+            return ReadResult(read(state), state.keyspace.revision, staleness)
+        except CompactedRevisionError as error:
             raise CompactedError(error.requested, error.compacted) from None
         except FutureRevisionError as error:
-            raise RefusedError(Code.FUTURE_REVISION, state.keyspace.revision, f"future_revision: {error}") from None
+            raise RefusedError(
+                RefusalCode.FUTURE_REVISION, state.keyspace.revision, f"future_revision: {error}"
+            ) from None
         except BadTokenError as error:
             raise RefusedError("bad_page_token", message=f"bad_page_token: {error}") from None
 
@@ -312,29 +314,29 @@ class Metadata(AbstractMetadata):
         end: bytes | None,
         *,
         from_revision: int | None = None,
-        kind: Kind | None = None,
+        kind: EventKind | None = None,
         progress: float | None = None,
-    ) -> Watching:
+    ) -> MemberWatch:
         """`async with` it, then `async for` batches of the events of the keys from `start` to below `end`.
 
         From a revision on (None: from now on). Batches end with whole revisions; `batch.revision + 1` is where to go
         on. `progress`: after so many seconds without an event an empty batch says how far the watch has come.
         Raises, on entering or later: CompactedError, UnavailableError.
         """
-        return Watching(self, self._replica.hub, start, end, from_revision, kind, progress)
+        return MemberWatch(self, self._replica.hub, start, end, from_revision, kind, progress)
 
-    def enter_watch(self, watch: Watch, watching: Watching) -> None:
-        """For `Watching`: be woken when there is something to take. Raises UnavailableError."""
+    def enter_watch(self, watch: Watcher, watching: MemberWatch) -> None:
+        """For `MemberWatch`: be woken when there is something to take. Raises UnavailableError."""
         if self._stopped:
             raise UnavailableError("stopped")
         if len(self._watchings) >= self._max_watches:
             raise UnavailableError("too_many_watches", f"{self._max_watches} watches are open at this member")
         self._watchings[watch] = watching
 
-    def leave_watch(self, watch: Watch) -> None:
+    def leave_watch(self, watch: Watcher) -> None:
         self._watchings.pop(watch, None)
 
-    def wake(self, watches: Iterable[Watch]) -> None:
+    def wake(self, watches: Iterable[Watcher]) -> None:
         """For the member: these watches have something to take."""
         for watch in watches:
             watching = self._watchings.get(watch)
@@ -359,13 +361,13 @@ def _result(result: SingleResult, doubt: UnknownOutcomeError | None, request: Re
     if not isinstance(result, Refused):
         return result
     match result.code:
-        case Code.CONFLICT:
+        case RefusalCode.CONFLICT:
             raise ConflictError(result.detail)
-        case Code.COMPACTED:
+        case RefusalCode.COMPACTED:
             raise CompactedError(result.detail, result.detail)
-        case Code.GRANT_ENDED:
+        case RefusalCode.GRANT_ENDED:
             raise GrantEndedError
-        case Code.REQUEST_EXPIRED:
+        case RefusalCode.REQUEST_EXPIRED:
             raise doubt or UnknownOutcomeError(
                 "the request is too old: whether it happened is not remembered", request=request, expired=True
             )

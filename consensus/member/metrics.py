@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coterie.consensus.raft.figures import RaftFigures
-from coterie.consensus.store.state import Figures as StateFigures
+from coterie.consensus.store.state import StateSizes
 
 
 @dataclass(frozen=True, slots=True)
-class MemberFigures:
+class MemberMetrics:
     raft: RaftFigures
     """Counters and latencies since the member's start; live, not a copy."""
-    state: StateFigures
+    state: StateSizes
     """Sizes of the replicated state."""
     pending_proposals: int
     waiting_reads: int

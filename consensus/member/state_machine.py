@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from coterie.consensus.raft.errors import SafetyError
-from coterie.consensus.store import Result, SnapshotReader, State, WatchHub, encode_batch
+from coterie.consensus.store import Result, State, StateDecoder, WatchHub, encode_batch
 
 _encode_voters = msgspec.msgpack.Encoder().encode
 
@@ -24,7 +24,7 @@ class HaltedError(SafetyError):
         super().__init__(f"the cluster uses operations of version {level}; run a newer release of coterie on this node")
 
 
-class Replica:
+class MetadataStateMachine:
     """`on_change` is called after entries were applied, once for each run of them at the earliest."""
 
     def __init__(self, state: State, monotonic: Callable[[], float], on_change: Callable[[], None]) -> None:
@@ -80,20 +80,20 @@ class Replica:
             loader.feed(chunk)
         loader.finish()
 
-    def loader(self) -> ReplicaLoader:
-        return ReplicaLoader(self)
+    def loader(self) -> MetadataStateLoader:
+        return MetadataStateLoader(self)
 
     def restored(self, state: State) -> None:
         self.state.__dict__.update(state.__dict__)
         self._on_change()
 
 
-class ReplicaLoader:
+class MetadataStateLoader:
     """Reads a snapshot chunk by chunk; `finish` makes it the state. Raises SnapshotError, the former state intact."""
 
-    def __init__(self, replica: Replica) -> None:
+    def __init__(self, replica: MetadataStateMachine) -> None:
         self._replica = replica
-        self._reader = SnapshotReader(State())
+        self._reader = StateDecoder(State())
 
     def feed(self, chunk: bytes) -> None:
         self._reader.feed(chunk)

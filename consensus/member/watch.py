@@ -7,27 +7,26 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from coterie.consensus.api.errors import CompactedError, MetadataError
-from coterie.consensus.store import CompactedError as HistoryCompactedError
-from coterie.consensus.store import Kind, Watch, WatchBatch, WatchHub
+from coterie.consensus.store import CompactedRevisionError, EventKind, WatchBatch, Watcher, WatchHub
 
 if TYPE_CHECKING:
-    from coterie.consensus.member.metadata import Metadata
+    from coterie.consensus.member.metadata import MemberMetadata
 
 MAX_EVENTS = 1_000
 """Events in one batch, and as many more as end its last revision."""
 
 
-class Watching:
-    """Made by `Metadata.watch`, which documents it. For one task."""
+class MemberWatch:
+    """Made by `MemberMetadata.watch`, which documents it. For one task."""
 
     def __init__(
         self,
-        metadata: Metadata,
+        metadata: MemberMetadata,
         hub: WatchHub,
         start: bytes,
         end: bytes | None,
         from_revision: int | None,
-        kind: Kind | None,
+        kind: EventKind | None,
         progress: float | None,
     ) -> None:
         self._metadata = metadata
@@ -36,17 +35,17 @@ class Watching:
         self._from = from_revision
         self._kind = kind
         self._progress = progress
-        self._watch: Watch | None = None
+        self._watch: Watcher | None = None
         self._news = asyncio.Event()
         self._ended: MetadataError | None = None
         self._told = 0
 
-    async def __aenter__(self) -> Watching:
+    async def __aenter__(self) -> MemberWatch:
         if self._from is None:
             await self._metadata.barrier()  # "from now on" is from the cluster's now
         try:
             watch = self._hub.watch(*self._range, from_revision=self._from, kind=self._kind)
-        except HistoryCompactedError as error:
+        except CompactedRevisionError as error:
             raise CompactedError(error.requested, error.compacted) from None
         try:
             self._metadata.enter_watch(watch, self)
@@ -78,7 +77,7 @@ class Watching:
         self._ended = error
         self._news.set()
 
-    def __aiter__(self) -> Watching:
+    def __aiter__(self) -> MemberWatch:
         return self
 
     async def __anext__(self) -> WatchBatch:
@@ -90,7 +89,7 @@ class Watching:
             idle = not await self._wait()
             try:
                 batch = self._hub.take(self._watch, MAX_EVENTS)
-            except HistoryCompactedError as error:
+            except CompactedRevisionError as error:
                 raise CompactedError(error.requested, error.compacted) from None
             if batch.more:
                 self._news.set()

@@ -15,26 +15,26 @@ from coterie.consensus.store.handlers import admin as governing
 from coterie.consensus.store.handlers import keys as writing
 from coterie.consensus.store.handlers import leases as leasing
 from coterie.consensus.store.handlers import queues as queueing
-from coterie.consensus.store.handlers.admin import Barred
+from coterie.consensus.store.handlers.admin import BanRecord
 from coterie.consensus.store.schema import operations as ops
 from coterie.consensus.store.schema.codec import decode, decode_single
-from coterie.consensus.store.schema.errors import Code, CodecError, RefusedError, UnsupportedVersionError
+from coterie.consensus.store.schema.errors import CodecError, RefusalCode, RefusalError, UnsupportedVersionError
 from coterie.consensus.store.schema.limits import RESTORE_REVISION_STEP, Limits
 from coterie.consensus.store.schema.operations import QueueKind
 from coterie.consensus.store.schema.records import Record
 from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult
-from coterie.consensus.store.snapshot.reader import SnapshotReader
-from coterie.consensus.store.snapshot.writer import View, digest
+from coterie.consensus.store.snapshot.reader import StateDecoder
+from coterie.consensus.store.snapshot.writer import StateEncoder, digest
 from coterie.consensus.store.tables import pages as reading
-from coterie.consensus.store.tables.deduplication import Requests
+from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from coterie.consensus.store.tables.keyspace import Keyspace
-from coterie.consensus.store.tables.lease_table import Lease, Leases
+from coterie.consensus.store.tables.lease_table import Lease, LeaseTable
 from coterie.consensus.store.tables.pages import Page
-from coterie.consensus.store.tables.queue_index import Place, Queues
+from coterie.consensus.store.tables.queue_index import QueueEntry, QueueIndex
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class StateSizes:
     """Sizes of the state, for metrics."""
 
     revision: int
@@ -61,12 +61,12 @@ class State:
         """Counts the changes of `config`."""
         self.config = b""
         """The configuration as of the last applied index, in the bytes that the Raft layer gave."""
-        self.bans: dict[str, Barred] = {}
+        self.bans: dict[str, BanRecord] = {}
         self.limits = limits or Limits()
         self.keyspace = Keyspace()
-        self.leases = Leases()
-        self.queues = Queues(self.keyspace)
-        self.requests = Requests()
+        self.leases = LeaseTable()
+        self.queues = QueueIndex(self.keyspace)
+        self.requests = DeduplicationTable()
 
     # -- applying --------------------------------------------------------------------------------------------------
 
@@ -77,9 +77,9 @@ class State:
         part from the others. The node must stop then.) Operations of one entry may come one by one, at the same index.
         """
         if self.halted > 0:
-            return Refused(Code.HALTED, self.halted)
+            return Refused(RefusalCode.HALTED, self.halted)
         if index < self.applied_index:
-            return Refused(Code.STALE_INDEX, self.applied_index)
+            return Refused(RefusalCode.STALE_INDEX, self.applied_index)
         before, self.applied_index = self.applied_index, index
         try:
             operation = decode(op, self.level)
@@ -114,20 +114,20 @@ class State:
 
     def _apply_single(self, operation: ops.SingleOperation) -> SingleResult:
         try:
-            if isinstance(operation, ops.Once):
+            if isinstance(operation, ops.Idempotent):
                 return self._apply_once(operation)
             if self.halted > 0:
-                return Refused(Code.HALTED, self.halted)
+                return Refused(RefusalCode.HALTED, self.halted)
             return _HANDLERS[type(operation)](self, operation)
-        except RefusedError as refusal:
+        except RefusalError as refusal:
             return Refused(refusal.code, refusal.detail)
         except MemoryError:
             raise
         except Exception:  # noqa: BLE001 - an entry that raises would stop every replica, at every start
             self.keyspace.revision += 1  # whatever it changed before stands alone: no later change shares its revision
-            return Refused(Code.INTERNAL)
+            return Refused(RefusalCode.INTERNAL)
 
-    def _apply_once(self, once: ops.Once) -> SingleResult:
+    def _apply_once(self, once: ops.Idempotent) -> SingleResult:
         known = self.requests.recall(once.id, once.time_ms, self.time_ms)
         if known is not None:
             return queueing.as_it_is_now(self, known)
@@ -137,8 +137,8 @@ class State:
 
     def _not_decoded(self, error: CodecError) -> Refused:
         if isinstance(error, UnsupportedVersionError):
-            return Refused(Code.UNSUPPORTED, self.level)
-        return Refused(Code.MALFORMED)
+            return Refused(RefusalCode.UNSUPPORTED, self.level)
+        return Refused(RefusalCode.MALFORMED)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 
@@ -161,11 +161,11 @@ class State:
 
     def snapshot(self) -> Iterator[bytes]:
         """The state as of now, in chunks, whatever is applied later. A halted state raises SnapshotError."""
-        return View(self).chunks()
+        return StateEncoder(self).chunks()
 
     def restore(self, chunks: Iterable[bytes]) -> None:
         """Become the state of a snapshot. Raises SnapshotError or UnsupportedVersionError, and then is unchanged."""
-        reader = SnapshotReader(State())
+        reader = StateDecoder(State())
         for chunk in chunks:
             reader.feed(chunk)
         self.__dict__.update(reader.finish().__dict__)
@@ -209,17 +209,17 @@ class State:
         """For the leader: once the node is lost, each wants a LeaseNodeLost."""
         return self.leases.of_node(node)
 
-    def places(self, kind: QueueKind, name: bytes, limit: int = 1_000) -> list[Place]:
+    def queue_entries(self, kind: QueueKind, name: bytes, limit: int = 1_000) -> list[QueueEntry]:
         """Who holds a lock, election or semaphore (token above 0), then who waits for it, in order."""
-        return self.queues.places(kind, name, limit)
+        return self.queues.queue_entries(kind, name, limit)
 
     def queue_names(self, kind: QueueKind) -> list[bytes]:
         """The locks, elections or semaphores that anybody holds, in order."""
         return self.queues.names(kind)
 
-    def figures(self) -> Figures:
+    def sizes(self) -> StateSizes:
         keyspace = self.keyspace
-        return Figures(
+        return StateSizes(
             keyspace.revision,
             keyspace.history.compacted,
             len(keyspace.table),
@@ -246,8 +246,8 @@ _HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.Acquire: queueing.acquire,
     ops.Release: queueing.release,
     ops.Proclaim: queueing.proclaim,
-    ops.Found: governing.found,
+    ops.FoundCluster: governing.found,
     ops.Ban: governing.ban,
     ops.SetLimits: governing.set_limits,
-    ops.SetLevel: governing.set_level,
+    ops.SetFeatureLevel: governing.set_level,
 }

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from coterie.consensus.store.schema.errors import CompactedError
+from coterie.consensus.store.schema.errors import CompactedRevisionError
 from coterie.consensus.store.schema.records import Event, prefix_end
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ MAX_READ_EVENTS = 4_096
 """Events of history that one `take` looks at, so that it stays short."""
 
 
-class Kind(Enum):
+class EventKind(Enum):
     PUT = auto()
     DELETE = auto()
 
@@ -43,12 +43,12 @@ class WatchBatch:
 
 
 @dataclass(slots=True, eq=False)
-class Watch:
+class Watcher:
     """One watcher's place. Made by a hub, and read through it."""
 
     start: bytes
     end: bytes | None
-    kind: Kind | None
+    kind: EventKind | None
     position: int
     """All events of revisions below this were handed out, or do not concern the watch."""
     catching_up: bool
@@ -59,7 +59,7 @@ class Watch:
         """Is this event in the watch's range, and of its kind?"""
         if event.key < self.start or (self.end is not None and event.key >= self.end):
             return False
-        return self.kind is None or (event.record is None) == (self.kind is Kind.DELETE)
+        return self.kind is None or (event.record is None) == (self.kind is EventKind.DELETE)
 
 
 class WatchHub:
@@ -67,17 +67,17 @@ class WatchHub:
         self._state = state
         self._keyspace = state.keyspace
         self._fed = state.keyspace.revision  # all events up to here have been routed
-        self._watches: dict[Watch, None] = {}
-        self._by_key: dict[bytes, dict[Watch, None]] = {}
-        self._by_prefix: dict[int, dict[bytes, dict[Watch, None]]] = {}  # by the prefix's length, then by prefix
-        self._by_range: dict[Watch, None] = {}
+        self._watches: dict[Watcher, None] = {}
+        self._by_key: dict[bytes, dict[Watcher, None]] = {}
+        self._by_prefix: dict[int, dict[bytes, dict[Watcher, None]]] = {}  # by the prefix's length, then by prefix
+        self._by_range: dict[Watcher, None] = {}
 
     def __len__(self) -> int:
         return len(self._watches)
 
     def watch(
-        self, start: bytes, end: bytes | None, *, from_revision: int | None = None, kind: Kind | None = None
-    ) -> Watch:
+        self, start: bytes, end: bytes | None, *, from_revision: int | None = None, kind: EventKind | None = None
+    ) -> Watcher:
         """Watch the keys from `start` to below `end` (None: to the last key), from a revision on (None: the next one).
 
         A revision yet to come is waited for. Raises CompactedError where events from there on are gone.
@@ -85,19 +85,19 @@ class WatchHub:
         position = self._state.keyspace.revision + 1 if from_revision is None else from_revision
         compacted = self._state.keyspace.history.compacted
         if position <= compacted:
-            raise CompactedError(position, compacted)
-        watch = Watch(start, end, kind, position, catching_up=position <= self._fed)
+            raise CompactedRevisionError(position, compacted)
+        watch = Watcher(start, end, kind, position, catching_up=position <= self._fed)
         self._watches[watch] = None
         self._bucket(watch)[watch] = None
         return watch
 
-    def close(self, watch: Watch) -> None:
+    def close(self, watch: Watcher) -> None:
         if watch in self._watches:
             del self._watches[watch]
             del self._bucket(watch)[watch]
             self._drop_empty(watch)
 
-    def feed(self) -> list[Watch]:
+    def feed(self) -> list[Watcher]:
         """Route what was applied since the last time. Returns the watches that now have something to take."""
         keyspace = self._state.keyspace
         if keyspace is not self._keyspace or self._fed < keyspace.history.compacted:
@@ -109,14 +109,14 @@ class WatchHub:
             return list(self._watches)
         if keyspace.revision == self._fed:
             return []
-        ready: dict[Watch, None] = {}
+        ready: dict[Watcher, None] = {}
         if self._watches:
             for event in keyspace.history.after(self._fed):
                 self._route(event, ready)
         self._fed = keyspace.revision
         return list(ready)
 
-    def take(self, watch: Watch, max_events: int = 1_000) -> WatchBatch:
+    def take(self, watch: Watcher, max_events: int = 1_000) -> WatchBatch:
         """The next events of a watch: `max_events`, and as many more as end the last revision.
 
         To be called for a new watch, for one that `feed` returned, and again while there is more. Raises CompactedError
@@ -133,10 +133,10 @@ class WatchHub:
         watch.position = progress + 1
         return WatchBatch(pending[:count], progress, more=count < len(pending))
 
-    def _read_on(self, watch: Watch, max_events: int) -> WatchBatch:
+    def _read_on(self, watch: Watcher, max_events: int) -> WatchBatch:
         history = self._keyspace.history
         if watch.position <= history.compacted:
-            raise CompactedError(watch.position, history.compacted)
+            raise CompactedRevisionError(watch.position, history.compacted)
         events: list[Event] = []
         revision = watch.position - 1
         for looked, event in enumerate(history.after(revision)):
@@ -153,7 +153,7 @@ class WatchHub:
         watch.position = max(self._fed + 1, watch.position)
         return WatchBatch(events, watch.position - 1, more=False)
 
-    def _route(self, event: Event, ready: dict[Watch, None]) -> None:
+    def _route(self, event: Event, ready: dict[Watcher, None]) -> None:
         key = event.key
         if self._by_key:
             self._offer(self._by_key.get(key, ()), event, ready)
@@ -161,7 +161,7 @@ class WatchHub:
             self._offer(prefixes.get(key[:length], ()), event, ready)
         self._offer(self._by_range, event, ready)
 
-    def _offer(self, watches: Iterable[Watch], event: Event, ready: dict[Watch, None]) -> None:
+    def _offer(self, watches: Iterable[Watcher], event: Event, ready: dict[Watcher, None]) -> None:
         for watch in watches:
             if watch.catching_up or event.revision < watch.position or not watch.wants(event):
                 continue
@@ -171,7 +171,7 @@ class WatchHub:
             else:
                 self._fall_back(watch)
 
-    def _fall_back(self, watch: Watch) -> None:
+    def _fall_back(self, watch: Watcher) -> None:
         """Make it a position in history. What is pending has not been handed out: it comes again from there."""
         if watch.catching_up:
             return
@@ -182,7 +182,7 @@ class WatchHub:
             watch.position = max(watch.position, self._fed + 1)
         watch.catching_up = True
 
-    def _bucket(self, watch: Watch) -> dict[Watch, None]:
+    def _bucket(self, watch: Watcher) -> dict[Watcher, None]:
         """Where events find the watch: by its one key, by its prefix, or among the few that have neither."""
         if watch.end == watch.start + b"\0":
             return self._by_key.setdefault(watch.start, {})
@@ -190,7 +190,7 @@ class WatchHub:
             return self._by_prefix.setdefault(len(watch.start), {}).setdefault(watch.start, {})
         return self._by_range
 
-    def _drop_empty(self, watch: Watch) -> None:
+    def _drop_empty(self, watch: Watcher) -> None:
         if watch.end == watch.start + b"\0":
             if not self._by_key[watch.start]:
                 del self._by_key[watch.start]

@@ -15,7 +15,7 @@ from collections.abc import Coroutine
 from contextlib import suppress
 
 from coterie import Client, LeaseLostError, MetadataError, Put
-from coterie.consensus import Holding
+from coterie.consensus import Lock
 
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""
@@ -40,7 +40,7 @@ async def campaign(client: Client, election: str, name: str, ttl: float) -> None
         await asyncio.sleep(PAUSE)
 
 
-async def until_lost(held: Holding, work: Coroutine[None, None, None]) -> None:
+async def until_lost(held: Lock, work: Coroutine[None, None, None]) -> None:
     """Do the work, and cancel it once the leadership is lost. Raises LeaseLostError then, and what the work raises."""
     working = asyncio.ensure_future(work)
     losing = asyncio.create_task(held.lost.wait())
@@ -55,7 +55,7 @@ async def until_lost(held: Holding, work: Coroutine[None, None, None]) -> None:
         await asyncio.gather(working, losing, return_exceptions=True)
 
 
-async def lead(client: Client, election: str, name: str, held: Holding) -> None:
+async def lead(client: Client, election: str, name: str, held: Lock) -> None:
     """The work that only one may do."""
     key = f"work/{election}/steps".encode()
     found = (await client.metadata.get(key)).value

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from coterie.app.client import AccessError, Client, ClientError, ClientLimits
     from coterie.consensus import (
-        AbstractMetadata,
         CompactedError,
         ConflictError,
         Consistency,
@@ -20,12 +19,13 @@ if TYPE_CHECKING:
         LeaseLostError,
         Member,
         MemberConfig,
+        Metadata,
         MetadataError,
         RefusedError,
         UnavailableError,
         UnknownOutcomeError,
     )
-    from coterie.consensus.journal import open_store
+    from coterie.consensus.journal import open_member_directory
     from coterie.consensus.store import KEEP_LEASE, Compare, Delete, DeleteRange, Get, Put, Range, Record, Target
     from coterie.gossip import (
         Address,
@@ -40,7 +40,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "KEEP_LEASE",
-    "AbstractMetadata",
     "AccessError",
     "Address",
     "Client",
@@ -62,6 +61,7 @@ __all__ = [
     "LeaseLostError",
     "Member",
     "MemberConfig",
+    "Metadata",
     "MetadataError",
     "NodeId",
     "Put",
@@ -71,13 +71,13 @@ __all__ = [
     "Target",
     "UnavailableError",
     "UnknownOutcomeError",
-    "open_store",
+    "open_member_directory",
     "open_udp_socket",
 ]
 
 _ROOMS = {
     "coterie.app.client": ("AccessError", "Client", "ClientError", "ClientLimits"),
-    "coterie.consensus.journal": ("open_store",),
+    "coterie.consensus.journal": ("open_member_directory",),
     "coterie.consensus.store": (
         "KEEP_LEASE",
         "Compare",

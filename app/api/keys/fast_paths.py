@@ -18,7 +18,7 @@ from coterie.app.http.request import Exchange, Reply, json_reply
 from coterie.app.observability.metrics.http import ROUTE
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.types import Consistency
-from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.member.metadata import MemberMetadata
 
 KV = b"/v1/kv/"
 META = b"/v1/meta/"
@@ -110,7 +110,7 @@ class HotPaths:
     def _timeout(self, exchange: Exchange) -> float:
         return self._context.timeout(exchange.parameter("timeout"), exchange.header(b"coterie-timeout"))
 
-    async def _put(self, exchange: Exchange, metadata: Metadata, layer: str | None) -> Reply:
+    async def _put(self, exchange: Exchange, metadata: MemberMetadata, layer: str | None) -> Reply:
         prev = exchange.flag("prev")
         done = await metadata_keys.put(
             metadata,
@@ -124,7 +124,7 @@ class HotPaths:
         )
         return json_reply(_layered(layer, metadata_keys.show_put(exchange.key, done, prev=prev)), done.revision)
 
-    async def _delete(self, exchange: Exchange, metadata: Metadata, layer: str | None) -> Reply:
+    async def _delete(self, exchange: Exchange, metadata: MemberMetadata, layer: str | None) -> Reply:
         prev = exchange.flag("prev")
         done = await metadata_keys.delete(
             metadata,
@@ -136,7 +136,7 @@ class HotPaths:
         )
         return json_reply(_layered(layer, metadata_keys.show_delete(exchange.key, done, prev=prev)))
 
-    async def _get(self, exchange: Exchange, metadata: Metadata, layer: str | None) -> Reply:
+    async def _get(self, exchange: Exchange, metadata: MemberMetadata, layer: str | None) -> Reply:
         # On /v1/kv the word `consistency` chose the layer.
         chosen = None if layer else exchange.choice("consistency", _CONSISTENCIES)
         raw = exchange.flag("raw")

@@ -1,6 +1,6 @@
 """Keys of the metadata: read, written, deleted and listed, under preconditions, with the shapes of the answers.
 
-Plain functions on `Metadata`; whoever serves HTTP calls them. Refusals are ApiErrors.
+Plain functions on `MemberMetadata`; whoever serves HTTP calls them. Refusals are ApiErrors.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from coterie.app.auth import token_store as kept
 from coterie.app.http.error_mapping import api_error, conflict
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.errors import MetadataError, RefusedError
-from coterie.consensus.api.types import Answer, Consistency, RequestId
-from coterie.consensus.member.metadata import Metadata
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId
+from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.store import (
     KEEP_LEASE,
     RESERVED_PREFIX,
@@ -106,8 +106,8 @@ def check_readable(key: str) -> None:
 
 
 async def get(
-    metadata: Metadata, key: str, *, revision: int | None, consistency: Consistency, seconds: float
-) -> Answer[Record | None]:
+    metadata: MemberMetadata, key: str, *, revision: int | None, consistency: Consistency, seconds: float
+) -> ReadResult[Record | None]:
     """Raises ApiError."""
     check_readable(key)
     try:
@@ -116,7 +116,7 @@ async def get(
         raise api_error(error) from None
 
 
-def show_answer(answer: Answer[Any]) -> dict[str, Any]:
+def show_answer(answer: ReadResult[Any]) -> dict[str, Any]:
     """How fresh an answer is: the part that every read of the metadata shares."""
     if answer.staleness is None:
         return {"revision": answer.revision, "consistency": "linearizable"}
@@ -124,12 +124,12 @@ def show_answer(answer: Answer[Any]) -> dict[str, Any]:
     return {"revision": answer.revision, "consistency": "stale", "stale_seconds": stale}
 
 
-def not_found(key: str, answer: Answer[Any]) -> ApiError:
+def not_found(key: str, answer: ReadResult[Any]) -> ApiError:
     return ApiError(Code.KEY_NOT_FOUND, f"there is no key {key!r}", "key", show_answer(answer))
 
 
 async def put(
-    metadata: Metadata,
+    metadata: MemberMetadata,
     key: str,
     value: bytes,
     *,
@@ -158,7 +158,7 @@ async def put(
 
 
 async def delete(
-    metadata: Metadata, key: str, *, prev: bool, precondition: Precondition, request: RequestId, seconds: float
+    metadata: MemberMetadata, key: str, *, prev: bool, precondition: Precondition, request: RequestId, seconds: float
 ) -> DeleteDone:
     """Raises ApiError."""
     check_writable(key)
@@ -184,7 +184,12 @@ def _as_expectation(precondition: Precondition) -> int | None:
 
 
 async def _under(
-    metadata: Metadata, condition: Precondition, key: bytes, operation: Put | Delete, request: RequestId, seconds: float
+    metadata: MemberMetadata,
+    condition: Precondition,
+    key: bytes,
+    operation: Put | Delete,
+    request: RequestId,
+    seconds: float,
 ) -> Any:
     if len(condition.revisions) > 1:
         raise ApiError(Code.INVALID_REQUEST, "If-Match on a write takes one revision, or *", "If-Match")
@@ -220,7 +225,7 @@ def show_delete(key: str, done: DeleteDone, *, prev: bool) -> dict[str, Any]:
 
 
 async def page(
-    metadata: Metadata,
+    metadata: MemberMetadata,
     prefix: str,
     *,
     limit: int,
@@ -268,7 +273,7 @@ def _check_page(token: str, prefix: bytes) -> None:
         )
 
 
-async def delete_prefix(metadata: Metadata, prefix: str, *, request: RequestId, seconds: float) -> dict[str, Any]:
+async def delete_prefix(metadata: MemberMetadata, prefix: str, *, request: RequestId, seconds: float) -> dict[str, Any]:
     """Delete all keys that start with `prefix`, at one revision, but for the reserved ones. Raises ApiError."""
     start = prefix.encode()
     try:

@@ -27,9 +27,9 @@ from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.streams import abort, while_wanted
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.errors import CompactedError, MetadataError
-from coterie.consensus.member.metadata import Metadata
-from coterie.consensus.member.watch import Watching
-from coterie.consensus.store import Event, Kind, WatchBatch, prefix_end
+from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.watch import MemberWatch
+from coterie.consensus.store import Event, EventKind, WatchBatch, prefix_end
 
 STOP_SECONDS = 0.5
 """For how long a stopping node waits for a client to take the news."""
@@ -87,7 +87,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, watching: Watching, render: Render, context: Context, first: bytes = b"") -> None:
+    def __init__(self, watching: MemberWatch, render: Render, context: Context, first: bytes = b"") -> None:
         """`watching` has been entered, and is left at the end. `first`: what is told at once."""
         super().__init__()
         self._watching = watching
@@ -136,14 +136,14 @@ class EventStream(Response):
 
 
 async def enter(
-    metadata: Metadata,
+    metadata: MemberMetadata,
     start: bytes,
     end: bytes | None,
     *,
     from_revision: int | None,
-    kind: Kind | None,
+    kind: EventKind | None,
     context: Context,
-) -> Watching:
+) -> MemberWatch:
     """A watch that has begun. Raises ApiError."""
     watching = metadata.watch(
         start, end, from_revision=from_revision, kind=kind, progress=context.settings.watch_heartbeat
@@ -224,7 +224,7 @@ def add_watch(app: FastAPI, context: Context) -> None:
             start,
             start + b"\0" if key is not None else prefix_end(start),
             from_revision=resume_at(revision, last_event_id),
-            kind=None if kind is None else Kind[kind.upper()],
+            kind=None if kind is None else EventKind[kind.upper()],
             context=context,
         )
         return EventStream(watching, render_changes(prev=prev), context)

@@ -1,7 +1,7 @@
 """Locks, elections and semaphores for HTTP clients: ask, wait for a while, give back, look (spec section 3).
 
-Plain functions on `Metadata`. A place lives on a lease that the client keeps alive, or that is bound to a node; the
-fencing token of a grant is higher for every later holder.
+Plain functions on `MemberMetadata`. A queue entry lives on a lease that the client keeps alive, or that is bound to a
+node; the fencing token of a grant is higher for every later holder.
 """
 
 from __future__ import annotations
@@ -25,9 +25,8 @@ from coterie.consensus.api.errors import (
     UnknownOutcomeError,
 )
 from coterie.consensus.api.types import Consistency, RequestId
-from coterie.consensus.member.metadata import Metadata
-from coterie.consensus.store import Acquire, AcquireDone, Place, QueueKind, Release, as_place
-from coterie.consensus.store import Code as StoreCode
+from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.store import Acquire, AcquireDone, QueueEntry, QueueKind, RefusalCode, Release, as_queue_entry
 
 RELEASE_SECONDS = 5.0
 """How long it is tried to give back what nobody waits for any more; the end of the lease does it otherwise."""
@@ -47,7 +46,7 @@ class Wish:
     """Answer at once, with the place in the queue where it is not free."""
 
 
-def show_place(place: Place) -> dict[str, Any]:
+def show_place(place: QueueEntry) -> dict[str, Any]:
     value, encoding = shown(place.value)
     return {
         "lease": place.lease,
@@ -58,7 +57,9 @@ def show_place(place: Place) -> dict[str, Any]:
     }
 
 
-async def acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> dict[str, Any]:
+async def acquire(
+    metadata: MemberMetadata, wish: Wish, lease: int, request: RequestId, seconds: float
+) -> dict[str, Any]:
     """Get it, within the time that the wish waits. Raises ApiError (busy, lease_not_found, grant_ended, ...)."""
     try:
         done = await _acquire(metadata, wish, lease, request, seconds)
@@ -76,7 +77,7 @@ async def acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId
     }
 
 
-async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> AcquireDone:
+async def _acquire(metadata: MemberMetadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> AcquireDone:
     operation = Acquire(wish.kind, wish.name, lease, wish.value, wish.permits, wish.stay or wish.wait > 0)
     done = cast(AcquireDone, await metadata.submit(operation, request=request, timeout=seconds))
     if done.token or wish.stay:
@@ -86,7 +87,7 @@ async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestI
             return await _granted(metadata, lease, done)
     except TimeoutError:
         await _leave_surely(metadata, wish, lease, seconds)
-        raise RefusedError(StoreCode.BUSY) from None
+        raise RefusedError(RefusalCode.BUSY) from None
     except UnavailableError:
         await _leave_surely(metadata, wish, lease, seconds)
         raise
@@ -96,7 +97,7 @@ async def _acquire(metadata: Metadata, wish: Wish, lease: int, request: RequestI
         raise
 
 
-async def _granted(metadata: Metadata, lease: int, done: AcquireDone) -> AcquireDone:
+async def _granted(metadata: MemberMetadata, lease: int, done: AcquireDone) -> AcquireDone:
     """Wait until the place is granted; returns it as it then is. Raises LeaseLostError, GrantEndedError."""
     since = done.revision
     while True:
@@ -106,19 +107,19 @@ async def _granted(metadata: Metadata, lease: int, done: AcquireDone) -> Acquire
                     for event in batch.events:
                         if event.record is None:
                             raise await _lost(metadata, lease)
-                        if token := as_place(event.record).token:
+                        if token := as_queue_entry(event.record).token:
                             return AcquireDone(event.revision, done.key, token, 0)
         except CompactedError:
             # History went on without us: the key tells the place as it is now.
             found = await metadata.get(done.key)
             if found.value is None:
                 raise await _lost(metadata, lease) from None
-            if token := as_place(found.value).token:
+            if token := as_queue_entry(found.value).token:
                 return AcquireDone(found.value.mod_revision, done.key, token, 0)
             since = found.revision
 
 
-async def _lost(metadata: Metadata, lease: int) -> MetadataError:
+async def _lost(metadata: MemberMetadata, lease: int) -> MetadataError:
     """Why a place has gone; the state here is one in which it has."""
     if (await metadata.lease_info(lease, consistency=Consistency.STALE)).value is None:
         return LeaseLostError("the lease ended while waiting")
@@ -127,15 +128,15 @@ async def _lost(metadata: Metadata, lease: int) -> MetadataError:
     )
 
 
-async def _leave(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:
+async def _leave(metadata: MemberMetadata, wish: Wish, lease: int, seconds: float) -> None:
     try:
         await metadata.submit(Release(wish.kind, wish.name, lease), timeout=seconds)
     except RefusedError as error:
-        if error.code not in {StoreCode.NOT_HELD, StoreCode.LEASE_NOT_FOUND}:
+        if error.code not in {RefusalCode.NOT_HELD, RefusalCode.LEASE_NOT_FOUND}:
             raise
 
 
-async def _leave_surely(metadata: Metadata, wish: Wish, lease: int, seconds: float) -> None:
+async def _leave_surely(metadata: MemberMetadata, wish: Wish, lease: int, seconds: float) -> None:
     """Leave the queue. Raises UnknownOutcomeError where the place may still be there, and be granted one day."""
     try:
         await _leave(metadata, wish, lease, seconds)
@@ -160,7 +161,7 @@ def _in_background(work: Coroutine[Any, Any, None]) -> None:
 
 
 async def on_new_lease(
-    metadata: Metadata,
+    metadata: MemberMetadata,
     ttl: float,
     request: RequestId,
     seconds: float,
@@ -187,5 +188,5 @@ async def on_new_lease(
         raise
 
 
-async def _revoke(metadata: Metadata, lease: int) -> None:
+async def _revoke(metadata: MemberMetadata, lease: int) -> None:
     await metadata.revoke(lease, timeout=RELEASE_SECONDS)

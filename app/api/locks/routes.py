@@ -35,8 +35,8 @@ from coterie.consensus.store import (
     Release,
     State,
     WatchBatch,
-    places_prefix,
     prefix_end,
+    queue_prefix,
 )
 from coterie.consensus.store.schema.limits import MAX_INT
 
@@ -62,7 +62,7 @@ ACQUIRE_ERRORS = (
 
 
 def show_queue(name: str, state: State, kind: QueueKind) -> dict[str, Any]:
-    places = [(place, holding.show_place(place)) for place in state.places(kind, name.encode())]
+    places = [(place, holding.show_place(place)) for place in state.queue_entries(kind, name.encode())]
     return {
         "name": name,
         "revision": state.keyspace.revision,
@@ -219,7 +219,7 @@ def _add_election_extras(app: FastAPI, context: Context) -> None:
         if not watch:
             await barrier(call)
             return answer(show_election(name, call.state))
-        prefix = places_prefix(QueueKind.ELECTION, name.encode())
+        prefix = queue_prefix(QueueKind.ELECTION, name.encode())
         watching = await enter(
             call.metadata, prefix, prefix_end(prefix), from_revision=None, kind=None, context=context
         )

@@ -25,7 +25,7 @@ from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client
-    from coterie.consensus.api.types import Answer
+    from coterie.consensus.api.types import ReadResult
     from coterie.consensus.store import Record
 
 PAGE = 1_000
@@ -206,7 +206,7 @@ def list_keys(call: Call, prefix: str, revision: int | None, stale: bool, limit:
 
 async def _all_keys(
     client: Client, prefix: bytes, limit: int | None, **options: Any
-) -> tuple[Answer[Any], list[Record], bool]:
+) -> tuple[ReadResult[Any], list[Record], bool]:
     """The first answer, the records of all pages, and whether there are more than `limit`."""
     revision = options.pop("revision")
     first = answer = await client.metadata.prefix(prefix, limit=_page(limit, 0), revision=revision, **options)
@@ -227,7 +227,7 @@ def _freshness(stale: bool) -> dict[str, Any]:
     return {"consistency": Consistency.STALE} if stale else {}
 
 
-def _tell_age(call: Call, answer: Answer[Any]) -> None:
+def _tell_age(call: Call, answer: ReadResult[Any]) -> None:
     if answer.staleness is not None:
         age = "nobody knows how old" if answer.staleness > 1e9 else f"at most {ago(answer.staleness)} old"
         call.out.remark(f"This is {age}.")

@@ -22,7 +22,7 @@ from coterie.app.wire.names import ELECTION_ENV_PREFIX, PROGRAM
 if TYPE_CHECKING:
     from coterie.app.cli.models.locks import Leader
     from coterie.app.client import Client
-    from coterie.consensus.api.locks import Holding
+    from coterie.consensus.api.locks import Lock
 
 
 @make_command(
@@ -71,7 +71,7 @@ def command(
         return Exit.DONE
     check_command(command_line)
 
-    def campaign(client: Client) -> Holding:
+    def campaign(client: Client) -> Lock:
         return client.metadata.elect(name.encode(), held.own_value(value), ttl=ttl, timeout=wait)
 
     what = f"the leadership of {name!r}"
@@ -102,9 +102,9 @@ async def _observe(call: Call, client: Client, name: str) -> None:
 
 async def _leaders(client: Client, name: str) -> AsyncGenerator[Leader]:
     """Who leads now, and at every change; who misses some is told the present one."""
-    from coterie.consensus.store import QueueKind, places_prefix  # noqa: PLC0415
+    from coterie.consensus.store import QueueKind, queue_prefix  # noqa: PLC0415
 
-    async with client.metadata.watch_prefix(places_prefix(QueueKind.ELECTION, name.encode())) as watching:
+    async with client.metadata.watch_prefix(queue_prefix(QueueKind.ELECTION, name.encode())) as watching:
         told = await _leader(client, name)
         yield told
         async for batch in watching:
@@ -120,6 +120,8 @@ async def _leader(client: Client, name: str) -> Leader:
     from coterie.app.cli.models.locks import Leader, show_place  # noqa: PLC0415
     from coterie.consensus.store import QueueKind  # noqa: PLC0415
 
-    places = [show_place(each) for each in (await client.metadata.places(QueueKind.ELECTION, name.encode())).value]
+    places = [
+        show_place(each) for each in (await client.metadata.queue_entries(QueueKind.ELECTION, name.encode())).value
+    ]
     leader = next((each for each in places if each.token), None)
     return Leader(name, leader, tuple(each for each in places if each is not leader))

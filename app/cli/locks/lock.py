@@ -16,7 +16,7 @@ from coterie.app.wire.names import LOCK_ENV_PREFIX, PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client
-    from coterie.consensus.api.locks import Holding
+    from coterie.consensus.api.locks import Lock
 
 
 @make_command(
@@ -64,7 +64,7 @@ def command(
     """
     check_command(command_line)
 
-    def hold(client: Client) -> Holding:
+    def hold(client: Client) -> Lock:
         if permits is None:
             return client.metadata.lock(name.encode(), ttl=ttl, value=held.own_value(value), timeout=wait)
         return client.metadata.semaphore(name.encode(), permits, ttl=ttl, value=held.own_value(value), timeout=wait)

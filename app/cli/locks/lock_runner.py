@@ -27,7 +27,7 @@ from coterie.app.cli.terminal.text import ago
 
 if TYPE_CHECKING:
     from coterie.app.client import Client
-    from coterie.consensus.api.locks import Holding
+    from coterie.consensus.api.locks import Lock
 
 KILL = "kill"
 WARN = "warn"
@@ -69,7 +69,7 @@ COMMAND = click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metav
 class Wish:
     what: str
     """In messages, with its name."""
-    hold: Callable[[Client], Holding]
+    hold: Callable[[Client], Lock]
     command: Sequence[str]
     env_prefix: str
     """Of what the command finds in its environment."""
@@ -100,7 +100,7 @@ def run_held(call: Call, wish: Wish) -> int:
         return SIGNALLED + signals.asked
 
 
-def _variables(wish: Wish, holding: Holding) -> dict[str, str]:
+def _variables(wish: Wish, holding: Lock) -> dict[str, str]:
     return {
         f"{wish.env_prefix}NAME": wish.name,
         f"{wish.env_prefix}KEY": holding.key.decode(),
@@ -125,9 +125,9 @@ async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
                 signals.gives_back = True
 
 
-async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Holding:
+async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Lock:
     from coterie.consensus.api.errors import GrantEndedError, RefusedError, UnavailableError  # noqa: PLC0415
-    from coterie.consensus.store import Code  # noqa: PLC0415
+    from coterie.consensus.store import RefusalCode  # noqa: PLC0415
 
     holding = wish.hold(client)
     begun = asyncio.get_running_loop().time()
@@ -147,7 +147,7 @@ async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack)
             code=str(error.code),
         ) from None
     except RefusedError as error:
-        if error.code != Code.BUSY:
+        if error.code != RefusalCode.BUSY:
             raise
         waited = ""
     raise CommandError(
@@ -155,7 +155,7 @@ async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack)
     )
 
 
-async def _while_held(call: Call, wish: Wish, holding: Holding, running: Running) -> int:
+async def _while_held(call: Call, wish: Wish, holding: Lock, running: Running) -> int:
     ended = asyncio.create_task(running.wait(), name="command")
     lost = asyncio.create_task(_lost(holding), name="loss")
     try:

@@ -70,7 +70,7 @@ async def _queues(client: Client, name: str | None, kinds: tuple[str, ...]) -> l
         kind = QueueKind(each)
         names = (await client.metadata.queue_names(kind)).value if name is None else [name.encode()]
         for queue in names:
-            places = [show_place(place) for place in (await client.metadata.places(kind, queue)).value]
+            places = [show_place(place) for place in (await client.metadata.queue_entries(kind, queue)).value]
             if places:
                 holders = tuple(place for place in places if place.token)
                 waiters = tuple(place for place in places if not place.token)

@@ -9,7 +9,7 @@ import msgspec
 from coterie.app.cli.models.meta import Encoding
 from coterie.app.client.api.leases import Lease
 from coterie.app.client.encoding import encoded
-from coterie.consensus.store import Place
+from coterie.consensus.store import QueueEntry
 
 
 class PlaceShown(msgspec.Struct, frozen=True):
@@ -63,7 +63,7 @@ class LeaseRevoked(msgspec.Struct, frozen=True):
     """Keys that went with it."""
 
 
-def show_place(place: Place) -> PlaceShown:
+def show_place(place: QueueEntry) -> PlaceShown:
     value = encoded(place.value)
     encoding: Encoding = "base64" if "encoding" in value else "utf-8"
     return PlaceShown(place.token or None, place.lease, value["value"], encoding, place.since)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from coterie.app.client.encoding import encoded
-from coterie.consensus.api.types import Answer
+from coterie.consensus.api.types import ReadResult
 from coterie.consensus.store import Event, Record
 
 Encoding = Literal["utf-8", "base64"]
@@ -129,5 +129,5 @@ def show_change(event: Event) -> MetaChange:
     )
 
 
-def stale_seconds(answer: Answer[Any]) -> float | None:
+def stale_seconds(answer: ReadResult[Any]) -> float | None:
     return None if answer.staleness is None or isinf(answer.staleness) else answer.staleness

@@ -21,21 +21,21 @@ from coterie.app.client.errors import ClientError
 from coterie.app.client.request_ids import HEADER, ClusterTime, write_request_id
 from coterie.app.client.transport.requests import Asker, Call
 from coterie.consensus.api.errors import CompactedError, RefusedError, UnknownOutcomeError
-from coterie.consensus.api.metadata import AbstractMetadata
-from coterie.consensus.api.types import Answer, Consistency, RequestId
+from coterie.consensus.api.metadata import Metadata
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId
 from coterie.consensus.store import (
     BadTokenError,
     ClientOperation,
-    Code,
-    Kind,
+    EventKind,
     Lease,
     Page,
-    Place,
+    QueueEntry,
     QueueKind,
     Record,
+    RefusalCode,
     SingleResult,
     page_range,
-    places_prefix,
+    queue_prefix,
 )
 
 MAX_PAGE = 10_000
@@ -46,7 +46,7 @@ T = TypeVar("T")
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
-class HttpMetadata(AbstractMetadata):
+class HttpMetadata(Metadata):
     def __init__(self, asker: Asker, time: ClusterTime) -> None:
         self._asker = asker
         self._time = time
@@ -61,7 +61,7 @@ class HttpMetadata(AbstractMetadata):
         retry: bool = True,
         timeout: float | None = None,
     ) -> SingleResult:
-        """As `AbstractMetadata.submit`; `UnknownOutcomeError.request` names the id to go on with. Raises ClientError
+        """As `Metadata.submit`; `UnknownOutcomeError.request` names the id to go on with. Raises ClientError
         too."""
         order = order_of(operation)
         end = self._now() + (self._asker.timeout if timeout is None else timeout)
@@ -78,7 +78,7 @@ class HttpMetadata(AbstractMetadata):
                     error.request = error.request or once
                     raise
             except RefusedError as error:
-                if not (error.code == Code.REQUEST_AHEAD and retry and request is None):
+                if not (error.code == RefusalCode.REQUEST_AHEAD and retry and request is None):
                     raise
             else:
                 return _read(reply.body, order.read)
@@ -96,12 +96,12 @@ class HttpMetadata(AbstractMetadata):
         revision: int | None = None,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Record | None]:
+    ) -> ReadResult[Record | None]:
         query = _freshness(consistency)
         if revision is not None:
             query["revision"] = revision
         try:
-            reply = await self._asker.ask(Call("GET", key_path(key), query, missing=Code.KEY_NOT_FOUND), timeout)
+            reply = await self._asker.ask(Call("GET", key_path(key), query, missing=RefusalCode.KEY_NOT_FOUND), timeout)
         except CompactedError as error:
             raise CompactedError(revision or 0, error.compacted) from None
         if reply.missing is not None:
@@ -117,13 +117,13 @@ class HttpMetadata(AbstractMetadata):
         revision: int | None = None,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Page]:
+    ) -> ReadResult[Page]:
         what, text = span_of(start, end)
         if what == "key":
             found = await self.get(start, revision=revision, consistency=consistency, timeout=timeout)
             records = [] if found.value is None else [found.value]
             page = Page(records, found.revision if revision is None else revision, None)
-            return Answer(page, found.revision, found.staleness)
+            return ReadResult(page, found.revision, found.staleness)
         query = {**_freshness(consistency), "prefix": text, "limit": min(limit, MAX_PAGE)}
         if revision is not None:
             query["revision"] = revision
@@ -139,14 +139,14 @@ class HttpMetadata(AbstractMetadata):
         limit: int = 1_000,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Page]:
+    ) -> ReadResult[Page]:
         query = {**_freshness(consistency), "page": token, "limit": min(limit, MAX_PAGE), "prefix": _prefix_of(token)}
         return await self._page(query, timeout)
 
-    async def _page(self, query: Mapping[str, str | int], seconds: float | None) -> Answer[Page]:
+    async def _page(self, query: Mapping[str, str | int], seconds: float | None) -> ReadResult[Page]:
         reply = await self._asker.ask(Call("GET", "/v1/meta", query), seconds)
 
-        def read(shown: Shown) -> Answer[Page]:
+        def read(shown: Shown) -> ReadResult[Page]:
             return _answer(shown, Page(list(map(read_record, shown["keys"])), shown["revision"], shown["next_page"]))
 
         return _read(reply.body, read)
@@ -157,13 +157,13 @@ class HttpMetadata(AbstractMetadata):
         *,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[Lease | None]:
-        reply = await self._asker.ask(Call("GET", f"/v1/leases/{lease}", missing=Code.LEASE_NOT_FOUND), timeout)
+    ) -> ReadResult[Lease | None]:
+        reply = await self._asker.ask(Call("GET", f"/v1/leases/{lease}", missing=RefusalCode.LEASE_NOT_FOUND), timeout)
         if reply.missing is not None:
-            return _read_shown(reply.missing, lambda shown: Answer(None, shown["revision"], None))
-        return _read(reply.body, lambda shown: Answer(_read_lease(shown), shown["revision"], None))
+            return _read_shown(reply.missing, lambda shown: ReadResult(None, shown["revision"], None))
+        return _read(reply.body, lambda shown: ReadResult(_read_lease(shown), shown["revision"], None))
 
-    async def places(
+    async def queue_entries(
         self,
         kind: QueueKind,
         name: bytes,
@@ -171,15 +171,15 @@ class HttpMetadata(AbstractMetadata):
         limit: int = 1_000,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[list[Place]]:
+    ) -> ReadResult[list[QueueEntry]]:
         reply = await self._asker.ask(Call("GET", queue_path(kind, name)), timeout)
 
-        def read(shown: Shown) -> Answer[list[Place]]:
+        def read(shown: Shown) -> ReadResult[list[QueueEntry]]:
             if kind is QueueKind.ELECTION:
                 shown_places = [*([shown["leader"]] if shown["leader"] else []), *shown["candidates"]]
             else:
                 shown_places = [*shown["holders"], *shown["waiters"]]
-            return Answer([_read_place(kind, name, each) for each in shown_places[:limit]], shown["revision"], None)
+            return ReadResult([_read_place(kind, name, each) for each in shown_places[:limit]], shown["revision"], None)
 
         return _read(reply.body, read)
 
@@ -189,9 +189,11 @@ class HttpMetadata(AbstractMetadata):
         *,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> Answer[list[bytes]]:
+    ) -> ReadResult[list[bytes]]:
         reply = await self._asker.ask(Call("GET", f"/v1/{PLURALS[kind]}"), timeout)
-        return _read(reply.body, lambda shown: Answer([n.encode() for n in shown["names"]], shown["revision"], None))
+        return _read(
+            reply.body, lambda shown: ReadResult([n.encode() for n in shown["names"]], shown["revision"], None)
+        )
 
     async def barrier(self, timeout: float | None = None) -> None:
         """A linearizable read, at the node that is asked next."""
@@ -205,10 +207,10 @@ class HttpMetadata(AbstractMetadata):
         end: bytes | None,
         *,
         from_revision: int | None = None,
-        kind: Kind | None = None,
+        kind: EventKind | None = None,
         progress: float | None = None,
     ) -> HttpWatching:
-        """As `AbstractMetadata.watch`. It goes on at another node where one fails, behind the last revision it told;
+        """As `Metadata.watch`. It goes on at another node where one fails, behind the last revision it told;
         UnavailableError only once that has failed for `patience_seconds`."""
         what, text = span_of(start, end)
         query: dict[str, str | int] = {what: text, "prev": "true"}
@@ -240,11 +242,11 @@ def _read_shown(shown: Shown, read: Callable[[Shown], T]) -> T:
         raise ClientError(f"a node's answer lacks something ({error!r}): is it an older one?") from None
 
 
-def _answer(shown: Shown, value: T) -> Answer[T]:
+def _answer(shown: Shown, value: T) -> ReadResult[T]:
     if shown["consistency"] != Consistency.STALE:
-        return Answer(value, shown["revision"], None)
+        return ReadResult(value, shown["revision"], None)
     seconds = shown["stale_seconds"]
-    return Answer(value, shown["revision"], inf if seconds is None else seconds)
+    return ReadResult(value, shown["revision"], inf if seconds is None else seconds)
 
 
 def _prefix_of(token: str) -> str:
@@ -268,7 +270,7 @@ def _read_lease(shown: Shown) -> Lease:
     )
 
 
-def _read_place(kind: QueueKind, name: bytes, shown: Shown) -> Place:
+def _read_place(kind: QueueKind, name: bytes, shown: Shown) -> QueueEntry:
     since = shown["since_revision"]
-    key = places_prefix(kind, name) + b"%020d" % since
-    return Place(key, shown["lease"], shown["token"] or 0, read_bytes(shown["value"], shown["encoding"]), since)
+    key = queue_prefix(kind, name) + b"%020d" % since
+    return QueueEntry(key, shown["lease"], shown["token"] or 0, read_bytes(shown["value"], shown["encoding"]), since)

@@ -13,7 +13,7 @@ from coterie.app.client.api.operations import json_call
 from coterie.app.client.encoding import path_part
 from coterie.app.client.transport.requests import Asker, Call
 from coterie.consensus.api.errors import RefusedError
-from coterie.consensus.store import Code
+from coterie.consensus.store import RefusalCode
 
 
 class _Tokens(msgspec.Struct, frozen=True):
@@ -43,7 +43,7 @@ class Tokens:
         """Make a token, of at most what the own one allows. Raises AccessError, RefusedError, UnavailableError,
         UnknownOutcomeError (revoke it then, and make another)."""
         if expires_in_seconds is not None and not isfinite(expires_in_seconds):  # JSON has no word for it but null
-            raise RefusedError(Code.MALFORMED, message="expires_in_seconds must be a number; None: never")
+            raise RefusedError(RefusalCode.MALFORMED, message="expires_in_seconds must be a number; None: never")
         body: dict[str, Any] = {"rules": [msgspec.structs.asdict(rule) for rule in rules], "description": description}
         if token_id is not None:
             body["id"] = token_id

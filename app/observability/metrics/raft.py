@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from coterie.app.observability.metrics.families import counter, counters, gauge, gauges, histogram
 from coterie.app.raft.view import RaftView
-from coterie.consensus.member.metrics import MemberFigures
+from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus
 
 ROLES = ("leader", "candidate", "follower", "observer")
@@ -57,7 +57,7 @@ class RaftCollector(Collector):
             yield from _member(status, figures)
 
 
-def _member(status: MemberStatus, figures: MemberFigures) -> Iterator[Metric]:
+def _member(status: MemberStatus, figures: MemberMetrics) -> Iterator[Metric]:
     raft = figures.raft
     yield gauges("raft_role", "This member's role: 1 for the one it has.", "role", _one_of(ROLES, status.role))
     yield gauge("raft_quorum", "Whether this member knows a majority of the voters to be there.", status.quorum)

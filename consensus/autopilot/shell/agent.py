@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from coterie.consensus import Member, MemberStatus, Metadata, UnavailableError
+from coterie.consensus import Member, MemberMetadata, MemberStatus, UnavailableError
 from coterie.consensus.autopilot.announcement import KEY_PREFIX, Announcement, Role, Status
 from coterie.consensus.autopilot.founding import bootstrap
 from coterie.consensus.autopilot.founding.bootstrap_actions import Bind, Halt, Keep, Own, Run, SetAside, Wait
@@ -57,7 +57,7 @@ class Agent:
     """To be made and used in one running event loop."""
 
     def __init__(self, gossip: GossipNode, directory: Path, config: AgentConfig) -> None:
-        """Opens the directory, or makes it. Raises as `open_store`."""
+        """Opens the directory, or makes it. Raises as `open_member_directory`."""
         self.gossip = gossip
         self.config = config
         self.view = GossipView(gossip)
@@ -366,7 +366,7 @@ class Agent:
         return "voter" if self.member_id in member.node.voters else "observer"
 
     @property
-    def metadata(self) -> Metadata:
+    def metadata(self) -> MemberMetadata:
         """The metadata's face. Raises UnavailableError, with the reason, where this node is in no cluster yet."""
         return self._running().metadata
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from coterie.consensus.autopilot.founding_vote import Ballot, BallotError, decode_ballot, encode_ballot
 from coterie.consensus.journal import CorruptFileError, Files
-from coterie.consensus.journal.files.double_buffered import TwinFile
+from coterie.consensus.journal.files.double_buffered import DoubleBufferedFile
 
 BALLOT_NAME = "ballot"
 
@@ -17,7 +17,7 @@ _KIND = 4
 
 
 class BallotFile:
-    def __init__(self, files: Files, directory: Path, file: TwinFile | None, ballot: Ballot) -> None:
+    def __init__(self, files: Files, directory: Path, file: DoubleBufferedFile | None, ballot: Ballot) -> None:
         self._files = files
         self._directory = directory
         self._file = file
@@ -29,7 +29,7 @@ class BallotFile:
         if BALLOT_NAME not in files.names(directory):
             return cls(files, directory, None, Ballot())
         path = directory / BALLOT_NAME
-        file = TwinFile.open(files, path, _KIND)
+        file = DoubleBufferedFile.open(files, path, _KIND)
         try:
             ballot = decode_ballot(file.value)
         except BallotError as error:
@@ -43,7 +43,7 @@ class BallotFile:
             return
         value = encode_ballot(ballot)
         if self._file is None:
-            self._file = TwinFile.create(self._files, self._directory / BALLOT_NAME, _KIND, value)
+            self._file = DoubleBufferedFile.create(self._files, self._directory / BALLOT_NAME, _KIND, value)
         else:
             self._file.store(value)
         self.ballot = ballot

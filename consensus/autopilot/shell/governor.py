@@ -23,7 +23,7 @@ from coterie.consensus.autopilot.voters.rules import Decision, Kind, decide
 from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
 from coterie.consensus.autopilot.voters.view import ClusterView
 from coterie.consensus.member.member import Member
-from coterie.consensus.store import Ban, Found, encode
+from coterie.consensus.store import Ban, FoundCluster, encode
 
 logger = logging.getLogger(__name__)
 
@@ -137,7 +137,7 @@ class Governor:
             def done(*_: object) -> None:
                 self._naming = False
 
-            operation = encode(Found(self.member.cluster))
+            operation = encode(FoundCluster(self.member.cluster))
             self.member.node.propose(operation, done, self.member.config.request_timeout)
 
     def _end_leases(self, seen: Sightings, now: float) -> None:

@@ -15,7 +15,7 @@ from coterie.consensus.autopilot.shell.address_book import AddressBook
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.founding_vote_file import BallotFile
 from coterie.consensus.autopilot.shell.governor import Governor
-from coterie.consensus.journal import DiskFiles, Store, open_store
+from coterie.consensus.journal import DiskFiles, MemberDirectory, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.net.tcp import Locate
@@ -40,7 +40,7 @@ class LocalMember:
         on_change: Callable[[], None],
         on_stop: Callable[[BaseException | None], None],
     ) -> None:
-        """Opens the directory, or makes it. Raises as `open_store`.
+        """Opens the directory, or makes it. Raises as `open_member_directory`.
 
         `on_event`: what links report. `on_change`: who leads or votes is not as before. `on_stop`: as of a `Member`.
         """
@@ -52,7 +52,7 @@ class LocalMember:
         self._on_event = on_event
         self._on_change = on_change
         self._on_stop = on_stop
-        self._store: Store | None = None
+        self._store: MemberDirectory | None = None
         self.ballot: BallotFile
         self.addresses: AddressBook
         self._open()
@@ -61,7 +61,7 @@ class LocalMember:
 
     def _open(self) -> None:
         files = DiskFiles()
-        store = open_store(self.path, config=self._config.journal, files=files)
+        store = open_member_directory(self.path, config=self._config.journal, files=files)
         try:
             self.ballot = BallotFile.open(files, self.path)
         except BaseException:
@@ -78,7 +78,7 @@ class LocalMember:
         return self._store is not None
 
     @property
-    def _opened(self) -> Store:
+    def _opened(self) -> MemberDirectory:
         if self._store is None:
             raise AssertionError("the directory is open")
         return self._store

@@ -26,7 +26,7 @@ _CRC = struct.Struct("<I")
 MAX_VALUE_BYTES = COPY_BYTES - _HEAD.size - _CRC.size
 
 
-class TwinFile:
+class DoubleBufferedFile:
     """One value of at most `MAX_VALUE_BYTES`. `kind` is a number that keeps one file from being taken for another."""
 
     def __init__(self, file: File, path: Path, kind: int, sequence: int, value: bytes) -> None:
@@ -38,13 +38,13 @@ class TwinFile:
         self.value = value
 
     @classmethod
-    def create(cls, files: Files, path: Path, kind: int, value: bytes) -> TwinFile:
+    def create(cls, files: Files, path: Path, kind: int, value: bytes) -> DoubleBufferedFile:
         with disk_call(f"create {path}"):
             file = create_durably(files, path, _copy(kind, 1, value) * 2)
         return cls(file, path, kind, 1, value)
 
     @classmethod
-    def open(cls, files: Files, path: Path, kind: int) -> TwinFile:
+    def open(cls, files: Files, path: Path, kind: int) -> DoubleBufferedFile:
         """Read the newest whole copy and write it anew: what an earlier process could not sync becomes durable now."""
         with disk_call(f"open {path}"):
             try:

@@ -45,7 +45,7 @@ class File(Protocol):
     def close(self) -> None: ...
 
 
-class Lock(Protocol):
+class DirectoryLock(Protocol):
     def close(self) -> None: ...
 
 
@@ -74,7 +74,7 @@ class Files(Protocol):
 
     def sync_directory(self, directory: Path) -> None: ...
 
-    def lock(self, path: Path) -> Lock:
+    def lock(self, path: Path) -> DirectoryLock:
         """An exclusive lock that ends with the process. BlockingIOError where another holds it."""
         ...
 
@@ -175,7 +175,7 @@ class DiskFiles:
         finally:
             os.close(fd)
 
-    def lock(self, path: Path) -> Lock:
+    def lock(self, path: Path) -> DirectoryLock:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

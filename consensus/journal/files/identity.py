@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import UUID
 
 from coterie.consensus.journal.errors import CorruptFileError, IdentityError
-from coterie.consensus.journal.files.double_buffered import TwinFile
+from coterie.consensus.journal.files.double_buffered import DoubleBufferedFile
 from coterie.consensus.journal.files.filesystem import Files
 
 IDENTITY_NAME = "identity"
@@ -22,26 +22,26 @@ _KIND = 1
 _FIELDS = struct.Struct("<16sQ")  # member id, incarnation; the cluster id follows, nothing where there is none yet
 
 
-class Identity:
+class IdentityFile:
     """The identity file of an open directory."""
 
-    def __init__(self, file: TwinFile, member_id: UUID, incarnation: int, cluster_id: str | None) -> None:
+    def __init__(self, file: DoubleBufferedFile, member_id: UUID, incarnation: int, cluster_id: str | None) -> None:
         self._file = file
         self.member_id = member_id
         self.incarnation = incarnation
         self.cluster_id = cluster_id
 
     @classmethod
-    def create(cls, files: Files, directory: Path, member_id: UUID) -> Identity:
+    def create(cls, files: Files, directory: Path, member_id: UUID) -> IdentityFile:
         """A new member of no cluster, at incarnation 0. Its file makes the directory one that has data."""
-        file = TwinFile.create(files, directory / IDENTITY_NAME, _KIND, _encode(member_id, 0, None))
+        file = DoubleBufferedFile.create(files, directory / IDENTITY_NAME, _KIND, _encode(member_id, 0, None))
         return cls(file, member_id, 0, None)
 
     @classmethod
-    def open(cls, files: Files, directory: Path) -> Identity:
+    def open(cls, files: Files, directory: Path) -> IdentityFile:
         """Raises CorruptFileError."""
         path = directory / IDENTITY_NAME
-        file = TwinFile.open(files, path, _KIND)
+        file = DoubleBufferedFile.open(files, path, _KIND)
         try:
             member, incarnation = _FIELDS.unpack_from(file.value)
             cluster_id = file.value[_FIELDS.size :].decode() or None

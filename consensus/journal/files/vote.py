@@ -1,6 +1,6 @@
 """Two small files beside the log: term with vote, and how far the log was synced (consensus spec section 2b).
 
-Both lie in `TwinFile`s of their own: they can be written on a full disk, and the vote while the log is being synced.
+Each is a `DoubleBufferedFile`: it can be written on a full disk, and the vote while the log is being synced.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import struct
 from pathlib import Path
 
 from coterie.consensus.journal.errors import CorruptFileError, MisuseError, WrongMemberError
-from coterie.consensus.journal.files.double_buffered import TwinFile
+from coterie.consensus.journal.files.double_buffered import DoubleBufferedFile
 from coterie.consensus.journal.files.filesystem import Files
 
 VOTE_NAME = "vote"
@@ -24,7 +24,7 @@ _WATERMARK = struct.Struct("<16sQ")  # member id, frame number
 class VoteFile:
     """The current term, and who got this member's vote in it."""
 
-    def __init__(self, file: TwinFile, member: bytes, term: int, voted_for: str | None) -> None:
+    def __init__(self, file: DoubleBufferedFile, member: bytes, term: int, voted_for: str | None) -> None:
         self._file = file
         self._member = member
         self.term = term
@@ -32,14 +32,14 @@ class VoteFile:
 
     @classmethod
     def create(cls, files: Files, directory: Path, member: bytes) -> VoteFile:
-        file = TwinFile.create(files, directory / VOTE_NAME, _VOTE_KIND, _encode_vote(member, 0, None))
+        file = DoubleBufferedFile.create(files, directory / VOTE_NAME, _VOTE_KIND, _encode_vote(member, 0, None))
         return cls(file, member, 0, None)
 
     @classmethod
     def open(cls, files: Files, directory: Path, member: bytes) -> VoteFile:
         """Raises CorruptFileError."""
         path = directory / VOTE_NAME
-        file = TwinFile.open(files, path, _VOTE_KIND)
+        file = DoubleBufferedFile.open(files, path, _VOTE_KIND)
         try:
             its_member, term, voted = _VOTE.unpack_from(file.value)
             voted_for = file.value[_VOTE.size :].decode() if voted else None
@@ -78,21 +78,21 @@ class Watermark:
     write that was never finished.
     """
 
-    def __init__(self, file: TwinFile, member: bytes, sequence: int) -> None:
+    def __init__(self, file: DoubleBufferedFile, member: bytes, sequence: int) -> None:
         self._file = file
         self._member = member
         self.sequence = sequence
 
     @classmethod
     def create(cls, files: Files, directory: Path, member: bytes) -> Watermark:
-        file = TwinFile.create(files, directory / WATERMARK_NAME, _WATERMARK_KIND, _WATERMARK.pack(member, 0))
+        file = DoubleBufferedFile.create(files, directory / WATERMARK_NAME, _WATERMARK_KIND, _WATERMARK.pack(member, 0))
         return cls(file, member, 0)
 
     @classmethod
     def open(cls, files: Files, directory: Path, member: bytes) -> Watermark:
         """Raises CorruptFileError."""
         path = directory / WATERMARK_NAME
-        file = TwinFile.open(files, path, _WATERMARK_KIND)
+        file = DoubleBufferedFile.open(files, path, _WATERMARK_KIND)
         if len(file.value) != _WATERMARK.size:
             file.close()
             raise CorruptFileError(path, "holds no frame number")

@@ -28,7 +28,7 @@ ENTRY_MEMORY_BYTES = 160
 """What an entry takes in memory beside its command: a tuple, a bytes object, two ints and a place in the list."""
 
 
-class Journal:
+class FileJournal:
     """To be used in one thread, but for the jobs of `begin_sync`. Positions are those of a list, not log indexes."""
 
     def __init__(

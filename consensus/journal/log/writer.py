@@ -25,7 +25,7 @@ Entropy = Callable[[int], bytes]
 
 
 @dataclass(frozen=True, slots=True)
-class Home:
+class SegmentContext:
     """Where a member's segments live, and what a new one is made from."""
 
     files: Files
@@ -40,7 +40,7 @@ class Home:
         return SegmentHead(self.member, number, size, first_sequence, previous_end, chain, salt)
 
 
-def create_first_segment(home: Home) -> None:
+def create_first_segment(home: SegmentContext) -> None:
     """Segment 1, empty, of a new directory."""
     head = home.head(1, home.segment_bytes, 1, 0, 0)
     path = home.directory / segment_name(1)
@@ -59,7 +59,9 @@ class SealedSegment:
 class SegmentWriter:
     """Adds frames to the last segment, and begins the next one where it is full."""
 
-    def __init__(self, home: Home, last: Segment, file: File, sealed: Sequence[SealedSegment], mark: Watermark) -> None:
+    def __init__(
+        self, home: SegmentContext, last: Segment, file: File, sealed: Sequence[SealedSegment], mark: Watermark
+    ) -> None:
         """`last` was read from `file`, and `recover_tail` has made it durable."""
         self._home = home
         self._file = file

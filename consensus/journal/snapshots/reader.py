@@ -23,7 +23,7 @@ def is_snapshot_name(name: str) -> bool:
     return name.startswith(_NAME_PREFIX) and name.endswith(_NAME_SUFFIX)
 
 
-class SnapshotReader:
+class FileSnapshotReader:
     """An open snapshot file."""
 
     def __init__(self, file: File, path: Path) -> None:

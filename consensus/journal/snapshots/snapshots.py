@@ -19,14 +19,14 @@ from coterie.consensus.journal.errors import (
 )
 from coterie.consensus.journal.files.filesystem import File, Files, disk_call
 from coterie.consensus.journal.snapshots.format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
-from coterie.consensus.journal.snapshots.reader import SnapshotReader, is_snapshot_name, snapshot_name
+from coterie.consensus.journal.snapshots.reader import FileSnapshotReader, is_snapshot_name, snapshot_name
 from coterie.consensus.raft.ports import SnapshotInfo
 
 SYNC_EVERY_BYTES = 4 * 1024 * 1024
 """A snapshot is synced while it is written: one sync at its end would hold up the log's for long."""
 
 
-class SnapshotStore:
+class FileSnapshotStore:
     """The snapshots of an open directory: the newest one, and drafts."""
 
     def __init__(self, files: Files, directory: Path, config: JournalConfig) -> None:
@@ -60,7 +60,7 @@ class SnapshotStore:
         """What the newest snapshot covers. Its checksums were verified before it was installed, or at the start."""
         return self._installed
 
-    def open(self) -> SnapshotReader:
+    def open(self) -> FileSnapshotReader:
         """The newest snapshot; readable until closed, whatever replaces it. Raises CorruptSnapshotFileError."""
         while True:
             newest = self._installed
@@ -80,14 +80,14 @@ class SnapshotStore:
         finally:
             reader.close()
 
-    def _open(self, path: Path) -> SnapshotReader:
+    def _open(self, path: Path) -> FileSnapshotReader:
         with disk_call(f"open {path}"):
             try:
                 file = self._files.open(path)
             except FileNotFoundError:
                 raise MissingFileError(path, "is missing") from None
         try:
-            return SnapshotReader(file, path)
+            return FileSnapshotReader(file, path)
         except BaseException:
             file.close()
             raise
@@ -99,7 +99,7 @@ class SnapshotStore:
         return _OwnDraft(self, self._begin(), info, self._config.snapshot_chunk_bytes)
 
     def receive(self) -> SnapshotDraft:
-        """Begin a snapshot that comes from another member, byte by byte as its `SnapshotReader` gives it out."""
+        """Begin a snapshot that comes from another member, byte by byte as its `FileSnapshotReader` gives it out."""
         return _ReceivedDraft(self, self._begin(), self._config.max_snapshot_bytes)
 
     def _begin(self) -> tuple[File, Path]:
@@ -136,7 +136,7 @@ class SnapshotStore:
 class SnapshotDraft:
     """A snapshot in the making, which nothing but this object sees until `install` returns."""
 
-    def __init__(self, store: SnapshotStore, begun: tuple[File, Path]) -> None:
+    def __init__(self, store: FileSnapshotStore, begun: tuple[File, Path]) -> None:
         self._store = store
         self._file, self._path = begun
         self._size = 0
@@ -161,7 +161,7 @@ class SnapshotDraft:
 
     def state(self) -> Iterator[bytes]:
         """The chunks of state of a sealed draft, each verified. Raises CorruptSnapshotFileError."""
-        return SnapshotReader(self._file, self._path).state()
+        return FileSnapshotReader(self._file, self._path).state()
 
     def install(self) -> None:
         """Durable, and the newest, on return. Dropped where a newer one came first. Raises DiskFailedError."""
@@ -203,7 +203,9 @@ class SnapshotDraft:
 
 
 class _OwnDraft(SnapshotDraft):
-    def __init__(self, store: SnapshotStore, begun: tuple[File, Path], info: SnapshotInfo, chunk_bytes: int) -> None:
+    def __init__(
+        self, store: FileSnapshotStore, begun: tuple[File, Path], info: SnapshotInfo, chunk_bytes: int
+    ) -> None:
         super().__init__(store, begun)
         self._info = info
         self._chunk_bytes = chunk_bytes
@@ -229,7 +231,7 @@ class _OwnDraft(SnapshotDraft):
 
 
 class _ReceivedDraft(SnapshotDraft):
-    def __init__(self, store: SnapshotStore, begun: tuple[File, Path], max_bytes: int) -> None:
+    def __init__(self, store: FileSnapshotStore, begun: tuple[File, Path], max_bytes: int) -> None:
         super().__init__(store, begun)
         self._max_bytes = max_bytes
         self._decoder = SnapshotDecoder()

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from coterie.consensus.store.schema.codec import OPERATION_VERSION
-from coterie.consensus.store.schema.errors import Code, RefusedError
-from coterie.consensus.store.schema.operations import Ban, Found, SetLevel, SetLimits
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
+from coterie.consensus.store.schema.operations import Ban, FoundCluster, SetFeatureLevel, SetLimits
 from coterie.consensus.store.schema.results import Done
 
 if TYPE_CHECKING:
     from coterie.consensus.store.state import State
 
 
-class Barred(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class BanRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member id that may never come back."""
 
     member_id: str
@@ -24,9 +24,9 @@ class Barred(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Cluster time of the ban."""
 
 
-def found(state: State, op: Found) -> Done:
+def found(state: State, op: FoundCluster) -> Done:
     if state.cluster_id and state.cluster_id != op.cluster_id:
-        raise RefusedError(Code.CLUSTER_ID_SET)
+        raise RefusalError(RefusalCode.CLUSTER_ID_SET)
     state.cluster_id = op.cluster_id
     return Done(state.keyspace.revision)
 
@@ -34,8 +34,8 @@ def found(state: State, op: Found) -> Done:
 def ban(state: State, op: Ban) -> Done:
     if op.member_id not in state.bans:
         if len(state.bans) >= state.limits.max_bans:
-            raise RefusedError(Code.TOO_MANY_BANS, state.limits.max_bans)
-        state.bans[op.member_id] = Barred(op.member_id, op.reason, state.time_ms)
+            raise RefusalError(RefusalCode.TOO_MANY_BANS, state.limits.max_bans)
+        state.bans[op.member_id] = BanRecord(op.member_id, op.reason, state.time_ms)
     return Done(state.keyspace.revision)
 
 
@@ -45,12 +45,12 @@ def set_limits(state: State, op: SetLimits) -> Done:
     return Done(state.keyspace.revision)
 
 
-def set_level(state: State, op: SetLevel) -> Done:
+def set_level(state: State, op: SetFeatureLevel) -> Done:
     if op.level < state.level:
-        raise RefusedError(Code.UNSUPPORTED, state.level)
+        raise RefusalError(RefusalCode.UNSUPPORTED, state.level)
     if op.level > OPERATION_VERSION:
         # Replicas that know the new operations go on from here, this one cannot: it must stop, not fall behind unseen.
         state.halted = op.level
-        raise RefusedError(Code.HALTED, op.level)
+        raise RefusalError(RefusalCode.HALTED, op.level)
     state.level = op.level
     return Done(state.keyspace.revision)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from coterie.consensus.store.handlers.staged_writes import Changes, check_expected, check_put
-from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.handlers.staged_writes import StagedWrites, check_expected, check_put
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import (
     Compact,
     Compare,
@@ -21,7 +21,7 @@ from coterie.consensus.store.schema.operations import (
 )
 from coterie.consensus.store.schema.records import Record
 from coterie.consensus.store.schema.results import DeleteDone, Done, GetDone, PutDone, RangeDone, TxnDone, weight
-from coterie.consensus.store.tables.queue_index import is_place
+from coterie.consensus.store.tables.queue_index import is_queue_key
 
 if TYPE_CHECKING:
     from coterie.consensus.store.state import State
@@ -41,8 +41,8 @@ def put(state: State, op: Put) -> PutDone:
 
 def delete(state: State, op: Delete) -> DeleteDone:
     keyspace = state.keyspace
-    if is_place(op.key):
-        raise RefusedError(Code.KEY_RESERVED)
+    if is_queue_key(op.key):
+        raise RefusalError(RefusalCode.KEY_RESERVED)
     if op.expect is not None:
         check_expected(op.expect, keyspace.table.get(op.key))
     prev = keyspace.delete(op.key)
@@ -52,7 +52,7 @@ def delete(state: State, op: Delete) -> DeleteDone:
 
 
 def delete_range(state: State, op: DeleteRange) -> DeleteDone:
-    changes = Changes(state)
+    changes = StagedWrites(state)
     done = changes.delete_range(op)
     _check_weight(state, weight(done))
     changes.commit()
@@ -62,10 +62,10 @@ def delete_range(state: State, op: DeleteRange) -> DeleteDone:
 def txn(state: State, op: Txn) -> TxnDone:
     limit = state.limits.max_txn_ops
     if max(len(op.compares), len(op.then), len(op.otherwise)) > limit:
-        raise RefusedError(Code.TOO_MANY_OPS, limit)
+        raise RefusalError(RefusalCode.TOO_MANY_OPS, limit)
     held = [_holds(state, it) for it in op.compares]  # all of them: one without sense is refused wherever it stands
     succeeded = all(held)
-    changes = Changes(state)
+    changes = StagedWrites(state)
     results = []
     total = 0
     for it in op.then if succeeded else op.otherwise:
@@ -79,14 +79,14 @@ def txn(state: State, op: Txn) -> TxnDone:
 def compact(state: State, op: Compact) -> Done:
     keyspace = state.keyspace
     if op.revision > keyspace.revision:
-        raise RefusedError(Code.FUTURE_REVISION, keyspace.revision)
+        raise RefusalError(RefusalCode.FUTURE_REVISION, keyspace.revision)
     if op.revision <= keyspace.history.compacted:
-        raise RefusedError(Code.COMPACTED, keyspace.history.compacted)
+        raise RefusalError(RefusalCode.COMPACTED, keyspace.history.compacted)
     keyspace.history.compact(op.revision)
     return Done(keyspace.revision)
 
 
-def _do(state: State, changes: Changes, op: TxnOp) -> PutDone | DeleteDone | GetDone | RangeDone:
+def _do(state: State, changes: StagedWrites, op: TxnOp) -> PutDone | DeleteDone | GetDone | RangeDone:
     match op:
         case Put():
             return changes.put(op)
@@ -105,7 +105,7 @@ def _holds(state: State, it: Compare | Guard) -> bool:
         queue = state.queues.find(it.kind, it.name)
         return queue is not None and it.token in queue.holders
     if (it.target is Target.VALUE) != isinstance(it.operand, bytes):
-        raise RefusedError(Code.MALFORMED)
+        raise RefusalError(RefusalCode.MALFORMED)
     record = state.keyspace.table.get(it.key)
     if isinstance(it.operand, bytes):
         return record is not None and _compare(record.value, it.op, it.operand)
@@ -142,4 +142,4 @@ def _compare(left: T, op: str, right: T) -> bool:
 
 def _check_weight(state: State, total: int) -> None:
     if total > state.limits.max_result_bytes:
-        raise RefusedError(Code.RESULT_TOO_LARGE, state.limits.max_result_bytes)
+        raise RefusalError(RefusalCode.RESULT_TOO_LARGE, state.limits.max_result_bytes)

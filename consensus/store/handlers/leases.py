@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import (
     LeaseBind,
     LeaseExpire,
@@ -15,7 +15,7 @@ from coterie.consensus.store.schema.operations import (
 )
 from coterie.consensus.store.schema.results import LeaseDone, LeaseEnded
 from coterie.consensus.store.tables.lease_table import Lease
-from coterie.consensus.store.tables.queue_index import is_place
+from coterie.consensus.store.tables.queue_index import is_queue_key
 
 if TYPE_CHECKING:
     from coterie.consensus.store.state import State
@@ -25,8 +25,8 @@ def grant(state: State, op: LeaseGrant) -> LeaseDone:
     _check_count(state)
     limits = state.limits
     if not limits.min_ttl_ms <= op.ttl_ms <= limits.max_ttl_ms:
-        raise RefusedError(
-            Code.TTL_OUT_OF_RANGE, limits.min_ttl_ms if op.ttl_ms < limits.min_ttl_ms else limits.max_ttl_ms
+        raise RefusalError(
+            RefusalCode.TTL_OUT_OF_RANGE, limits.min_ttl_ms if op.ttl_ms < limits.min_ttl_ms else limits.max_ttl_ms
         )
     return _done(state.leases.grant_for(op.ttl_ms, state.time_ms))
 
@@ -34,7 +34,7 @@ def grant(state: State, op: LeaseGrant) -> LeaseDone:
 def bind(state: State, op: LeaseBind) -> LeaseDone:
     _check_count(state)
     if op.hold_ms > state.limits.max_ttl_ms:
-        raise RefusedError(Code.TTL_OUT_OF_RANGE, state.limits.max_ttl_ms)
+        raise RefusalError(RefusalCode.TTL_OUT_OF_RANGE, state.limits.max_ttl_ms)
     return _done(state.leases.bind(op.node, op.generation, op.hold_ms))
 
 
@@ -49,19 +49,19 @@ def revoke(state: State, op: LeaseRevoke) -> LeaseEnded:
 def expire(state: State, op: LeaseExpire) -> LeaseEnded:
     lease = _find_as_of(state, op.lease, op.renewal)
     if lease.node:
-        raise RefusedError(Code.WRONG_LEASE_KIND)
+        raise RefusalError(RefusalCode.WRONG_LEASE_KIND)
     if lease.deadline_ms > state.time_ms:
-        raise RefusedError(Code.NOT_DUE, lease.deadline_ms - state.time_ms)
+        raise RefusalError(RefusalCode.NOT_DUE, lease.deadline_ms - state.time_ms)
     return _end(state, lease)
 
 
 def node_lost(state: State, op: LeaseNodeLost) -> LeaseEnded:
     lease = _find_as_of(state, op.lease, op.renewal)
     if not lease.node:
-        raise RefusedError(Code.WRONG_LEASE_KIND)
+        raise RefusalError(RefusalCode.WRONG_LEASE_KIND)
     # A newer generation is a restarted process: the one that had the lease is gone, whatever gossip thinks of it.
     if op.generation < lease.generation or (op.generation == lease.generation and op.dead_ms < lease.hold_ms):
-        raise RefusedError(Code.NOT_DUE, lease.hold_ms)
+        raise RefusalError(RefusalCode.NOT_DUE, lease.hold_ms)
     return _end(state, lease)
 
 
@@ -74,7 +74,7 @@ def _end(state: State, lease: Lease) -> LeaseEnded:
         return LeaseEnded(keyspace.revision, 0)
     touched = []
     for key in keys:
-        if is_place(key):
+        if is_queue_key(key):
             touched.append(state.queues.forget(key))
         keyspace.delete(key)
     state.queues.grant(touched)
@@ -84,20 +84,20 @@ def _end(state: State, lease: Lease) -> LeaseEnded:
 def _find(state: State, lease_id: int) -> Lease:
     lease = state.leases.table.get(lease_id)
     if lease is None:
-        raise RefusedError(Code.LEASE_NOT_FOUND)
+        raise RefusalError(RefusalCode.LEASE_NOT_FOUND)
     return lease
 
 
 def _find_as_of(state: State, lease_id: int, renewal: int) -> Lease:
     lease = _find(state, lease_id)
     if lease.renewal != renewal:
-        raise RefusedError(Code.RENEWED, lease.renewal)
+        raise RefusalError(RefusalCode.RENEWED, lease.renewal)
     return lease
 
 
 def _check_count(state: State) -> None:
     if len(state.leases.table) >= state.limits.max_leases:
-        raise RefusedError(Code.TOO_MANY_LEASES, state.limits.max_leases)
+        raise RefusalError(RefusalCode.TOO_MANY_LEASES, state.limits.max_leases)
 
 
 def _done(lease: Lease) -> LeaseDone:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from coterie.consensus.store.handlers.staged_writes import check_lease, check_room
-from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import Acquire, Proclaim, QueueKind, Release
 from coterie.consensus.store.schema.results import AcquireDone, Done, SingleResult
 from coterie.consensus.store.tables.queue_index import Queue, check_name
@@ -18,19 +18,19 @@ def acquire(state: State, op: Acquire) -> AcquireDone:
     limits, keyspace, queues = state.limits, state.keyspace, state.queues
     check_name(op.name, limits.max_name_bytes)
     if op.permits < 1 or (op.permits > 1 and op.kind is not QueueKind.SEMAPHORE):
-        raise RefusedError(Code.MALFORMED)
+        raise RefusalError(RefusalCode.MALFORMED)
     if len(op.value) > limits.max_value_bytes:
-        raise RefusedError(Code.VALUE_TOO_LARGE, limits.max_value_bytes)
+        raise RefusalError(RefusalCode.VALUE_TOO_LARGE, limits.max_value_bytes)
     queue = queues.find(op.kind, op.name)
     if queue is not None:
         if queue.permits != op.permits:
-            raise RefusedError(Code.PERMITS_DIFFER, queue.permits)
+            raise RefusalError(RefusalCode.PERMITS_DIFFER, queue.permits)
         if op.lease in queue.by_lease:
             return _same_place(state, queue, op.lease)
         if not op.wait and len(queue.holders) >= queue.permits:
-            raise RefusedError(Code.BUSY)
+            raise RefusalError(RefusalCode.BUSY)
         if len(queue.by_lease) >= limits.max_queue_entries:
-            raise RefusedError(Code.QUEUE_FULL, limits.max_queue_entries)
+            raise RefusalError(RefusalCode.QUEUE_FULL, limits.max_queue_entries)
     check_lease(state, op.lease)
     check_room(state, 1, len(op.name) + len(op.value))
     key, token, ahead = queues.enter(op.kind, op.name, op.lease, op.value, op.permits)
@@ -50,14 +50,14 @@ def _same_place(state: State, queue: Queue, lease: int) -> AcquireDone:
 def as_it_is_now(state: State, remembered: SingleResult) -> SingleResult:
     """What to answer a request that comes again. Its grant, once ended, must not be taken for one that lasts."""
     if isinstance(remembered, AcquireDone) and state.keyspace.table.get(remembered.key) is None:
-        raise RefusedError(Code.GRANT_ENDED)
+        raise RefusalError(RefusalCode.GRANT_ENDED)
     return remembered
 
 
 def release(state: State, op: Release) -> Done:
     queue = state.queues.find(op.kind, op.name)
     if queue is None or op.lease not in queue.by_lease:
-        raise RefusedError(Code.NOT_HELD)
+        raise RefusalError(RefusalCode.NOT_HELD)
     state.queues.leave(queue, op.lease)
     return Done(state.keyspace.commit(state.limits))
 
@@ -66,9 +66,9 @@ def proclaim(state: State, op: Proclaim) -> Done:
     limits = state.limits
     queue = state.queues.find(op.kind, op.name)
     if queue is None or op.token not in queue.holders:
-        raise RefusedError(Code.NOT_HELD)
+        raise RefusalError(RefusalCode.NOT_HELD)
     if len(op.value) > limits.max_value_bytes:
-        raise RefusedError(Code.VALUE_TOO_LARGE, limits.max_value_bytes)
+        raise RefusalError(RefusalCode.VALUE_TOO_LARGE, limits.max_value_bytes)
     check_room(state, 0, len(op.value))
     state.queues.rewrite(queue, queue.holders[op.token], token=op.token, value=op.value)
     return Done(state.keyspace.commit(limits))

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import KEEP_LEASE, Delete, DeleteRange, Put
 from coterie.consensus.store.schema.records import Record
 from coterie.consensus.store.schema.results import DeleteDone, PutDone, RangeDone
-from coterie.consensus.store.tables.queue_index import RESERVED_PREFIX, is_place
+from coterie.consensus.store.tables.queue_index import RESERVED_PREFIX, is_queue_key
 
 if TYPE_CHECKING:
     from coterie.consensus.store.state import State
@@ -22,17 +22,17 @@ def check_put(state: State, op: Put, prev: Record | None, more_keys: int = 0, mo
     limits, keyspace = state.limits, state.keyspace
     key, value, lease = op.key, op.value, op.lease
     if not 0 < len(key) <= limits.max_key_bytes:
-        raise RefusedError(Code.KEY_INVALID, limits.max_key_bytes)
-    if is_place(key):
-        raise RefusedError(Code.KEY_RESERVED)
+        raise RefusalError(RefusalCode.KEY_INVALID, limits.max_key_bytes)
+    if is_queue_key(key):
+        raise RefusalError(RefusalCode.KEY_RESERVED)
     if op.expect is not None:
         check_expected(op.expect, prev)
     if value is None:
         if prev is None:
-            raise RefusedError(Code.KEY_NOT_FOUND)
+            raise RefusalError(RefusalCode.KEY_NOT_FOUND)
         value = prev.value
     elif len(value) > limits.max_value_bytes:
-        raise RefusedError(Code.VALUE_TOO_LARGE, limits.max_value_bytes)
+        raise RefusalError(RefusalCode.VALUE_TOO_LARGE, limits.max_value_bytes)
     if lease == KEEP_LEASE:
         lease = prev.lease if prev is not None else 0
     elif lease and (prev is None or prev.lease != lease):
@@ -42,33 +42,33 @@ def check_put(state: State, op: Put, prev: Record | None, more_keys: int = 0, mo
     elif len(value) > len(prev.value) and (
         keyspace.size + more_bytes + len(value) - len(prev.value) > limits.max_data_bytes
     ):
-        raise RefusedError(Code.NO_SPACE, limits.max_data_bytes)
+        raise RefusalError(RefusalCode.NO_SPACE, limits.max_data_bytes)
     return value, lease
 
 
 def check_room(state: State, more_keys: int, more_bytes: int) -> None:
     limits, keyspace = state.limits, state.keyspace
     if len(keyspace.table) + more_keys > limits.max_keys:
-        raise RefusedError(Code.TOO_MANY_KEYS, limits.max_keys)
+        raise RefusalError(RefusalCode.TOO_MANY_KEYS, limits.max_keys)
     if keyspace.size + more_bytes > limits.max_data_bytes:
-        raise RefusedError(Code.NO_SPACE, limits.max_data_bytes)
+        raise RefusalError(RefusalCode.NO_SPACE, limits.max_data_bytes)
 
 
 def check_lease(state: State, lease: int) -> None:
     """Is there such a lease, with room for another key?"""
     if lease not in state.leases.table:
-        raise RefusedError(Code.LEASE_NOT_FOUND)
+        raise RefusalError(RefusalCode.LEASE_NOT_FOUND)
     if len(state.keyspace.lease_keys.get(lease, ())) >= state.limits.max_lease_keys:
-        raise RefusedError(Code.LEASE_FULL, state.limits.max_lease_keys)
+        raise RefusalError(RefusalCode.LEASE_FULL, state.limits.max_lease_keys)
 
 
 def check_expected(expect: int, prev: Record | None) -> None:
     found = prev.mod_revision if prev is not None else 0
     if found != expect:
-        raise RefusedError(Code.CONFLICT, found)
+        raise RefusalError(RefusalCode.CONFLICT, found)
 
 
-class Changes:
+class StagedWrites:
     """What a transaction would leave behind: writes over the keyspace, and sums that the limits ask for."""
 
     def __init__(self, state: State) -> None:
@@ -108,14 +108,14 @@ class Changes:
         if lease and (prev is None or prev.lease != lease):
             added = self._attached[lease] = self._attached.get(lease, 0) + 1
             if len(self._state.keyspace.lease_keys.get(lease, ())) + added > self._state.limits.max_lease_keys:
-                raise RefusedError(Code.LEASE_FULL, self._state.limits.max_lease_keys)
+                raise RefusalError(RefusalCode.LEASE_FULL, self._state.limits.max_lease_keys)
         self.writes[op.key] = record
         return PutDone(revision, prev if op.prev else None)
 
     def delete(self, op: Delete) -> DeleteDone:
         self._check_new(op.key)
-        if is_place(op.key):
-            raise RefusedError(Code.KEY_RESERVED)
+        if is_queue_key(op.key):
+            raise RefusalError(RefusalCode.KEY_RESERVED)
         prev = self._table.get(op.key)
         if op.expect is not None:
             check_expected(op.expect, prev)
@@ -129,7 +129,7 @@ class Changes:
         doomed = self.doomed(op.start, op.end, limit - self._deleted)
         self._deleted += len(doomed)
         if any(key >= op.start and (op.end is None or key < op.end) for key in self.writes):
-            raise RefusedError(Code.DUPLICATE_KEY)
+            raise RefusalError(RefusalCode.DUPLICATE_KEY)
         for record in doomed:
             self._erase(record)
         keyspace = self._state.keyspace
@@ -144,7 +144,7 @@ class Changes:
             part = self._table.scan(start, end, wanted)
             found += [record for record in part if not record.key.startswith(RESERVED_PREFIX)]
             if len(found) > room:
-                raise RefusedError(Code.DELETE_TOO_LARGE, self._state.limits.max_delete_keys)
+                raise RefusalError(RefusalCode.DELETE_TOO_LARGE, self._state.limits.max_delete_keys)
             if len(part) < wanted:
                 return found
             start = part[-1].key + b"\0"
@@ -163,7 +163,7 @@ class Changes:
 
     def _check_new(self, key: bytes) -> None:
         if key in self.writes:
-            raise RefusedError(Code.DUPLICATE_KEY)
+            raise RefusalError(RefusalCode.DUPLICATE_KEY)
 
     def _erase(self, prev: Record) -> None:
         self.writes[prev.key] = None

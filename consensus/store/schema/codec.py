@@ -11,7 +11,7 @@ import msgspec
 
 from coterie.consensus.store.schema.errors import CodecError, UnsupportedVersionError
 from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
-from coterie.consensus.store.schema.operations import AnyOperation, Batch, ClientOperation, Once, SingleOperation
+from coterie.consensus.store.schema.operations import AnyOperation, Batch, ClientOperation, Idempotent, SingleOperation
 from coterie.consensus.store.schema.results import Result
 
 OPERATION_VERSION = 1
@@ -68,7 +68,7 @@ def decode_single(data: bytes, level: int = OPERATION_VERSION) -> SingleOperatio
 def decode_client(data: bytes, level: int = OPERATION_VERSION) -> SingleOperation:
     """As `decode_single`, and CodecError too for what only the leader may propose: the check on forwarded requests."""
     operation = decode_single(data, level)
-    plain = operation.operation if isinstance(operation, Once) else operation
+    plain = operation.operation if isinstance(operation, Idempotent) else operation
     if not isinstance(plain, ClientOperation):
         raise CodecError(f"{type(plain).__name__} is for the leader alone")
     return operation

@@ -1,6 +1,6 @@
 """What can go wrong in the replicated state, as types.
 
-Operations never raise out of `apply`: there `RefusedError` ends as a `Refused` result. Reads, codecs and snapshots do.
+Operations never raise out of `apply`: there `RefusalError` ends as a `Refused` result. Reads, codecs and snapshots do.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 
-class Code(StrEnum):
+class RefusalCode(StrEnum):
     """Why an operation was refused: nothing has happened. Stable words, fit for an API; `detail` is a number."""
 
     MALFORMED = "malformed"  # the bytes are not an operation, or the operation contradicts itself
@@ -54,10 +54,10 @@ class StoreError(Exception):
     """Base of every error this package raises."""
 
 
-class RefusedError(StoreError):
+class RefusalError(StoreError):
     """Ends an operation before it has changed anything."""
 
-    def __init__(self, code: Code, detail: int = 0) -> None:
+    def __init__(self, code: RefusalCode, detail: int = 0) -> None:
         super().__init__(f"{code.value} ({detail})")
         self.code = code
         self.detail = detail
@@ -76,7 +76,7 @@ class UnsupportedVersionError(CodecError):
         self.known = known
 
 
-class CompactedError(StoreError):
+class CompactedRevisionError(StoreError):
     """The revision asked for is no longer in history; `compacted` is the newest one that is gone."""
 
     def __init__(self, requested: int, compacted: int) -> None:

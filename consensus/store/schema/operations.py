@@ -22,14 +22,14 @@ LeaseRef = Annotated[int, msgspec.Meta(ge=KEEP_LEASE)]
 Generation = Annotated[int, msgspec.Meta(ge=0)]  # gossip's, 64 bits unsigned
 
 
-class Operation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
+class EncodedOperation(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True, gc=False):
     """Base of all operations."""
 
 
 # -- keys ----------------------------------------------------------------------------------------------------------
 
 
-class Put(Operation, frozen=True, tag=1):
+class Put(EncodedOperation, frozen=True, tag=1):
     """Write a key. `value` None keeps the value it has; lease 0 is none. -> PutDone"""
 
     key: bytes
@@ -41,7 +41,7 @@ class Put(Operation, frozen=True, tag=1):
     """Refuse (conflict) unless this is the key's mod_revision; 0: unless the key is absent."""
 
 
-class Delete(Operation, frozen=True, tag=2):
+class Delete(EncodedOperation, frozen=True, tag=2):
     """Delete one key, if it is there. -> DeleteDone"""
 
     key: bytes
@@ -49,7 +49,7 @@ class Delete(Operation, frozen=True, tag=2):
     expect: Count | None = None
 
 
-class DeleteRange(Operation, frozen=True, tag=3):
+class DeleteRange(EncodedOperation, frozen=True, tag=3):
     """Delete the keys from `start` to below `end` (None: to the last key), but for the reserved ones. -> DeleteDone"""
 
     start: bytes
@@ -57,13 +57,13 @@ class DeleteRange(Operation, frozen=True, tag=3):
     prev: bool = False
 
 
-class Get(Operation, frozen=True, tag=4):
+class Get(EncodedOperation, frozen=True, tag=4):
     """Read a key, within a transaction. -> GetDone"""
 
     key: bytes
 
 
-class Range(Operation, frozen=True, tag=5):
+class Range(EncodedOperation, frozen=True, tag=5):
     """Read keys in order, within a transaction. -> RangeDone"""
 
     start: bytes
@@ -82,7 +82,7 @@ class Target(StrEnum):
     VALUE = "value"  # byte by byte
 
 
-class Compare(Operation, frozen=True, tag=6):
+class Compare(EncodedOperation, frozen=True, tag=6):
     key: bytes
     target: Target
     op: Literal["=", "!=", "<", ">"]
@@ -95,7 +95,7 @@ class QueueKind(StrEnum):
     SEMAPHORE = "semaphore"
 
 
-class Guard(Operation, frozen=True, tag=7):
+class Guard(EncodedOperation, frozen=True, tag=7):
     """Holds while the grant with this fencing token lasts."""
 
     kind: QueueKind
@@ -107,7 +107,7 @@ TxnOp = Put | Delete | DeleteRange | Get | Range
 TxnOps = Annotated[tuple[TxnOp, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)]
 
 
-class Txn(Operation, frozen=True, tag=8):
+class Txn(EncodedOperation, frozen=True, tag=8):
     """Where all comparisons hold, do `then`, else `otherwise`: all of it at one revision, or nothing. -> TxnDone
 
     A key is written at most once. Reads see the writes before them.
@@ -118,7 +118,7 @@ class Txn(Operation, frozen=True, tag=8):
     otherwise: TxnOps = ()
 
 
-class Compact(Operation, frozen=True, tag=9):
+class Compact(EncodedOperation, frozen=True, tag=9):
     """Forget all history up to and including `revision`. -> Done"""
 
     revision: Count
@@ -127,13 +127,13 @@ class Compact(Operation, frozen=True, tag=9):
 # -- leases --------------------------------------------------------------------------------------------------------
 
 
-class LeaseGrant(Operation, frozen=True, tag=10):
+class LeaseGrant(EncodedOperation, frozen=True, tag=10):
     """A lease that lives `ttl_ms` of cluster time from its last renewal. -> LeaseDone"""
 
     ttl_ms: Count
 
 
-class LeaseBind(Operation, frozen=True, tag=11):
+class LeaseBind(EncodedOperation, frozen=True, tag=11):
     """A lease that lives with a node's process: gossip names it by id and generation. -> LeaseDone
 
     It ends once gossip has held the node dead for `hold_ms`, or has seen a newer generation of it.
@@ -144,26 +144,26 @@ class LeaseBind(Operation, frozen=True, tag=11):
     hold_ms: Count
 
 
-class LeaseKeepAlive(Operation, frozen=True, tag=12):
+class LeaseKeepAlive(EncodedOperation, frozen=True, tag=12):
     """Renew a lease. -> LeaseDone"""
 
     lease: LeaseId
 
 
-class LeaseRevoke(Operation, frozen=True, tag=13):
+class LeaseRevoke(EncodedOperation, frozen=True, tag=13):
     """End a lease now: its keys go. -> LeaseEnded"""
 
     lease: LeaseId
 
 
-class LeaseExpire(Operation, frozen=True, tag=14):
+class LeaseExpire(EncodedOperation, frozen=True, tag=14):
     """The time of a lease is over; void if it was renewed after `renewal`. -> LeaseEnded"""
 
     lease: LeaseId
     renewal: Count
 
 
-class LeaseNodeLost(Operation, frozen=True, tag=15):
+class LeaseNodeLost(EncodedOperation, frozen=True, tag=15):
     """What gossip says of a lease's node: the newest generation seen, and for how long it has been dead. -> LeaseEnded
 
     Void if the lease was renewed after `renewal`.
@@ -178,7 +178,7 @@ class LeaseNodeLost(Operation, frozen=True, tag=15):
 # -- locks, elections, semaphores ----------------------------------------------------------------------------------
 
 
-class Acquire(Operation, frozen=True, tag=16):
+class Acquire(EncodedOperation, frozen=True, tag=16):
     """Ask for a permit, in the name of a lease; ask in vain only with `wait` False. -> AcquireDone
 
     One lease has one place in a queue: asking again answers with the place it has. In an election this is to campaign,
@@ -195,7 +195,7 @@ class Acquire(Operation, frozen=True, tag=16):
     wait: bool = True
 
 
-class Release(Operation, frozen=True, tag=17):
+class Release(EncodedOperation, frozen=True, tag=17):
     """Give a permit back, or stop waiting; to resign, in an election. -> Done"""
 
     kind: QueueKind
@@ -203,7 +203,7 @@ class Release(Operation, frozen=True, tag=17):
     lease: LeaseId
 
 
-class Proclaim(Operation, frozen=True, tag=18):
+class Proclaim(EncodedOperation, frozen=True, tag=18):
     """Change the value of a holder, mostly an election's leader; refused (not_held) unless the token holds. -> Done"""
 
     kind: QueueKind
@@ -215,26 +215,26 @@ class Proclaim(Operation, frozen=True, tag=18):
 # -- the cluster ---------------------------------------------------------------------------------------------------
 
 
-class Found(Operation, frozen=True, tag=19):
+class FoundCluster(EncodedOperation, frozen=True, tag=19):
     """Give the cluster its id, once. -> Done"""
 
     cluster_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
 
 
-class Ban(Operation, frozen=True, tag=20):
+class Ban(EncodedOperation, frozen=True, tag=20):
     """Bar a member id for ever. -> Done"""
 
     member_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
     reason: Annotated[str, msgspec.Meta(max_length=1_024)] = ""
 
 
-class SetLimits(Operation, frozen=True, tag=21):
+class SetLimits(EncodedOperation, frozen=True, tag=21):
     """-> Done"""
 
     limits: Limits
 
 
-class SetLevel(Operation, frozen=True, tag=22):
+class SetFeatureLevel(EncodedOperation, frozen=True, tag=22):
     """Allow operations up to version `level` from here on. A node that does not know them halts at this. -> Done"""
 
     level: Annotated[int, msgspec.Meta(ge=1, le=255)]
@@ -256,11 +256,11 @@ ClientOperation = (
     | Release
     | Proclaim
 )
-SystemOperation = LeaseExpire | LeaseNodeLost | Found | Ban | SetLimits | SetLevel
+SystemOperation = LeaseExpire | LeaseNodeLost | FoundCluster | Ban | SetLimits | SetFeatureLevel
 PlainOperation = ClientOperation | SystemOperation
 
 
-class Once(Operation, frozen=True, tag=23):
+class Idempotent(EncodedOperation, frozen=True, tag=23):
     """An operation that is applied at most once, however often it comes. -> the result of the first time
 
     A retry repeats `id` and `time_ms`, the cluster time of the first try.
@@ -271,12 +271,12 @@ class Once(Operation, frozen=True, tag=23):
     operation: PlainOperation
 
 
-class Batch(Operation, frozen=True, tag=24):
+class Batch(EncodedOperation, frozen=True, tag=24):
     """Cluster time moves to `time_ms`, if that is ahead; then encoded operations, each on its own. -> BatchDone"""
 
     time_ms: Count
     operations: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)] = ()
 
 
-SingleOperation = PlainOperation | Once
+SingleOperation = PlainOperation | Idempotent
 AnyOperation = SingleOperation | Batch

@@ -4,68 +4,68 @@ from __future__ import annotations
 
 import msgspec
 
-from coterie.consensus.store.schema.errors import Code
+from coterie.consensus.store.schema.errors import RefusalCode
 from coterie.consensus.store.schema.records import Record, record_bytes
 
 
-class Outcome(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class EncodedResult(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base of all results."""
 
 
-class Refused(Outcome, frozen=True, tag=0):
+class Refused(EncodedResult, frozen=True, tag=0):
     """Nothing happened, and nothing will. (Of `request_expired` this is true for this try alone.)"""
 
-    code: Code
+    code: RefusalCode
     detail: int = 0
 
 
-class Done(Outcome, frozen=True, tag=1):
+class Done(EncodedResult, frozen=True, tag=1):
     revision: int
     """The revision of the change, or the current one where there was none to make."""
 
 
-class PutDone(Outcome, frozen=True, tag=2):
+class PutDone(EncodedResult, frozen=True, tag=2):
     revision: int
     prev: Record | None = None
 
 
-class DeleteDone(Outcome, frozen=True, tag=3):
+class DeleteDone(EncodedResult, frozen=True, tag=3):
     revision: int
     deleted: int
     prev: tuple[Record, ...] = ()
 
 
-class GetDone(Outcome, frozen=True, tag=4):
+class GetDone(EncodedResult, frozen=True, tag=4):
     record: Record | None
 
 
-class RangeDone(Outcome, frozen=True, tag=5):
+class RangeDone(EncodedResult, frozen=True, tag=5):
     records: tuple[Record, ...]
     more: bool
     """There are more keys in the range than were asked for."""
 
 
-class TxnDone(Outcome, frozen=True, tag=6):
+class TxnDone(EncodedResult, frozen=True, tag=6):
     revision: int
     succeeded: bool
     """The comparisons held, and `results` are those of `then`."""
     results: tuple[PutDone | DeleteDone | GetDone | RangeDone, ...]
 
 
-class LeaseDone(Outcome, frozen=True, tag=7):
+class LeaseDone(EncodedResult, frozen=True, tag=7):
     lease: int
     renewal: int
     deadline_ms: int
     """In cluster time; 0 for a node-bound lease."""
 
 
-class LeaseEnded(Outcome, frozen=True, tag=8):
+class LeaseEnded(EncodedResult, frozen=True, tag=8):
     revision: int
     deleted: int
     """Keys that went with the lease."""
 
 
-class AcquireDone(Outcome, frozen=True, tag=9):
+class AcquireDone(EncodedResult, frozen=True, tag=9):
     revision: int
     key: bytes
     """The place in the queue, as a key: it is rewritten when the permit is granted, and deleted when it is lost."""
@@ -80,7 +80,7 @@ SingleResult = (
 )
 
 
-class BatchDone(Outcome, frozen=True, tag=10):
+class BatchDone(EncodedResult, frozen=True, tag=10):
     results: tuple[SingleResult, ...]
 
 

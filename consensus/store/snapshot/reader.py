@@ -12,7 +12,7 @@ from zlib import crc32
 
 import msgspec
 
-from coterie.consensus.store.handlers.admin import Barred
+from coterie.consensus.store.handlers.admin import BanRecord
 from coterie.consensus.store.schema.errors import SnapshotError, UnsupportedVersionError
 from coterie.consensus.store.schema.records import Event, Record, prefix_end
 from coterie.consensus.store.snapshot.format import (
@@ -33,9 +33,9 @@ from coterie.consensus.store.snapshot.format import (
     SUMMARY,
     Summary,
 )
-from coterie.consensus.store.tables.deduplication import Remembered, Requests
+from coterie.consensus.store.tables.deduplication import DeduplicationTable, RememberedRequest
 from coterie.consensus.store.tables.history import History
-from coterie.consensus.store.tables.lease_table import Lease, Leases
+from coterie.consensus.store.tables.lease_table import Lease, LeaseTable
 from coterie.consensus.store.tables.queue_index import PREFIXES
 
 if TYPE_CHECKING:
@@ -45,17 +45,17 @@ _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
     section: msgspec.msgpack.Decoder(kind)
     for section, kind in {
         SUMMARY: Summary,
-        BANS: list[Barred],
+        BANS: list[BanRecord],
         LEASES: list[Lease],
         RECORDS: list[Record],
         EVENTS: list[Event],
-        REQUESTS: list[Remembered],
+        REQUESTS: list[RememberedRequest],
         END: bytes,
     }.items()
 }
 
 
-class SnapshotReader:
+class StateDecoder:
     """Takes the bytes of one snapshot, in pieces of any size, and fills a new `state` with what they say."""
 
     def __init__(self, state: State) -> None:
@@ -159,8 +159,8 @@ class SnapshotReader:
         state.limits = summary.limits
         state.keyspace.revision = summary.revision
         state.keyspace.history = History(summary.compacted)
-        state.leases = Leases(summary.next_lease)
-        state.requests = Requests(summary.horizon_ms)
+        state.leases = LeaseTable(summary.next_lease)
+        state.requests = DeduplicationTable(summary.horizon_ms)
         self._revision = summary.compacted
 
     def _take_event(self, event: Event) -> None:

@@ -34,7 +34,7 @@ from coterie.consensus.store.snapshot.format import (
     SUMMARY,
     Summary,
 )
-from coterie.consensus.store.tables.deduplication import Remembered
+from coterie.consensus.store.tables.deduplication import RememberedRequest
 
 if TYPE_CHECKING:
     from coterie.consensus.store.state import State
@@ -46,7 +46,7 @@ _ITEM_BYTES = 64  # what an item is counted at beside its records and keys
 _encode = msgspec.msgpack.Encoder().encode
 
 
-class View:
+class StateEncoder:
     """The state at one index, whatever is applied later. To be written once."""
 
     def __init__(self, state: State) -> None:
@@ -109,7 +109,7 @@ class View:
 def digest(state: State) -> str:
     """A name for the state: equal on replicas that applied the same log, and after a restore. Costs a snapshot."""
     every = blake2b(digest_size=DIGEST_BYTES)
-    for chunk in View(state).chunks():
+    for chunk in StateEncoder(state).chunks():
         every.update(chunk)
     return every.hexdigest()
 
@@ -146,5 +146,5 @@ def _event_bytes(event: Event) -> int:
     return size
 
 
-def _request_bytes(item: Remembered) -> int:
+def _request_bytes(item: RememberedRequest) -> int:
     return _ITEM_BYTES + len(item.id) + weight(item.result)

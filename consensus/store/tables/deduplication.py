@@ -13,12 +13,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.limits import REQUEST_BUCKET_MS, Limits
 from coterie.consensus.store.schema.results import SingleResult, weight
 
 
-class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class RememberedRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One id with its result, as a snapshot holds it."""
 
     bucket: int
@@ -26,7 +26,7 @@ class Remembered(msgspec.Struct, frozen=True, array_like=True, gc=False):
     result: SingleResult
 
 
-class Requests:
+class DeduplicationTable:
     def __init__(self, horizon_ms: int = 0) -> None:
         self.horizon_ms = horizon_ms
         """Ids of an earlier time are refused."""
@@ -39,17 +39,17 @@ class Requests:
     def recall(self, request_id: bytes, time_ms: int, now_ms: int) -> SingleResult | None:
         """The result of the first time, or None where this is it. Refuses what cannot be told, or is not yet."""
         if time_ms < self.horizon_ms:
-            raise RefusedError(Code.REQUEST_EXPIRED, self.horizon_ms)
+            raise RefusalError(RefusalCode.REQUEST_EXPIRED, self.horizon_ms)
         if time_ms > now_ms:
-            raise RefusedError(Code.REQUEST_AHEAD, now_ms)
+            raise RefusalError(RefusalCode.REQUEST_AHEAD, now_ms)
         bucket = self._buckets.get(time_ms // REQUEST_BUCKET_MS)
         return bucket.get(request_id) if bucket is not None else None
 
     def remember(self, request_id: bytes, time_ms: int, result: SingleResult) -> None:
         """Keep the result of a request for which `recall` gave None."""
-        self.load(Remembered(time_ms // REQUEST_BUCKET_MS, request_id, result))
+        self.load(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result))
 
-    def load(self, item: Remembered) -> None:
+    def load(self, item: RememberedRequest) -> None:
         number = item.bucket
         bucket = self._buckets.get(number)
         if bucket is None:
@@ -78,8 +78,8 @@ class Requests:
             self.horizon_ms = max(self.horizon_ms, (number + 1) * REQUEST_BUCKET_MS)
         self.horizon_ms = max(self.horizon_ms, oldest_ms // REQUEST_BUCKET_MS * REQUEST_BUCKET_MS)
 
-    def view(self) -> Iterator[Remembered]:
+    def view(self) -> Iterator[RememberedRequest]:
         """Everything remembered, as of now, oldest bucket first."""
         self._shared = set(self._order)
         parts = [(number, self._buckets[number]) for number in self._order]
-        return (Remembered(number, key, result) for number, bucket in parts for key, result in bucket.items())
+        return (RememberedRequest(number, key, result) for number, bucket in parts for key, result in bucket.items())

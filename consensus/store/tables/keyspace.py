@@ -8,7 +8,7 @@ from __future__ import annotations
 from coterie.consensus.store.schema.limits import Limits
 from coterie.consensus.store.schema.records import Event, Record
 from coterie.consensus.store.tables.history import History
-from coterie.consensus.store.tables.sorted_table import Table
+from coterie.consensus.store.tables.sorted_table import SortedTable
 
 
 class Keyspace:
@@ -16,7 +16,7 @@ class Keyspace:
         self.revision = 0
         self.size = 0
         """Bytes of the keys and values of all current records."""
-        self.table = Table()
+        self.table = SortedTable()
         self.history = History()
         self.lease_keys: dict[int, set[bytes]] = {}
         """The keys of each lease that has any."""

@@ -25,7 +25,7 @@ class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """For how long gossip must hold the node dead before the lease ends."""
 
 
-class Leases:
+class LeaseTable:
     def __init__(self, next_id: int = 1) -> None:
         self.next_id = next_id
         """Ids count up and are never used again."""

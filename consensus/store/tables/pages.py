@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from coterie.consensus.store.schema.errors import BadTokenError, CompactedError, FutureRevisionError
+from coterie.consensus.store.schema.errors import BadTokenError, CompactedRevisionError, FutureRevisionError
 from coterie.consensus.store.schema.limits import Limits
 from coterie.consensus.store.schema.records import Record, record_bytes
 from coterie.consensus.store.tables.keyspace import Keyspace
@@ -41,7 +41,7 @@ class Page:
 
 def check_revision(keyspace: Keyspace, revision: int) -> None:
     if revision < keyspace.history.compacted:
-        raise CompactedError(revision, keyspace.history.compacted)
+        raise CompactedRevisionError(revision, keyspace.history.compacted)
     if revision > keyspace.revision:
         raise FutureRevisionError(revision, keyspace.revision)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from coterie.consensus.store.schema.errors import Code, RefusedError
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import QueueKind
 from coterie.consensus.store.schema.records import Record, prefix_end
 from coterie.consensus.store.tables.keyspace import Keyspace
@@ -31,7 +31,7 @@ PREFIXES = {
 _QUEUE_PREFIXES = tuple(PREFIXES.values())
 
 
-class PlaceValue(msgspec.Struct, frozen=True):
+class QueueEntryValue(msgspec.Struct, frozen=True):
     """What a place's key holds, as JSON; bytes in base64."""
 
     token: int
@@ -40,11 +40,11 @@ class PlaceValue(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(PlaceValue).decode
+_decode = msgspec.json.Decoder(QueueEntryValue).decode
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class QueueEntry:
     """A holder (token above 0) or a waiter, as lists show it."""
 
     key: bytes
@@ -68,30 +68,30 @@ class Queue:
     """Place number by lease."""
 
     def key(self, number: int) -> bytes:
-        return places_prefix(self.kind, self.name) + b"%020d" % number
+        return queue_prefix(self.kind, self.name) + b"%020d" % number
 
 
-def places_prefix(kind: QueueKind, name: bytes) -> bytes:
+def queue_prefix(kind: QueueKind, name: bytes) -> bytes:
     """All places of a queue have keys with this prefix: what to watch."""
     return PREFIXES[kind] + name + b"@"
 
 
-def is_place(key: bytes) -> bool:
+def is_queue_key(key: bytes) -> bool:
     return key.startswith(_QUEUE_PREFIXES)
 
 
 def queue_of(key: bytes) -> tuple[QueueKind, bytes] | None:
     """The queue of which the key is a place; None for other keys."""
-    return _parse(key)[:2] if is_place(key) else None
+    return _parse(key)[:2] if is_queue_key(key) else None
 
 
-def as_place(record: Record) -> Place:
+def as_queue_entry(record: Record) -> QueueEntry:
     """What the record of a place's key says."""
     held = _decode(record.value)
-    return Place(record.key, record.lease, held.token, held.value, record.create_revision)
+    return QueueEntry(record.key, record.lease, held.token, held.value, record.create_revision)
 
 
-class Queues:
+class QueueIndex:
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
         self._queues: dict[tuple[QueueKind, bytes], Queue] = {}
@@ -103,10 +103,10 @@ class Queues:
         """The queues that have any place, in order."""
         return sorted(name for of_kind, name in self._queues if of_kind is kind)
 
-    def places(self, kind: QueueKind, name: bytes, limit: int) -> list[Place]:
+    def queue_entries(self, kind: QueueKind, name: bytes, limit: int) -> list[QueueEntry]:
         """The first places: holders by token, then waiters in order. As grants go by order, that is the keys' order."""
-        prefix = places_prefix(kind, name)
-        return [as_place(record) for record in self._keyspace.table.scan(prefix, prefix_end(prefix), limit)]
+        prefix = queue_prefix(kind, name)
+        return [as_queue_entry(record) for record in self._keyspace.table.scan(prefix, prefix_end(prefix), limit)]
 
     def enter(self, kind: QueueKind, name: bytes, lease: int, value: bytes, permits: int) -> tuple[bytes, int, int]:
         """Take a new place at `next_revision`. Returns its key, its token (0: it waits) and how many wait before it."""
@@ -116,7 +116,7 @@ class Queues:
         number = self._keyspace.next_revision
         token = number if len(queue.holders) < queue.permits else 0
         key = queue.key(number)
-        self._keyspace.put(key, _encode(PlaceValue(token, permits, value)), lease)
+        self._keyspace.put(key, _encode(QueueEntryValue(token, permits, value)), lease)
         queue.by_lease[lease] = number
         ahead = len(queue.waiting)
         if token:
@@ -163,7 +163,7 @@ class Queues:
         record = self._keyspace.table.get(key)
         assert record is not None, "a place in the index has its key"  # noqa: S101
         kept = _decode(record.value).value if value is None else value
-        self._keyspace.put(key, _encode(PlaceValue(token, queue.permits, kept)), record.lease)
+        self._keyspace.put(key, _encode(QueueEntryValue(token, queue.permits, kept)), record.lease)
 
     def load(self, record: Record) -> None:
         """Take a place from a snapshot; in key order. Raises ValueError where it is none."""
@@ -183,7 +183,7 @@ class Queues:
 def check_name(name: bytes, limit: int) -> None:
     """An "@" ends the name in the keys of places."""
     if not 0 < len(name) <= limit or b"@" in name:
-        raise RefusedError(Code.NAME_INVALID, limit)
+        raise RefusalError(RefusalCode.NAME_INVALID, limit)
 
 
 def _parse(key: bytes) -> tuple[QueueKind, bytes, int]:

@@ -30,7 +30,7 @@ class Block:
         self.epoch = epoch
 
 
-class Table:
+class SortedTable:
     def __init__(self) -> None:
         self._epoch = 0  # a block of an older epoch may be part of a view
         self._blocks = [Block([], [], 0, 0)]

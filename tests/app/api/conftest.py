@@ -22,10 +22,10 @@ from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.agent import LinkEvent
-from coterie.consensus.journal import open_store
+from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.member import Member, MemberConfig
-from coterie.consensus.member.metadata import Metadata
-from coterie.consensus.member.metrics import MemberFigures
+from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus
 from coterie.consensus.raft.settings import RaftSettings as MemberSettings
 from coterie.consensus.restore import backup
@@ -38,7 +38,7 @@ HTTP = HttpSettings(max_query_bytes=2_048, max_header_bytes=2_048, max_body_byte
 RAFT = RaftSettings(max_request_timeout=30.0, watch_heartbeat=30.0)
 
 
-class FailingMetadata(Metadata):
+class FailingMetadata(MemberMetadata):
     """Fails on demand, before or after the real thing happened."""
 
     fails: MetadataError | None = None
@@ -107,8 +107,8 @@ class Part(LocalRaft):
     def peers(self) -> Sequence[PeerStatus]:
         return self.member.peers()
 
-    def figures(self) -> MemberFigures:
-        return self.member.figures()
+    def figures(self) -> MemberMetrics:
+        return self.member.metrics()
 
     async def transfer(self, node_id: str | None) -> str:
         return await self._do("transfer", node_id)
@@ -150,8 +150,8 @@ async def gossip() -> AsyncIterator[GossipNode]:
 
 @pytest.fixture
 async def part(gossip: GossipNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("coterie.consensus.member.member.Metadata", FailingMetadata)
-    store = open_store(tmp_path / "raft")
+    monkeypatch.setattr("coterie.consensus.member.member.MemberMetadata", FailingMetadata)
+    store = open_member_directory(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.
     hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)
     config = MemberConfig(secret=b"secret", max_watches=2, raft=hasty)

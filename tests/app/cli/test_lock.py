@@ -16,7 +16,7 @@ import pytest
 from coterie.app.cli.process.child_process import Signals
 from coterie.app.cli.terminal.exits import Exit
 from coterie.consensus import GrantEndedError
-from coterie.consensus.api.locks import Holding
+from coterie.consensus.api.locks import Lock
 from tests import ROOT
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
@@ -124,10 +124,10 @@ def test_permits_and_what_is_not_obtained(node: Node, say: Say, tmp_path: Path) 
 def test_what_was_lost_before_the_answer_came_is_not_held(
     node: Node, say: Say, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def lost(holding: Holding) -> None:
+    async def lost(holding: Lock) -> None:
         raise GrantEndedError
 
-    monkeypatch.setattr(Holding, "_acquire", lost)
+    monkeypatch.setattr(Lock, "_acquire", lost)
     said = say("lock", "late", "--json", "--", "touch", str(tmp_path / "run"), at=node)
     assert (said.code, said.out) == (Exit.PRECONDITION, "")
     error = json.loads(said.err)["error"]

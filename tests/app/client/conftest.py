@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 from coterie.app.api.app import create_app
 from coterie.app.client import Client
 from coterie.app.settings.tables import HttpSettings
-from coterie.consensus import AbstractMetadata
-from coterie.consensus.journal import open_store
+from coterie.consensus import Metadata
+from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.member import Member, MemberConfig
 from coterie.consensus.raft.settings import RaftSettings as MemberSettings
 from coterie.gossip import Address
@@ -22,9 +22,9 @@ from tests.app.api.servers import serving
 
 @pytest.fixture
 async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("coterie.consensus.member.member.Metadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.member.MemberMetadata", FailingMetadata)
     gossip = gossip_node()
-    store = open_store(tmp_path / "raft")
+    store = open_member_directory(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.
     hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)
     member = Member(
@@ -57,6 +57,6 @@ async def client(served: Address) -> AsyncIterator[Client]:
 
 
 @pytest.fixture(params=["member", "http"])
-def metadata(request: pytest.FixtureRequest, part: Part, client: Client) -> AbstractMetadata:
+def metadata(request: pytest.FixtureRequest, part: Part, client: Client) -> Metadata:
     """The same group, by both faces."""
     return part.member.metadata if request.param == "member" else client.metadata

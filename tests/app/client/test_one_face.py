@@ -10,11 +10,11 @@ import pytest
 
 from coterie.app.client import Client
 from coterie.consensus import (
-    AbstractMetadata,
     ConflictError,
     Consistency,
     GrantEndedError,
     LeaseLostError,
+    Metadata,
     RefusedError,
     UnavailableError,
 )
@@ -22,23 +22,23 @@ from coterie.consensus.store import (
     KEEP_LEASE,
     Acquire,
     AcquireDone,
-    Code,
     Compare,
     Delete,
     DeleteRange,
+    EventKind,
     Get,
     GetDone,
     Guard,
-    Kind,
     Put,
     PutDone,
     QueueKind,
     Range,
     RangeDone,
+    RefusalCode,
     Release,
     Target,
-    places_prefix,
     prefix_end,
+    queue_prefix,
 )
 
 pytestmark = pytest.mark.anyio
@@ -61,7 +61,7 @@ KEYS = [
 VALUES = [b"", b"text", b"\xff\0\xfe", "wört".encode()]
 
 
-async def test_keys_and_values_come_back_as_they_were(metadata: AbstractMetadata) -> None:
+async def test_keys_and_values_come_back_as_they_were(metadata: Metadata) -> None:
     for key, value in product(KEYS, VALUES):
         done = await metadata.put(key, value)
         answer = await metadata.get(key)
@@ -72,7 +72,7 @@ async def test_keys_and_values_come_back_as_they_were(metadata: AbstractMetadata
     assert [record.key for record in (await metadata.range(b"", None)).value.records] == sorted(KEYS)
 
 
-async def test_a_write_names_what_it_replaced(metadata: AbstractMetadata) -> None:
+async def test_a_write_names_what_it_replaced(metadata: Metadata) -> None:
     first = await metadata.put(b"a", b"1")
     assert (await metadata.put(b"a", b"2")).prev is None
     done = await metadata.put(b"a", b"3", prev=True)
@@ -86,7 +86,7 @@ async def test_a_write_names_what_it_replaced(metadata: AbstractMetadata) -> Non
     assert answer.revision == deleted.revision
 
 
-async def test_expectations(metadata: AbstractMetadata) -> None:
+async def test_expectations(metadata: Metadata) -> None:
     done = await metadata.put(b"a", b"1", expect=0)
     with pytest.raises(ConflictError) as caught:
         await metadata.put(b"a", b"2", expect=0)
@@ -102,7 +102,7 @@ async def test_expectations(metadata: AbstractMetadata) -> None:
     assert (await metadata.delete(b"a", expect=again.revision)).deleted == 1
 
 
-async def test_keeping_value_and_lease(metadata: AbstractMetadata) -> None:
+async def test_keeping_value_and_lease(metadata: Metadata) -> None:
     lease = (await metadata.grant_lease(60)).lease
     await metadata.put(b"a", b"1", lease=lease)
     done = await metadata.put(b"a", None, lease=KEEP_LEASE, prev=True)
@@ -116,10 +116,10 @@ async def test_keeping_value_and_lease(metadata: AbstractMetadata) -> None:
     assert (record.value, record.lease) == (b"2", lease)
     with pytest.raises(RefusedError) as caught:
         await metadata.put(b"b", None)
-    assert caught.value.code == Code.KEY_NOT_FOUND
+    assert caught.value.code == RefusalCode.KEY_NOT_FOUND
 
 
-async def test_pages_of_a_prefix(metadata: AbstractMetadata) -> None:
+async def test_pages_of_a_prefix(metadata: Metadata) -> None:
     for number in range(5):
         await metadata.put(b"p/%d" % number, b"x")
     await metadata.put(b"q", b"x")
@@ -137,7 +137,7 @@ async def test_pages_of_a_prefix(metadata: AbstractMetadata) -> None:
     assert caught.value.code == "bad_page_token"
 
 
-async def test_the_past(metadata: AbstractMetadata) -> None:
+async def test_the_past(metadata: Metadata) -> None:
     first = await metadata.put(b"a", b"1")
     await metadata.put(b"a", b"2")
     then = (await metadata.get(b"a", revision=first.revision)).value
@@ -147,17 +147,17 @@ async def test_the_past(metadata: AbstractMetadata) -> None:
     assert [record.value for record in page.records] == [b"1"]
     with pytest.raises(RefusedError) as caught:
         await metadata.get(b"a", revision=first.revision + 100)
-    assert caught.value.code == Code.FUTURE_REVISION
+    assert caught.value.code == RefusalCode.FUTURE_REVISION
 
 
-async def test_a_stale_read_says_how_old_it_may_be(metadata: AbstractMetadata) -> None:
+async def test_a_stale_read_says_how_old_it_may_be(metadata: Metadata) -> None:
     await metadata.put(b"a", b"1")
     answer = await metadata.get(b"a", consistency=Consistency.STALE)
     assert answer.staleness is not None
     assert 0 <= answer.staleness <= inf
 
 
-async def test_transactions(metadata: AbstractMetadata) -> None:
+async def test_transactions(metadata: Metadata) -> None:
     await metadata.put(b"a", b"\xff")
     await metadata.put(b"r/1", b"x")
     await metadata.put(b"r/2", b"y")
@@ -188,14 +188,14 @@ async def test_transactions(metadata: AbstractMetadata) -> None:
     assert (other.succeeded, other.results) == (False, (GetDone(None),))
 
 
-async def test_an_expectation_within_a_transaction_refuses_all_of_it(metadata: AbstractMetadata) -> None:
+async def test_an_expectation_within_a_transaction_refuses_all_of_it(metadata: Metadata) -> None:
     await metadata.put(b"a", b"1")
     with pytest.raises(ConflictError):
         await metadata.txn((), [Put(b"b", b"1"), Put(b"a", b"2", expect=0)])
     assert (await metadata.get(b"b")).value is None
 
 
-async def test_deleting_by_prefix(metadata: AbstractMetadata) -> None:
+async def test_deleting_by_prefix(metadata: Metadata) -> None:
     for number in range(3):
         await metadata.put(b"d/%d" % number, b"x")
     assert (await metadata.delete_range(b"d/0", b"d/0\0")).deleted == 1
@@ -207,19 +207,19 @@ async def test_deleting_by_prefix(metadata: AbstractMetadata) -> None:
 @pytest.mark.parametrize(
     ("operation", "code"),
     [
-        (Put(b"", b"x"), Code.KEY_INVALID),
-        (Put(b"k" * 1_025, b"x"), Code.KEY_INVALID),
+        (Put(b"", b"x"), RefusalCode.KEY_INVALID),
+        (Put(b"k" * 1_025, b"x"), RefusalCode.KEY_INVALID),
         (Put(b"k", b"x" * 1_048_577), "too_large"),
-        (Put(b"k", b"x", lease=77), Code.LEASE_NOT_FOUND),
+        (Put(b"k", b"x", lease=77), RefusalCode.LEASE_NOT_FOUND),
     ],
 )
-async def test_refusals_have_the_same_words(metadata: AbstractMetadata, operation: Put, code: str) -> None:
+async def test_refusals_have_the_same_words(metadata: Metadata, operation: Put, code: str) -> None:
     with pytest.raises(RefusedError) as caught:
         await metadata.submit(operation)
     assert caught.value.code == code
 
 
-async def test_leases(metadata: AbstractMetadata) -> None:
+async def test_leases(metadata: Metadata) -> None:
     done = await metadata.grant_lease(60)
     await metadata.put(b"on", b"lease", lease=done.lease)
     info = (await metadata.lease_info(done.lease)).value
@@ -234,13 +234,13 @@ async def test_leases(metadata: AbstractMetadata) -> None:
     assert (gone.value, gone.revision) == (None, ended.revision)
     with pytest.raises(RefusedError) as caught:
         await metadata.keep_alive(done.lease)
-    assert caught.value.code == Code.LEASE_NOT_FOUND
+    assert caught.value.code == RefusalCode.LEASE_NOT_FOUND
     with pytest.raises(RefusedError) as caught:
         await metadata.grant_lease(0.01)
-    assert (caught.value.code, caught.value.detail) == (Code.TTL_OUT_OF_RANGE, 1_000)
+    assert (caught.value.code, caught.value.detail) == (RefusalCode.TTL_OUT_OF_RANGE, 1_000)
 
 
-async def test_a_watch_brings_each_change_once_and_in_order(metadata: AbstractMetadata) -> None:
+async def test_a_watch_brings_each_change_once_and_in_order(metadata: Metadata) -> None:
     before = await metadata.put(b"w/0", b"old")
     async with asyncio.timeout(PATIENCE_SECONDS), metadata.watch_prefix(b"w/") as watching:
         assert watching.revision >= before.revision
@@ -264,12 +264,12 @@ async def test_a_watch_brings_each_change_once_and_in_order(metadata: AbstractMe
     assert rest[b"w/1"].prev.value == b"\xff"
 
 
-async def test_a_watch_of_the_past_and_of_one_kind(metadata: AbstractMetadata) -> None:
+async def test_a_watch_of_the_past_and_of_one_kind(metadata: Metadata) -> None:
     first = await metadata.put(b"k", b"1")
     await metadata.delete(b"k")
     await metadata.put(b"k", b"2")
     async with asyncio.timeout(PATIENCE_SECONDS):
-        async with metadata.watch_key(b"k", from_revision=first.revision, kind=Kind.PUT) as watching:
+        async with metadata.watch_key(b"k", from_revision=first.revision, kind=EventKind.PUT) as watching:
             values = []
             async for batch in watching:
                 values += [event.record.value for event in batch.events if event.record is not None]
@@ -278,18 +278,18 @@ async def test_a_watch_of_the_past_and_of_one_kind(metadata: AbstractMetadata) -
     assert values == [b"1", b"2"]
 
 
-async def test_progress_is_told_where_nothing_happens(metadata: AbstractMetadata) -> None:
+async def test_progress_is_told_where_nothing_happens(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), metadata.watch_key(b"k", progress=0.05) as watching:
         batch = await anext(aiter(watching))
     assert batch.events == []
     assert batch.revision == watching.revision
 
 
-async def test_a_lock_is_held_by_one_and_fences(metadata: AbstractMetadata) -> None:
+async def test_a_lock_is_held_by_one_and_fences(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with metadata.lock(b"jobs/7", value=b"me") as held:
             assert held.token > 0
-            (place,) = (await metadata.places(QueueKind.LOCK, b"jobs/7")).value
+            (place,) = (await metadata.queue_entries(QueueKind.LOCK, b"jobs/7")).value
             assert (place.key, place.token, place.value) == (held.key, held.token, b"me")
             assert (await metadata.queue_names(QueueKind.LOCK)).value == [b"jobs/7"]
             assert (await metadata.txn([held.guard], [Put(b"done", b"1")])).succeeded
@@ -303,18 +303,18 @@ async def test_a_lock_is_held_by_one_and_fences(metadata: AbstractMetadata) -> N
             assert later.token > guard.token
 
 
-async def test_a_lock_that_is_not_waited_for(metadata: AbstractMetadata) -> None:
+async def test_a_lock_that_is_not_waited_for(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with metadata.lock(b"l", timeout=0) as held:
             assert held.token > 0
             with pytest.raises(RefusedError) as caught:
                 async with metadata.lock(b"l", timeout=0):
                     pass
-            assert caught.value.code == Code.BUSY
-            assert len((await metadata.places(QueueKind.LOCK, b"l")).value) == 1
+            assert caught.value.code == RefusalCode.BUSY
+            assert len((await metadata.queue_entries(QueueKind.LOCK, b"l")).value) == 1
 
 
-async def test_a_lock_goes_to_who_waits(metadata: AbstractMetadata) -> None:
+async def test_a_lock_goes_to_who_waits(metadata: Metadata) -> None:
     order = []
 
     async def work(number: int) -> None:
@@ -328,7 +328,7 @@ async def test_a_lock_goes_to_who_waits(metadata: AbstractMetadata) -> None:
     assert [token for _, token in order] == sorted(token for _, token in order)
 
 
-async def test_a_holder_learns_of_the_end_of_its_lease(metadata: AbstractMetadata) -> None:
+async def test_a_holder_learns_of_the_end_of_its_lease(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         lease = (await metadata.grant_lease(60)).lease
         async with metadata.lock(b"l", lease=lease) as held:
@@ -336,7 +336,7 @@ async def test_a_holder_learns_of_the_end_of_its_lease(metadata: AbstractMetadat
             await held.lost.wait()
 
 
-async def test_a_waiter_learns_of_the_end_of_its_lease(metadata: AbstractMetadata) -> None:
+async def test_a_waiter_learns_of_the_end_of_its_lease(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         lease = (await metadata.grant_lease(60)).lease
         async with metadata.lock(b"l") as held:
@@ -346,7 +346,7 @@ async def test_a_waiter_learns_of_the_end_of_its_lease(metadata: AbstractMetadat
                     pass
 
             waiting = asyncio.create_task(wait())
-            places = places_prefix(QueueKind.LOCK, b"l")
+            places = queue_prefix(QueueKind.LOCK, b"l")
             async with metadata.watch_prefix(places, from_revision=held.token + 1) as watching:
                 await anext(aiter(watching))
             await metadata.revoke(lease)
@@ -354,7 +354,7 @@ async def test_a_waiter_learns_of_the_end_of_its_lease(metadata: AbstractMetadat
                 await waiting
 
 
-async def test_a_request_that_comes_again_after_its_grant_has_ended(client: Client, metadata: AbstractMetadata) -> None:
+async def test_a_request_that_comes_again_after_its_grant_has_ended(client: Client, metadata: Metadata) -> None:
     request = await client.request_id()
     lease = (await metadata.grant_lease(60)).lease
     asked = Acquire(QueueKind.LOCK, b"l", lease, b"", 1, wait=True)
@@ -363,8 +363,8 @@ async def test_a_request_that_comes_again_after_its_grant_has_ended(client: Clie
     await metadata.submit(Release(QueueKind.LOCK, b"l", lease))
     with pytest.raises(GrantEndedError, match="begin anew, with a new request id") as caught:
         await metadata.submit(asked, request=request)
-    assert caught.value.code == Code.GRANT_ENDED
-    assert (await metadata.places(QueueKind.LOCK, b"l")).value == []
+    assert caught.value.code == RefusalCode.GRANT_ENDED
+    assert (await metadata.queue_entries(QueueKind.LOCK, b"l")).value == []
     assert (await metadata.keep_alive(lease)).lease == lease
     anew = await metadata.submit(asked, request=await client.request_id())
     assert isinstance(anew, AcquireDone)
@@ -372,35 +372,35 @@ async def test_a_request_that_comes_again_after_its_grant_has_ended(client: Clie
     assert anew.token > first.token > 0
 
 
-async def test_an_election_proclaims(metadata: AbstractMetadata) -> None:
+async def test_an_election_proclaims(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS), metadata.elect(b"chief", b"me\xff") as held:
-        (leader,) = (await metadata.places(QueueKind.ELECTION, b"chief")).value
+        (leader,) = (await metadata.queue_entries(QueueKind.ELECTION, b"chief")).value
         assert leader.value == b"me\xff"
         await held.proclaim(b"10.0.0.7")
-        (leader,) = (await metadata.places(QueueKind.ELECTION, b"chief")).value
+        (leader,) = (await metadata.queue_entries(QueueKind.ELECTION, b"chief")).value
         assert (leader.value, leader.token) == (b"10.0.0.7", held.token)
 
 
-async def test_a_semaphore_has_its_permits(metadata: AbstractMetadata) -> None:
+async def test_a_semaphore_has_its_permits(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with metadata.semaphore(b"s", 2) as one, metadata.semaphore(b"s", 2) as two:
             assert one.token != two.token
-            places = (await metadata.places(QueueKind.SEMAPHORE, b"s")).value
+            places = (await metadata.queue_entries(QueueKind.SEMAPHORE, b"s")).value
             assert sorted(place.token for place in places) == sorted([one.token, two.token])
             with pytest.raises(RefusedError) as caught:
                 async with metadata.semaphore(b"s", 3):
                     pass
-            assert caught.value.code == Code.PERMITS_DIFFER
+            assert caught.value.code == RefusalCode.PERMITS_DIFFER
 
 
-async def test_names_are_checked(metadata: AbstractMetadata) -> None:
+async def test_names_are_checked(metadata: Metadata) -> None:
     with pytest.raises(RefusedError) as caught:
         async with metadata.lock(b"a@b"):
             pass
-    assert caught.value.code == Code.NAME_INVALID
+    assert caught.value.code == RefusalCode.NAME_INVALID
 
 
-async def test_a_kept_lease_ends_with_its_block(metadata: AbstractMetadata) -> None:
+async def test_a_kept_lease_ends_with_its_block(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
         async with metadata.lease(5) as lease:
             await metadata.put(b"alive", b"1", lease=lease.id)

@@ -12,7 +12,7 @@ import pytest
 from coterie.app.client import AccessError, Client, ClientError, ClientLimits
 from coterie.app.client.request_ids import MAX_AGE_SECONDS, ClusterTime
 from coterie.consensus import ConflictError, RefusedError, RequestId, UnavailableError, UnknownOutcomeError
-from coterie.consensus.store import Code, LeaseKeepAlive
+from coterie.consensus.store import LeaseKeepAlive, RefusalCode
 
 pytestmark = pytest.mark.anyio
 
@@ -261,7 +261,7 @@ async def test_numbers_of_refusals_come_along() -> None:
     async with nodes.client() as client:
         with pytest.raises(RefusedError) as caught:
             await client.metadata.put(b"k", b"v")
-    assert (caught.value.code, caught.value.detail) == (Code.TOO_MANY_KEYS, 12)
+    assert (caught.value.code, caught.value.detail) == (RefusalCode.TOO_MANY_KEYS, 12)
 
 
 # -- the time in request ids -------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 
 from coterie.app.main import main
 from coterie.app.node.storage.data_dir import DataDir
-from coterie.consensus.journal import open_store
+from coterie.consensus.journal import open_member_directory
 from coterie.consensus.restore import found_from, read_survivor
 from coterie.consensus.store import Put, State, encode
 
@@ -22,7 +22,7 @@ def data_dir(tmp_path: Path) -> Path:
 
 
 def cluster_of(directory: Path) -> str | None:
-    store = open_store(directory)
+    store = open_member_directory(directory)
     try:
         return store.identity.cluster_id
     finally:

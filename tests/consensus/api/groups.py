@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from coterie.consensus import Member, MemberConfig
-from coterie.consensus.journal import JournalConfig, open_store
+from coterie.consensus.journal import JournalConfig, open_member_directory
 
 CONFIG = MemberConfig(secret=b"a test's secret")
 SMALL = JournalConfig(segment_bytes=1024 * 1024)
@@ -28,13 +28,13 @@ class Group:
         self.founders = tuple(self.ids.values())
 
     def new_directory(self, number: int) -> None:
-        store = open_store(self.directory / str(number), config=SMALL)
+        store = open_member_directory(self.directory / str(number), config=SMALL)
         store.identity.join_cluster("test")
         self.ids[number] = store.identity.member_id.hex
         store.close()
 
     async def start(self, number: int) -> Member:
-        store = open_store(self.directory / str(number), config=SMALL)
+        store = open_member_directory(self.directory / str(number), config=SMALL)
         founders = self.founders if number < self.size else ()
         member = Member(store, "test", founders, self.where.get, self.config)
         self.members[number] = member

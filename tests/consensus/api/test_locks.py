@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from coterie.consensus import LeaseLostError, Metadata, RefusedError, UnavailableError
-from coterie.consensus.store import Kind, Put, QueueKind, places_prefix
+from coterie.consensus import LeaseLostError, MemberMetadata, RefusedError, UnavailableError
+from coterie.consensus.store import EventKind, Put, QueueKind, queue_prefix
 from tests.consensus.api.groups import running
 
 pytestmark = pytest.mark.anyio
 
 
-async def somebody_asks(metadata: Metadata, after: int) -> None:
+async def somebody_asks(metadata: MemberMetadata, after: int) -> None:
     """Return once the lock `l` has a place that it did not have at revision `after`."""
-    prefix = places_prefix(QueueKind.LOCK, b"l")
-    async with metadata.watch_prefix(prefix, from_revision=after + 1, kind=Kind.PUT) as watching:
+    prefix = queue_prefix(QueueKind.LOCK, b"l")
+    async with metadata.watch_prefix(prefix, from_revision=after + 1, kind=EventKind.PUT) as watching:
         await anext(watching)
 
 
@@ -107,7 +107,7 @@ async def test_waiting_for_a_lock_ends_with_the_lease_or_the_time(tmp_path: Path
             await one.revoke(lease)
             with pytest.raises(LeaseLostError):
                 await waiting
-            assert len((await one.places(QueueKind.LOCK, b"l")).value) == 1
+            assert len((await one.queue_entries(QueueKind.LOCK, b"l")).value) == 1
 
 
 async def test_a_cancelled_waiter_leaves_the_queue(tmp_path: Path) -> None:
@@ -124,7 +124,7 @@ async def test_a_cancelled_waiter_leaves_the_queue(tmp_path: Path) -> None:
             waiting.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await waiting
-            assert len((await metadata.places(QueueKind.LOCK, b"l")).value) == 1
+            assert len((await metadata.queue_entries(QueueKind.LOCK, b"l")).value) == 1
 
 
 async def test_an_election_shows_its_leader_and_what_it_proclaims(tmp_path: Path) -> None:
@@ -132,7 +132,7 @@ async def test_an_election_shows_its_leader_and_what_it_proclaims(tmp_path: Path
         one, two = (member.metadata for member in group.followers())
         async with one.elect(b"e", b"one") as held:
             await held.proclaim(b"one, ready")
-            places = (await two.places(QueueKind.ELECTION, b"e")).value
+            places = (await two.queue_entries(QueueKind.ELECTION, b"e")).value
             assert [place.value for place in places] == [b"one, ready"]
         async with two.elect(b"e", b"two") as later:
             assert later.token > held.token or held.token == 0

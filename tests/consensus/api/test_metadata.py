@@ -13,12 +13,12 @@ from coterie.consensus import (
     CompactedError,
     ConflictError,
     Consistency,
-    Metadata,
+    MemberMetadata,
     RefusedError,
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.store import Compare, Get, GetDone, Kind, Limits, Put, QueueKind, Target
+from coterie.consensus.store import Compare, EventKind, Get, GetDone, Limits, Put, QueueKind, Target
 from tests.consensus.api.groups import CONFIG, running
 
 pytestmark = pytest.mark.anyio
@@ -146,7 +146,7 @@ async def test_a_watch_resumes_without_a_gap(tmp_path: Path) -> None:
         for number in range(2, 40):
             await two.put(b"w/%d" % number, b"")
         await two.delete(b"w/2")
-        async with two.watch_prefix(b"w/", from_revision=resume, kind=Kind.PUT) as watching:
+        async with two.watch_prefix(b"w/", from_revision=resume, kind=EventKind.PUT) as watching:
             async for batch in watching:
                 seen += [event.key for event in batch.events]
                 if b"w/39" in seen:
@@ -178,7 +178,7 @@ async def test_a_watch_behind_history_is_told(tmp_path: Path) -> None:
 
 async def test_watchers_are_let_go_when_the_member_stops(tmp_path: Path) -> None:
     async with running(tmp_path, 1) as group:
-        metadata: Metadata = group.members[0].metadata
+        metadata: MemberMetadata = group.members[0].metadata
         async with metadata.watch_key(b"k") as watching:
             await group.stop(0)
             with pytest.raises(UnavailableError, match="stopped"):
@@ -216,7 +216,7 @@ async def test_queues_are_listed(tmp_path: Path) -> None:
     async with running(tmp_path, 1) as group:
         metadata = group.members[0].metadata
         async with metadata.lock(b"one", value=b"me") as held:
-            places = (await metadata.places(QueueKind.LOCK, b"one")).value
+            places = (await metadata.queue_entries(QueueKind.LOCK, b"one")).value
             assert [(place.token, place.value) for place in places] == [(held.token, b"me")]
             assert (await metadata.queue_names(QueueKind.LOCK)).value == [b"one"]
         assert (await metadata.queue_names(QueueKind.LOCK)).value == []

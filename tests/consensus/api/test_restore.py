@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from coterie.consensus import CompactedError, Member
-from coterie.consensus.journal import open_store
+from coterie.consensus.journal import open_member_directory
 from coterie.consensus.restore import backup, found_from, read_backup, read_survivor
 from coterie.consensus.store import SnapshotError
 from tests.consensus.api.groups import CONFIG, SMALL, running
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 
 
 async def start_alone(directory: Path) -> Member:
-    store = open_store(directory, config=SMALL)
+    store = open_member_directory(directory, config=SMALL)
     assert store.identity.cluster_id is not None
     member = Member(store, store.identity.cluster_id, (), lambda _: None, CONFIG)
     await member.start("127.0.0.1", 0)

@@ -22,7 +22,7 @@ from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.local_member import LocalMember
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.journal import Store, open_store
+from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 
 pytestmark = pytest.mark.anyio
@@ -270,11 +270,11 @@ async def test_a_cluster_is_found_by_members_of_a_lower_and_of_a_higher_id(
     """Of two members the one of the higher id dials: either way a newcomer gets its links."""
     first_bytes = {"n1": b"\x80", "lower": b"\x00", "higher": b"\xff"}
 
-    def opened(path: Path, **options: Any) -> Store:
+    def opened(path: Path, **options: Any) -> MemberDirectory:
         begin = first_bytes[path.name]
-        return open_store(path, entropy=lambda size: begin + os.urandom(size - 1), **options)
+        return open_member_directory(path, entropy=lambda size: begin + os.urandom(size - 1), **options)
 
-    monkeypatch.setattr(local_member, "open_store", opened)
+    monkeypatch.setattr(local_member, "open_member_directory", opened)
     await nodes.start("n1", FoundingRule(1))
     await nodes.until(lambda: nodes.voters() == {"n1"})
     for name in ("lower", "higher"):

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
-from coterie.consensus.journal import DiskThread, Journal, JournalConfig, open_store
+from coterie.consensus.journal import DiskThread, FileJournal, JournalConfig, open_member_directory
 
 COMMAND = bytes(100)
 GROUPS = (1, 16, 64, 256)
@@ -42,14 +42,14 @@ def fdatasync(directory: Path, group: int) -> Turn:
     return turn
 
 
-def add_group(journal: Journal, group: int) -> None:
+def add_group(journal: FileJournal, group: int) -> None:
     index = journal[-1][1] if len(journal) else 0
     for number in range(index + 1, index + 1 + group):
         journal.add(COMMAND, number, 1)
 
 
 def inline(directory: Path, group: int) -> Turn:
-    journal = open_store(directory / f"inline {group}", config=CONFIG).journal
+    journal = open_member_directory(directory / f"inline {group}", config=CONFIG).journal
 
     async def turn() -> None:
         add_group(journal, group)
@@ -59,7 +59,7 @@ def inline(directory: Path, group: int) -> Turn:
 
 
 def threaded(directory: Path, group: int) -> Turn:
-    journal = open_store(directory / f"thread {group}", config=CONFIG).journal
+    journal = open_member_directory(directory / f"thread {group}", config=CONFIG).journal
     disk = DiskThread()
     loop = asyncio.get_running_loop()
 

@@ -10,7 +10,7 @@ import copy
 from pathlib import Path
 from random import Random
 
-from coterie.consensus.journal import JournalConfig, Store, open_store
+from coterie.consensus.journal import JournalConfig, MemberDirectory, open_member_directory
 from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 
@@ -46,13 +46,13 @@ class Member:
         self.incarnation = 0
         self.member_ids: set[str] = set()
         self.cluster_ids: list[str | None] = [None]
-        self.store: Store
+        self.store: MemberDirectory
 
     # -- opening and ending ------------------------------------------------------------------------------------------
 
     def open(self) -> None:
         """Open, and check what is found. Raises PowerCut, and whatever is wrong."""
-        self.store = open_store(
+        self.store = open_member_directory(
             DIRECTORY, config=self.config, files=self.files, entropy=Random(self.rng.random()).randbytes
         )
         self.check()
@@ -186,7 +186,7 @@ class Member:
 
 def raw_snapshot(info: SnapshotInfo, state: bytes) -> bytes:
     """A snapshot file's bytes, as another member would send them."""
-    store = open_store(DIRECTORY, config=SMALL, files=MemoryFiles(), entropy=Random(1).randbytes)
+    store = open_member_directory(DIRECTORY, config=SMALL, files=MemoryFiles(), entropy=Random(1).randbytes)
     draft = store.snapshots.create(info)
     draft.write(state)
     draft.seal()

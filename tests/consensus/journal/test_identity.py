@@ -7,13 +7,19 @@ from random import Random
 
 import pytest
 
-from coterie.consensus.journal import DirectoryInUseError, IdentityError, MissingFileError, Store, open_store
+from coterie.consensus.journal import (
+    DirectoryInUseError,
+    IdentityError,
+    MemberDirectory,
+    MissingFileError,
+    open_member_directory,
+)
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles, PowerCut
 from tests.consensus.journal.member import DIRECTORY, SMALL
 
 
-def opened(files: MemoryFiles) -> Store:
-    return open_store(DIRECTORY, config=SMALL, files=files)
+def opened(files: MemoryFiles) -> MemberDirectory:
+    return open_member_directory(DIRECTORY, config=SMALL, files=files)
 
 
 def test_a_member_keeps_its_id_and_every_start_has_a_higher_incarnation() -> None:
@@ -122,8 +128,8 @@ def test_an_unfinished_new_directory_is_made_anew() -> None:
 
 def test_a_real_lock_keeps_a_second_store_out(tmp_path: Path) -> None:
     directory = tmp_path / "deep" / "member"
-    store = open_store(directory, config=SMALL)
+    store = open_member_directory(directory, config=SMALL)
     with pytest.raises(DirectoryInUseError):
-        open_store(directory, config=SMALL)
+        open_member_directory(directory, config=SMALL)
     store.close()
-    open_store(directory, config=SMALL).close()
+    open_member_directory(directory, config=SMALL).close()

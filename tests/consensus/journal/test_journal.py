@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from coterie.consensus.journal import MisuseError, open_store
+from coterie.consensus.journal import MisuseError, open_member_directory
 from coterie.consensus.journal.log.frames import decode_records, encode_frame, find_later_frame
 from coterie.consensus.journal.log.segment import read_segment, segment_name
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
@@ -25,7 +25,7 @@ def test_entries_come_back_as_tuples_of_bytes_int_int() -> None:
     member.store.journal.add(bytearray(b"\x00x"), 1, 0)  # type: ignore[arg-type] # what a careless codec gives
     member.store.journal.sync()
     again = member.crashed(Fate.DROP, Random(0))
-    store = open_store(DIRECTORY, config=SMALL, files=again.files)
+    store = open_member_directory(DIRECTORY, config=SMALL, files=again.files)
     assert store.journal[0] == (b"\x00x", 1, 0)
     assert type(store.journal[0]) is tuple
     assert type(store.journal[0][0]) is bytes

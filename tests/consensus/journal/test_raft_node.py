@@ -6,7 +6,7 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
-from coterie.consensus.journal import Store, open_store
+from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.consensus.raft import engine
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
@@ -53,7 +53,7 @@ class Hand:
             done(result, error)
 
 
-def run(store: Store, first: int) -> tuple[RaftNode, Registers, list[int]]:
+def run(store: MemberDirectory, first: int) -> tuple[RaftNode, Registers, list[int]]:
     """A node that has led, taken 40 operations from number `first` on, and cut its log; what it acknowledged."""
     machine, hand, acknowledged = Registers(), Hand(), list[int]()
     node = RaftNode(
@@ -88,7 +88,7 @@ def run(store: Store, first: int) -> tuple[RaftNode, Registers, list[int]]:
 def test_what_the_node_acknowledged_is_there_after_every_power_cut() -> None:
     files = MemoryFiles()
     for start in range(5):
-        store = open_store(DIRECTORY, config=SMALL, files=files)
+        store = open_member_directory(DIRECTORY, config=SMALL, files=files)
         node, machine, acknowledged = run(store, 1 + 40 * start)
         assert node.failure is None
         assert acknowledged == list(range(1 + 40 * start, 41 + 40 * start))

@@ -13,11 +13,11 @@ from coterie.consensus.journal import (
     MissingFileError,
     SnapshotRefusedError,
     UnknownFormatError,
-    open_store,
+    open_member_directory,
 )
 from coterie.consensus.journal.snapshots.format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
 from coterie.consensus.journal.snapshots.reader import snapshot_name
-from coterie.consensus.journal.snapshots.snapshots import SYNC_EVERY_BYTES, SnapshotStore
+from coterie.consensus.journal.snapshots.snapshots import SYNC_EVERY_BYTES, FileSnapshotStore
 from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL, raw_snapshot
@@ -26,12 +26,12 @@ INFO = SnapshotInfo((b"\x00prev", 41, 3), (b"\x02last", 42, 4), ("a", "ä", "c")
 OLDER = SnapshotInfo((b"", 9, 1), (b"", 10, 1), ("a",))
 
 
-def opened(files: MemoryFiles | None = None) -> tuple[MemoryFiles, SnapshotStore]:
+def opened(files: MemoryFiles | None = None) -> tuple[MemoryFiles, FileSnapshotStore]:
     files = files or MemoryFiles()
-    return files, open_store(DIRECTORY, config=SMALL, files=files).snapshots
+    return files, open_member_directory(DIRECTORY, config=SMALL, files=files).snapshots
 
 
-def save(store: SnapshotStore, info: SnapshotInfo, state: bytes) -> None:
+def save(store: FileSnapshotStore, info: SnapshotInfo, state: bytes) -> None:
     draft = store.create(info)
     draft.write(state)
     assert draft.seal() == info
@@ -203,7 +203,7 @@ def test_a_snapshot_of_another_member_that_ends_early_is_refused() -> None:
 
 def test_a_snapshot_larger_than_allowed_is_refused_as_it_comes() -> None:
     config = JournalConfig(segment_bytes=4_096, reserve_bytes=256, max_snapshot_bytes=1_000)
-    store = open_store(DIRECTORY, config=config, files=MemoryFiles()).snapshots
+    store = open_member_directory(DIRECTORY, config=config, files=MemoryFiles()).snapshots
     draft = store.receive()
     with pytest.raises(SnapshotRefusedError, match="max_snapshot_bytes"):
         draft.write(raw_snapshot(INFO, bytes(2_000)))

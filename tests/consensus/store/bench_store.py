@@ -12,8 +12,8 @@ from collections.abc import Callable
 
 from coterie.consensus.store import (
     Compare,
+    Idempotent,
     Limits,
-    Once,
     Put,
     PutDone,
     State,
@@ -80,7 +80,7 @@ def write_speed() -> None:
     rate("put, existing keys of 1,000, one in an entry", KEYS, one_by_one)
     rng = random.Random(5)
     ids = [
-        encode(Once(rng.randbytes(16), state.time_ms, Put(key(rng.randrange(1_000)), rng.randbytes(VALUE))))
+        encode(Idempotent(rng.randbytes(16), state.time_ms, Put(key(rng.randrange(1_000)), rng.randbytes(VALUE))))
         for _ in range(KEYS)
     ]
     entries = batches(ids, 64, state.time_ms)
@@ -192,7 +192,7 @@ def snapshots() -> None:
         applying += time.process_time() - begin
         slowest_apply = max(slowest_apply, time.process_time() - begin)
     size = sum(map(len, written))
-    print(f"snapshot of {state.figures()}")
+    print(f"snapshot of {state.sizes()}")
     print(
         f"  {size / 1e6:.0f} MB in {len(written)} chunks: {size / encoding / 1e6:.0f} MB/s; the view took "
         f"{pause * 1e6:.0f} us, the longest chunk {longest * 1e3:.1f} ms"

@@ -8,11 +8,11 @@ from coterie.consensus.store import (
     AnyOperation,
     Batch,
     BatchDone,
-    Code,
     Limits,
     Put,
     PutDone,
     Record,
+    RefusalCode,
     Refused,
     Result,
     SingleOperation,
@@ -42,7 +42,7 @@ class Driver:
         assert isinstance(result, kind), result
         return result
 
-    def refused(self, code: Code, operation: AnyOperation) -> int:
+    def refused(self, code: RefusalCode, operation: AnyOperation) -> int:
         """The operation is refused with this code, and changes nothing. Returns the detail."""
         before = content(self.state)
         result = self.expect(Refused, operation)

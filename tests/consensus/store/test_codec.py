@@ -15,15 +15,15 @@ from coterie.consensus.store import (
     Batch,
     BatchDone,
     ClientOperation,
-    Code,
     CodecError,
-    Found,
+    FoundCluster,
+    Idempotent,
     LeaseExpire,
-    Once,
     Put,
+    RefusalCode,
     Refused,
     Result,
-    SetLevel,
+    SetFeatureLevel,
     SingleOperation,
     State,
     UnsupportedVersionError,
@@ -155,7 +155,7 @@ def test_bytes_that_break_a_rule_are_malformed(data: bytes) -> None:
     with pytest.raises(CodecError):
         decode(data)
     driver = Driver()
-    assert driver.raw(data) == Refused(Code.MALFORMED)
+    assert driver.raw(data) == Refused(RefusalCode.MALFORMED)
     assert driver.revision == 0
     assert driver.state.applied_index == 1
 
@@ -166,9 +166,9 @@ def test_a_version_above_the_level_has_a_definite_result() -> None:
     with pytest.raises(UnsupportedVersionError) as error:
         decode(data)
     assert (error.value.version, error.value.known) == (2, 1)
-    assert driver.raw(data) == Refused(Code.UNSUPPORTED, 1)
-    assert driver.raw(encode_batch(0, [data])) == BatchDone((Refused(Code.UNSUPPORTED, 1),))
-    assert driver.raw(b"\x00" + data[1:]) == Refused(Code.UNSUPPORTED, 1)
+    assert driver.raw(data) == Refused(RefusalCode.UNSUPPORTED, 1)
+    assert driver.raw(encode_batch(0, [data])) == BatchDone((Refused(RefusalCode.UNSUPPORTED, 1),))
+    assert driver.raw(b"\x00" + data[1:]) == Refused(RefusalCode.UNSUPPORTED, 1)
 
 
 def test_one_bad_member_of_a_batch_spoils_no_other() -> None:
@@ -176,7 +176,7 @@ def test_one_bad_member_of_a_batch_spoils_no_other() -> None:
     batch = encode(Batch(0))
     result = driver.raw(encode_batch(7, [encode(Put(b"a", b"")), b"\x01junk", batch, b"", encode(Put(b"b", b""))]))
     assert isinstance(result, BatchDone)
-    malformed = Refused(Code.MALFORMED)
+    malformed = Refused(RefusalCode.MALFORMED)
     assert result.results[1:4] == (malformed, malformed, malformed)
     assert driver.keys() == [b"a", b"b"]
 
@@ -186,9 +186,9 @@ def test_only_what_decodes_can_be_encoded() -> None:
         Put(b"k", b"v", lease=-5),
         Put(b"k", b"v", expect=-1),
         Put(b"k", b"v", expect=2**70),
-        Found(""),
-        Found("\ud800"),
-        Once(b"", 0, Put(b"k", b"v")),
+        FoundCluster(""),
+        FoundCluster("\ud800"),
+        Idempotent(b"", 0, Put(b"k", b"v")),
         Batch(0, (b"",) * (MAX_BATCH_OPS + 1)),
     ):
         with pytest.raises(CodecError):
@@ -206,8 +206,8 @@ def test_what_is_for_the_leader_is_not_taken_from_clients() -> None:
         typing.get_args(PlainOperation)
     )
     assert decode_client(encode(Put(b"k", b"v"))) == Put(b"k", b"v")
-    once = Once(b"i", 0, Put(b"k", b"v"))
+    once = Idempotent(b"i", 0, Put(b"k", b"v"))
     assert decode_client(encode(once)) == once
-    for operation in (LeaseExpire(1, 0), SetLevel(1), Once(b"i", 0, Found("x")), Batch(0)):
+    for operation in (LeaseExpire(1, 0), SetFeatureLevel(1), Idempotent(b"i", 0, FoundCluster("x")), Batch(0)):
         with pytest.raises(CodecError):
             decode_client(encode(operation))

@@ -15,20 +15,20 @@ from coterie.consensus.store import (
     Batch,
     BatchDone,
     Compact,
-    CompactedError,
+    CompactedRevisionError,
     Delete,
-    Found,
+    FoundCluster,
+    Idempotent,
     LeaseBind,
     LeaseDone,
     LeaseGrant,
-    Once,
     Put,
     PutDone,
     QueueKind,
     SingleOperation,
     SnapshotError,
-    SnapshotReader,
     State,
+    StateDecoder,
     UnsupportedVersionError,
     WatchHub,
     encode,
@@ -42,7 +42,7 @@ from tests.consensus.store.model.strategies import operations
 def full() -> Driver:
     """A state with something of everything."""
     driver = Driver()
-    driver.at_time(1_000, Found("cluster"), Ban("m1", "wiped"), LeaseGrant(5_000), LeaseBind("n1", 3, 1_000))
+    driver.at_time(1_000, FoundCluster("cluster"), Ban("m1", "wiped"), LeaseGrant(5_000), LeaseBind("n1", 3, 1_000))
     driver.state.configure(b"voters", driver.index)
     for number in range(5):
         driver.put(b"k%d" % number, b"v%d" % number, lease=number % 3)
@@ -52,7 +52,7 @@ def full() -> Driver:
     driver.do(Delete(b"k1"))
     driver.do(Acquire(QueueKind.LOCK, b"x", 1, b"one"))
     driver.do(Acquire(QueueKind.LOCK, b"x", 2, b"two"))
-    driver.do(Once(b"id", 900, Put(b"k4", b"once", prev=True)))
+    driver.do(Idempotent(b"id", 900, Put(b"k4", b"once", prev=True)))
     return driver
 
 
@@ -72,18 +72,18 @@ def test_a_restored_state_is_equal_and_behaves_the_same_from_there(
     for time_ms, operation in enumerate(after, len(before)):
         assert twin.at_time(time_ms * 50, operation) == driver.at_time(time_ms * 50, operation)
     assert twin.state.digest() == driver.state.digest()
-    assert twin.state.figures() == driver.state.figures()
+    assert twin.state.sizes() == driver.state.sizes()
 
 
 def test_everything_is_in_it() -> None:
     driver = full()
     fresh = restored(snapshot(driver.state))
-    assert fresh.figures() == driver.state.figures()
+    assert fresh.sizes() == driver.state.sizes()
     for name in ("level", "applied_index", "time_ms", "cluster_id", "membership_epoch", "config", "bans", "limits"):
         assert getattr(fresh, name) == getattr(driver.state, name)
     assert fresh.leases.table == driver.state.leases.table
     assert fresh.leases.next_id == 3
-    assert fresh.places(QueueKind.LOCK, b"x") == driver.state.places(QueueKind.LOCK, b"x")
+    assert fresh.queue_entries(QueueKind.LOCK, b"x") == driver.state.queue_entries(QueueKind.LOCK, b"x")
     assert fresh.lease_keys(1) == driver.state.lease_keys(1)
     assert [lease.id for lease in fresh.due_leases(6_000)] == [1]
     assert [lease.id for lease in fresh.leases_of_node("n1")] == [2]
@@ -107,7 +107,7 @@ def test_versions_that_records_and_history_share_are_one_object_after_a_restore(
 def test_a_snapshot_shows_its_index_while_the_state_goes_on() -> None:
     driver = Driver(max_history_events=3_000, request_window_ms=10_000)
     for number in range(4_000):
-        driver.do(Once(b"%d" % number, driver.state.time_ms, Put(b"%05d" % (number * 7 % 5_000), b"v" * 50)))
+        driver.do(Idempotent(b"%d" % number, driver.state.time_ms, Put(b"%05d" % (number * 7 % 5_000), b"v" * 50)))
     quiet = snapshot(driver.state)
     chunks = driver.state.snapshot()
     written = []
@@ -116,7 +116,7 @@ def test_a_snapshot_shows_its_index_while_the_state_goes_on() -> None:
             key = b"%05d" % (number * 131 + other * 977 % 6_000)
             driver.do(Delete(key) if other % 3 == 0 else Put(key, b"new"))
         driver.at_time(driver.state.time_ms + 90, LeaseGrant(1_000), Ban(f"m{number}"))
-        driver.do(Once(b"new %d" % number, driver.state.time_ms, Put(b"a", b"b")))
+        driver.do(Idempotent(b"new %d" % number, driver.state.time_ms, Put(b"a", b"b")))
         if number == 3:
             driver.do(Compact(driver.revision - 5))
         chunk = next(chunks, None)
@@ -142,7 +142,7 @@ def test_two_snapshots_at_a_time_do_not_disturb_each_other() -> None:
 def test_the_bytes_may_come_in_pieces_of_any_size() -> None:
     data = snapshot(full().state)
     for size in (1, 7, 1_000):
-        reader = SnapshotReader(State())
+        reader = StateDecoder(State())
         for begin in range(0, len(data), size):
             reader.feed(data[begin : begin + size])
         assert reader.finish().digest() == full().state.digest()
@@ -193,7 +193,7 @@ def test_a_frame_lost_doubled_or_moved_is_detected() -> None:
 def test_damage_is_detected_with_its_frame_not_only_at_the_end() -> None:
     data = bytearray(snapshot(full().state))
     data[data.index(b"cluster")] = ord("b")  # still a name
-    reader = SnapshotReader(State())
+    reader = StateDecoder(State())
     with pytest.raises(SnapshotError, match="byte 16"):
         reader.feed(bytes(data[: HEAD.size + FRAME.size + FRAME.unpack_from(data, HEAD.size)[1]]))
 
@@ -235,7 +235,7 @@ def test_a_snapshot_of_a_later_format_says_what_to_do() -> None:
 def test_a_frame_that_claims_too_much_is_refused_before_it_is_waited_for() -> None:
     data = snapshot(State())
     head = FRAME.pack(1, 2**31, 0, 0)[:-4]
-    reader = SnapshotReader(State())
+    reader = StateDecoder(State())
     with pytest.raises(SnapshotError):
         reader.feed(data[: HEAD.size] + head + crc32(head).to_bytes(4, "big"))
 
@@ -248,9 +248,9 @@ def test_a_restore_as_a_new_cluster_never_repeats_a_revision_or_a_lease() -> Non
     state = driver.state
     assert (state.cluster_id, state.applied_index, state.config, state.membership_epoch) == ("another", 0, b"", 2)
     assert set(state.bans) == {"m1"}
-    with pytest.raises(CompactedError):
+    with pytest.raises(CompactedRevisionError):
         WatchHub(state).watch(b"", None, from_revision=old + 1)
-    with pytest.raises(CompactedError):
+    with pytest.raises(CompactedRevisionError):
         state.get(b"k0", old)
     assert state.range(b"", None).records == restored(data).range(b"", None).records
     driver.index = 0
@@ -265,7 +265,7 @@ def test_a_restore_as_a_new_cluster_never_repeats_a_revision_or_a_lease() -> Non
 def test_equal_logs_give_equal_digests_and_different_ones_do_not() -> None:
     one, other = full(), full()
     assert one.state.digest() == other.state.digest()
-    for operation in (Put(b"k", b"v"), Ban("m9"), LeaseGrant(1_000), Once(b"i", 1_000, Delete(b"none"))):
+    for operation in (Put(b"k", b"v"), Ban("m9"), LeaseGrant(1_000), Idempotent(b"i", 1_000, Delete(b"none"))):
         one.do(operation)
         other.raw(encode(Batch(0)))
         assert one.state.digest() != other.state.digest()

@@ -9,14 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.consensus.store import Record
-from coterie.consensus.store.tables.sorted_table import MAX_BLOCK, Table
+from coterie.consensus.store.tables.sorted_table import MAX_BLOCK, SortedTable
 
 
 def record(number: int, version: int = 1) -> Record:
     return Record(b"%05d" % number, b"", 1, 1, version, 0)
 
 
-def put(table: Table, it: Record) -> None:
+def put(table: SortedTable, it: Record) -> None:
     number, at, prev = table.locate(it.key)
     if prev is None:
         table.insert(number, at, it)
@@ -24,14 +24,14 @@ def put(table: Table, it: Record) -> None:
         table.replace(number, at, it)
 
 
-def remove(table: Table, key: bytes) -> bool:
+def remove(table: SortedTable, key: bytes) -> bool:
     number, at, prev = table.locate(key)
     if prev is not None:
         table.remove(number, at)
     return prev is not None
 
 
-def check(table: Table, model: dict[bytes, Record]) -> None:
+def check(table: SortedTable, model: dict[bytes, Record]) -> None:
     expected = [model[key] for key in sorted(model)]
     assert len(table) == len(model)
     assert list(table.view()) == expected
@@ -45,7 +45,7 @@ def check(table: Table, model: dict[bytes, Record]) -> None:
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(["fill", "drain", "rewrite", "view", "sweep"]), max_size=12))
 def test_the_table_is_a_sorted_dictionary_and_its_views_never_change(seed: int, steps: list[str]) -> None:
     rng = random.Random(seed)
-    table = Table()
+    table = SortedTable()
     model: dict[bytes, Record] = {}
     views: list[tuple[Iterator[Record], list[Record]]] = []
     for step in steps:
@@ -78,7 +78,7 @@ def test_the_table_is_a_sorted_dictionary_and_its_views_never_change(seed: int, 
     st.integers(0, 400),
 )
 def test_a_scan_gives_the_first_records_of_a_range(numbers: list[int], start: int, end: int | None, limit: int) -> None:
-    table = Table()
+    table = SortedTable()
     for number in numbers:
         put(table, record(number))
     expected = [record(it) for it in sorted(numbers) if it >= start and (end is None or it < end)]
@@ -86,7 +86,7 @@ def test_a_scan_gives_the_first_records_of_a_range(numbers: list[int], start: in
 
 
 def test_a_loaded_table_goes_on_as_any_other() -> None:
-    table = Table()
+    table = SortedTable()
     model = {}
     for begin in range(0, 1_000, 130):
         part = [record(number) for number in range(begin, begin + 130)]
@@ -100,7 +100,7 @@ def test_a_loaded_table_goes_on_as_any_other() -> None:
 
 
 def test_a_view_keeps_a_block_that_takes_in_its_neighbour() -> None:
-    table = Table()
+    table = SortedTable()
     table.append([record(number) for number in range(2 * (MAX_BLOCK // 2))])  # two blocks
     for number in range(20, MAX_BLOCK // 2):
         remove(table, b"%05d" % number)

@@ -6,14 +6,14 @@ import pytest
 
 from coterie.consensus.store import (
     Compact,
-    CompactedError,
+    CompactedRevisionError,
     Delete,
     DeleteRange,
-    Kind,
+    EventKind,
     Put,
     State,
     Txn,
-    Watch,
+    Watcher,
     WatchHub,
     prefix_end,
 )
@@ -21,7 +21,7 @@ from coterie.consensus.store.watch import MAX_PENDING_EVENTS, MAX_READ_EVENTS
 from tests.consensus.store.helpers import Driver, snapshot
 
 
-def taken(hub: WatchHub, watch: Watch, size: int = 1_000) -> list[tuple[int, bytes]]:
+def taken(hub: WatchHub, watch: Watcher, size: int = 1_000) -> list[tuple[int, bytes]]:
     found = []
     more = True
     while more:
@@ -71,8 +71,8 @@ def test_events_tell_the_record_and_the_one_before(driver: Driver, hub: WatchHub
 
 
 def test_a_watch_may_be_for_puts_or_deletions_alone(driver: Driver, hub: WatchHub) -> None:
-    puts = hub.watch(b"", None, kind=Kind.PUT)
-    deletions = hub.watch(b"", None, kind=Kind.DELETE)
+    puts = hub.watch(b"", None, kind=EventKind.PUT)
+    deletions = hub.watch(b"", None, kind=EventKind.DELETE)
     driver.put(b"a")
     driver.do(Delete(b"a"))
     hub.feed()
@@ -176,7 +176,7 @@ def test_a_watch_that_fell_behind_history_is_told(driver: Driver, hub: WatchHub)
         hub.feed()
         taken(hub, quick)
     driver.do(Compact(1))
-    with pytest.raises(CompactedError) as gone:
+    with pytest.raises(CompactedRevisionError) as gone:
         hub.take(slow)
     assert (gone.value.requested, gone.value.compacted) == (1, 1)
     hub.feed()
@@ -188,7 +188,7 @@ def test_a_watch_from_a_compacted_revision_is_refused(driver: Driver, hub: Watch
         driver.put(b"a")
     driver.do(Compact(3))
     hub.feed()
-    with pytest.raises(CompactedError) as gone:
+    with pytest.raises(CompactedRevisionError) as gone:
         hub.watch(b"", None, from_revision=3)
     assert gone.value.compacted == 3
     assert taken(hub, hub.watch(b"", None, from_revision=4)) == [(4, b"a"), (5, b"a")]
@@ -200,7 +200,7 @@ def test_what_was_compacted_before_it_was_routed_is_not_passed_over_in_silence(d
     driver.put(b"a")
     driver.do(Compact(1))
     assert hub.feed() == [watch]
-    with pytest.raises(CompactedError):
+    with pytest.raises(CompactedRevisionError):
         hub.take(watch)
 
 

@@ -22,7 +22,7 @@ async def test_a_follower_that_takes_no_entries_says_how_old_its_data_is(
         await leader.metadata.put(b"k", b"old")
         behind = group.followers()[0]
         await behind.metadata.get(b"k")
-        monkeypatch.setattr(behind.store.journal, "has_room", lambda *_: False)  # its disk is full
+        monkeypatch.setattr(behind.directory.journal, "has_room", lambda *_: False)  # its disk is full
         await leader.metadata.put(b"k", b"new")
         await asyncio.sleep(2.0)  # what is acknowledged becomes older
         answer = await behind.metadata.get(b"k", consistency=Consistency.STALE)
@@ -40,7 +40,7 @@ async def test_who_has_restarted_is_not_fresh_before_the_new_leader_knows_what_i
             await group.stop(number)
         for number in range(3):
             member = await group.start(number)
-            member.store.journal.has_room = lambda *_: False  # type: ignore[method-assign]
+            member.directory.journal.has_room = lambda *_: False  # type: ignore[method-assign]
         async with asyncio.timeout(30.0):
             while group.leader is None:  # noqa: ASYNC110 - they elect
                 await asyncio.sleep(0.01)

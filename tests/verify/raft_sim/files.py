@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from coterie.consensus.journal import JournalConfig, Store, open_store
+from coterie.consensus.journal import JournalConfig, MemberDirectory, open_member_directory
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles, PowerCut
@@ -31,7 +31,7 @@ class FilePlatter(Platter):
         super().__init__()
         self.rng = rng
         self.files = MemoryFiles()
-        self.store: Store | None = None
+        self.store: MemberDirectory | None = None
         self.votes: list[tuple[int, str | None]] = [(0, None)]  # acknowledged, and under way
 
     @property
@@ -55,10 +55,12 @@ class FilePlatter(Platter):
         failing, self.failing = self.failing, None
         return failing
 
-    def open(self) -> Store:
+    def open(self) -> MemberDirectory:
         """As after a start of the process. Raises what the store raises, and AssertionError for a vote that is gone."""
         self.files.failing = self._fails
-        self.store = store = open_store(DIRECTORY, config=SMALL, files=self.files, entropy=self.rng.randbytes)
+        self.store = store = open_member_directory(
+            DIRECTORY, config=SMALL, files=self.files, entropy=self.rng.randbytes
+        )
         vote = (store.journal.getCurrentTerm(), store.journal.getVotedForNodeId())
         assert vote in self.votes, f"found the vote {vote}, acknowledged and under way were {self.votes}"
         self.votes = [vote]
@@ -85,7 +87,7 @@ class FileJournal:
     def __init__(
         self,
         platter: FilePlatter,
-        store: Store,
+        store: MemberDirectory,
         on_add: Callable[[Entry, Entry | None], None],
         on_remove: Callable[[list[Entry]], None],
     ) -> None:
@@ -151,7 +153,7 @@ class FileJournal:
 class FileSnapshots(SimSnapshots):
     """The real snapshot store, with the faults of the simulated one."""
 
-    def __init__(self, platter: FilePlatter, rng: random.Random, store: Store) -> None:
+    def __init__(self, platter: FilePlatter, rng: random.Random, store: MemberDirectory) -> None:
         super().__init__(platter, rng)
         self.real = store.snapshots
 

@@ -42,7 +42,7 @@ def show_change(event: Event, max_value_bytes: int) -> dict[str, Any]:
 
 def show_queue(state: State, kind: QueueKind, name: bytes) -> dict[str, Any]:
     """Who holds it and who waits, in order; both are empty once nobody wants it."""
-    places = [(place, show_place(place)) for place in state.places(kind, name, MAX_PLACES)]
+    places = [(place, show_place(place)) for place in state.queue_entries(kind, name, MAX_PLACES)]
     return {
         "queue": QUEUE_WORDS[kind],
         "name": shown(name)[0],

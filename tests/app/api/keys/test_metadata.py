@@ -24,7 +24,7 @@ from coterie.app.wire.keys import (
 )
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.store import Code as StoreCode
+from coterie.consensus.store import RefusalCode
 from tests.app.api.conftest import Part, error_of
 
 pytestmark = pytest.mark.anyio
@@ -452,15 +452,15 @@ async def test_history_that_is_gone_is_gone(api: httpx.AsyncClient, part: Part) 
 
 
 STORE_REFUSALS = [
-    (StoreCode.TOO_MANY_KEYS, 9, 507, "too_many_keys", {"limit": 9}),
-    (StoreCode.NO_SPACE, 9, 507, "no_space", {"limit": 9}),
-    (StoreCode.LEASE_FULL, 9, 507, "lease_full", {"limit": 9}),
-    (StoreCode.VALUE_TOO_LARGE, 9, 413, "too_large", {"limit": 9}),
+    (RefusalCode.TOO_MANY_KEYS, 9, 507, "too_many_keys", {"limit": 9}),
+    (RefusalCode.NO_SPACE, 9, 507, "no_space", {"limit": 9}),
+    (RefusalCode.LEASE_FULL, 9, 507, "lease_full", {"limit": 9}),
+    (RefusalCode.VALUE_TOO_LARGE, 9, 413, "too_large", {"limit": 9}),
     ("too_large", 0, 413, "too_large", None),
-    (StoreCode.MALFORMED, 0, 400, "invalid_request", None),
-    (StoreCode.REQUEST_AHEAD, 7, 400, "request_ahead", {"cluster_time_ms": 7}),
-    (StoreCode.KEY_NOT_FOUND, 0, 404, "key_not_found", None),
-    (StoreCode.INTERNAL, 0, 500, "internal", None),
+    (RefusalCode.MALFORMED, 0, 400, "invalid_request", None),
+    (RefusalCode.REQUEST_AHEAD, 7, 400, "request_ahead", {"cluster_time_ms": 7}),
+    (RefusalCode.KEY_NOT_FOUND, 0, 404, "key_not_found", None),
+    (RefusalCode.INTERNAL, 0, 500, "internal", None),
     ("unheard_of", 0, 409, "refused", {"reason": "unheard_of"}),
 ]
 

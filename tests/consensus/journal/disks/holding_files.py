@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coterie.consensus.journal import DiskFiles, File, Lock
+from coterie.consensus.journal import DirectoryLock, DiskFiles, File
 
 _HELD_PREFIX = ".held-"
 
@@ -117,5 +117,5 @@ class HoldingFiles:
         self._changes.clear()
         self._disk.sync_directory(directory)
 
-    def lock(self, path: Path) -> Lock:
+    def lock(self, path: Path) -> DirectoryLock:
         return self._disk.lock(path)

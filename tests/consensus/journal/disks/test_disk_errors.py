@@ -13,7 +13,7 @@ from coterie.consensus.journal import (
     JournalConfig,
     SettingError,
     StorageError,
-    open_store,
+    open_member_directory,
 )
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL, Member, act
@@ -224,9 +224,9 @@ def test_a_new_directory_on_a_full_disk_is_refused_and_can_be_made_later() -> No
     files = MemoryFiles()
     files.capacity = 6_000
     with pytest.raises(DiskFullError):
-        open_store(DIRECTORY, config=SMALL, files=files)
+        open_member_directory(DIRECTORY, config=SMALL, files=files)
     files.capacity = None
-    open_store(DIRECTORY, config=SMALL, files=files).close()
+    open_member_directory(DIRECTORY, config=SMALL, files=files).close()
 
 
 @pytest.mark.parametrize(

@@ -11,17 +11,18 @@ from pathlib import Path
 
 import pytest
 
-from coterie.consensus.journal import DiskFiles, JournalConfig, open_store
+from coterie.consensus.journal import DiskFiles, JournalConfig, open_member_directory
 from coterie.consensus.raft.ports import SnapshotInfo
 
 WRITER = """
 import sys
 from pathlib import Path
-from coterie.consensus.journal import DiskFiles, JournalConfig, open_store
+from coterie.consensus.journal import DiskFiles, JournalConfig, open_member_directory
 from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.disks.holding_files import HoldingFiles
 files = HoldingFiles() if sys.argv[2] == "power" else DiskFiles()
-store = open_store(Path(sys.argv[1]), config=JournalConfig(segment_bytes=65536, reserve_bytes=256), files=files)
+config = JournalConfig(segment_bytes=65536, reserve_bytes=256)
+store = open_member_directory(Path(sys.argv[1]), config=config, files=files)
 journal = store.journal
 index = journal[-1][1] if len(journal) else 0
 while True:
@@ -53,7 +54,7 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
                 acknowledged = int(process.stdout.readline())
             process.send_signal(signal.SIGKILL)
             acknowledged = max([acknowledged, *(int(line) for line in process.stdout if line.endswith("\n"))])
-        store = open_store(tmp_path, config=JournalConfig(segment_bytes=65_536, reserve_bytes=256))
+        store = open_member_directory(tmp_path, config=JournalConfig(segment_bytes=65_536, reserve_bytes=256))
         snapshot = store.snapshots.latest()
         first = 1 if snapshot is None else snapshot.prev[1]
         found = store.journal[:]
@@ -67,8 +68,8 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
 HOLDER = """
 import sys
 from pathlib import Path
-from coterie.consensus.journal import open_store
-store = open_store(Path(sys.argv[1]))
+from coterie.consensus.journal import open_member_directory
+store = open_member_directory(Path(sys.argv[1]))
 print("open", flush=True)
 sys.stdin.read()
 """
@@ -82,12 +83,12 @@ def test_two_processes_cannot_open_one_directory(tmp_path: Path) -> None:
         second = subprocess.run(command, input="", capture_output=True, text=True, cwd=Path.cwd(), check=False)
         assert "DirectoryInUseError" in second.stderr
         holder.kill()
-    open_store(tmp_path).close()  # the lock ended with its holder
+    open_member_directory(tmp_path).close()  # the lock ended with its holder
 
 
 def test_a_run_over_segments_and_snapshots_is_found_again(tmp_path: Path) -> None:
     config = JournalConfig(segment_bytes=65_536, reserve_bytes=256)
-    store = open_store(tmp_path, config=config)
+    store = open_member_directory(tmp_path, config=config)
     for index in range(1, 2_001):
         store.journal.add(bytes(150), index, 1)
         if index % 50 == 0:
@@ -99,7 +100,7 @@ def test_a_run_over_segments_and_snapshots_is_found_again(tmp_path: Path) -> Non
     store.journal.deleteEntriesTo(1_497)
     store.close()
     assert len(list(tmp_path.glob("journal-*"))) == 2
-    store = open_store(tmp_path, config=config)
+    store = open_member_directory(tmp_path, config=config)
     assert [entry[1] for entry in store.journal[:]] == list(range(1_498, 2_001))
     assert sum(map(len, store.snapshots.state())) == 1_000_000
     store.close()
@@ -107,7 +108,7 @@ def test_a_run_over_segments_and_snapshots_is_found_again(tmp_path: Path) -> Non
 
 def test_a_segment_has_its_space_before_anything_is_written_to_it(tmp_path: Path) -> None:
     config = JournalConfig(segment_bytes=1 << 20)
-    store = open_store(tmp_path, config=config)
+    store = open_member_directory(tmp_path, config=config)
     for name in ("journal-000000000001.seg", "spare.tmp"):
         stat = (tmp_path / name).stat()
         assert stat.st_size == 1 << 20
@@ -117,7 +118,7 @@ def test_a_segment_has_its_space_before_anything_is_written_to_it(tmp_path: Path
 
 def test_files_are_for_their_owner_alone(tmp_path: Path) -> None:
     directory = tmp_path / "new" / "member"
-    open_store(directory).close()
+    open_member_directory(directory).close()
     assert directory.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o777 == 0o600 for path in directory.iterdir())
 
@@ -149,7 +150,7 @@ def test_no_space_for_a_segment_is_an_error_at_once(tmp_path: Path, monkeypatch:
     def full(_fd: int, _offset: int, _size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    store = open_store(tmp_path)
+    store = open_member_directory(tmp_path)
     monkeypatch.setattr(os, "posix_fallocate", full)
     store.journal.add(bytes(9 << 20), 1, 1)
     store.journal.sync()

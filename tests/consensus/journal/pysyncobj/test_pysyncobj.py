@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from random import Random
 
-from coterie.consensus.journal import DiskThread, Journal, Store, open_store
+from coterie.consensus.journal import DiskThread, FileJournal, MemberDirectory, open_member_directory
 from coterie.consensus.raft import ports
 from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
@@ -14,7 +14,7 @@ from tests.consensus.journal.pysyncobj.stock import StockNode, stock_journal
 
 
 def stand_behind_the_nodes_ports(
-    store: Store, disk: DiskThread
+    store: MemberDirectory, disk: DiskThread
 ) -> tuple[ports.Journal, ports.SnapshotStore, ports.Disk]:
     """Never called: the type checker holds the classes to the node's ports here."""
     return store.journal, store.snapshots, disk
@@ -22,7 +22,7 @@ def stand_behind_the_nodes_ports(
 
 def test_every_method_of_pysyncobjs_journal_is_here_with_its_parameters() -> None:
     for name, method in inspect.getmembers(stock_journal.Journal, inspect.isfunction):
-        ours = inspect.signature(getattr(Journal, name))
+        ours = inspect.signature(getattr(FileJournal, name))
         assert list(ours.parameters) == list(inspect.signature(method).parameters), name
 
 
@@ -30,7 +30,7 @@ def test_a_node_goes_on_from_what_was_synced_when_the_power_went() -> None:
     files = MemoryFiles()
     commands = [b"\x00%d" % number for number in range(10)]
     for start in range(3):
-        store = open_store(DIRECTORY, config=SMALL, files=files)
+        store = open_member_directory(DIRECTORY, config=SMALL, files=files)
         term = store.journal.getCurrentTerm()
         node = StockNode(journal=store.journal)
         node.tick_until(node._isLeader)
@@ -46,7 +46,7 @@ def test_a_node_goes_on_from_what_was_synced_when_the_power_went() -> None:
 
 def test_a_node_goes_on_from_a_snapshot_and_the_log_behind_it() -> None:
     files = MemoryFiles()
-    store = open_store(DIRECTORY, config=SMALL, files=files)
+    store = open_member_directory(DIRECTORY, config=SMALL, files=files)
     node = StockNode(journal=store.journal)
     node.tick_until(node._isLeader)
     for number in range(50):
@@ -59,7 +59,7 @@ def test_a_node_goes_on_from_a_snapshot_and_the_log_behind_it() -> None:
     draft.seal()
     draft.install()
     store.journal.deleteEntriesTo(29)
-    store = open_store(DIRECTORY, config=SMALL, files=files.rebooted(Fate.DROP, Random(0)))
+    store = open_member_directory(DIRECTORY, config=SMALL, files=files.rebooted(Fate.DROP, Random(0)))
     latest = store.snapshots.latest()
     assert latest == info
     assert store.journal[:] == log[29:]

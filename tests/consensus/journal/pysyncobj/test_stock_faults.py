@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from coterie.consensus.journal import CorruptFileError, JournalConfig, open_store
+from coterie.consensus.journal import CorruptFileError, JournalConfig, open_member_directory
 from coterie.consensus.raft.errors import CorruptSnapshotError
 from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles, PowerCut
@@ -46,7 +46,7 @@ def stock(directory: Path, name: str = "stock") -> Iterator[Any]:
 
 def ours_with_snapshot(directory: Path) -> None:
     """200 entries, a snapshot of the first 100, and a process that ended before it cut the log."""
-    store = open_store(directory)
+    store = open_member_directory(directory)
     for entry in ENTRIES:
         store.journal.add(*entry)
     store.journal.sync()
@@ -70,7 +70,7 @@ def test_4_stock_never_syncs_and_ours_does(tmp_path: Path, monkeypatch: pytest.M
         journal.onOneSecondTimer()
     assert syncs == []
 
-    ours = open_store(tmp_path / "ours").journal
+    ours = open_member_directory(tmp_path / "ours").journal
     syncs.clear()
     ours.add(*ENTRIES[0])
     ours.sync()
@@ -135,7 +135,7 @@ def test_4_stock_takes_changed_bytes_for_entries_and_ours_stops(tmp_path: Path) 
     data[data.index(b"\x0077")] ^= 0xFF
     segment.write_bytes(data)
     with pytest.raises(CorruptFileError):
-        open_store(tmp_path / "ours")
+        open_member_directory(tmp_path / "ours")
 
 
 def test_4_a_dump_newer_than_the_journals_head_clears_the_journal_of_stock_and_not_ours(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_4_a_dump_newer_than_the_journals_head_clears_the_journal_of_stock_and_n
         assert journal[:] == [INFO.prev, INFO.last]  # the hundred entries after it are gone
 
     ours_with_snapshot(tmp_path / "ours")
-    store = open_store(tmp_path / "ours")
+    store = open_member_directory(tmp_path / "ours")
     StockNode(journal=store.journal, dump_file=dump, load=load).doTick()
     assert store.journal[:] == ENTRIES[98:]
     store.close()
@@ -170,7 +170,7 @@ def test_10_stock_starts_empty_from_a_corrupt_dump_and_ours_refuses(tmp_path: Pa
     (snapshot,) = (tmp_path / "ours").glob("snapshot-*")
     snapshot.write_bytes(b"damaged")
     with pytest.raises(CorruptSnapshotError, match="snapshot-0"):
-        open_store(tmp_path / "ours")
+        open_member_directory(tmp_path / "ours")
 
 
 def test_18_an_older_snapshot_that_comes_late_replaces_the_dump_of_stock_and_not_ours(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_18_an_older_snapshot_that_comes_late_replaces_the_dump_of_stock_and_not
         assert serializer.setTransmissionData((b"", False, True))
     assert (tmp_path / "dump").read_bytes() == b"older"
 
-    store = open_store(DIRECTORY, config=SMALL, files=MemoryFiles())
+    store = open_member_directory(DIRECTORY, config=SMALL, files=MemoryFiles())
     older = SnapshotInfo(ENTRIES[48], ENTRIES[49], ("a",))
     drafts = [store.snapshots.create(info) for info in (INFO, older)]
     for draft in drafts:
@@ -198,7 +198,7 @@ def test_27_a_codec_that_yields_lists_empties_the_journal_of_stock_and_ours_yiel
         assert len(journal) == 2
 
     ours_with_snapshot(tmp_path / "ours")
-    store = open_store(tmp_path / "ours")
+    store = open_member_directory(tmp_path / "ours")
     info = store.snapshots.latest()
     assert info == INFO
     StockNode(journal=store.journal, dump_file=dump, load=lambda _file: (info.last, info.prev, [])).doTick()
@@ -212,10 +212,10 @@ def test_29_a_crash_between_truncation_and_rewriting_loses_entries_of_stock_and_
     with stock(tmp_path) as journal:
         assert len(journal) == 100
 
-    ours = open_store(tmp_path / "ours", config=JournalConfig(segment_bytes=65_536, reserve_bytes=256))
+    ours = open_member_directory(tmp_path / "ours", config=JournalConfig(segment_bytes=65_536, reserve_bytes=256))
     for entry in ENTRIES:
         ours.journal.add(*entry)
     ours.journal.sync()
     ours.journal.deleteEntriesFrom(100)  # buffered, to be written with what replaces it
     shutil.copytree(tmp_path / "ours", tmp_path / "killed ours")
-    assert open_store(tmp_path / "killed ours").journal[:] == ENTRIES
+    assert open_member_directory(tmp_path / "killed ours").journal[:] == ENTRIES

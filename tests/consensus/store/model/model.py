@@ -8,11 +8,11 @@ import re
 from dataclasses import dataclass, field, replace
 
 from coterie.consensus.store import (
-    Code,
     Event,
     Limits,
     QueueKind,
     Record,
+    RefusalCode,
     Refused,
     SingleResult,
 )
@@ -21,7 +21,7 @@ PLACE = re.compile(rb"coterie/(lock|election|semaphore)s/(.*)@(\d{20})", re.DOTA
 
 
 class ModelRefusedError(Exception):
-    def __init__(self, code: Code, detail: int = 0) -> None:
+    def __init__(self, code: RefusalCode, detail: int = 0) -> None:
         self.result = Refused(code, detail)
 
 

@@ -9,17 +9,17 @@ from coterie.consensus.store import (
     Acquire,
     AcquireDone,
     Ban,
-    Code,
     Compact,
     Compare,
     Delete,
     DeleteDone,
     DeleteRange,
     Done,
-    Found,
+    FoundCluster,
     Get,
     GetDone,
     Guard,
+    Idempotent,
     LeaseBind,
     LeaseDone,
     LeaseEnded,
@@ -28,7 +28,6 @@ from coterie.consensus.store import (
     LeaseKeepAlive,
     LeaseNodeLost,
     LeaseRevoke,
-    Once,
     Proclaim,
     Put,
     PutDone,
@@ -36,6 +35,7 @@ from coterie.consensus.store import (
     Range,
     RangeDone,
     Record,
+    RefusalCode,
     Release,
     SingleOperation,
     SingleResult,
@@ -51,18 +51,18 @@ COMPARISONS = {"=": operator.eq, "!=": operator.ne, "<": operator.lt, ">": opera
 
 def apply(model: Model, op: SingleOperation) -> SingleResult:
     try:
-        if not isinstance(op, Once):
+        if not isinstance(op, Idempotent):
             return _apply(model, op)
         slot = op.time_ms // 100, op.id
         if op.time_ms < model.horizon:
-            raise ModelRefusedError(Code.REQUEST_EXPIRED, model.horizon)
+            raise ModelRefusedError(RefusalCode.REQUEST_EXPIRED, model.horizon)
         if op.time_ms > model.time:
-            raise ModelRefusedError(Code.REQUEST_AHEAD, model.time)
+            raise ModelRefusedError(RefusalCode.REQUEST_AHEAD, model.time)
         if slot not in model.requests:
             model.requests[slot] = apply(model, op.operation)
         known = model.requests[slot]
         if isinstance(known, AcquireDone) and known.key not in model.now:
-            raise ModelRefusedError(Code.GRANT_ENDED)
+            raise ModelRefusedError(RefusalCode.GRANT_ENDED)
         return known
     except ModelRefusedError as refusal:
         return refusal.result
@@ -89,25 +89,25 @@ def _apply(model: Model, op: SingleOperation) -> SingleResult:
             return _txn(model, op)
         case Compact():
             if op.revision > model.revision:
-                raise ModelRefusedError(Code.FUTURE_REVISION, model.revision)
+                raise ModelRefusedError(RefusalCode.FUTURE_REVISION, model.revision)
             if op.revision <= model.compacted:
-                raise ModelRefusedError(Code.COMPACTED, model.compacted)
+                raise ModelRefusedError(RefusalCode.COMPACTED, model.compacted)
             model.compacted = op.revision
         case Acquire():
             return _acquire(model, op)
         case Release():
             mine = [it.key for it in model.places(op.kind, op.name) if it.lease == op.lease]
             if not mine:
-                raise ModelRefusedError(Code.NOT_HELD)
+                raise ModelRefusedError(RefusalCode.NOT_HELD)
             return Done(model.commit(model.after_leaving(mine)))
         case Proclaim():
             for it in model.places(op.kind, op.name):
                 if it.token and it.token == op.token:
                     return Done(model.commit({it.key: replace(it, value=op.value).written()}))
-            raise ModelRefusedError(Code.NOT_HELD)
-        case Found():
+            raise ModelRefusedError(RefusalCode.NOT_HELD)
+        case FoundCluster():
             if model.cluster_id not in ("", op.cluster_id):
-                raise ModelRefusedError(Code.CLUSTER_ID_SET)
+                raise ModelRefusedError(RefusalCode.CLUSTER_ID_SET)
             model.cluster_id = op.cluster_id
         case Ban():
             model.bans.setdefault(op.member_id, op.reason)
@@ -122,28 +122,28 @@ def _write(model: Model, op: Put | Delete | DeleteRange, writes: Writes) -> PutD
     if isinstance(op, DeleteRange):
         doomed = [it for it in model.in_range(op.start, op.end) if not it.key.startswith(b"coterie/")]
         if any(key >= op.start and (op.end is None or key < op.end) for key in writes):
-            raise ModelRefusedError(Code.DUPLICATE_KEY)
+            raise ModelRefusedError(RefusalCode.DUPLICATE_KEY)
         writes.update(dict.fromkeys((it.key for it in doomed), None))
         return DeleteDone(revision if doomed else revision - 1, len(doomed), tuple(doomed) if op.prev else ())
     if op.key in writes:
-        raise ModelRefusedError(Code.DUPLICATE_KEY)
+        raise ModelRefusedError(RefusalCode.DUPLICATE_KEY)
     if model.is_place(op.key):
-        raise ModelRefusedError(Code.KEY_RESERVED)
+        raise ModelRefusedError(RefusalCode.KEY_RESERVED)
     prev = model.now.get(op.key)
     found = prev.mod_revision if prev else 0
     if op.expect is not None and op.expect != found:
-        raise ModelRefusedError(Code.CONFLICT, found)
+        raise ModelRefusedError(RefusalCode.CONFLICT, found)
     if isinstance(op, Delete):
         if prev is None:
             return DeleteDone(revision - 1, 0)
         writes[op.key] = None
         return DeleteDone(revision, 1, (prev,) if op.prev else ())
     if op.value is None and prev is None:
-        raise ModelRefusedError(Code.KEY_NOT_FOUND)
+        raise ModelRefusedError(RefusalCode.KEY_NOT_FOUND)
     value = op.value if op.value is not None else prev.value if prev else b""
     lease = op.lease if op.lease >= 0 else prev.lease if prev else 0
     if lease not in model.leases and lease != 0:
-        raise ModelRefusedError(Code.LEASE_NOT_FOUND)
+        raise ModelRefusedError(RefusalCode.LEASE_NOT_FOUND)
     writes[op.key] = (value, lease)
     return PutDone(revision, prev if op.prev else None)
 
@@ -184,21 +184,21 @@ def _holds(model: Model, it: Compare | Guard) -> bool:
 
 def _acquire(model: Model, op: Acquire) -> AcquireDone:
     if b"@" in op.name:
-        raise ModelRefusedError(Code.NAME_INVALID, model.limits.max_name_bytes)
+        raise ModelRefusedError(RefusalCode.NAME_INVALID, model.limits.max_name_bytes)
     if op.permits > 1 and op.kind is not QueueKind.SEMAPHORE:
-        raise ModelRefusedError(Code.MALFORMED)
+        raise ModelRefusedError(RefusalCode.MALFORMED)
     places = model.places(op.kind, op.name)
     waiting = [it for it in places if it.token == 0]
     if places and places[0].permits != op.permits:
-        raise ModelRefusedError(Code.PERMITS_DIFFER, places[0].permits)
+        raise ModelRefusedError(RefusalCode.PERMITS_DIFFER, places[0].permits)
     for it in places:
         if it.lease == op.lease:
             return AcquireDone(model.revision, it.key, it.token, waiting.index(it) if it in waiting else 0)
     free = len(places) - len(waiting) < op.permits
     if not free and not op.wait:
-        raise ModelRefusedError(Code.BUSY)
+        raise ModelRefusedError(RefusalCode.BUSY)
     if op.lease not in model.leases:
-        raise ModelRefusedError(Code.LEASE_NOT_FOUND)
+        raise ModelRefusedError(RefusalCode.LEASE_NOT_FOUND)
     revision = model.revision + 1
     key = b"coterie/%ss/%s@%020d" % (op.kind.value.encode(), op.name, revision)
     place = ModelPlace(key, op.lease, revision if free else 0, op.permits, op.value)
@@ -208,7 +208,7 @@ def _acquire(model: Model, op: Acquire) -> AcquireDone:
 def _lease(model: Model, op: SingleOperation) -> SingleResult:
     if isinstance(op, LeaseGrant | LeaseBind):
         if isinstance(op, LeaseGrant) and op.ttl_ms < model.limits.min_ttl_ms:
-            raise ModelRefusedError(Code.TTL_OUT_OF_RANGE, model.limits.min_ttl_ms)
+            raise ModelRefusedError(RefusalCode.TTL_OUT_OF_RANGE, model.limits.min_ttl_ms)
         model.leases_granted += 1
         number = model.leases_granted
         if isinstance(op, LeaseGrant):
@@ -220,23 +220,23 @@ def _lease(model: Model, op: SingleOperation) -> SingleResult:
     assert isinstance(op, LeaseKeepAlive | LeaseRevoke | LeaseExpire | LeaseNodeLost)
     found = model.leases.get(op.lease)
     if found is None:
-        raise ModelRefusedError(Code.LEASE_NOT_FOUND)
+        raise ModelRefusedError(RefusalCode.LEASE_NOT_FOUND)
     if isinstance(op, LeaseKeepAlive):
         deadline = model.time + found.ttl if found.ttl else 0
         model.leases[op.lease] = replace(found, renewal=found.renewal + 1, deadline=deadline)
         return LeaseDone(op.lease, found.renewal + 1, deadline)
     if isinstance(op, LeaseExpire | LeaseNodeLost):
         if op.renewal != found.renewal:
-            raise ModelRefusedError(Code.RENEWED, found.renewal)
+            raise ModelRefusedError(RefusalCode.RENEWED, found.renewal)
         if isinstance(op, LeaseExpire) == bool(found.node):
-            raise ModelRefusedError(Code.WRONG_LEASE_KIND)
+            raise ModelRefusedError(RefusalCode.WRONG_LEASE_KIND)
         if isinstance(op, LeaseExpire) and found.deadline > model.time:
-            raise ModelRefusedError(Code.NOT_DUE, found.deadline - model.time)
+            raise ModelRefusedError(RefusalCode.NOT_DUE, found.deadline - model.time)
         if isinstance(op, LeaseNodeLost):
             restarted = op.generation > found.generation
             dead = op.generation == found.generation and op.dead_ms >= found.hold
             if not restarted and not dead:
-                raise ModelRefusedError(Code.NOT_DUE, found.hold)
+                raise ModelRefusedError(RefusalCode.NOT_DUE, found.hold)
     del model.leases[op.lease]
     keys = sorted(key for key, record in model.now.items() if record.lease == op.lease)
     return LeaseEnded(model.commit(model.after_leaving(keys)), len(keys))

@@ -12,16 +12,16 @@ from coterie.consensus.store import (
     Compare,
     Delete,
     DeleteRange,
-    Found,
+    FoundCluster,
     Get,
     Guard,
+    Idempotent,
     LeaseBind,
     LeaseExpire,
     LeaseGrant,
     LeaseKeepAlive,
     LeaseNodeLost,
     LeaseRevoke,
-    Once,
     Proclaim,
     Put,
     QueueKind,
@@ -86,10 +86,10 @@ plain_operations = (
     | lease_operations
     | queue_operations
     | st.builds(Compact, revisions)
-    | st.builds(Found, st.sampled_from(["one", "two"]))
+    | st.builds(FoundCluster, st.sampled_from(["one", "two"]))
     | st.builds(Ban, st.sampled_from(["m1", "m2"]), st.sampled_from(["", "wiped"]))
 )
 request_ids = st.sampled_from([b"r1", b"r2", b"r3"])
 operations: st.SearchStrategy[SingleOperation] = plain_operations | st.builds(
-    Once, request_ids, st.integers(0, 2_000), plain_operations
+    Idempotent, request_ids, st.integers(0, 2_000), plain_operations
 )

@@ -15,10 +15,10 @@ from coterie.consensus.store import (
     Acquire,
     Delete,
     DeleteRange,
+    Idempotent,
     LeaseBind,
     LeaseRevoke,
     Limits,
-    Once,
     Put,
     QueueKind,
     Range,
@@ -70,7 +70,7 @@ def digests() -> str:
             Acquire(rng.choice(list(QueueKind)), b"q%d" % rng.randrange(3), lease),
         ]
         it = rng.choice(choice)
-        return Once(rng.randbytes(2), rng.randrange(state.time_ms + 1), it) if rng.randrange(2) else it
+        return Idempotent(rng.randbytes(2), rng.randrange(state.time_ms + 1), it) if rng.randrange(2) else it
 
     for index in range(1, 400):
         batch = encode_batch(index * 20, [encode(operation()) for _ in range(10)])

@@ -10,7 +10,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 from coterie.consensus.store import (
     Batch,
     BatchDone,
-    CompactedError,
+    CompactedRevisionError,
     Event,
     FutureRevisionError,
     Guard,
@@ -22,7 +22,7 @@ from coterie.consensus.store import (
     SingleOperation,
     State,
     Txn,
-    Watch,
+    Watcher,
     WatchHub,
     encode,
 )
@@ -41,7 +41,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model = Model(LIMITS)
         self.index = 0
         self.hub = WatchHub(self.state)
-        self.watched: list[tuple[Watch, bytes, bytes | None, int, list[Event]]] = []
+        self.watched: list[tuple[Watcher, bytes, bytes | None, int, list[Event]]] = []
         for op in (LeaseGrant(1_000), LeaseBind("n1", 1, 1_000), LeaseGrant(2_000), LeaseBind("n2", 1, 0)):
             self.apply(op)
 
@@ -97,7 +97,7 @@ class StoreMachine(RuleBasedStateMachine):
     def watch(self, start: bytes, end: bytes | None, back: int) -> None:
         first = self.model.revision - back
         if first <= self.model.compacted:
-            with pytest.raises(CompactedError):
+            with pytest.raises(CompactedRevisionError):
                 self.hub.watch(start, end, from_revision=first)
         else:
             self.watched.append((self.hub.watch(start, end, from_revision=first), start, end, first, []))
@@ -110,7 +110,7 @@ class StoreMachine(RuleBasedStateMachine):
             watch, start, end, first, got = item
             try:
                 batch = self.hub.take(watch, size)
-            except CompactedError as error:
+            except CompactedRevisionError as error:
                 behind = error.requested  # events from there on have not been handed out
                 self.hub.close(watch)
                 self.watched.remove(item)
@@ -133,9 +133,9 @@ class StoreMachine(RuleBasedStateMachine):
     def read_at(self, data: st.DataObject, start: bytes, end: bytes | None, limit: int) -> None:
         revision = data.draw(st.integers(0, self.model.revision + 1))
         if revision < self.model.compacted:
-            with pytest.raises(CompactedError):
+            with pytest.raises(CompactedRevisionError):
                 self.state.range(start, end, revision=revision)
-            with pytest.raises(CompactedError):
+            with pytest.raises(CompactedRevisionError):
                 self.state.get(start, revision)
         elif revision > self.model.revision:
             with pytest.raises(FutureRevisionError):
@@ -163,8 +163,8 @@ class StoreMachine(RuleBasedStateMachine):
         assert state.time_ms == model.time
         assert state.requests.horizon_ms == model.horizon
         assert state.requests.count == len(model.requests)
-        assert state.figures().history_events == sum(1 for it in model.events if it.revision > model.compacted)
-        assert state.figures().data_bytes == sum(len(it.key) + len(it.value) for it in model.now.values())
+        assert state.sizes().history_events == sum(1 for it in model.events if it.revision > model.compacted)
+        assert state.sizes().data_bytes == sum(len(it.key) + len(it.value) for it in model.now.values())
         assert sorted(state.leases.table) == sorted(model.leases)
         for lease in model.leases:
             assert state.lease_keys(lease) == sorted(it.key for it in model.now.values() if it.lease == lease)
@@ -172,7 +172,7 @@ class StoreMachine(RuleBasedStateMachine):
         assert sorted(lease.id for lease in state.due_leases(model.time)) == sorted(due)
         for kind in QueueKind:
             for name in state.queue_names(kind):
-                shown = [(it.key, it.lease, it.token, it.value) for it in state.places(kind, name)]
+                shown = [(it.key, it.lease, it.token, it.value) for it in state.queue_entries(kind, name)]
                 assert shown == [(it.key, it.lease, it.token, it.value) for it in model.places(kind, name)]
 
 

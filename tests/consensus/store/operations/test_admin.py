@@ -10,29 +10,29 @@ from coterie.consensus.store import (
     Ban,
     Batch,
     BatchDone,
-    Code,
     Done,
-    Found,
+    FoundCluster,
+    Idempotent,
     Limits,
-    Once,
     Put,
     PutDone,
+    RefusalCode,
     Refused,
-    SetLevel,
+    SetFeatureLevel,
     SetLimits,
     SnapshotError,
     encode,
 )
 from coterie.consensus.store import state as state_module
-from coterie.consensus.store.handlers.admin import Barred
+from coterie.consensus.store.handlers.admin import BanRecord
 from tests.consensus.store.helpers import Driver, restored, snapshot
 
 
 def test_a_cluster_gets_its_id_once() -> None:
     driver = Driver()
-    assert driver.do(Found("one")) == Done(0)
-    assert driver.do(Found("one")) == Done(0)
-    driver.refused(Code.CLUSTER_ID_SET, Found("two"))
+    assert driver.do(FoundCluster("one")) == Done(0)
+    assert driver.do(FoundCluster("one")) == Done(0)
+    driver.refused(RefusalCode.CLUSTER_ID_SET, FoundCluster("two"))
     assert driver.state.cluster_id == "one"
 
 
@@ -40,8 +40,8 @@ def test_a_barred_member_stays_barred_with_the_first_reason() -> None:
     driver = Driver(max_bans=1)
     driver.at_time(5, Ban("m1", "wiped"))
     assert driver.do(Ban("m1", "again")) == Done(0)
-    assert driver.refused(Code.TOO_MANY_BANS, Ban("m2")) == 1
-    assert restored(snapshot(driver.state)).bans == {"m1": Barred("m1", "wiped", 5)}
+    assert driver.refused(RefusalCode.TOO_MANY_BANS, Ban("m2")) == 1
+    assert restored(snapshot(driver.state)).bans == {"m1": BanRecord("m1", "wiped", 5)}
 
 
 def test_limits_are_part_of_the_state_and_take_effect_at_once() -> None:
@@ -50,10 +50,10 @@ def test_limits_are_part_of_the_state_and_take_effect_at_once() -> None:
         driver.put(b"a")
     limits = Limits(max_history_events=10, max_key_bytes=64)
     assert driver.do(SetLimits(limits)) == Done(100)
-    assert driver.state.figures().history_events <= 10
+    assert driver.state.sizes().history_events <= 10
     driver.state = restored(snapshot(driver.state))
     assert driver.state.limits == limits
-    driver.refused(Code.KEY_INVALID, Put(b"k" * 65, b""))
+    driver.refused(RefusalCode.KEY_INVALID, Put(b"k" * 65, b""))
 
 
 def test_the_configuration_is_kept_as_of_the_last_applied_index() -> None:
@@ -69,7 +69,7 @@ def test_an_entry_below_the_last_applied_index_is_not_applied() -> None:
     driver = Driver()
     driver.state.skip(7)
     put = encode(Put(b"a", b""))
-    assert driver.state.apply(put, 6) == Refused(Code.STALE_INDEX, 7)
+    assert driver.state.apply(put, 6) == Refused(RefusalCode.STALE_INDEX, 7)
     assert driver.state.apply(put, 7) == PutDone(1)  # members of one entry may come one by one
     assert driver.state.apply(put, 9) == PutDone(2)
     assert driver.state.applied_index == 9
@@ -79,15 +79,15 @@ def test_an_entry_below_the_last_applied_index_is_not_applied() -> None:
 
 def test_a_level_that_this_node_does_not_know_halts_it_before_it_can_part_from_the_others() -> None:
     driver = Driver()
-    assert driver.do(SetLevel(1)) == Done(0)
+    assert driver.do(SetFeatureLevel(1)) == Done(0)
     driver.put(b"a")
     before = snapshot(driver.state)
-    entry = encode(Batch(9, (encode(Put(b"b", b"")), encode(SetLevel(2)), encode(Put(b"c", b"")))))
+    entry = encode(Batch(9, (encode(Put(b"b", b"")), encode(SetFeatureLevel(2)), encode(Put(b"c", b"")))))
     result = driver.raw(entry)
     assert isinstance(result, BatchDone)
-    assert result.results[1:] == (Refused(Code.HALTED, 2), Refused(Code.HALTED, 2))
+    assert result.results[1:] == (Refused(RefusalCode.HALTED, 2), Refused(RefusalCode.HALTED, 2))
     assert driver.state.halted == 2
-    assert driver.do(Put(b"d", b"")) == Refused(Code.HALTED, 2)
+    assert driver.do(Put(b"d", b"")) == Refused(RefusalCode.HALTED, 2)
     with pytest.raises(SnapshotError):
         driver.state.snapshot()
     # The entry counts as not applied: newer software replays it from the last snapshot.
@@ -106,8 +106,8 @@ def test_a_defect_is_a_result_and_its_half_made_changes_stand_alone(monkeypatch:
 
     with monkeypatch.context() as patch:
         patch.setitem(state_module._HANDLERS, Put, defective)
-        assert driver.do(Put(b"a", b"")) == Refused(Code.INTERNAL)
-        assert driver.do(Once(b"i", 0, Put(b"b", b""))) == Refused(Code.INTERNAL)
+        assert driver.do(Put(b"a", b"")) == Refused(RefusalCode.INTERNAL)
+        assert driver.do(Idempotent(b"i", 0, Put(b"b", b""))) == Refused(RefusalCode.INTERNAL)
     assert driver.put(b"a", b"whole") == 3
     assert [event.revision for event in driver.state.keyspace.history.after(0)] == [1, 2, 3]
     assert restored(snapshot(driver.state)).digest() == driver.state.digest()

@@ -7,13 +7,13 @@ import pytest
 from coterie.consensus.store import (
     Batch,
     BatchDone,
-    Code,
     Delete,
+    Idempotent,
     LeaseDone,
     LeaseGrant,
-    Once,
     Put,
     PutDone,
+    RefusalCode,
     Refused,
     Txn,
     encode,
@@ -23,26 +23,26 @@ from tests.consensus.store.helpers import Driver, restored, snapshot
 
 def test_a_retry_is_not_applied_again_and_gets_the_first_answer() -> None:
     driver = Driver()
-    once = Once(b"id", 0, Put(b"a", b"1", prev=True))
+    once = Idempotent(b"id", 0, Put(b"a", b"1", prev=True))
     assert driver.do(once) == PutDone(1, None)
     driver.put(b"a", b"2")
     assert driver.do(once) == PutDone(1, None)
     assert driver.record(b"a").value == b"2"
-    assert driver.do(Once(b"other", 0, LeaseGrant(1_000))) == LeaseDone(1, 0, 1_000)
-    assert driver.do(Once(b"other", 0, LeaseGrant(1_000))) == LeaseDone(1, 0, 1_000)
+    assert driver.do(Idempotent(b"other", 0, LeaseGrant(1_000))) == LeaseDone(1, 0, 1_000)
+    assert driver.do(Idempotent(b"other", 0, LeaseGrant(1_000))) == LeaseDone(1, 0, 1_000)
 
 
 def test_a_refusal_is_remembered_too() -> None:
     driver = Driver()
-    once = Once(b"id", 0, Put(b"a", b"1", expect=5))
-    assert driver.do(once) == Refused(Code.CONFLICT, 0)
+    once = Idempotent(b"id", 0, Put(b"a", b"1", expect=5))
+    assert driver.do(once) == Refused(RefusalCode.CONFLICT, 0)
     driver.put(b"a")
-    assert driver.do(once) == Refused(Code.CONFLICT, 0)
+    assert driver.do(once) == Refused(RefusalCode.CONFLICT, 0)
 
 
 def test_a_retry_within_the_same_entry_is_seen() -> None:
     driver = Driver()
-    op = encode(Once(b"id", 0, Put(b"a", b"1")))
+    op = encode(Idempotent(b"id", 0, Put(b"a", b"1")))
     assert driver.do(Batch(0, (op, op))) == BatchDone((PutDone(1), PutDone(1)))
     assert driver.revision == 1
 
@@ -50,31 +50,31 @@ def test_a_retry_within_the_same_entry_is_seen() -> None:
 def test_an_id_older_than_the_horizon_is_refused_and_not_applied() -> None:
     driver = Driver(request_window_ms=1_000)
     driver.at_time(10_000)
-    once = Once(b"id", 10_000, Put(b"a", b"1"))
+    once = Idempotent(b"id", 10_000, Put(b"a", b"1"))
     driver.do(once)
     driver.at_time(11_000)
     assert driver.do(once) == PutDone(1)  # still remembered
-    assert driver.refused(Code.REQUEST_EXPIRED, Once(b"new", 9_999, Put(b"a", b"2"))) == 10_000
+    assert driver.refused(RefusalCode.REQUEST_EXPIRED, Idempotent(b"new", 9_999, Put(b"a", b"2"))) == 10_000
     driver.at_time(11_100)
-    assert driver.refused(Code.REQUEST_EXPIRED, once) == 10_100
-    assert driver.state.figures().requests == 0
-    assert driver.do(Once(b"late", 10_100, Put(b"a", b"3"))) == PutDone(2)
+    assert driver.refused(RefusalCode.REQUEST_EXPIRED, once) == 10_100
+    assert driver.state.sizes().requests == 0
+    assert driver.do(Idempotent(b"late", 10_100, Put(b"a", b"3"))) == PutDone(2)
 
 
 def test_an_id_of_a_time_to_come_is_refused() -> None:
     driver = Driver()
     driver.at_time(500)
-    assert driver.refused(Code.REQUEST_AHEAD, Once(b"id", 501, Put(b"a", b"1"))) == 500
+    assert driver.refused(RefusalCode.REQUEST_AHEAD, Idempotent(b"id", 501, Put(b"a", b"1"))) == 500
 
 
 def test_beyond_the_count_the_oldest_go_and_the_horizon_follows() -> None:
     driver = Driver(max_requests=3)
     driver.at_time(1_000)
     for time_ms in (250, 100, 199, 300):
-        driver.do(Once(b"%d" % time_ms, time_ms, Put(b"a", b"")))
-    assert driver.state.figures().requests == 2
-    assert driver.refused(Code.REQUEST_EXPIRED, Once(b"100", 100, Put(b"a", b""))) == 200
-    assert driver.do(Once(b"250", 250, Put(b"a", b""))) == PutDone(1)
+        driver.do(Idempotent(b"%d" % time_ms, time_ms, Put(b"a", b"")))
+    assert driver.state.sizes().requests == 2
+    assert driver.refused(RefusalCode.REQUEST_EXPIRED, Idempotent(b"100", 100, Put(b"a", b""))) == 200
+    assert driver.do(Idempotent(b"250", 250, Put(b"a", b""))) == PutDone(1)
 
 
 def test_beyond_the_bytes_the_oldest_go_and_the_horizon_follows() -> None:
@@ -82,18 +82,18 @@ def test_beyond_the_bytes_the_oldest_go_and_the_horizon_follows() -> None:
     driver.put(b"a", b"v" * 800)
     driver.at_time(1_000)
     for time_ms in (100, 200):
-        driver.do(Once(b"%d" % time_ms, time_ms, Put(b"a", b"v" * 800, prev=True)))
-    assert driver.state.figures().requests == 2
-    driver.do(Once(b"300", 300, Delete(b"a", prev=True)))
-    assert driver.state.figures().requests == 2
-    driver.refused(Code.REQUEST_EXPIRED, Once(b"100", 100, Put(b"a", b"")))
+        driver.do(Idempotent(b"%d" % time_ms, time_ms, Put(b"a", b"v" * 800, prev=True)))
+    assert driver.state.sizes().requests == 2
+    driver.do(Idempotent(b"300", 300, Delete(b"a", prev=True)))
+    assert driver.state.sizes().requests == 2
+    driver.refused(RefusalCode.REQUEST_EXPIRED, Idempotent(b"100", 100, Put(b"a", b"")))
 
 
 def test_the_horizon_never_goes_back() -> None:
     driver = Driver(max_requests=1)
     driver.at_time(1_000)
-    driver.do(Once(b"1", 900, Put(b"a", b"")))
-    driver.do(Once(b"2", 950, Put(b"a", b"")))
+    driver.do(Idempotent(b"1", 900, Put(b"a", b"")))
+    driver.do(Idempotent(b"2", 950, Put(b"a", b"")))
     assert driver.state.requests.horizon_ms == 1_000
     driver.do(Batch(1_000))
     assert driver.state.requests.horizon_ms == 1_000
@@ -103,7 +103,7 @@ def test_the_horizon_never_goes_back() -> None:
 def test_what_was_done_stays_known_through_a_snapshot(operation: Put | Txn | LeaseGrant) -> None:
     driver = Driver()
     driver.put(b"a", b"0")
-    once = Once(b"id", 0, operation)
+    once = Idempotent(b"id", 0, operation)
     first = driver.do(once)
     driver.state = restored(snapshot(driver.state))
     assert driver.do(once) == first

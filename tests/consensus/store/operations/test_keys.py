@@ -9,9 +9,8 @@ from coterie.consensus.store import (
     Acquire,
     AcquireDone,
     BadTokenError,
-    Code,
     Compact,
-    CompactedError,
+    CompactedRevisionError,
     Delete,
     DeleteDone,
     DeleteRange,
@@ -22,6 +21,7 @@ from coterie.consensus.store import (
     PutDone,
     QueueKind,
     Record,
+    RefusalCode,
     prefix_end,
 )
 from tests.consensus.store.helpers import Driver
@@ -50,7 +50,7 @@ def test_put_and_delete_answer_with_the_replaced_record_when_asked() -> None:
 
 def test_put_without_a_value_keeps_the_value_and_needs_the_key() -> None:
     driver = Driver()
-    assert driver.refused(Code.KEY_NOT_FOUND, Put(b"a", None)) == 0
+    assert driver.refused(RefusalCode.KEY_NOT_FOUND, Put(b"a", None)) == 0
     driver.do(LeaseBind("n", 1, 0))
     driver.put(b"a", b"1")
     driver.do(Put(b"a", None, lease=1))
@@ -71,12 +71,12 @@ def test_put_detaches_from_the_lease_unless_it_is_kept() -> None:
 
 def test_an_expected_revision_decides_and_the_conflict_names_the_one_found() -> None:
     driver = Driver()
-    assert driver.refused(Code.CONFLICT, Put(b"a", b"1", expect=7)) == 0
-    assert driver.refused(Code.CONFLICT, Delete(b"a", expect=7)) == 0
+    assert driver.refused(RefusalCode.CONFLICT, Put(b"a", b"1", expect=7)) == 0
+    assert driver.refused(RefusalCode.CONFLICT, Delete(b"a", expect=7)) == 0
     assert driver.do(Put(b"a", b"1", expect=0)) == PutDone(1)
-    assert driver.refused(Code.CONFLICT, Put(b"a", b"2", expect=0)) == 1
+    assert driver.refused(RefusalCode.CONFLICT, Put(b"a", b"2", expect=0)) == 1
     assert driver.do(Put(b"a", b"2", expect=1)) == PutDone(2)
-    assert driver.refused(Code.CONFLICT, Delete(b"a", expect=1)) == 2
+    assert driver.refused(RefusalCode.CONFLICT, Delete(b"a", expect=1)) == 2
     assert driver.do(Delete(b"a", expect=2)) == DeleteDone(3, 1)
 
 
@@ -105,18 +105,18 @@ def test_delete_range_takes_its_keys_at_one_revision_and_spares_reserved_ones() 
 @pytest.mark.parametrize(
     ("code", "operation", "detail"),
     [
-        (Code.KEY_INVALID, Put(b"", b""), 64),
-        (Code.KEY_INVALID, Put(b"k" * 65, b""), 64),
-        (Code.VALUE_TOO_LARGE, Put(b"k", b"v" * 65), 64),
-        (Code.TOO_MANY_KEYS, Put(b"k", b"v"), 3),
-        (Code.NO_SPACE, Put(b"a", b"v" * 64), 70),
-        (Code.LEASE_NOT_FOUND, Put(b"a", b"v", lease=9), 0),
-        (Code.KEY_RESERVED, Put(b"coterie/locks/x@1", b"v"), 0),
-        (Code.KEY_RESERVED, Delete(b"coterie/semaphores/x@1"), 0),
-        (Code.DELETE_TOO_LARGE, DeleteRange(b"a", None), 2),
+        (RefusalCode.KEY_INVALID, Put(b"", b""), 64),
+        (RefusalCode.KEY_INVALID, Put(b"k" * 65, b""), 64),
+        (RefusalCode.VALUE_TOO_LARGE, Put(b"k", b"v" * 65), 64),
+        (RefusalCode.TOO_MANY_KEYS, Put(b"k", b"v"), 3),
+        (RefusalCode.NO_SPACE, Put(b"a", b"v" * 64), 70),
+        (RefusalCode.LEASE_NOT_FOUND, Put(b"a", b"v", lease=9), 0),
+        (RefusalCode.KEY_RESERVED, Put(b"coterie/locks/x@1", b"v"), 0),
+        (RefusalCode.KEY_RESERVED, Delete(b"coterie/semaphores/x@1"), 0),
+        (RefusalCode.DELETE_TOO_LARGE, DeleteRange(b"a", None), 2),
     ],
 )
-def test_a_limit_refuses_with_its_figure(code: Code, operation: Put | Delete | DeleteRange, detail: int) -> None:
+def test_a_limit_refuses_with_its_figure(code: RefusalCode, operation: Put | Delete | DeleteRange, detail: int) -> None:
     driver = Driver(max_key_bytes=64, max_value_bytes=64, max_keys=3, max_data_bytes=70, max_delete_keys=2)
     for key in (b"a", b"b", b"c"):
         driver.put(key, b"value")
@@ -127,7 +127,7 @@ def test_a_lease_takes_only_so_many_keys() -> None:
     driver = Driver(max_lease_keys=1)
     driver.do(LeaseBind("n", 1, 0))
     driver.put(b"a", lease=1)
-    assert driver.refused(Code.LEASE_FULL, Put(b"b", b"", lease=1)) == 1
+    assert driver.refused(RefusalCode.LEASE_FULL, Put(b"b", b"", lease=1)) == 1
     driver.put(b"a", b"again", lease=1)
 
 
@@ -216,14 +216,14 @@ def test_compaction_keeps_the_current_records_and_forgets_what_was_before() -> N
     driver.put(b"b", b"1")
     assert page.next is None
     assert driver.do(Compact(3)) == Done(6)
-    with pytest.raises(CompactedError) as gone:
+    with pytest.raises(CompactedRevisionError) as gone:
         driver.state.get(b"a", 2)
     assert (gone.value.requested, gone.value.compacted) == (2, 3)
     record = driver.state.get(b"a", 3)
     assert record is not None
     assert record.value == b"3"
-    assert driver.refused(Code.COMPACTED, Compact(3)) == 3
-    assert driver.refused(Code.FUTURE_REVISION, Compact(7)) == 6
+    assert driver.refused(RefusalCode.COMPACTED, Compact(3)) == 3
+    assert driver.refused(RefusalCode.FUTURE_REVISION, Compact(7)) == 6
     assert driver.do(Compact(6)) == Done(6)
     assert driver.keys() == [b"a", b"b"]
 
@@ -236,7 +236,7 @@ def test_a_page_token_whose_revision_was_compacted_says_so() -> None:
     assert token is not None
     driver.put(b"a")
     driver.do(Compact(4))
-    with pytest.raises(CompactedError):
+    with pytest.raises(CompactedRevisionError):
         driver.state.next_page(token)
 
 
@@ -246,11 +246,11 @@ def test_history_keeps_to_its_count_and_its_size() -> None:
     for number in range(3_000):
         by_count.put(b"%d" % (number % 10), b"v" * 100)
         by_size.put(b"%d" % (number % 10), b"v" * 100)
-        assert by_count.state.figures().history_events <= 100
-        assert by_size.state.figures().history_bytes <= 100_000
-    assert by_count.state.figures().history_events >= 99
-    assert by_size.state.figures().history_bytes >= 99_000
-    assert by_count.state.figures().compacted == 3_000 - by_count.state.figures().history_events
+        assert by_count.state.sizes().history_events <= 100
+        assert by_size.state.sizes().history_bytes <= 100_000
+    assert by_count.state.sizes().history_events >= 99
+    assert by_size.state.sizes().history_bytes >= 99_000
+    assert by_count.state.sizes().compacted == 3_000 - by_count.state.sizes().history_events
 
 
 def test_history_is_cut_between_revisions_never_within_one() -> None:
@@ -258,10 +258,10 @@ def test_history_is_cut_between_revisions_never_within_one() -> None:
     for number in range(8):
         driver.put(b"%d" % number)
     driver.do(DeleteRange(b"", None))  # 8 events at revision 9, 16 in all
-    assert driver.state.figures().compacted == 7
-    assert driver.state.figures().history_events == 9
+    assert driver.state.sizes().compacted == 7
+    assert driver.state.sizes().history_events == 9
     driver.put(b"x")
-    assert driver.state.figures().history_events == 10
+    assert driver.state.sizes().history_events == 10
     driver.put(b"x")  # the one event of revision 8 is not enough, and the 8 of revision 9 go together
-    assert driver.state.figures().compacted == 9
-    assert driver.state.figures().history_events == 2
+    assert driver.state.sizes().compacted == 9
+    assert driver.state.sizes().history_events == 2

@@ -6,7 +6,6 @@ import pytest
 
 from coterie.consensus.store import (
     Batch,
-    Code,
     Event,
     LeaseBind,
     LeaseDone,
@@ -17,6 +16,7 @@ from coterie.consensus.store import (
     LeaseNodeLost,
     LeaseRevoke,
     Put,
+    RefusalCode,
 )
 from tests.consensus.store.helpers import Driver
 
@@ -36,7 +36,7 @@ def test_a_lease_is_due_after_its_time_and_not_before() -> None:
     driver.at_time(10_000)
     assert driver.do(LeaseGrant(2_000)) == LeaseDone(1, 0, 12_000)
     assert driver.state.due_leases(11_999) == []
-    assert driver.refused(Code.NOT_DUE, LeaseExpire(1, 0)) == 2_000
+    assert driver.refused(RefusalCode.NOT_DUE, LeaseExpire(1, 0)) == 2_000
     driver.do(Batch(12_000))
     assert [lease.id for lease in driver.state.due_leases(12_000)] == [1]
     assert [lease.id for lease in driver.state.due_leases(12_000)] == [1]  # until the operation has come
@@ -51,7 +51,7 @@ def test_an_expiry_is_void_if_the_lease_was_renewed_since() -> None:
     driver.do(Batch(2_500))
     (due,) = driver.state.due_leases(2_500)
     assert driver.do(LeaseKeepAlive(1)) == LeaseDone(1, 1, 4_500)
-    assert driver.refused(Code.RENEWED, LeaseExpire(due.id, due.renewal)) == 1
+    assert driver.refused(RefusalCode.RENEWED, LeaseExpire(due.id, due.renewal)) == 1
     assert driver.state.due_leases(4_499) == []
     driver.do(Batch(4_500))
     (due,) = driver.state.due_leases(4_500)
@@ -79,8 +79,8 @@ def test_the_end_of_a_lease_takes_its_keys_in_order_at_one_revision_with_events(
     assert driver.do(LeaseRevoke(1)) == LeaseEnded(6, 3)
     assert driver.keys() == [b"kept"]
     assert list(driver.state.keyspace.history.after(5)) == [Event(6, key, None, record) for key, record in old.items()]
-    assert driver.refused(Code.LEASE_NOT_FOUND, LeaseRevoke(1)) == 0
-    assert driver.refused(Code.LEASE_NOT_FOUND, Put(b"a", b"", lease=1)) == 0
+    assert driver.refused(RefusalCode.LEASE_NOT_FOUND, LeaseRevoke(1)) == 0
+    assert driver.refused(RefusalCode.LEASE_NOT_FOUND, Put(b"a", b"", lease=1)) == 0
 
 
 def test_a_node_bound_lease_needs_no_renewal_and_ends_when_its_node_was_dead_for_the_hold() -> None:
@@ -91,7 +91,7 @@ def test_a_node_bound_lease_needs_no_renewal_and_ends_when_its_node_was_dead_for
     assert driver.state.due_leases(10**12) == []
     assert [lease.id for lease in driver.state.leases_of_node("n1")] == [1]
     assert driver.state.leased_nodes() == ["n1"]
-    assert driver.refused(Code.NOT_DUE, LeaseNodeLost(1, 0, 7, 2_999)) == 3_000
+    assert driver.refused(RefusalCode.NOT_DUE, LeaseNodeLost(1, 0, 7, 2_999)) == 3_000
     assert driver.do(LeaseNodeLost(1, 0, 7, 3_000)) == LeaseEnded(2, 1)
     assert driver.state.leases_of_node("n1") == []
     assert driver.state.leased_nodes() == []
@@ -100,7 +100,7 @@ def test_a_node_bound_lease_needs_no_renewal_and_ends_when_its_node_was_dead_for
 def test_a_node_bound_lease_ends_with_a_newer_generation_and_ignores_an_older_one() -> None:
     driver = Driver()
     driver.do(LeaseBind("n1", 7, 3_000))
-    driver.refused(Code.NOT_DUE, LeaseNodeLost(1, 0, 6, 10_000))
+    driver.refused(RefusalCode.NOT_DUE, LeaseNodeLost(1, 0, 6, 10_000))
     assert driver.do(LeaseNodeLost(1, 0, 8, 0)) == LeaseEnded(0, 0)
 
 
@@ -108,7 +108,7 @@ def test_a_node_that_affirms_its_lease_voids_an_end_that_was_on_its_way() -> Non
     driver = Driver()
     driver.do(LeaseBind("n1", 7, 3_000))
     assert driver.do(LeaseKeepAlive(1)) == LeaseDone(1, 1, 0)
-    assert driver.refused(Code.RENEWED, LeaseNodeLost(1, 0, 7, 3_000)) == 1
+    assert driver.refused(RefusalCode.RENEWED, LeaseNodeLost(1, 0, 7, 3_000)) == 1
 
 
 def test_a_lease_ends_only_in_the_way_of_its_kind() -> None:
@@ -116,8 +116,8 @@ def test_a_lease_ends_only_in_the_way_of_its_kind() -> None:
     driver.do(LeaseGrant(1_000))
     driver.do(LeaseBind("n1", 7, 0))
     driver.do(Batch(5_000))
-    driver.refused(Code.WRONG_LEASE_KIND, LeaseNodeLost(1, 0, 9, 9_000))
-    driver.refused(Code.WRONG_LEASE_KIND, LeaseExpire(2, 0))
+    driver.refused(RefusalCode.WRONG_LEASE_KIND, LeaseNodeLost(1, 0, 9, 9_000))
+    driver.refused(RefusalCode.WRONG_LEASE_KIND, LeaseExpire(2, 0))
 
 
 def test_lease_ids_are_never_used_again() -> None:
@@ -130,12 +130,12 @@ def test_lease_ids_are_never_used_again() -> None:
 @pytest.mark.parametrize(
     ("code", "operation", "detail"),
     [
-        (Code.TTL_OUT_OF_RANGE, LeaseGrant(999), 1_000),
-        (Code.TTL_OUT_OF_RANGE, LeaseGrant(60_001), 60_000),
-        (Code.TTL_OUT_OF_RANGE, LeaseBind("n", 1, 60_001), 60_000),
+        (RefusalCode.TTL_OUT_OF_RANGE, LeaseGrant(999), 1_000),
+        (RefusalCode.TTL_OUT_OF_RANGE, LeaseGrant(60_001), 60_000),
+        (RefusalCode.TTL_OUT_OF_RANGE, LeaseBind("n", 1, 60_001), 60_000),
     ],
 )
-def test_times_have_bounds(code: Code, operation: LeaseGrant | LeaseBind, detail: int) -> None:
+def test_times_have_bounds(code: RefusalCode, operation: LeaseGrant | LeaseBind, detail: int) -> None:
     driver = Driver(max_ttl_ms=60_000)
     assert driver.refused(code, operation) == detail
 
@@ -144,8 +144,8 @@ def test_there_are_only_so_many_leases() -> None:
     driver = Driver(max_leases=2)
     driver.do(LeaseGrant(1_000))
     driver.do(LeaseBind("n", 1, 0))
-    assert driver.refused(Code.TOO_MANY_LEASES, LeaseGrant(1_000)) == 2
-    assert driver.refused(Code.TOO_MANY_LEASES, LeaseBind("n", 1, 0)) == 2
+    assert driver.refused(RefusalCode.TOO_MANY_LEASES, LeaseGrant(1_000)) == 2
+    assert driver.refused(RefusalCode.TOO_MANY_LEASES, LeaseBind("n", 1, 0)) == 2
     driver.do(LeaseRevoke(1))
     assert isinstance(driver.do(LeaseGrant(1_000)), LeaseDone)
 
@@ -153,5 +153,5 @@ def test_there_are_only_so_many_leases() -> None:
 def test_a_generation_may_take_all_of_64_bits() -> None:
     driver = Driver()
     driver.do(LeaseBind("n", 2**64 - 2, 1_000))
-    driver.refused(Code.NOT_DUE, LeaseNodeLost(1, 0, 2**64 - 2, 0))
+    driver.refused(RefusalCode.NOT_DUE, LeaseNodeLost(1, 0, 2**64 - 2, 0))
     assert driver.do(LeaseNodeLost(1, 0, 2**64 - 1, 0)) == LeaseEnded(0, 0)

@@ -9,24 +9,24 @@ import pytest
 from coterie.consensus.store import (
     Acquire,
     AcquireDone,
-    Code,
     Done,
     Guard,
+    Idempotent,
     LeaseBind,
     LeaseEnded,
     LeaseGrant,
     LeaseRevoke,
-    Once,
     Proclaim,
     Put,
     QueueKind,
+    RefusalCode,
     Release,
     Txn,
     TxnDone,
     WatchHub,
-    as_place,
-    places_prefix,
+    as_queue_entry,
     prefix_end,
+    queue_prefix,
 )
 from tests.consensus.store.helpers import Driver
 
@@ -47,7 +47,7 @@ def lock(lease: int, name: bytes = b"jobs/nightly", *, wait: bool = True) -> Acq
 
 
 def tokens(driver: Driver, kind: QueueKind = LOCK, name: bytes = b"jobs/nightly") -> list[tuple[int, int]]:
-    return [(place.lease, place.token) for place in driver.state.places(kind, name)]
+    return [(place.lease, place.token) for place in driver.state.queue_entries(kind, name)]
 
 
 def guarded(driver: Driver, token: int, kind: QueueKind = LOCK, name: bytes = b"jobs/nightly") -> bool:
@@ -103,24 +103,24 @@ def test_a_request_that_comes_again_is_told_when_what_it_got_has_ended(
 ) -> None:
     if first == 2:
         driver.do(lock(2))
-    once = Once(b"id", 0, lock(1))
+    once = Idempotent(b"id", 0, lock(1))
     done = driver.do(once)
     driver.put(b"a")
     assert driver.do(once) == done  # it is still there
     driver.do(end)
     revision = driver.revision
-    driver.refused(Code.GRANT_ENDED, once)
+    driver.refused(RefusalCode.GRANT_ENDED, once)
     if isinstance(end, Release):
         driver.do(lock(1))  # another place of the same lease is not the one that was lost
-    driver.refused(Code.GRANT_ENDED, once)
-    driver.refused(Code.GRANT_ENDED, once)
+    driver.refused(RefusalCode.GRANT_ENDED, once)
+    driver.refused(RefusalCode.GRANT_ENDED, once)
     assert driver.revision == revision + isinstance(end, Release)
-    assert driver.do(Once(b"other", 0, lock(3))) is not None
+    assert driver.do(Idempotent(b"other", 0, lock(3))) is not None
 
 
 def test_who_would_not_wait_is_refused_and_leaves_no_trace(driver: Driver) -> None:
     driver.do(lock(1, wait=False))
-    driver.refused(Code.BUSY, lock(2, wait=False))
+    driver.refused(RefusalCode.BUSY, lock(2, wait=False))
     assert tokens(driver) == [(1, 1)]
 
 
@@ -135,8 +135,8 @@ def test_the_waiter_sees_its_grant_and_its_loss_as_events_of_its_own_key(driver:
     hub.feed()
     granted, lost = hub.take(watch).events
     assert granted.record is not None
-    assert as_place(granted.record).token == granted.revision == 4
-    assert as_place(granted.record).lease == 2
+    assert as_queue_entry(granted.record).token == granted.revision == 4
+    assert as_queue_entry(granted.record).lease == 2
     assert lost.record is None
 
 
@@ -168,7 +168,7 @@ def test_a_semaphore_has_as_many_holders_as_permits(driver: Driver) -> None:
     for lease in (1, 2, 3, 4):
         driver.do(ask(lease))
     assert tokens(driver, SEMAPHORE, b"gpu") == [(1, 1), (2, 2), (3, 0), (4, 0)]
-    assert driver.refused(Code.PERMITS_DIFFER, ask(5, permits=3)) == 2
+    assert driver.refused(RefusalCode.PERMITS_DIFFER, ask(5, permits=3)) == 2
     driver.do(Release(SEMAPHORE, b"gpu", 2))
     assert tokens(driver, SEMAPHORE, b"gpu") == [(1, 1), (3, 5), (4, 0)]
     driver.do(Release(SEMAPHORE, b"gpu", 4))
@@ -202,17 +202,17 @@ def test_an_election_has_a_leader_whose_value_all_can_see_and_it_alone_can_chang
     token = campaign(1).token
     campaign(2)
     hub = WatchHub(driver.state)
-    prefix = places_prefix(ELECTION, b"e")
+    prefix = queue_prefix(ELECTION, b"e")
     watch = hub.watch(prefix, prefix_end(prefix))
     assert driver.do(Proclaim(ELECTION, b"e", token, b"ready")) == Done(3)
-    leader, waiter = driver.state.places(ELECTION, b"e")
+    leader, waiter = driver.state.queue_entries(ELECTION, b"e")
     assert (leader.lease, leader.token, leader.value) == (1, token, b"ready")
     assert (waiter.lease, waiter.token, waiter.value) == (2, 0, b"candidate 2")
-    driver.refused(Code.NOT_HELD, Proclaim(ELECTION, b"e", 0, b"no"))
-    driver.refused(Code.NOT_HELD, Proclaim(ELECTION, b"e", token + 1, b"no"))
+    driver.refused(RefusalCode.NOT_HELD, Proclaim(ELECTION, b"e", 0, b"no"))
+    driver.refused(RefusalCode.NOT_HELD, Proclaim(ELECTION, b"e", token + 1, b"no"))
     driver.do(Release(ELECTION, b"e", 1))  # resigns
-    driver.refused(Code.NOT_HELD, Proclaim(ELECTION, b"e", token, b"no"))
-    (leader,) = driver.state.places(ELECTION, b"e")
+    driver.refused(RefusalCode.NOT_HELD, Proclaim(ELECTION, b"e", token, b"no"))
+    (leader,) = driver.state.queue_entries(ELECTION, b"e")
     assert (leader.lease, leader.token, leader.value) == (2, 4, b"candidate 2")
     hub.feed()
     assert [event.revision for event in hub.take(watch).events] == [3, 4, 4]
@@ -223,25 +223,27 @@ def test_kinds_and_names_do_not_meet(driver: Driver) -> None:
         for name in (b"x", b"x/y", b"x/", b"\x00", b"\xff"):
             assert driver.expect(AcquireDone, Acquire(kind, name, 1)).token
     assert driver.state.queue_names(ELECTION) == [b"\x00", b"x", b"x/", b"x/y", b"\xff"]
-    assert len(driver.state.places(LOCK, b"x")) == 1
+    assert len(driver.state.queue_entries(LOCK, b"x")) == 1
 
 
 @pytest.mark.parametrize("name", [b"", b"a@b", b"n" * 257])
 def test_a_name_has_its_limits(driver: Driver, name: bytes) -> None:
-    assert driver.refused(Code.NAME_INVALID, lock(1, name)) == 256
+    assert driver.refused(RefusalCode.NAME_INVALID, lock(1, name)) == 256
 
 
 @pytest.mark.parametrize(
     ("code", "operation"),
     [
-        (Code.LEASE_NOT_FOUND, lock(9)),
-        (Code.MALFORMED, Acquire(LOCK, b"x", 1, permits=2)),
-        (Code.MALFORMED, Acquire(SEMAPHORE, b"x", 1, permits=0)),
-        (Code.NOT_HELD, Release(LOCK, b"x", 1)),
-        (Code.NOT_HELD, Proclaim(LOCK, b"x", 1, b"")),
+        (RefusalCode.LEASE_NOT_FOUND, lock(9)),
+        (RefusalCode.MALFORMED, Acquire(LOCK, b"x", 1, permits=2)),
+        (RefusalCode.MALFORMED, Acquire(SEMAPHORE, b"x", 1, permits=0)),
+        (RefusalCode.NOT_HELD, Release(LOCK, b"x", 1)),
+        (RefusalCode.NOT_HELD, Proclaim(LOCK, b"x", 1, b"")),
     ],
 )
-def test_what_makes_no_sense_is_refused(driver: Driver, code: Code, operation: Acquire | Release | Proclaim) -> None:
+def test_what_makes_no_sense_is_refused(
+    driver: Driver, code: RefusalCode, operation: Acquire | Release | Proclaim
+) -> None:
     driver.refused(code, operation)
 
 
@@ -249,10 +251,10 @@ def test_queues_keep_to_the_limits() -> None:
     driver = Driver(max_queue_entries=2, max_value_bytes=64, max_lease_keys=2)
     for _ in range(3):
         driver.do(LeaseGrant(1_000))
-    assert driver.refused(Code.VALUE_TOO_LARGE, Acquire(LOCK, b"x", 1, b"v" * 65)) == 64
+    assert driver.refused(RefusalCode.VALUE_TOO_LARGE, Acquire(LOCK, b"x", 1, b"v" * 65)) == 64
     token = driver.expect(AcquireDone, lock(1)).token
     driver.do(lock(2))
-    assert driver.refused(Code.QUEUE_FULL, lock(3)) == 2
-    assert driver.refused(Code.VALUE_TOO_LARGE, Proclaim(LOCK, b"jobs/nightly", token, b"v" * 65)) == 64
+    assert driver.refused(RefusalCode.QUEUE_FULL, lock(3)) == 2
+    assert driver.refused(RefusalCode.VALUE_TOO_LARGE, Proclaim(LOCK, b"jobs/nightly", token, b"v" * 65)) == 64
     driver.do(lock(1, b"second"))
-    assert driver.refused(Code.LEASE_FULL, lock(1, b"third")) == 2
+    assert driver.refused(RefusalCode.LEASE_FULL, lock(1, b"third")) == 2

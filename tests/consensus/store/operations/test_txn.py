@@ -7,7 +7,6 @@ from typing import Literal
 import pytest
 
 from coterie.consensus.store import (
-    Code,
     Compare,
     Delete,
     DeleteDone,
@@ -20,6 +19,7 @@ from coterie.consensus.store import (
     Range,
     RangeDone,
     Record,
+    RefusalCode,
     Target,
     Txn,
     TxnDone,
@@ -74,8 +74,8 @@ def test_a_comparison_holds_or_not(
 @pytest.mark.parametrize("compare", [Compare(b"key", Target.VALUE, "=", 1), Compare(b"key", Target.VERSION, "=", b"1")])
 def test_a_comparison_of_a_number_with_bytes_is_refused_wherever_it_stands(driver: Driver, compare: Compare) -> None:
     failing = Compare(b"none", Target.EXISTS, "=", 1)
-    driver.refused(Code.MALFORMED, Txn((failing, compare)))
-    driver.refused(Code.MALFORMED, Txn((compare, failing)))
+    driver.refused(RefusalCode.MALFORMED, Txn((failing, compare)))
+    driver.refused(RefusalCode.MALFORMED, Txn((compare, failing)))
 
 
 def test_all_comparisons_must_hold(driver: Driver) -> None:
@@ -137,20 +137,20 @@ def test_a_transaction_that_writes_nothing_takes_no_revision(driver: Driver) -> 
 @pytest.mark.parametrize(
     ("code", "then"),
     [
-        (Code.DUPLICATE_KEY, (Put(b"a", b""), Put(b"a", b""))),
-        (Code.DUPLICATE_KEY, (Delete(b"key"), Put(b"key", b""))),
-        (Code.DUPLICATE_KEY, (Put(b"a", b""), DeleteRange(b"", b"b"))),
-        (Code.DUPLICATE_KEY, (DeleteRange(b"", None), Delete(b"key"))),
-        (Code.CONFLICT, (Put(b"a", b""), Put(b"key", b"", expect=1))),
-        (Code.CONFLICT, (Put(b"a", b""), Delete(b"key", expect=1))),
-        (Code.LEASE_NOT_FOUND, (Put(b"a", b""), Put(b"b", b"", lease=8))),
-        (Code.KEY_NOT_FOUND, (Put(b"a", b""), Put(b"none", None))),
-        (Code.KEY_INVALID, (Put(b"a", b""), Put(b"", b""))),
-        (Code.KEY_RESERVED, (Put(b"a", b""), Delete(b"coterie/locks/x@1"))),
+        (RefusalCode.DUPLICATE_KEY, (Put(b"a", b""), Put(b"a", b""))),
+        (RefusalCode.DUPLICATE_KEY, (Delete(b"key"), Put(b"key", b""))),
+        (RefusalCode.DUPLICATE_KEY, (Put(b"a", b""), DeleteRange(b"", b"b"))),
+        (RefusalCode.DUPLICATE_KEY, (DeleteRange(b"", None), Delete(b"key"))),
+        (RefusalCode.CONFLICT, (Put(b"a", b""), Put(b"key", b"", expect=1))),
+        (RefusalCode.CONFLICT, (Put(b"a", b""), Delete(b"key", expect=1))),
+        (RefusalCode.LEASE_NOT_FOUND, (Put(b"a", b""), Put(b"b", b"", lease=8))),
+        (RefusalCode.KEY_NOT_FOUND, (Put(b"a", b""), Put(b"none", None))),
+        (RefusalCode.KEY_INVALID, (Put(b"a", b""), Put(b"", b""))),
+        (RefusalCode.KEY_RESERVED, (Put(b"a", b""), Delete(b"coterie/locks/x@1"))),
     ],
 )
 def test_one_refused_part_refuses_the_whole(
-    driver: Driver, code: Code, then: tuple[Put | Delete | DeleteRange, ...]
+    driver: Driver, code: RefusalCode, then: tuple[Put | Delete | DeleteRange, ...]
 ) -> None:
     driver.refused(code, Txn(then=then))
 
@@ -159,13 +159,13 @@ def test_limits_hold_for_the_sum_of_a_transaction() -> None:
     driver = Driver(max_keys=2, max_data_bytes=100, max_txn_ops=3, max_delete_keys=2, max_lease_keys=1)
     driver.do(LeaseBind("n", 1, 0))
     puts = tuple(Put(b"%d" % number, b"", lease=0) for number in range(4))
-    assert driver.refused(Code.TOO_MANY_OPS, Txn(then=puts)) == 3
-    assert driver.refused(Code.TOO_MANY_OPS, Txn(otherwise=puts)) == 3
+    assert driver.refused(RefusalCode.TOO_MANY_OPS, Txn(then=puts)) == 3
+    assert driver.refused(RefusalCode.TOO_MANY_OPS, Txn(otherwise=puts)) == 3
     compare = Compare(b"k", Target.EXISTS, "=", 0)
-    assert driver.refused(Code.TOO_MANY_OPS, Txn((compare,) * 4)) == 3
-    assert driver.refused(Code.TOO_MANY_KEYS, Txn(then=puts[:3])) == 2
-    assert driver.refused(Code.NO_SPACE, Txn(then=(Put(b"a", b"v" * 60), Put(b"b", b"v" * 60)))) == 100
-    assert driver.refused(Code.LEASE_FULL, Txn(then=(Put(b"a", b"", lease=1), Put(b"b", b"", lease=1)))) == 1
+    assert driver.refused(RefusalCode.TOO_MANY_OPS, Txn((compare,) * 4)) == 3
+    assert driver.refused(RefusalCode.TOO_MANY_KEYS, Txn(then=puts[:3])) == 2
+    assert driver.refused(RefusalCode.NO_SPACE, Txn(then=(Put(b"a", b"v" * 60), Put(b"b", b"v" * 60)))) == 100
+    assert driver.refused(RefusalCode.LEASE_FULL, Txn(then=(Put(b"a", b"", lease=1), Put(b"b", b"", lease=1)))) == 1
     driver.put(b"a", b"v" * 90)
     swap = Txn(then=(Delete(b"a"), Put(b"b", b"v" * 90), Put(b"c", b"")))  # what a deletion frees may be used
     assert isinstance(driver.do(swap), TxnDone)
@@ -176,7 +176,9 @@ def test_range_deletions_of_a_transaction_are_counted_together() -> None:
     driver = Driver(max_delete_keys=3)
     for number in range(4):
         driver.put(b"%d" % number)
-    assert driver.refused(Code.DELETE_TOO_LARGE, Txn(then=(DeleteRange(b"0", b"2"), DeleteRange(b"2", None)))) == 3
+    assert (
+        driver.refused(RefusalCode.DELETE_TOO_LARGE, Txn(then=(DeleteRange(b"0", b"2"), DeleteRange(b"2", None)))) == 3
+    )
     assert isinstance(driver.do(Txn(then=(DeleteRange(b"0", b"2"), DeleteRange(b"2", b"3")))), TxnDone)
 
 
@@ -184,7 +186,7 @@ def test_an_answer_that_would_grow_too_large_refuses_the_transaction_before_it_w
     driver = Driver(max_result_bytes=300)
     driver.put(b"a", b"v" * 100)
     reads = (Put(b"b", b""), Get(b"a"), Get(b"a"))
-    assert driver.refused(Code.RESULT_TOO_LARGE, Txn(then=reads)) == 300
+    assert driver.refused(RefusalCode.RESULT_TOO_LARGE, Txn(then=reads)) == 300
     assert isinstance(driver.do(Txn(then=reads[:2])), TxnDone)
     driver.put(b"c", b"v" * 300)
-    assert driver.refused(Code.RESULT_TOO_LARGE, DeleteRange(b"c", None, prev=True)) == 300
+    assert driver.refused(RefusalCode.RESULT_TOO_LARGE, DeleteRange(b"c", None, prev=True)) == 300

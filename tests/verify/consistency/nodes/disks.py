@@ -13,7 +13,7 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from coterie.consensus.journal import DiskFiles, File, Files, Lock
+from coterie.consensus.journal import DirectoryLock, DiskFiles, File, Files
 from tests.consensus.journal.disks.holding_files import HoldingFiles
 
 HANG_POLL_SECONDS = 0.02
@@ -135,5 +135,5 @@ class BadFiles:
         with self._names:
             self._files.sync_directory(directory)
 
-    def lock(self, path: Path) -> Lock:
+    def lock(self, path: Path) -> DirectoryLock:
         return self._files.lock(path)

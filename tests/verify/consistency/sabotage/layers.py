@@ -130,9 +130,9 @@ def _guards_off() -> None:
 
 
 def _lock_for_everybody() -> None:
-    from coterie.consensus.store.tables.queue_index import Queue, Queues
+    from coterie.consensus.store.tables.queue_index import Queue, QueueIndex
 
-    enter = Queues.enter
+    enter = QueueIndex.enter
 
     def one_permit_more(self: Any, kind: Any, name: bytes, lease: int, value: bytes, permits: int) -> Any:
         queue: Queue | None = self.find(kind, name)
@@ -144,13 +144,13 @@ def _lock_for_everybody() -> None:
         finally:
             queue.permits -= 1
 
-    Queues.enter = one_permit_more  # type: ignore[method-assign]
+    QueueIndex.enter = one_permit_more  # type: ignore[method-assign]
 
 
 def _renewals_ignored() -> None:
-    from coterie.consensus.store.tables.lease_table import Leases
+    from coterie.consensus.store.tables.lease_table import LeaseTable
 
-    Leases.renew = lambda self, lease, now_ms: lease  # type: ignore[method-assign]
+    LeaseTable.renew = lambda self, lease, now_ms: lease  # type: ignore[method-assign]
 
 
 def _keys_outlive_leases() -> None:

@@ -12,7 +12,7 @@ from coterie.consensus.raft.configuration import is_membership
 from coterie.consensus.raft.core import Core
 from coterie.consensus.raft.durability import Durability
 from coterie.consensus.raft.node import _HANDLERS
-from coterie.consensus.store.tables.deduplication import Requests
+from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from tests.verify.consistency.sabotage.catalogue import Sabotage
 from tests.verify.raft_sim.sabotage import patches as ways
 from tests.verify.raft_sim.sabotage.patches import Patch, method
@@ -115,7 +115,7 @@ RAFT: tuple[Sabotage, ...] = (
     Sabotage(
         "requests-forgotten",
         "a write that is sent again under its request id happens again",
-        _broken(lambda: [(Requests, "recall", lambda *_: None)]),
+        _broken(lambda: [(DeduplicationTable, "recall", lambda *_: None)]),
         "transfers",
     ),
     Sabotage(

@@ -27,7 +27,7 @@ from coterie.consensus import (
     RequestId,
     UnavailableError,
 )
-from coterie.consensus.journal import JournalConfig, open_store
+from coterie.consensus.journal import JournalConfig, open_member_directory
 from coterie.consensus.store import Limits
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.load import Loader
@@ -167,7 +167,7 @@ async def serve(arguments: argparse.Namespace) -> int:
         ended.set()
 
     files = None if arguments.hold is None else SlowFiles(arguments.hold)
-    store = open_store(arguments.directory, config=journal_config(arguments.segment_mib), files=files)
+    store = open_member_directory(arguments.directory, config=journal_config(arguments.segment_mib), files=files)
     founders = tuple(arguments.founders.split(",")) if arguments.founders else ()
     config = MemberConfig(secret=SECRET, limits=LIMITS)
     where: dict[str, wire.Address] = {}

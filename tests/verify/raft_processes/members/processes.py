@@ -11,7 +11,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any, TypeVar
 
-from coterie.consensus.journal import open_store
+from coterie.consensus.journal import open_member_directory
 from tests.bench.idle_bench import processor_seconds, resident_bytes
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.member import CLUSTER, journal_config
@@ -177,7 +177,7 @@ class ProcessGroup:
         self._founders = tuple(self.ids.values())
 
     def new_directory(self, number: int) -> None:
-        store = open_store(self.directory / str(number), config=journal_config(self._segment_mib))
+        store = open_member_directory(self.directory / str(number), config=journal_config(self._segment_mib))
         store.identity.join_cluster(CLUSTER)
         self.ids[number] = store.identity.member_id.hex
         store.close()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from coterie.consensus import store
 from coterie.consensus.raft.errors import RaftError, RefusedError, StoppedError
-from coterie.consensus.store import Once, encode, prefix_end
+from coterie.consensus.store import Idempotent, encode, prefix_end
 from tests.verify.linearizability import Delivery, History, Operation, render
 from tests.verify.linearizability import Watch as SeenWatch
 from tests.verify.linearizability.by_revision.check import check
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 KEYS = ("a/1", "a/2", "a/3", "b/1", "b/2")
 PREFIXES = ("a/", "b/", "")
-PER_TRY = {store.Code.REQUEST_EXPIRED, store.Code.REQUEST_AHEAD}
+PER_TRY = {store.RefusalCode.REQUEST_EXPIRED, store.RefusalCode.REQUEST_AHEAD}
 """Refusals that say nothing of an earlier try."""
 
 
@@ -112,7 +112,7 @@ class Watcher:
     host: Host | None = None
     life: int = 0
     machine: Metadata | None = None
-    watch: store.Watch | None = None
+    watch: store.Watcher | None = None
     seen: list[SeenWatch] = field(default_factory=list)
 
 
@@ -173,7 +173,9 @@ class Clients:
     def _encode(self, name: str, host: Host) -> bytes:
         """A request under an id of its own, of the cluster time that a host knows."""
         request = self.operations[name].request
-        op = encode(Once(f"{name}.{len(self.record.causes)}".encode(), host.machine.state.time_ms, operation(request)))
+        op = encode(
+            Idempotent(f"{name}.{len(self.record.causes)}".encode(), host.machine.state.time_ms, operation(request))
+        )
         self.record.causes[op] = name
         return op
 
@@ -279,7 +281,7 @@ class Clients:
                 limit = request.limit or 1000
                 page = state.range(start, prefix_end(start), limit=limit, revision=request.revision)
                 found = Found(page.revision, tuple(map(item, page.records)), page.next is not None)
-        except store.CompactedError:
+        except store.CompactedRevisionError:
             self._fail(name)
             return
         self._finish(name, replace(found, staleness=staleness))
@@ -302,10 +304,10 @@ class Clients:
         while more and watcher.watch is not None:
             more = self._take(watcher, watcher.machine, watcher.watch)
 
-    def _take(self, watcher: Watcher, machine: Metadata, watch: store.Watch) -> bool:
+    def _take(self, watcher: Watcher, machine: Metadata, watch: store.Watcher) -> bool:
         try:
             batch = machine.hub.take(watch, max_events=3)
-        except store.CompactedError as error:
+        except store.CompactedRevisionError as error:
             self._compacted(watcher, error.compacted)
             return False
         seen = watcher.seen[-1]
@@ -335,7 +337,7 @@ class Clients:
         machine.hub.feed()
         try:
             watcher.watch = machine.hub.watch(prefix, prefix_end(prefix), from_revision=start)
-        except store.CompactedError as error:
+        except store.CompactedRevisionError as error:
             self._compacted(watcher, error.compacted)
 
     def _compacted(self, watcher: Watcher, compacted: int) -> None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from coterie.consensus.member.state_machine import Replica
+from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.store import Limits, Result, State
 from coterie.consensus.store.schema.records import Event
 from tests.verify.linearizability import Commit, KeyDeleted, KeyPut
@@ -53,7 +53,7 @@ class Record:
                 self.commits.append(Commit(revision, events, cause))
 
 
-class Metadata(Replica):
+class Metadata(MetadataStateMachine):
     """One host's replica. `revision` and `digest` are what the invariants compare between hosts."""
 
     def __init__(self, host: Host, record: Record, on_change: Callable[[], None] = lambda: None) -> None:
