@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test check format bench campaign consistency consistency-long consistency-sabotage fuzz configs lock clean
+.PHONY: help setup run demo test test-all check format bench campaign consistency consistency-long consistency-sabotage fuzz configs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -27,8 +27,15 @@ demo: $(READY) ## run a cluster of three nodes with both layers on, on ports 100
 	@$(BIN)/python -m coterie.app.node.demo
 
 # The tests start hundreds of processes: without compiled files a quarter of their processor time went into compiling.
-test: $(READY) ## run the tests (a few minutes)
-	env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 4 $(ARGS)
+# Four workers for two cores, since tests of real processes wait more than they compute. Each takes neighbouring tests,
+# which share their nodes, and what is left of another's once it has done its own.
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(BIN)/pytest -n 4 --dist worksteal
+
+test: $(READY) ## run the quick tests of every room (a few minutes)
+	$(PYTEST) -m 'not slow and not campaign' $(ARGS)
+
+test-all: $(READY) ## run all tests: also the long ones, all seeds, and pages in a browser
+	$(PYTEST) $(ARGS)
 
 check: $(READY) ## format, lint, types, arrows between rooms
 	$(BIN)/ruff format --check .

@@ -14,7 +14,7 @@ from tests.browser.five_nodes import set_key, url
 from tests.cluster.processes import Node
 from tests.cluster.test_autopilot import cluster, put
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NARROW = 360
 """CSS pixels: the narrowest phones in use."""

@@ -16,7 +16,7 @@ from tests.browser.test_console_accessibility import asked_of_everybody
 from tests.cluster.processes import Node, seconds_until
 from tests.cluster.test_autopilot import READY_WITHIN, Cluster, put, raft
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 LOUD = ("ERR_CONNECTION_REFUSED", "WebSocket connection to", "Failed to load resource", "failed: ")
 """What the browser itself says while the node is away, or refuses; a page cannot keep it from that."""

@@ -58,6 +58,7 @@ def counted(session: CDPSession) -> dict[str, float]:
 
 
 @pytest.mark.cluster
+@pytest.mark.slow
 def test_two_hundred_nodes(browser: Browser, figure: Callable[[str], None]) -> None:
     with crowd(SIZE) as url, console(browser) as seen:
         page = seen.page

@@ -15,7 +15,7 @@ from tests.browser.test_console_accessibility import asked_of_everybody, faults
 from tests.cluster.processes import Node, seconds_until
 from tests.cluster.test_autopilot import READY_WITHIN, Cluster, cluster, get, put, serves
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 REFUSED = "412 (Precondition Failed)"
 """The browser itself says so of every conflict; a page cannot keep it from that."""

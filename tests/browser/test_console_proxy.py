@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from tests.app.processes import running
 from tests.browser.console import console
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 PREFIX = b"/tools/coterie"
 

@@ -16,7 +16,7 @@ from tests.app.processes import running
 from tests.browser.console import console
 from tests.browser.test_console_accessibility import faults
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 NARROW = "coterie_narrow_" + "d4" * 32
 

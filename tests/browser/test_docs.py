@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.app.processes import running
 from tests.browser.conftest import Watched
+
+pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
 
 def test_docs_open_and_try_an_operation(watched: Watched) -> None:

@@ -103,6 +103,7 @@ def cluster(directory: Path, **settings: str) -> Iterator[Cluster]:
         yield Cluster(started, directory)
 
 
+@pytest.mark.slow
 def test_three_found_two_join_one_is_replaced_and_each_decision_has_its_reason(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:
@@ -206,6 +207,7 @@ class Load:
             thread.join()
 
 
+@pytest.mark.slow
 def test_a_rolling_restart_under_load_fails_no_request(tmp_path: Path, figure: Callable[[str], None]) -> None:
     with cluster(tmp_path) as all_nodes:
         all_nodes.found("a", "b", "c")

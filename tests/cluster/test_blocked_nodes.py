@@ -23,6 +23,7 @@ def deaths(node: Node) -> list[str]:
     return [entry["node_id"] for entry in entries]
 
 
+@pytest.mark.slow
 def test_nodes_that_were_stopped_call_nobody_dead_and_make_nobody_flap() -> None:
     with nodes(GOSSIP__INITIAL_INTERVAL="1") as started:
         first = started.start("node-0")

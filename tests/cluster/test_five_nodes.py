@@ -46,6 +46,7 @@ def test_a_key_set_on_one_is_read_on_all(five: tuple[Nodes, list[Node]], figure:
     )
 
 
+@pytest.mark.slow
 def test_a_killed_node_is_found_and_its_return_is_a_new_generation(
     five: tuple[Nodes, list[Node]], figure: Callable[[str], None]
 ) -> None:
@@ -67,6 +68,7 @@ def test_a_killed_node_is_found_and_its_return_is_a_new_generation(
     seconds_until(lambda: all(not n.dead() for n in others), DEAD_NODE_GRACE + DETECT_WITHIN)
 
 
+@pytest.mark.slow
 def test_the_old_generation_leaves_the_live_set_when_the_new_one_comes(five: tuple[Nodes, list[Node]]) -> None:
     started, running = five
     *others, victim = running
@@ -84,6 +86,7 @@ def test_the_old_generation_leaves_the_live_set_when_the_new_one_comes(five: tup
     seconds_until(lambda: all(not n.dead() for n in others), DEAD_NODE_GRACE + DETECT_WITHIN)
 
 
+@pytest.mark.slow
 def test_a_node_that_slept_takes_nobody_for_dead(five: tuple[Nodes, list[Node]]) -> None:
     _, running = five
     *others, sleeper = running

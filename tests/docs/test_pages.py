@@ -16,6 +16,7 @@ from tests.docs.checkout import Checkout, NoOwnAddressError
 from tests.docs.comparing import json_matches, text_matches
 from tests.docs.shell import PATIENCE_SECONDS, POLL_SECONDS, Shell, SnippetError
 from tests.docs.snippets import PAGES, Comment, Snippet, page_runs_elsewhere, read_page
+from tests.slow import some_quick
 
 MOST_NOT_RUN = 6
 """Of all pages: what does not run may not be right."""
@@ -30,6 +31,7 @@ SHARING = [ROOT / "docs" / f"{name}.md" for name in ("http", "client", "embeddin
 """These leave the cluster of `make demo` as the next one needs it: they run on one, in this order; it costs most."""
 
 RUNS = [SHARING, *([page] for page in WITH_SNIPPETS if page not in SHARING)]
+RUNS.sort(key=lambda pages: pages != [ROOT / "README.md"])
 
 
 def name_of(page: Path) -> str:
@@ -38,7 +40,7 @@ def name_of(page: Path) -> str:
 
 @pytest.mark.cluster
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("pages", RUNS, ids=lambda pages: " ".join(map(name_of, pages)))
+@pytest.mark.parametrize("pages", some_quick(RUNS, 1), ids=lambda pages: " ".join(map(name_of, pages)))
 def test_the_snippets_run(pages: list[Path], tmp_path: Path) -> None:
     if missing := [program for program in PROGRAMS if shutil.which(program) is None]:
         pytest.skip(f"the pages use {', '.join(missing)}")

@@ -94,6 +94,7 @@ def test_an_instance_that_dies_disappears(started: Programs) -> None:
     assert finder.end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_change_reaches_who_follows_across_a_restart_of_the_node(started: Programs, checkout: Checkout) -> None:
     node = started.start_one_node()
@@ -113,6 +114,7 @@ def test_a_change_reaches_who_follows_across_a_restart_of_the_node(started: Prog
     assert late.end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_another_leads_when_the_leader_dies_and_when_raft_changes_its_own(
     started: Programs, checkout: Checkout
@@ -137,6 +139,7 @@ def test_another_leads_when_the_leader_dies_and_when_raft_changes_its_own(
     assert second.end() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_the_late_write_of_a_stopped_holder_is_refused(started: Programs) -> None:
     started.start_one_node()
@@ -156,6 +159,7 @@ def test_the_late_write_of_a_stopped_holder_is_refused(started: Programs) -> Non
     after.wait_for("wrote 90")
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_shards_of_a_worker_that_dies_are_assigned_anew(started: Programs, checkout: Checkout) -> None:
     started.start_one_node()

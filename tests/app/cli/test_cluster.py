@@ -33,6 +33,7 @@ def done(say: Say, *arguments: str) -> Said:
     return said
 
 
+@pytest.mark.slow
 def test_an_operators_day(say: Say, tmp_path: Path) -> None:
     with nodes(**SETTINGS) as started:
         first = started.start(NAMES[0], DATA_DIR=str(tmp_path / NAMES[0]))

@@ -202,6 +202,7 @@ def test_no_command_outlives_a_coterie_that_is_killed(node: Node, tmp_path: Path
         until(lambda: not is_running(child))
 
 
+@pytest.mark.slow
 def test_the_lock_outlives_the_node_that_was_asked(tmp_path: Path, say: Say) -> None:
     begun, go = tmp_path / "begun", tmp_path / "go"
     patient = f"echo x > {begun}; while [ ! -e {go} ]; do sleep 0.05; done; exit 5"

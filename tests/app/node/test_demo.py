@@ -15,6 +15,7 @@ import pytest
 from coterie.app.node.listening import ListenError, Sockets, open_sockets
 from coterie.gossip import Address
 from tests.app.processes import PATIENCE_SECONDS, environment
+from tests.slow import some_quick
 
 pytestmark = pytest.mark.cluster
 
@@ -82,7 +83,7 @@ def rest_of(process: subprocess.Popen[str]) -> list[str]:
     return process.stdout.read().splitlines()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", some_quick([signal.SIGINT, signal.SIGTERM], 1))
 def test_three_nodes_come_up_notice_a_death_and_go(number: signal.Signals, configs: tuple[Path, list[str]]) -> None:
     directory, addresses = configs
     # A setting meant for another node does not reach these.
@@ -125,6 +126,7 @@ def test_a_node_that_cannot_start_is_named_and_ends_the_demo(configs: tuple[Path
     assert any(line.startswith(f"node3 | coterie: address already in use: {addresses[2]} (TCP)") for line in lines)
 
 
+@pytest.mark.slow
 def test_nodes_of_another_demo_are_not_taken_for_its_own(configs: tuple[Path, list[str]]) -> None:
     directory, _ = configs
     with demo(directory) as first:

@@ -76,6 +76,7 @@ def _stop_all(nodes: list[Running]) -> None:
             assert b"event: end\n" in told
 
 
+@pytest.mark.slow
 def test_nodes_found_one_cluster_by_themselves_and_any_of_them_answers(tmp_path: Path) -> None:
     with three_members_and_a_client(tmp_path) as nodes:
         _they_are_one_cluster(nodes)

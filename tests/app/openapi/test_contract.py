@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.app.openapi.contract import run_schemathesis
 
 
+@pytest.mark.slow
 def test_the_api_keeps_to_its_document() -> None:
     options = ("--phases=examples,coverage,fuzzing", "--max-examples=8", "--seed=1", "--no-shrink")
     done = run_schemathesis(*options, timeout=240.0)

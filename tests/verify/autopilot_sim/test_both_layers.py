@@ -10,6 +10,7 @@ import pytest
 
 from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.voters.rules import Kind
+from tests.slow import some_quick
 from tests.verify.autopilot_sim import sabotage
 from tests.verify.autopilot_sim.scenarios import (
     addresses_changed,
@@ -40,7 +41,7 @@ def test_the_shapes_of_partitions_are_all_there_are() -> None:
     assert len({tuple(side.values()) for side in PARTITIONS[7]}) == 877
 
 
-@pytest.mark.parametrize("block", range(0, 12, 6))
+@pytest.mark.parametrize("block", some_quick(range(0, 12, 6), 1))
 def test_computers_started_in_any_order_make_one_cluster_with_the_voters_there_should_be(block: int) -> None:
     for seed in range(block, block + 6):
         for count in (1, 3, 4, 5, 7):
@@ -76,30 +77,30 @@ def test_every_partition_of_three(side: dict[str, int]) -> None:
     partition(1, 3, side)
 
 
-@pytest.mark.parametrize("start", range(0, 12, 3))
+@pytest.mark.parametrize("start", some_quick(range(0, 12, 3), 2))
 def test_partitions_of_five(start: int) -> None:
     """Every fourth; all of them, and of seven, in the campaign."""
     for at in range(start * 4, start * 4 + 12, 4):
         partition(at, 5, PARTITIONS[5][at])
 
 
-@pytest.mark.parametrize("at", range(0, 877, 175))
+@pytest.mark.parametrize("at", some_quick(range(0, 877, 175), 2))
 def test_partitions_of_seven(at: int) -> None:
     partition(at, 7, PARTITIONS[7][at])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some_quick(range(4), 2))
 def test_a_rolling_restart_costs_nobody_its_vote(seed: int) -> None:
     rolling_restart(seed, (3, 5)[seed % 2])
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", some_quick(range(4), 2))
 @pytest.mark.parametrize("at_once", [True, False])
 def test_members_that_come_back_with_other_addresses_are_the_same_members(seed: int, at_once: bool) -> None:
     addresses_changed(seed, (3, 5)[seed % 2], at_once=at_once)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some_quick(range(6), 2))
 def test_disks_may_be_lost_one_by_one_until_none_of_the_first_is_left(seed: int) -> None:
     world = disks_wiped(seed, (3, 4, 5)[seed % 3])
     chief = world.chief()
@@ -107,7 +108,7 @@ def test_disks_may_be_lost_one_by_one_until_none_of_the_first_is_left(seed: int)
     assert not set(world.founders) & set(chief.node.voters)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", some_quick(range(6), 2))
 def test_dead_voters_are_replaced_while_there_is_anybody_to_replace_them(seed: int) -> None:
     world = voters_die(seed, (5, 6, 7)[seed % 3])
     removals = [decision for _, _, decision in world.decisions if decision.kind is Kind.REMOVE]
@@ -115,7 +116,7 @@ def test_dead_voters_are_replaced_while_there_is_anybody_to_replace_them(seed: i
     assert all(decision.reason for decision in removals)
 
 
-@pytest.mark.parametrize("block", range(0, 12, 3))
+@pytest.mark.parametrize("block", some_quick(range(0, 12, 3), 1))
 def test_lies_of_gossip_cost_time_and_nothing_else(block: int) -> None:
     for seed in range(block, block + 3):
         lies(seed, (3, 5, 7)[seed % 3])

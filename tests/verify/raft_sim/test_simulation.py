@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
+from tests.slow import some_quick
 from tests.verify.raft_sim.sabotage.switches import SWITCHES, switched_off
 from tests.verify.raft_sim.storm import run_storm
 
@@ -24,7 +25,7 @@ KEPT = {
 """Seeds that found a bug in this implementation, as it was then."""
 
 
-@pytest.mark.parametrize("block", range(0, SEEDS, BLOCK))
+@pytest.mark.parametrize("block", some_quick(range(0, SEEDS, BLOCK), 6))
 def test_storms_break_no_promise(block: int) -> None:
     acknowledged = reads = 0
     for seed in range(block, block + BLOCK):
@@ -114,7 +115,7 @@ def _first_noticed(fix: str, seeds: Iterable[int]) -> tuple[int, str] | None:
     return None
 
 
-@pytest.mark.parametrize("fix", NOTICED)
+@pytest.mark.parametrize("fix", some_quick(NOTICED, 12))
 def test_the_simulator_notices_a_fix_that_is_off(fix: str) -> None:
     assert _first_noticed(fix, range(NOTICED[fix], NOTICED[fix] + 60)) is not None
 

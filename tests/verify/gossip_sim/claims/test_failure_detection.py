@@ -12,6 +12,7 @@ from statistics import median
 import pytest
 
 from coterie.gossip import GossipConfig
+from tests.slow import some_quick
 from tests.verify.gossip_sim.cluster import Cluster
 from tests.verify.gossip_sim.network import Link
 
@@ -66,7 +67,7 @@ def table_row(what: str, nodes: int, runs: list[Figures]) -> str:
 
 
 @pytest.mark.parametrize("kill_at", [5.0, 60.0])
-@pytest.mark.parametrize("nodes", SIZES)
+@pytest.mark.parametrize("nodes", some_quick(SIZES, 3))
 def test_every_survivor_finds_a_death_within_ten_seconds(
     nodes: int, kill_at: float, figure: Callable[[str], None]
 ) -> None:
@@ -79,6 +80,7 @@ def test_every_survivor_finds_a_death_within_ten_seconds(
     assert sum(run.false_deaths for run in runs) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kill_at", [5.0, 60.0])
 def test_every_survivor_finds_a_death_within_fifteen_seconds_with_half_of_all_messages_lost(
     kill_at: float, figure: Callable[[str], None]

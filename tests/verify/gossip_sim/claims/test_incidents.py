@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coterie.gossip import Address, GossipConfig
+from tests.slow import some_quick
 from tests.verify.gossip_sim.cluster import Cluster, SimNode
 from tests.verify.gossip_sim.invariants import disagreement
 from tests.verify.gossip_sim.spread import KeySpread
@@ -31,7 +32,7 @@ def value_at(holder: SimNode, owner: SimNode, key: str) -> str | None:
 
 @pytest.mark.parametrize("deaf", [False, True], ids=["stopped", "suspended"])
 @pytest.mark.parametrize("initial_interval", [0.5, 5.0])
-@pytest.mark.parametrize("uptime", [5.0, 60.0])
+@pytest.mark.parametrize("uptime", some_quick([5.0, 60.0], 1))
 @pytest.mark.parametrize("nodes", [3, 20])
 def test_a_node_that_slept_takes_nobody_for_dead_on_waking(
     nodes: int, uptime: float, initial_interval: float, deaf: bool

@@ -51,6 +51,7 @@ def grow_from_whole_to_striped(seed: int, link: Link | None = None) -> Cluster:
     return cluster
 
 
+@pytest.mark.slow
 def test_a_cluster_that_outgrows_a_datagram_takes_nobody_for_dead_and_all_news_spread(
     figure: Callable[[str], None],
 ) -> None:
@@ -74,11 +75,13 @@ def test_a_cluster_that_outgrows_a_datagram_takes_nobody_for_dead_and_all_news_s
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(2, 4))
 def test_growth_to_stripes_causes_no_false_death_where_datagrams_are_lost(seed: int) -> None:
     assert grow_from_whole_to_striped(seed, Link(loss=0.1)).false_deaths() == []
 
 
+@pytest.mark.slow
 def test_without_stretched_intervals_growth_to_stripes_causes_false_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     """So the tests above can fail."""
     monkeypatch.setattr(PhiAccrualDetector, "stretch", lambda *_: None)

@@ -67,6 +67,7 @@ def false_deaths_after_a_rush(min_mean_interval: float) -> int:
     return len(cluster.false_deaths())
 
 
+@pytest.mark.slow
 def test_the_calm_after_a_rush_is_no_death() -> None:
     assert false_deaths_after_a_rush(min_mean_interval=1e-6) > 0
     assert false_deaths_after_a_rush(GossipConfig().min_mean_interval) == 0

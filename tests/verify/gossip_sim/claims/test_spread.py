@@ -34,6 +34,7 @@ def tell_rounds(seeds: range, figure: Callable[[str], None]) -> list[float]:
     return rounds
 
 
+@pytest.mark.slow
 def test_a_new_key_reaches_a_hundred_nodes_in_a_few_rounds(figure: Callable[[str], None]) -> None:
     assert max(tell_rounds(range(5), figure)) < 6
 
