@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from coterie.app.cli.command_line import UsageError, parse_command_line
 from coterie.app.cli.command_names import COMMANDS
-from coterie.app.cli.framework.command_line import UsageError, parse_command_line
 from coterie.app.wire.names import COMPLETION, PROGRAM
 
 CANNOT_START = 1

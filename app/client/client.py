@@ -22,7 +22,7 @@ from coterie.app.client.encoding import path_part
 from coterie.app.client.errors import ClientError
 from coterie.app.client.limits import ClientLimits
 from coterie.app.client.request_ids import ClusterTime, read_request_id
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.client.transport.tls import tls_context
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.api.types import RequestId
@@ -124,23 +124,23 @@ class Client:
 
     async def members(self) -> Members:
         """All nodes that the node that answers knows. Raises UnavailableError."""
-        return read_answer(Members, (await self._asker.ask(Call("GET", "/v1/members"))).body)
+        return read_answer(Members, (await self._asker.ask(ApiRequest("GET", "/v1/members"))).body)
 
     async def member(self, node_id: str) -> Member | None:
         """The node of this name, None where none is known: of its incarnations a live one, else the latest."""
-        call = Call("GET", f"/v1/members/{path_part(node_id)}", missing="node_not_found")
+        call = ApiRequest("GET", f"/v1/members/{path_part(node_id)}", missing="node_not_found")
         reply = await self._asker.ask(call)
         return None if reply.missing is not None else read_answer(Member, reply.body)
 
     async def cluster(self) -> Cluster:
         """Both layers in one picture. Raises UnavailableError."""
-        return read_answer(Cluster, (await self._asker.ask(Call("GET", "/v1/cluster"))).body)
+        return read_answer(Cluster, (await self._asker.ask(ApiRequest("GET", "/v1/cluster"))).body)
 
     async def why_not_ready(self) -> str | None:
         """Why a node should not be sent requests, as `/readyz` says it; None where it should. Asked once, of the node
         that is asked at present. Raises UnavailableError where it cannot be."""
         try:
-            await self._asker.ask(Call("GET", "/readyz", retry=False))
+            await self._asker.ask(ApiRequest("GET", "/readyz", retry=False))
         except UnavailableError as error:
             if error.reason != "not_ready":
                 raise
@@ -149,7 +149,7 @@ class Client:
 
     async def forget(self, node_id: str) -> Forgotten:
         """Drop a dead node that is lost for good, everywhere. Raises RefusedError where it is alive or unknown."""
-        reply = await self._asker.ask(Call("DELETE", f"/v1/members/{path_part(node_id)}"))
+        reply = await self._asker.ask(ApiRequest("DELETE", f"/v1/members/{path_part(node_id)}"))
         return read_answer(Forgotten, reply.body)
 
     async def leave(
@@ -164,7 +164,7 @@ class Client:
         Raises UnavailableError, UnknownOutcomeError.
         """
         to = self._asker.first if at is None else read_address(at)
-        call = Call("POST", "/v1/leave", {"keep_vote": "true"} if keep_vote else {}, to=to)
+        call = ApiRequest("POST", "/v1/leave", {"keep_vote": "true"} if keep_vote else {}, to=to)
         return read_answer(Departed, (await self._asker.ask(call, timeout)).body)
 
     # -- more ----------------------------------------------------------------------------------------------------------
@@ -191,7 +191,7 @@ class Client:
             await stream.end()
 
     async def _ask_time(self, seconds: float) -> tuple[int, float]:
-        reply = await self._asker.ask(Call("POST", "/v1/request_ids", reads=True), seconds)
+        reply = await self._asker.ask(ApiRequest("POST", "/v1/request_ids", reads=True), seconds)
         told = read_answer(_RequestIds, reply.body)
         request = read_request_id(told.request_id)
         if request is None:

@@ -1,0 +1,1 @@
+"""`coterie bench`: a load against a running cluster, and its report."""

@@ -13,14 +13,14 @@ import click
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.durations import Seconds
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.output import Shown
 from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
-    from coterie.app.cli.bench.latencies import Latencies
-    from coterie.app.cli.bench.load import Figures, Plan
+    from coterie.app.cli.bench.latencies import LatencyHistogram
+    from coterie.app.cli.bench.load import LoadCounts, Plan
     from coterie.app.cli.bench.models import BenchReport, Measured
 
 MAX_CLIENTS = 256
@@ -89,7 +89,7 @@ def read_mix(_ctx: click.Context, _param: click.Parameter, value: str) -> dict[s
 )
 @online
 def command(
-    call: Call,
+    session: Session,
     clients: int,
     seconds: float,
     mix: dict[str, int],
@@ -102,46 +102,46 @@ def command(
     Its keys are taken away at the end, also on Ctrl-C; of a bench that is killed, those of the metadata go within a
     minute. The clients are one process of Python on one core: where they are the limit, it is said.
     """
-    from coterie.app.cli.bench.load import GOSSIP, Plan, new_figures  # noqa: PLC0415
+    from coterie.app.cli.bench.load import GOSSIP, Plan, new_counts  # noqa: PLC0415
 
     if not prefix:
         raise click.UsageError("--prefix must not be empty")
     few = any(name in GOSSIP for name in mix)
     plan = Plan(clients, seconds, mix, value_bytes, keys or (100 if few else 1_000), prefix)
-    figures = new_figures(plan)
+    figures = new_counts(plan)
     interrupted = False
     try:
-        call.run(lambda _: _measure(call, plan, figures))
+        session.run(lambda _: _measure(session, plan, figures))
     except asyncio.CancelledError:
         interrupted = True
     if figures.left_behind is not None:
-        call.out.remark(figures.left_behind)
+        session.out.remark(figures.left_behind)
     if interrupted and figures.ended is None:
         return Exit.INTERRUPTED  # nothing was measured yet
-    report = _report(call, plan, figures, interrupted=interrupted)
-    if call.out.json:
-        call.out.document(report)
+    report = _report(session, plan, figures, interrupted=interrupted)
+    if session.out.json:
+        session.out.document(report)
     else:
-        _show(call, report)
+        _show(session, report)
     return Exit.INTERRUPTED if interrupted else Exit.DONE
 
 
-async def _measure(call: Call, plan: Plan, figures: Figures) -> None:
+async def _measure(session: Session, plan: Plan, figures: LoadCounts) -> None:
     from coterie.app.cli.bench.load import Load, check_prefix  # noqa: PLC0415
 
     task = asyncio.current_task()
     assert task is not None  # noqa: S101
     for asks_for_the_end in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(asks_for_the_end, task.cancel)
-    addresses = call.settings.address
+    addresses = session.settings.address
     async with AsyncExitStack() as stack:
         clients = []
         for number in range(plan.clients):
             first = number % len(addresses)
             spread = (*addresses[first:], *addresses[:first])
-            clients.append(await stack.enter_async_context(call.client(address=spread)))
+            clients.append(await stack.enter_async_context(session.client(address=spread)))
         await check_prefix(clients[0], plan)
-        progress = asyncio.create_task(_tell_progress(call, figures))
+        progress = asyncio.create_task(_tell_progress(session, figures))
         try:
             await Load(plan, clients, figures).run()
         finally:
@@ -149,32 +149,32 @@ async def _measure(call: Call, plan: Plan, figures: Figures) -> None:
             await asyncio.gather(progress, return_exceptions=True)
 
 
-async def _tell_progress(call: Call, figures: Figures) -> None:
+async def _tell_progress(session: Session, figures: LoadCounts) -> None:
     """On a terminal, twice a second."""
     if not sys.stderr.isatty():
         return
-    with call.out.aside.status("Writing the first keys") as status:
+    with session.out.aside.status("Writing the first keys") as status:
         while True:
             await asyncio.sleep(0.5)
             errors = sum(sum(each.values()) for each in figures.errors.values())
             status.update(f"{figures.seconds:.0f} s: {figures.done / figures.seconds:,.0f}/s, {errors} errors")
 
 
-def _report(call: Call, plan: Plan, figures: Figures, *, interrupted: bool) -> BenchReport:
-    from coterie.app.cli.bench.latencies import Latencies  # noqa: PLC0415
+def _report(session: Session, plan: Plan, figures: LoadCounts, *, interrupted: bool) -> BenchReport:
+    from coterie.app.cli.bench.latencies import LatencyHistogram  # noqa: PLC0415
     from coterie.app.cli.bench.models import BenchReport  # noqa: PLC0415
 
     measured = tuple(
         _measured(name, figures.latencies[name], dict(figures.errors[name]), figures.seconds) for name in plan.weights
     )
-    everything = Latencies()
+    everything = LatencyHistogram()
     errors: dict[str, int] = {}
     for name in plan.weights:
         everything.merge(figures.latencies[name])
         for kind, count in figures.errors[name].items():
             errors[kind] = errors.get(kind, 0) + count
     return BenchReport(
-        call.settings.address,
+        session.settings.address,
         plan.clients,
         figures.seconds,
         plan.value_bytes,
@@ -186,7 +186,7 @@ def _report(call: Call, plan: Plan, figures: Figures, *, interrupted: bool) -> B
     )
 
 
-def _measured(name: str, latencies: Latencies, errors: dict[str, int], seconds: float) -> Measured:
+def _measured(name: str, latencies: LatencyHistogram, errors: dict[str, int], seconds: float) -> Measured:
     from coterie.app.cli.bench.models import Measured  # noqa: PLC0415
 
     p50, p95, p99 = (_milliseconds(latencies.percentile(share)) for share in (0.5, 0.95, 0.99))
@@ -198,18 +198,18 @@ def _milliseconds(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds * 1000, 3)
 
 
-def _show(call: Call, report: BenchReport) -> None:
+def _show(session: Session, report: BenchReport) -> None:
     rows = [*report.operations, *([report.total] if len(report.operations) > 1 else [])]
-    call.out.table(
+    session.out.table(
         ("operation", ">per second", ">p50 ms", ">p95 ms", ">p99 ms", ">max ms", ">count", "errors"),
         [_row(each) for each in rows],
     )
-    call.out.remark(
+    session.out.remark(
         f"{report.clients} clients for {report.seconds:.1f} s, values of {report.value_bytes} bytes; the clients took "
         f"{report.client_cpu:.0%} of a core."
     )
     if report.client_cpu > BUSY:
-        call.out.remark("They were the limit, not the cluster: run more of them, on other machines.")
+        session.out.remark("They were the limit, not the cluster: run more of them, on other machines.")
 
 
 def _row(each: Measured) -> tuple[Shown, ...]:

@@ -17,7 +17,7 @@ SMALLEST = 1e-6
 _STEP = math.log(GROWTH)
 
 
-class Latencies:
+class LatencyHistogram:
     def __init__(self) -> None:
         self._buckets: Counter[int] = Counter()
         self.count = 0
@@ -28,7 +28,7 @@ class Latencies:
         self.count += 1
         self.max = max(self.max, seconds)
 
-    def merge(self, other: Latencies) -> None:
+    def merge(self, other: LatencyHistogram) -> None:
         self._buckets.update(other._buckets)
         self.count += other.count
         self.max = max(self.max, other.max)

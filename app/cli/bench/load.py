@@ -17,7 +17,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from coterie.app.cli.bench.latencies import Latencies
+from coterie.app.cli.bench.latencies import LatencyHistogram
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError, failure_of
 
@@ -56,8 +56,8 @@ class Plan:
 
 
 @dataclass
-class Figures:
-    latencies: dict[str, Latencies]
+class LoadCounts:
+    latencies: dict[str, LatencyHistogram]
     errors: dict[str, Counter[str]]
     began: float = field(default_factory=time.perf_counter)
     ended: float | None = None
@@ -79,8 +79,8 @@ class Figures:
         self.cpu = (time.process_time() - self.cpu_began) / self.seconds
 
 
-def new_figures(plan: Plan) -> Figures:
-    return Figures({name: Latencies() for name in plan.weights}, {name: Counter() for name in plan.weights})
+def new_counts(plan: Plan) -> LoadCounts:
+    return LoadCounts({name: LatencyHistogram() for name in plan.weights}, {name: Counter() for name in plan.weights})
 
 
 async def check_prefix(client: Client, plan: Plan) -> None:
@@ -110,7 +110,7 @@ Operation = Callable[["Client", int], Awaitable[object]]
 
 
 class Load:
-    def __init__(self, plan: Plan, clients: Sequence[Client], figures: Figures) -> None:
+    def __init__(self, plan: Plan, clients: Sequence[Client], figures: LoadCounts) -> None:
         self._plan = plan
         self._clients = clients
         self._figures = figures

@@ -1,0 +1,1 @@
+"""Commands about the cluster and its nodes: status, members, Raft, tokens, events, backup, leave."""

@@ -17,7 +17,7 @@ import click
 
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import FILE, online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.output import Output
 from coterie.app.cli.terminal.text import size
@@ -39,15 +39,15 @@ if TYPE_CHECKING:
 )
 @click.option("--output", type=FILE, metavar="FILE", required=True, help="Where to; an older file is replaced.")
 @online
-def command(call: Call, output: Path) -> None:
+def command(session: Session, output: Path) -> None:
     """Save the metadata of a running cluster: all that was acknowledged before, from any node.
 
     The file is checked while it comes, and takes its name once it is whole and on the disk.
     """
-    save(call, output, "--output")
+    save(session, output, "--output")
 
 
-def save(call: Call, output: Path, option: str) -> None:
+def save(session: Session, output: Path, option: str) -> None:
     """`option`: what named the file, for errors."""
     from coterie.app.cli.models.cluster import Backup  # noqa: PLC0415
 
@@ -58,12 +58,12 @@ def save(call: Call, output: Path, option: str) -> None:
             raise CommandError(f"{option} {output}: is no file that could be replaced; nothing was saved")
         file = open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")  # noqa: SIM115 - closed below
         try:
-            with file, _progress(call.out) as came:
+            with file, _progress(session.out) as came:
 
                 async def receive(client: Client) -> Saved:
                     return await client.raft.snapshot(cast(BinaryIO, _Counted(file, came)))
 
-                saved = call.run(receive)
+                saved = session.run(receive)
                 file.flush()
                 os.fsync(file.fileno())
             replace_durably(draft, aim)
@@ -73,10 +73,10 @@ def save(call: Call, output: Path, option: str) -> None:
         raise CommandError(
             f"{option} {output}: {error.strerror or error}; nothing was saved", parameter=option.removeprefix("--")
         ) from None
-    if call.out.json:
-        call.out.document(Backup(str(output), saved.revision, saved.keys, saved.size))
+    if session.out.json:
+        session.out.document(Backup(str(output), saved.revision, saved.keys, saved.size))
     else:
-        call.out.text(f"{output}: {saved.keys} keys at revision {saved.revision}, {saved.size} bytes.")
+        session.out.text(f"{output}: {saved.keys} keys at revision {saved.revision}, {saved.size} bytes.")
 
 
 class _Counted:

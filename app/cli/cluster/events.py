@@ -11,7 +11,7 @@ from click.shell_completion import CompletionItem
 
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.output import Cell, Shown
 from coterie.app.cli.terminal.text import clock
@@ -57,7 +57,7 @@ def _complete(_ctx: click.Context, _param: click.Parameter, incomplete: str) -> 
 )
 @click.option("--prefix", default="", help="Of keys, of both layers, only those that begin with this.")
 @online
-def command(call: Call, kinds: Sequence[str], prefix: str) -> None:
+def command(session: Session, kinds: Sequence[str], prefix: str) -> None:
     """Follow what happens: nodes that come and go, leader and voters, decisions, keys of both layers, locks.
 
     It goes on over a node's restart and, with several addresses, at another node; where events may have been missed
@@ -71,15 +71,15 @@ def command(call: Call, kinds: Sequence[str], prefix: str) -> None:
             async for message in messages:
                 if message.type == "hello":
                     if begun and not message.data["resumed"]:
-                        call.out.remark(f"{PROGRAM}: events may be missing here: {message.data['reason']}")
+                        session.out.remark(f"{PROGRAM}: events may be missing here: {message.data['reason']}")
                     if not begun:
                         for line in part_told(message.data):
-                            call.out.remark(f"{PROGRAM}: {line}")
+                            session.out.remark(f"{PROGRAM}: {line}")
                     begun = True
                 elif message.type in KINDS:
-                    show(call, message.data)
+                    show(session, message.data)
 
-    call.follow(follow)
+    session.follow(follow)
 
 
 def part_told(hello: dict[str, Any]) -> Iterator[str]:
@@ -92,11 +92,11 @@ def part_told(hello: dict[str, Any]) -> Iterator[str]:
             yield f"of {kind} only what begins with {' or '.join(starts)}, for the token may not read the rest"
 
 
-def show(call: Call, event: dict[str, Any]) -> None:
-    if call.out.json:
-        call.out.line(event)
+def show(session: Session, event: dict[str, Any]) -> None:
+    if session.out.json:
+        session.out.line(event)
     else:
-        call.out.say(Cell(clock(event["time"]), "dim"), Cell(f"{event['kind']:<9}", "bold"), *in_words(event))
+        session.out.say(Cell(clock(event["time"]), "dim"), Cell(f"{event['kind']:<9}", "bold"), *in_words(event))
 
 
 def in_words(event: dict[str, Any]) -> list[Shown]:

@@ -7,7 +7,7 @@ import msgspec
 
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online, yes
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.wire.names import PROGRAM
 
 WAIT_SECONDS = 60.0
@@ -22,7 +22,7 @@ WAIT_SECONDS = 60.0
 @click.option("--keep_vote", is_flag=True, help="Keep the node's place in the Raft layer.")
 @yes
 @online
-def command(call: Call, keep_vote: bool, yes: bool) -> None:
+def command(session: Session, keep_vote: bool, yes: bool) -> None:
     """Tell a running node to leave its cluster, and to stop.
 
     It gives up its part in the Raft layer, the others see it as left at once, and it stops once the requests under way
@@ -32,11 +32,13 @@ def command(call: Call, keep_vote: bool, yes: bool) -> None:
     from coterie.app.cli.models.cluster import Left  # noqa: PLC0415
 
     vote = "and keep its place in the Raft layer" if keep_vote else "and give up its place in the Raft layer"
-    call.out.make_sure(f"The node at {call.node} will leave its cluster {vote}, and STOP.", yes=yes, ask_alone=True)
-    with call.out.working(f"The node at {call.node} is leaving"):
-        done = call.run(lambda client: client.leave(keep_vote=keep_vote), at_least=WAIT_SECONDS)
-    if call.out.json:
-        call.out.document(Left(**msgspec.structs.asdict(done), address=call.node))
+    session.out.make_sure(
+        f"The node at {session.node} will leave its cluster {vote}, and STOP.", yes=yes, ask_alone=True
+    )
+    with session.out.working(f"The node at {session.node} is leaving"):
+        done = session.run(lambda client: client.leave(keep_vote=keep_vote), at_least=WAIT_SECONDS)
+    if session.out.json:
+        session.out.document(Left(**msgspec.structs.asdict(done), address=session.node))
         return
     raft = {
         "left": "gave up its place in the Raft layer",
@@ -44,4 +46,4 @@ def command(call: Call, keep_vote: bool, yes: bool) -> None:
         "failed": f"could not give up its place in the Raft layer ({done.reason}); it is replaced as a dead voter",
         "none": "had no part in the Raft layer",
     }.get(done.raft, done.raft)
-    call.out.text(f"The node at {call.node} has left: {done.told} others know of it. It {raft}.")
+    session.out.text(f"The node at {session.node} has left: {done.told} others know of it. It {raft}.")

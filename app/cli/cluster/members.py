@@ -8,7 +8,7 @@ from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online, yes
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
@@ -28,17 +28,17 @@ NODE_ID = click.argument("node_id", shell_complete=suggest.nodes)
     ],
 )
 @online
-def list_members(call: Call) -> None:
+def list_members(session: Session) -> None:
     """All nodes that the node knows, the dead ones included for as long as they are remembered.
 
     PHI is the suspicion against a live node, HEARD the time since its last sign of life. A node that was restarted may
     be there twice, with its generations.
     """
-    told = call.run(lambda client: client.members())
-    if call.out.json:
-        call.out.document(told)
+    told = session.run(lambda client: client.members())
+    if session.out.json:
+        session.out.document(told)
         return
-    call.out.table(
+    session.out.table(
         ("node", "status", "role", ">phi", ">heard", ">keys", "address", ">generation"),
         [
             (
@@ -63,18 +63,18 @@ def list_members(call: Call) -> None:
 )
 @NODE_ID
 @online
-def get(call: Call, node_id: str) -> None:
+def get(session: Session, node_id: str) -> None:
     """One node: of several incarnations a live one, or else the latest."""
-    found = call.run(lambda client: client.member(node_id))
+    found = session.run(lambda client: client.member(node_id))
     if found is None:
         raise CommandError(
             f"no node {node_id!r} is known there; {PROGRAM} members lists them", Exit.NOT_FOUND, code="node_not_found"
         )
-    if call.out.json:
-        call.out.document(found)
+    if session.out.json:
+        session.out.document(found)
         return
     heard = found.last_heartbeat_seconds
-    call.out.pairs(
+    session.out.pairs(
         {
             "node": found.node_id,
             "generation": found.generation,
@@ -99,23 +99,23 @@ def get(call: Call, node_id: str) -> None:
 @NODE_ID
 @yes
 @online
-def forget(call: Call, node_id: str, yes: bool) -> None:
+def forget(session: Session, node_id: str, yes: bool) -> None:
     """Forget a dead node that is lost for good, before its grace period is over.
 
     All nodes drop what they know of it, and its member of the Raft layer is barred for ever. One that is alive is
     refused: stop it first, or have it leave. Should the node come back after all, it is a new member.
     """
-    call.out.make_sure(
+    session.out.make_sure(
         f"All nodes will drop what they know of {node_id}, its keys included, and its member of the Raft layer will be "
         "barred for ever: if it votes, its vote is gone.",
         yes=yes,
     )
-    done = call.run(lambda client: client.forget(node_id))
-    if call.out.json:
-        call.out.document(done)
+    done = session.run(lambda client: client.forget(node_id))
+    if session.out.json:
+        session.out.document(done)
         return
     barred = f", and barred from the Raft layer: {', '.join(done.raft_members)}" if done.raft_members else ""
-    call.out.text(f"{node_id} is forgotten{barred}.")
+    session.out.text(f"{node_id} is forgotten{barred}.")
 
 
 command = Group(

@@ -13,7 +13,7 @@ from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import FILE, online, yes
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
@@ -33,16 +33,16 @@ VOTING = frozenset({"leader", "voter"})
     examples=[f"{PROGRAM} raft", f"{PROGRAM} raft status --address 127.0.0.1:10002 --json | jq .applied_index"],
 )
 @online
-def show_status(call: Call) -> None:
+def show_status(session: Session) -> None:
     """The part that the node itself takes: role, term, indexes, and its links to the others."""
-    told = call.run(lambda client: client.raft.status())
-    if call.out.json:
-        call.out.document(told)
+    told = session.run(lambda client: client.raft.status())
+    if session.out.json:
+        session.out.document(told)
         return
     if not told.enabled:
-        call.out.text("This node takes no part in the Raft layer (raft.enabled is off).")
+        session.out.text("This node takes no part in the Raft layer (raft.enabled is off).")
         return
-    call.out.pairs(
+    session.out.pairs(
         {
             "member": told.member_id,
             "cluster": told.cluster_id,
@@ -61,12 +61,12 @@ def show_status(call: Call) -> None:
     )
     for name, shown in (("founding", told.founding), ("a change of voters is pending", told.change_pending)):
         if shown:
-            call.out.say(Cell(name, "yellow"))
+            session.out.say(Cell(name, "yellow"))
     for reason in filter(None, (told.failure, told.reason)):
-        call.out.say(Cell(reason, "bold red"))
+        session.out.say(Cell(reason, "bold red"))
     if told.peers:
-        call.out.say()
-        call.out.table(
+        session.out.say()
+        session.out.table(
             ("member", "voter", "connected", ">log up to", ">silent", "snapshot"),
             [
                 (
@@ -81,7 +81,7 @@ def show_status(call: Call) -> None:
             ],
         )
     for event in told.link_events:
-        call.out.say(Cell(when(event.time), "dim"), Cell(event.kind, "yellow"), event.detail)
+        session.out.say(Cell(when(event.time), "dim"), Cell(event.kind, "yellow"), event.detail)
 
 
 @make_command(
@@ -90,15 +90,15 @@ def show_status(call: Call) -> None:
     examples=[f"{PROGRAM} raft peers", f"{PROGRAM} raft peers --json | jq '[.members[] | select(.role == \"voter\")]'"],
 )
 @online
-def peers(call: Call) -> None:
+def peers(session: Session) -> None:
     """The members of the Raft layer: who leads, who votes, and why each of the others does not."""
     from coterie.app.cli.models.cluster import RaftMembers  # noqa: PLC0415
 
-    found = call.run(lambda client: client.raft.members())
-    if call.out.json:
-        call.out.document(RaftMembers(found))
+    found = session.run(lambda client: client.raft.members())
+    if session.out.json:
+        session.out.document(RaftMembers(found))
         return
-    call.out.table(
+    session.out.table(
         ("node", "role", "live", "raft address", "zone", "member", "why it does not vote"),
         [
             (
@@ -122,7 +122,7 @@ def peers(call: Call) -> None:
 )
 @click.argument("node_id", required=False, shell_complete=suggest.voters)
 @online
-def transfer(call: Call, node_id: str | None) -> None:
+def transfer(session: Session, node_id: str | None) -> None:
     """Hand leadership over: to the voter NODE_ID, or else to whoever holds most of the log.
 
     Writes pause for about a heartbeat. It is done once the new leader is heard of. Where the voter cannot take over,
@@ -130,11 +130,11 @@ def transfer(call: Call, node_id: str | None) -> None:
     """
     from coterie.app.cli.models.cluster import Transferred  # noqa: PLC0415
 
-    leader = call.run(lambda client: client.raft.transfer(node_id))
-    if call.out.json:
-        call.out.document(Transferred(leader))
+    leader = session.run(lambda client: client.raft.transfer(node_id))
+    if session.out.json:
+        session.out.document(Transferred(leader))
     else:
-        call.out.text(f"{leader} leads now.")
+        session.out.text(f"{leader} leads now.")
 
 
 @make_command(
@@ -145,7 +145,7 @@ def transfer(call: Call, node_id: str | None) -> None:
 @click.argument("member", shell_complete=suggest.raft_members)
 @yes
 @online
-def remove(call: Call, member: str, yes: bool) -> None:
+def remove(session: Session, member: str, yes: bool) -> None:
     """Remove a member that is lost for good, by its node id or its member id.
 
     Its member id is barred for ever, and the leader takes its vote. Dead voters are replaced by themselves, after
@@ -156,14 +156,14 @@ def remove(call: Call, member: str, yes: bool) -> None:
     async def look(client: Client) -> tuple[RaftMember, ...]:
         return await client.raft.members()
 
-    members = call.run(look)
+    members = session.run(look)
     found = _find(members, member)
-    call.out.make_sure(_what_removal_does(members, found), yes=yes)
-    call.run(lambda client: client.raft.remove(found.member_id))
-    if call.out.json:
-        call.out.document(RemovedMember(found.member_id, found.node_id))
+    session.out.make_sure(_what_removal_does(members, found), yes=yes)
+    session.run(lambda client: client.raft.remove(found.member_id))
+    if session.out.json:
+        session.out.document(RemovedMember(found.member_id, found.node_id))
     else:
-        call.out.text(f"{_named(found)} is barred; the leader removes it ({PROGRAM} raft peers shows when).")
+        session.out.text(f"{_named(found)} is barred; the leader removes it ({PROGRAM} raft peers shows when).")
 
 
 def _find(members: tuple[RaftMember, ...], named: str) -> RaftMember:
@@ -202,7 +202,7 @@ def _what_removal_does(members: tuple[RaftMember, ...], member: RaftMember) -> s
 )
 @yes
 @online
-def leave(call: Call, yes: bool) -> None:
+def leave(session: Session, yes: bool) -> None:
     """Have the node that is asked give up its vote and its place in the Raft layer, and go on without.
 
     It stays in the cluster and serves every request by asking the others. To take it out of both layers, and stop it:
@@ -210,15 +210,15 @@ def leave(call: Call, yes: bool) -> None:
     """
     from coterie.app.cli.models.cluster import LeftRaft  # noqa: PLC0415
 
-    call.out.make_sure(
-        f"The node at {call.node} will give up its place in the Raft layer for good.", yes=yes, ask_alone=True
+    session.out.make_sure(
+        f"The node at {session.node} will give up its place in the Raft layer for good.", yes=yes, ask_alone=True
     )
-    with call.out.working(f"The node at {call.node} is leaving the Raft layer"):
-        call.run(lambda client: client.raft.leave(), at_least=WAIT_SECONDS)
-    if call.out.json:
-        call.out.document(LeftRaft(left=True, address=call.node))
+    with session.out.working(f"The node at {session.node} is leaving the Raft layer"):
+        session.run(lambda client: client.raft.leave(), at_least=WAIT_SECONDS)
+    if session.out.json:
+        session.out.document(LeftRaft(left=True, address=session.node))
     else:
-        call.out.text(f"The node at {call.node} has left the Raft layer, and goes on without.")
+        session.out.text(f"The node at {session.node} has left the Raft layer, and goes on without.")
 
 
 @make_command(
@@ -227,7 +227,7 @@ def leave(call: Call, yes: bool) -> None:
     examples=[f"{PROGRAM} raft give-up-founding --address 127.0.0.1:10003"],
 )
 @online
-def give_up_founding(call: Call) -> None:
+def give_up_founding(session: Session) -> None:
     """Have the node that is asked give up founding a Raft cluster with one that will never come.
 
     It then asks for a place in one that exists, or founds one with those that are there. A cluster that is founded is
@@ -235,11 +235,11 @@ def give_up_founding(call: Call) -> None:
     """
     from coterie.app.cli.models.cluster import GivenUp  # noqa: PLC0415
 
-    done = call.run(lambda client: client.raft.give_up_founding())
-    if call.out.json:
-        call.out.document(GivenUp(done, call.node))
+    done = session.run(lambda client: client.raft.give_up_founding())
+    if session.out.json:
+        session.out.document(GivenUp(done, session.node))
     else:
-        call.out.text(f"The node at {call.node}: {done or 'there was no founding to give up'}.")
+        session.out.text(f"The node at {session.node}: {done or 'there was no founding to give up'}.")
 
 
 @make_command(
@@ -248,15 +248,15 @@ def give_up_founding(call: Call) -> None:
     examples=[f"{PROGRAM} raft decisions", f"{PROGRAM} raft decisions --json | jq '.decisions[-1]'"],
 )
 @online
-def decisions(call: Call) -> None:
+def decisions(session: Session) -> None:
     """What leaders decided of the voters, and why: the latest, oldest first."""
     from coterie.app.cli.models.cluster import Decisions  # noqa: PLC0415
 
-    found = call.run(lambda client: client.raft.decisions())
-    if call.out.json:
-        call.out.document(Decisions(found))
+    found = session.run(lambda client: client.raft.decisions())
+    if session.out.json:
+        session.out.document(Decisions(found))
         return
-    call.out.table(
+    session.out.table(
         ("time", "action", "node", "outcome", "reason"),
         [(when(each.time), each.action, each.node_id or each.member_id, each.outcome, each.reason) for each in found],
     )
@@ -269,9 +269,9 @@ def decisions(call: Call) -> None:
 )
 @click.argument("file", type=FILE)
 @online
-def snapshot(call: Call, file: Path) -> None:
+def snapshot(session: Session, file: Path) -> None:
     """Save the metadata to FILE. The same as coterie backup."""
-    save(call, file, "FILE")
+    save(session, file, "FILE")
 
 
 command = Group(

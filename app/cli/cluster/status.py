@@ -11,21 +11,21 @@ import click
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.durations import Duration
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal import styles
 from coterie.app.cli.terminal.exits import Exit
-from coterie.app.cli.terminal.output import Cell, Line, Shown, Table
+from coterie.app.cli.terminal.output import Cell, Line, Shown, TextTable
 from coterie.app.cli.terminal.text import ago
 from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
-    from coterie.app.cli.cluster.status_report import Status
+    from coterie.app.cli.cluster.status_report import StatusReport
     from coterie.app.client import Client
 
 
 @make_command(
     "status",
-    answer="coterie.app.cli.cluster.status_report:Status",
+    answer="coterie.app.cli.cluster.status_report:StatusReport",
     examples=[
         f"{PROGRAM} status",
         f"{PROGRAM} status --watch",
@@ -44,23 +44,23 @@ if TYPE_CHECKING:
 )
 @click.option("--check", is_flag=True, help="End with 1 where something is not well.")
 @online
-def command(call: Call, watch: bool, every: float, check: bool) -> int:
+def command(session: Session, watch: bool, every: float, check: bool) -> int:
     """The cluster at a glance: nodes by state, leader, term and quorum, who votes, what is not well, and what to do.
 
     It is what one node sees. What it says of a dead node may lag behind by a few seconds, as its failure detector does.
     """
     if watch:
-        call.follow(lambda client: _follow(call, client, every))
+        session.follow(lambda client: _follow(session, client, every))
         return Exit.DONE
-    told = call.run(look)
-    if call.out.json:
-        call.out.document(told)
+    told = session.run(look)
+    if session.out.json:
+        session.out.document(told)
     else:
-        call.out.show(*draw(told))
+        session.out.show(*draw(told))
     return Exit.FAILED if check and not told.healthy else Exit.DONE
 
 
-async def look(client: Client) -> Status:
+async def look(client: Client) -> StatusReport:
     """Raises what the client raises."""
     from coterie.app.cli.cluster.status_report import report  # noqa: PLC0415
 
@@ -68,27 +68,27 @@ async def look(client: Client) -> Status:
     return report(cluster, members, await client.why_not_ready())
 
 
-async def _follow(call: Call, client: Client, every: float) -> None:
+async def _follow(session: Session, client: Client, every: float) -> None:
     from coterie.consensus.api.errors import UnavailableError  # noqa: PLC0415
 
-    with call.out.redrawing() as redraw:
+    with session.out.redrawing() as redraw:
         while True:
             try:
                 told = await look(client)
             except UnavailableError as error:  # whoever watches wants to see it come back
-                if call.out.json:
-                    call.out.remark(f"{PROGRAM}: {error}")
+                if session.out.json:
+                    session.out.remark(f"{PROGRAM}: {error}")
                 else:
                     redraw([Line((Cell(str(error), "bold red"),))])
             else:
-                if call.out.json:
-                    call.out.line(told)
+                if session.out.json:
+                    session.out.line(told)
                 else:
                     redraw(list(draw(told)))
             await asyncio.sleep(every)
 
 
-def draw(told: Status) -> Iterator[Line | Table]:
+def draw(told: StatusReport) -> Iterator[Line | TextTable]:
     """As lines and a table."""
     by = f"as {told.node_id} sees it" + (f", which runs {PROGRAM} {told.version}" if told.version else "")
     well = Cell("all is well", "bold green") if told.healthy else Cell("not all is well", "bold red")
@@ -104,7 +104,7 @@ def draw(told: Status) -> Iterator[Line | Table]:
         yield _pair("raft", [Cell("off", "dim")])
     yield Line(())
     noted = any(each.note for each in told.members)
-    yield Table(
+    yield TextTable(
         ("node", "status", "role", ">phi", ">heard", ">keys", "address", *(["why it does not vote"] if noted else [])),
         tuple(
             (
@@ -132,7 +132,7 @@ def _pair(name: str, values: list[Shown]) -> Line:
     return Line((Cell(f"{name:<8}", "dim"), *values))
 
 
-def _nodes(told: Status) -> list[Shown]:
+def _nodes(told: StatusReport) -> list[Shown]:
     counts = {word: getattr(told.nodes, word) for word in ("live", "dead", "joining", "left")}
     known = [(word, count) for word, count in counts.items() if count]
     last = len(known) - 1
@@ -142,7 +142,7 @@ def _nodes(told: Status) -> list[Shown]:
     ]
 
 
-def _quorum(told: Status) -> list[Shown]:
+def _quorum(told: StatusReport) -> list[Shown]:
     raft = told.raft
     if not raft.voters:
         return [Cell("no cluster yet", "dim")]

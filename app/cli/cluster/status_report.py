@@ -64,7 +64,7 @@ class NodeReport(msgspec.Struct, frozen=True):
     generation: int
 
 
-class Status(msgspec.Struct, frozen=True):
+class StatusReport(msgspec.Struct, frozen=True):
     """The cluster at a glance, as one node sees it."""
 
     cluster_id: str
@@ -79,12 +79,12 @@ class Status(msgspec.Struct, frozen=True):
     members: tuple[NodeReport, ...]
 
 
-def report(cluster: Cluster, members: Members, not_ready: str | None) -> Status:
+def report(cluster: Cluster, members: Members, not_ready: str | None) -> StatusReport:
     """`not_ready`: why the node that answered should not be sent requests."""
     raft = _raft_report(cluster.raft)
     found = _problems(cluster.raft, raft, members.members, not_ready)
     of_raft = {each.node_id: each for each in cluster.raft.members if each.node_id is not None}
-    return Status(
+    return StatusReport(
         cluster_id=members.cluster_id,
         node_id=members.node_id,
         version=cluster.version,

@@ -13,7 +13,7 @@ from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.durations import Duration
 from coterie.app.cli.framework.options import offline, online, yes
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.models.local import ConfiguredToken
 from coterie.app.cli.terminal.output import Output
 from coterie.app.cli.terminal.text import when
@@ -90,18 +90,20 @@ def new(out: Output, token_id: str) -> None:
 @click.option("--expires", type=Duration(), metavar="DURATION", help="After this, such as 12h; else never.")
 @click.option("--description", default="", help="What it is for.")
 @online
-def create(call: Call, token_id: str | None, rules: Sequence[str], expires: float | None, description: str) -> None:
+def create(
+    session: Session, token_id: str | None, rules: Sequence[str], expires: float | None, description: str
+) -> None:
     """Make a token that holds on every node, with the rules given; it is printed, and kept nowhere.
 
     Its rules must not go beyond those of the token that asks. Standard output holds the token alone.
     """
     wanted = [_rule(each) for each in rules]
-    made = call.run(
+    made = session.run(
         lambda client: client.tokens.create(
             wanted, token_id=token_id, expires_in_seconds=expires, description=description
         )
     )
-    _show_new(call, made, "made")
+    _show_new(session, made, "made")
 
 
 def _rule(text: str) -> Rule:
@@ -116,29 +118,29 @@ def _rule(text: str) -> Rule:
     return Rule(layer, action, prefix)
 
 
-def _show_new(call: Call, made: NewToken, done: str) -> None:
-    if call.out.json:
-        call.out.document(made)
+def _show_new(session: Session, made: NewToken, done: str) -> None:
+    if session.out.json:
+        session.out.document(made)
         return
-    call.out.remark(f"The token {made.id} is {done}. This is the only time that it is shown:")
-    call.out.text(made.token)
+    session.out.remark(f"The token {made.id} is {done}. This is the only time that it is shown:")
+    session.out.text(made.token)
 
 
 @make_command(
     "list",
-    answer="coterie.app.cli.models.cluster:Tokens",
+    answer="coterie.app.cli.models.cluster:TokenList",
     examples=[f"{PROGRAM} token list", f"{PROGRAM} token list --json | jq -r '.tokens[].id'"],
 )
 @online
-def list_tokens(call: Call) -> None:
+def list_tokens(session: Session) -> None:
     """The tokens of the metadata, without their secrets. A node's own, from its setting auth.tokens, are not there."""
-    from coterie.app.cli.models.cluster import Tokens  # noqa: PLC0415
+    from coterie.app.cli.models.cluster import TokenList  # noqa: PLC0415
 
-    found = call.run(lambda client: client.tokens.list())
-    if call.out.json:
-        call.out.document(Tokens(found))
+    found = session.run(lambda client: client.tokens.list())
+    if session.out.json:
+        session.out.document(TokenList(found))
         return
-    call.out.table(
+    session.out.table(
         ("id", "rules", "made", "expires", "description"),
         [(each.id, _rules(each), when(each.created), _expiry(each), each.description) for each in found],
     )
@@ -158,14 +160,14 @@ def _expiry(token: Token) -> str:
     examples=[f"{PROGRAM} token self", f"{PROGRAM} token self --token_file worker.token"],
 )
 @online
-def show_own(call: Call) -> None:
+def show_own(session: Session) -> None:
     """Who you are to the node, and what you may do."""
-    own = call.run(lambda client: client.tokens.own())
-    if call.out.json:
-        call.out.document(own)
+    own = session.run(lambda client: client.tokens.own())
+    if session.out.json:
+        session.out.document(own)
         return
-    call.out.pairs({"id": own.id})
-    call.out.table(("layer", "action", "prefix"), [(each.layer, each.action, each.prefix) for each in own.rules])
+    session.out.pairs({"id": own.id})
+    session.out.table(("layer", "action", "prefix"), [(each.layer, each.action, each.prefix) for each in own.rules])
 
 
 @make_command(
@@ -176,9 +178,9 @@ def show_own(call: Call) -> None:
 @TOKEN_ID
 @click.option("--keep", type=Duration(), default=0.0, metavar="DURATION", help="How long the former secret holds on.")
 @online
-def rotate(call: Call, token_id: str, keep: float) -> None:
+def rotate(session: Session, token_id: str, keep: float) -> None:
     """Replace the secret of a token; the former one ends at once, unless it is kept for a while."""
-    _show_new(call, call.run(lambda client: client.tokens.rotate(token_id, keep_seconds=keep)), "replaced")
+    _show_new(session, session.run(lambda client: client.tokens.rotate(token_id, keep_seconds=keep)), "replaced")
 
 
 @make_command(
@@ -189,19 +191,19 @@ def rotate(call: Call, token_id: str, keep: float) -> None:
 @TOKEN_ID
 @yes
 @online
-def revoke(call: Call, token_id: str, yes: bool) -> None:
+def revoke(session: Session, token_id: str, yes: bool) -> None:
     """End a token for good, and the streams that were opened with it."""
     from coterie.app.cli.models.cluster import RevokedToken  # noqa: PLC0415
 
-    call.out.make_sure(
+    session.out.make_sure(
         f"Whoever uses the token {token_id} will be refused by every node, from now on; it cannot be brought back.",
         yes=yes,
     )
-    call.run(lambda client: client.tokens.revoke(token_id))
-    if call.out.json:
-        call.out.document(RevokedToken(token_id))
+    session.run(lambda client: client.tokens.revoke(token_id))
+    if session.out.json:
+        session.out.document(RevokedToken(token_id))
     else:
-        call.out.text(f"The token {token_id} is revoked.")
+        session.out.text(f"The token {token_id} is revoked.")
 
 
 command = Group(

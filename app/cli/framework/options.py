@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.output import Output, colored
 
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
@@ -46,12 +46,12 @@ def offline(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def online(function: Callable[..., Any]) -> Callable[..., Any]:
-    """For a command that asks a node: it gets a Call as its first argument."""
+    """For a command that asks a node: it gets a Session as its first argument."""
 
     @functools.wraps(function)
     def wrapped(*, as_json: bool, no_color: bool, **options: Any) -> Any:
         given = take_given(options)
-        return function(Call(Output(json=as_json, color=colored() and not no_color), given), **options)
+        return function(Session(Output(json=as_json, color=colored() and not no_color), given), **options)
 
     for option in (NO_COLOR, JSON, *reversed(NODE)):
         wrapped = option(wrapped)

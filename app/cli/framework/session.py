@@ -43,7 +43,7 @@ async def _reader_gone() -> None:
 
 
 @dataclass
-class Call:
+class Session:
     out: Output
     given: Mapping[str, Any]
     """Options of `ClientSettings`; None: not given."""

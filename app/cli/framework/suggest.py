@@ -10,7 +10,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from coterie.app.cli.framework.options import take_given
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.output import Output
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def _asking(ask: _Ask) -> Complete:
                 return list(await ask(client, ctx, incomplete))
 
         try:
-            return [each for each in Call(Output(), given).run(working) if each.value.isprintable()]
+            return [each for each in Session(Output(), given).run(working) if each.value.isprintable()]
         except Exception:  # noqa: BLE001 - nobody wants an error in the middle of a line
             return []
 

@@ -11,7 +11,7 @@ from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.keys.kv_watch import Watched, changes
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
@@ -47,16 +47,16 @@ TTL = click.option(
     "--node", metavar="NODE_ID", shell_complete=suggest.nodes, help="Whose key; else that of the node that is asked."
 )
 @online
-def get(call: Call, key: str, node: str | None) -> None:
+def get(session: Session, key: str, node: str | None) -> None:
     """The value of a key: of the node that is asked, or as it knows it of another."""
-    found = call.run(lambda client: client.kv.get(key, node=node))
+    found = session.run(lambda client: client.kv.get(key, node=node))
     if found is None:
-        whose = f"node {node}" if node is not None else f"node at {call.node}"
+        whose = f"node {node}" if node is not None else f"node at {session.node}"
         raise CommandError(f"the {whose} has no key {key!r}, as far as known", Exit.NOT_FOUND, code="key_not_found")
-    if call.out.json:
-        call.out.document(found)
+    if session.out.json:
+        session.out.document(found)
     else:
-        print_value(call.out, found.value.encode())
+        print_value(session.out, found.value.encode())
 
 
 @make_command(
@@ -74,7 +74,7 @@ def get(call: Call, key: str, node: str | None) -> None:
 @VALUE
 @TTL
 @online
-def put(call: Call, key: str, value: str, ttl: bool) -> None:
+def put(session: Session, key: str, value: str, ttl: bool) -> None:
     """Write a key of the node that is asked; it spreads from there.
 
     A node writes its own keys alone, so with several addresses it is the first of them that is meant. Values are text.
@@ -83,13 +83,13 @@ def put(call: Call, key: str, value: str, ttl: bool) -> None:
         text = read_value(value).decode()
     except UnicodeDecodeError:
         raise click.UsageError("VALUE must be UTF-8 text: the gossip layer holds no other") from None
-    done = call.run(lambda client: client.kv.put(key, text, ttl=ttl))
-    if call.out.json:
-        call.out.document(done)
+    done = session.run(lambda client: client.kv.put(key, text, ttl=ttl))
+    if session.out.json:
+        session.out.document(done)
         return
     what = f"version {done.version}" if done.changed else f"it had this value already, version {done.version}"
     expires = "" if done.expires_in_seconds is None else f", for {ago(done.expires_in_seconds)}"
-    call.out.text(f"{done.node} {done.key}: {what}{expires}")
+    session.out.text(f"{done.node} {done.key}: {what}{expires}")
 
 
 @make_command(
@@ -100,20 +100,20 @@ def put(call: Call, key: str, value: str, ttl: bool) -> None:
 @KEY
 @click.option("--ttl", is_flag=True, help="Not now, but after gossip.marked_for_deletion_grace_period of that node.")
 @online
-def delete(call: Call, key: str, ttl: bool) -> None:
+def delete(session: Session, key: str, ttl: bool) -> None:
     """Delete a key of the node that is asked. One that is not there is no error."""
-    done = call.run(lambda client: client.kv.delete(key, ttl=ttl))
-    if call.out.json:
-        call.out.document(done)
+    done = session.run(lambda client: client.kv.delete(key, ttl=ttl))
+    if session.out.json:
+        session.out.document(done)
         return
     expires = done.expires_in_seconds
     what = "was not there" if not done.deleted else "deleted" if expires is None else f"gone in {ago(expires)}"
-    call.out.text(f"{done.node} {done.key}: {what}")
+    session.out.text(f"{done.node} {done.key}: {what}")
 
 
 @make_command(
     "ls",
-    answer="coterie.app.cli.models.cluster:GossipKeys",
+    answer="coterie.app.cli.models.cluster:GossipKeyList",
     examples=[
         f"{PROGRAM} kv ls",
         f"{PROGRAM} kv ls gpu/ --node node2",
@@ -124,16 +124,16 @@ def delete(call: Call, key: str, ttl: bool) -> None:
 @OF_NODE
 @ALL
 @online
-def list_keys(call: Call, prefix: str, node: str | None, all_keys: bool) -> None:
+def list_keys(session: Session, prefix: str, node: str | None, all_keys: bool) -> None:
     """Keys of all nodes that begin with PREFIX, by node and then by key, as the node that is asked knows them."""
-    from coterie.app.cli.models.cluster import GossipKeys  # noqa: PLC0415
+    from coterie.app.cli.models.cluster import GossipKeyList  # noqa: PLC0415
 
-    told = call.run(lambda client: _all_keys(client, prefix, node))
+    told = session.run(lambda client: _all_keys(client, prefix, node))
     found = [each for each in told if all_keys or not is_reserved(each.key, prefix)]
-    if call.out.json:
-        call.out.document(GossipKeys(tuple(found)))
+    if session.out.json:
+        session.out.document(GossipKeyList(tuple(found)))
         return
-    call.out.table(
+    session.out.table(
         ("node", "key", "value", ">version", "state"),
         [(_node(each), each.key, each.value, each.version, _state(each)) for each in found],
     )
@@ -181,7 +181,7 @@ def _state(each: GossipValue) -> Shown:
 @ALL
 @click.option("--changes_only", is_flag=True, help="Leave out what is there already.")
 @online
-def watch(call: Call, prefix: str, node: str | None, all_keys: bool, changes_only: bool) -> None:
+def watch(session: Session, prefix: str, node: str | None, all_keys: bool, changes_only: bool) -> None:
     """Follow the keys of all nodes that begin with PREFIX: what is there, then every change as the node learns of it.
 
     It goes on over a node's restart and, with several addresses, at another node: what changed meanwhile is told then,
@@ -192,18 +192,18 @@ def watch(call: Call, prefix: str, node: str | None, all_keys: bool, changes_onl
         async with aclosing(client.events(["gossip"], prefix)) as messages:
             async for each in changes(messages, node, changes_only=changes_only):
                 if all_keys or not is_reserved(each.key, prefix):
-                    _show(call, each)
+                    _show(session, each)
 
-    call.follow(follow)
+    session.follow(follow)
 
 
-def _show(call: Call, each: Watched) -> None:
-    if call.out.json:
-        call.out.line(each)
+def _show(session: Session, each: Watched) -> None:
+    if session.out.json:
+        session.out.line(each)
     elif each.change == "delete":
-        call.out.say(each.node, each.key, Cell("deleted", "red"))
+        session.out.say(each.node, each.key, Cell("deleted", "red"))
     else:
-        call.out.say(each.node, each.key, Cell("=", "dim"), each.value)
+        session.out.say(each.node, each.key, Cell("=", "dim"), each.value)
 
 
 command = Group("kv", commands=[get, put, delete, list_keys, watch], help="The gossip layer's keys.")

@@ -13,7 +13,7 @@ from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import FILE, online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.keys.meta_txn import txn
 from coterie.app.cli.keys.meta_watch import history, watch
 from coterie.app.cli.terminal.exits import Exit
@@ -57,7 +57,7 @@ EXPECT = click.option(
 @click.option("--raw", is_flag=True, help="To the byte on a terminal too, as on a pipe.")
 @click.option("--output", "file", type=FILE, metavar="FILE", help="Write the value into this file.")
 @online
-def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file: Path | None) -> None:
+def get(session: Session, key: str, revision: int | None, stale: bool, raw: bool, file: Path | None) -> None:
     """The value of a key, as fresh as any write acknowledged before.
 
     The exit code is 3 where there is no such key.
@@ -65,7 +65,7 @@ def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file
     from coterie.app.cli.models.meta import MetaKey, show_record, stale_seconds  # noqa: PLC0415
 
     options = _freshness(stale)
-    found = call.run(lambda client: client.metadata.get(key.encode(), revision=revision, **options))
+    found = session.run(lambda client: client.metadata.get(key.encode(), revision=revision, **options))
     if found.value is None:
         at = "" if revision is None else f" at revision {revision}"
         raise CommandError(f"there is no key {key!r}{at}", Exit.NOT_FOUND, code="key_not_found", parameter="key")
@@ -74,17 +74,17 @@ def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file
             file.write_bytes(found.value.value)
         except OSError as error:
             raise CommandError(f"--output {file}: {error.strerror or error}", parameter="output") from None
-    if call.out.json:
+    if session.out.json:
         record = msgspec.structs.asdict(show_record(found.value))
-        call.out.document(MetaKey(**record, revision=found.revision, stale_seconds=stale_seconds(found)))
+        session.out.document(MetaKey(**record, revision=found.revision, stale_seconds=stale_seconds(found)))
         return
-    _tell_age(call, found)
+    _tell_age(session, found)
     if file is not None:
         return
     if raw:
         write_bytes(found.value.value)
     else:
-        print_value(call.out, found.value.value)
+        print_value(session.out, found.value.value)
 
 
 @make_command(
@@ -106,7 +106,9 @@ def get(call: Call, key: str, revision: int | None, stale: bool, raw: bool, file
 @click.option("--lease", metavar="ID", help="Let it live with this lease; `keep`: with the one that the key has.")
 @click.option("--prev", is_flag=True, help="Tell in JSON what was replaced.")
 @online
-def put(call: Call, key: str, value: str, expect: int | None, absent: bool, lease: str | None, prev: bool) -> None:
+def put(
+    session: Session, key: str, value: str, expect: int | None, absent: bool, lease: str | None, prev: bool
+) -> None:
     """Write a key. It is done once a majority has it on disk.
 
     With --expect or --absent nothing is written where the key is not as expected, and the exit code is 4.
@@ -117,11 +119,11 @@ def put(call: Call, key: str, value: str, expect: int | None, absent: bool, leas
         raise click.UsageError("--absent and --expect exclude each other")
     data = read_value(value)
     options: dict[str, Any] = {"expect": 0 if absent else expect, "lease": _lease(lease), "prev": prev}
-    done = call.run(lambda client: client.metadata.put(key.encode(), data, **options))
-    if call.out.json:
-        call.out.document(MetaPut(key, done.revision, show_optional(done.prev)))
+    done = session.run(lambda client: client.metadata.put(key.encode(), data, **options))
+    if session.out.json:
+        session.out.document(MetaPut(key, done.revision, show_optional(done.prev)))
     else:
-        call.out.text(f"{key}: revision {done.revision}")
+        session.out.text(f"{key}: revision {done.revision}")
 
 
 @make_command(
@@ -138,7 +140,7 @@ def put(call: Call, key: str, value: str, expect: int | None, absent: bool, leas
 @click.option("--prefix", is_flag=True, help="All keys that begin with KEY, at one revision.")
 @click.option("--yes", is_flag=True, help="Do not ask before --prefix.")
 @online
-def delete(call: Call, key: str, expect: int | None, prefix: bool, yes: bool) -> None:
+def delete(session: Session, key: str, expect: int | None, prefix: bool, yes: bool) -> None:
     """Delete a key, or with --prefix all that begin with it. One that is not there is no error."""
     from coterie.app.cli.models.meta import MetaDelete  # noqa: PLC0415
     from coterie.consensus.store import prefix_end  # noqa: PLC0415
@@ -149,16 +151,16 @@ def delete(call: Call, key: str, expect: int | None, prefix: bool, yes: bool) ->
         raise click.UsageError("--prefix needs at least one letter of KEY")
     start = key.encode()
     if not prefix:
-        done = call.run(lambda client: client.metadata.delete(start, expect=expect))
+        done = session.run(lambda client: client.metadata.delete(start, expect=expect))
     else:
-        call.out.make_sure(f"All keys that begin with {key!r} will be deleted.", yes=yes)
-        done = call.run(lambda client: client.metadata.delete_range(start, prefix_end(start)))
-    if call.out.json:
-        call.out.document(MetaDelete(key, done.revision, done.deleted))
+        session.out.make_sure(f"All keys that begin with {key!r} will be deleted.", yes=yes)
+        done = session.run(lambda client: client.metadata.delete_range(start, prefix_end(start)))
+    if session.out.json:
+        session.out.document(MetaDelete(key, done.revision, done.deleted))
     elif prefix:
-        call.out.text(f"{key}: {done.deleted} keys deleted, revision {done.revision}")
+        session.out.text(f"{key}: {done.deleted} keys deleted, revision {done.revision}")
     else:
-        call.out.text(f"{key}: " + (f"deleted, revision {done.revision}" if done.deleted else "was not there"))
+        session.out.text(f"{key}: " + (f"deleted, revision {done.revision}" if done.deleted else "was not there"))
 
 
 @make_command(
@@ -177,16 +179,18 @@ def delete(call: Call, key: str, expect: int | None, prefix: bool, yes: bool) ->
 @click.option("--limit", type=click.IntRange(1), metavar="N", help="No more keys than this; else all.")
 @click.option("--keys_only", is_flag=True, help="Only the keys, one a line.")
 @online
-def list_keys(call: Call, prefix: str, revision: int | None, stale: bool, limit: int | None, keys_only: bool) -> None:
+def list_keys(
+    session: Session, prefix: str, revision: int | None, stale: bool, limit: int | None, keys_only: bool
+) -> None:
     """Keys that begin with PREFIX in order, all as of one revision, however many there are."""
     from coterie.app.cli.models.meta import MetaKeys, show_record, stale_seconds  # noqa: PLC0415
 
-    first, records, more = call.run(
+    first, records, more = session.run(
         lambda client: _all_keys(client, prefix.encode(), limit, revision=revision, **_freshness(stale))
     )
-    if call.out.json:
+    if session.out.json:
         shown = (show_record(each) for each in records)
-        call.out.document(
+        session.out.document(
             MetaKeys(
                 revision=first.value.revision,
                 stale_seconds=stale_seconds(first),
@@ -195,13 +199,13 @@ def list_keys(call: Call, prefix: str, revision: int | None, stale: bool, limit:
             )
         )
         return
-    _tell_age(call, first)
+    _tell_age(session, first)
     if keys_only:
         write("".join(f"{clean(_text(each.key))}\n" for each in records))
     else:
-        call.out.table(("key", "value", ">revision", ">version", ">lease"), [_row(each) for each in records])
+        session.out.table(("key", "value", ">revision", ">version", ">lease"), [_row(each) for each in records])
     if more:
-        call.out.remark(f"There are more than --limit {limit}.")
+        session.out.remark(f"There are more than --limit {limit}.")
 
 
 async def _all_keys(
@@ -227,10 +231,10 @@ def _freshness(stale: bool) -> dict[str, Any]:
     return {"consistency": Consistency.STALE} if stale else {}
 
 
-def _tell_age(call: Call, answer: ReadResult[Any]) -> None:
+def _tell_age(session: Session, answer: ReadResult[Any]) -> None:
     if answer.staleness is not None:
         age = "nobody knows how old" if answer.staleness > 1e9 else f"at most {ago(answer.staleness)} old"
-        call.out.remark(f"This is {age}.")
+        session.out.remark(f"This is {age}.")
 
 
 def _lease(given: str | None) -> int:

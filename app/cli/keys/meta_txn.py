@@ -12,7 +12,7 @@ import click
 
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.output import Cell
 from coterie.app.wire.names import PROGRAM
@@ -49,7 +49,7 @@ Words are split as a shell does it: quote what holds spaces."""
 )
 @click.argument("file", type=click.Path(allow_dash=True), default="-")
 @online
-def txn(call: Call, file: str) -> int:
+def txn(session: Session, file: str) -> int:
     """Compare keys, and write, delete and read at one revision: all of it, or nothing.
 
     FILE, or standard input, holds the body of POST /v1/txn ({"compare": [...], "then": [...], "else": [...]}), or lines
@@ -58,7 +58,7 @@ def txn(call: Call, file: str) -> int:
     from coterie.app.cli.models.txn import read_json, show_txn, to_operation  # noqa: PLC0415
 
     if file == "-" and sys.stdin.isatty():
-        call.out.remark("The transaction, then Ctrl-D:")
+        session.out.remark("The transaction, then Ctrl-D:")
     try:
         text = (sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()).decode()
     except UnicodeDecodeError:
@@ -70,12 +70,12 @@ def txn(call: Call, file: str) -> int:
         operation = to_operation(body)
     except ValueError as error:
         raise click.UsageError(str(error)) from None
-    done = call.run(lambda client: client.metadata.txn(operation.compares, operation.then, operation.otherwise))
+    done = session.run(lambda client: client.metadata.txn(operation.compares, operation.then, operation.otherwise))
     shown = show_txn(body, done)
-    if call.out.json:
-        call.out.document(shown)
+    if session.out.json:
+        session.out.document(shown)
     else:
-        _tell(call, shown)
+        _tell(session, shown)
     return Exit.DONE if done.succeeded or body.otherwise else Exit.PRECONDITION
 
 
@@ -128,16 +128,16 @@ def _comparison(words: list[str]) -> dict[str, Any]:
     return {"key": key, "target": target, "op": op, "operand": operand if target == "value" else int(operand)}
 
 
-def _tell(call: Call, shown: TxnShown) -> None:
+def _tell(session: Session, shown: TxnShown) -> None:
     verdict = Cell("done", "green") if shown.succeeded else Cell("a comparison does not hold", "yellow")
-    call.out.say(verdict, f"(revision {shown.revision})")
+    session.out.say(verdict, f"(revision {shown.revision})")
     for result in shown.results:
         if result.put is not None:
-            call.out.text(f"put: revision {result.put.revision}")
+            session.out.text(f"put: revision {result.put.revision}")
         for deleted in filter(None, (result.delete, result.delete_prefix)):
-            call.out.text(f"deleted: {deleted.deleted}")
+            session.out.text(f"deleted: {deleted.deleted}")
         if result.get is not None:
             record = result.get.record
-            call.out.text("not there" if record is None else f"{record.key} = {record.value}")
+            session.out.text("not there" if record is None else f"{record.key} = {record.value}")
         if result.range is not None:
-            call.out.text(*(f"{each.key} = {each.value}" for each in result.range.keys))
+            session.out.text(*(f"{each.key} = {each.value}" for each in result.range.keys))

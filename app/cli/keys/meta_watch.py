@@ -11,7 +11,7 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.process.child_process import client_environment
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     help="Instead of printing, have the shell run this for each change.",
 )
 @online
-def watch(call: Call, prefix: str, exact: bool, from_revision: int | None, shell_command: str | None) -> None:
+def watch(session: Session, prefix: str, exact: bool, from_revision: int | None, shell_command: str | None) -> None:
     """Follow the keys that begin with PREFIX: every change once, in order, without gaps.
 
     It goes on over a node's restart and, with several addresses, at another node. Changes wait while CMD runs; where
@@ -63,30 +63,30 @@ def watch(call: Call, prefix: str, exact: bool, from_revision: int | None, shell
             async for batch in watching:
                 for event in batch.events:
                     if shell_command is None:
-                        _show(call, event)
+                        _show(session, event)
                     else:
-                        await _run(call, shell_command, event)
+                        await _run(session, shell_command, event)
 
     if exact and not prefix:
         raise click.UsageError("--exact needs the key")
-    call.follow(follow)
+    session.follow(follow)
 
 
-def _show(call: Call, event: Event) -> None:
-    if call.out.json:
+def _show(session: Session, event: Event) -> None:
+    if session.out.json:
         from coterie.app.cli.models.meta import show_change  # noqa: PLC0415
 
-        call.out.line(show_change(event))
+        session.out.line(show_change(event))
         return
     key = event.key.decode(errors="backslashreplace")
     at = Cell(str(event.revision), "dim")
     if event.record is None:
-        call.out.say(at, key, Cell("deleted", "red"))
+        session.out.say(at, key, Cell("deleted", "red"))
     else:
-        call.out.say(at, key, Cell("=", "dim"), event.record.value.decode(errors="backslashreplace"))
+        session.out.say(at, key, Cell("=", "dim"), event.record.value.decode(errors="backslashreplace"))
 
 
-async def _run(call: Call, shell_command: str, event: Event) -> None:
+async def _run(session: Session, shell_command: str, event: Event) -> None:
     """Have the shell run the command for a change, and wait for its end."""
     told = {
         "TYPE": "delete" if event.record is None else "put",
@@ -96,11 +96,11 @@ async def _run(call: Call, shell_command: str, event: Event) -> None:
     try:
         process = await asyncio.create_subprocess_shell(
             shell_command,
-            env={**client_environment(call), **{WATCH_ENV_PREFIX + name: value for name, value in told.items()}},
+            env={**client_environment(session), **{WATCH_ENV_PREFIX + name: value for name, value in told.items()}},
             stdin=asyncio.subprocess.PIPE,
         )
     except (OSError, ValueError) as error:  # the key is too long for an environment, or holds a zero byte
-        call.out.remark(f"CMD cannot be run at revision {event.revision}: {error}")
+        session.out.remark(f"CMD cannot be run at revision {event.revision}: {error}")
         return
     try:
         await process.communicate(b"" if event.record is None else event.record.value)
@@ -108,7 +108,7 @@ async def _run(call: Call, shell_command: str, event: Event) -> None:
         process.terminate()
         raise
     if process.returncode:
-        call.out.remark(f"CMD ended with {process.returncode} at revision {event.revision}.")
+        session.out.remark(f"CMD ended with {process.returncode} at revision {event.revision}.")
 
 
 @make_command(
@@ -118,21 +118,21 @@ async def _run(call: Call, shell_command: str, event: Event) -> None:
 )
 @click.argument("key", shell_complete=suggest.meta_keys)
 @online
-def history(call: Call, key: str) -> None:
+def history(session: Session, key: str) -> None:
     """The changes of a key, oldest first, as far as they are remembered.
 
     Of a key that is not there any more, coterie meta watch KEY --exact --from_revision N tells them.
     """
     from coterie.app.cli.models.meta import MetaHistory, show_change  # noqa: PLC0415
 
-    compacted, events = call.run(lambda client: _history(client, key.encode()))
-    if call.out.json:
-        call.out.document(MetaHistory(key, compacted, tuple(map(show_change, events))))
+    compacted, events = session.run(lambda client: _history(client, key.encode()))
+    if session.out.json:
+        session.out.document(MetaHistory(key, compacted, tuple(map(show_change, events))))
         return
     for event in events:
-        _show(call, event)
+        _show(session, event)
     if compacted:
-        call.out.remark(f"What was changed up to revision {compacted} is not remembered any more.")
+        session.out.remark(f"What was changed up to revision {compacted} is not remembered any more.")
 
 
 async def _history(client: Client, key: bytes) -> tuple[int, list[Event]]:

@@ -1,0 +1,1 @@
+"""Commands that ask no node: settings, recovery, schemas, completion, help."""

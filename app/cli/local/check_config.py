@@ -9,10 +9,10 @@ from typing import Any
 
 import click
 
+from coterie.app.cli.command_line import UsageError, parse_command_line
 from coterie.app.cli.framework.command import command as make_command
-from coterie.app.cli.framework.command_line import UsageError, parse_command_line
 from coterie.app.cli.framework.options import offline
-from coterie.app.cli.models.local import Setting, Settings
+from coterie.app.cli.models.local import EffectiveSettings, Setting
 from coterie.app.cli.terminal.output import Output
 from coterie.app.wire.names import PROGRAM
 
@@ -26,7 +26,7 @@ Told = Sequence[tuple[tuple[str, ...], object, str]]
 
 @make_command(
     "check-config",
-    answer="coterie.app.cli.models.local:Settings",
+    answer="coterie.app.cli.models.local:EffectiveSettings",
     examples=[f"{PROGRAM} check-config --config node.toml", f"{PROGRAM} check-config --quiet --config node.toml"],
     context_settings={"ignore_unknown_options": True, "token_normalize_func": None},
 )
@@ -52,7 +52,9 @@ def command(out: Output, options: tuple[str, ...], quiet: bool) -> None:
         return
     told = list(sources(given, settings))
     if out.json:
-        out.document(Settings(tuple(Setting(".".join(path), plain(value), source) for path, value, source in told)))
+        out.document(
+            EffectiveSettings(tuple(Setting(".".join(path), plain(value), source) for path, value, source in told))
+        )
     else:
         sys.stdout.writelines(_lines(told))
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping
 import click
 from click.shell_completion import CompletionItem
 
+from coterie.app.cli.command_line import bare_help
 from coterie.app.cli.command_names import COMMANDS
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.command import find
-from coterie.app.cli.framework.command_line import bare_help
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.wire.names import PROGRAM
 

@@ -1,0 +1,1 @@
+"""Commands of locks, elections, semaphores and leases."""

@@ -11,7 +11,7 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.locks import lock_runner as held
 from coterie.app.cli.process.child_process import check_command
 from coterie.app.cli.terminal.exits import Exit
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 @held.VALUE
 @online
 def command(
-    call: Call,
+    session: Session,
     name: str,
     command_line: tuple[str, ...],
     who: bool,
@@ -65,9 +65,9 @@ def command(
     if (who or observe) and (command_line or (who and observe)):
         raise click.UsageError("give one of --who, --observe and CMD")
     if who:
-        return _tell(call, name)
+        return _tell(session, name)
     if observe:
-        call.follow(lambda client: _observe(call, client, name))
+        session.follow(lambda client: _observe(session, client, name))
         return Exit.DONE
     check_command(command_line)
 
@@ -75,29 +75,31 @@ def command(
         return client.metadata.elect(name.encode(), held.own_value(value), ttl=ttl, timeout=wait)
 
     what = f"the leadership of {name!r}"
-    return held.run_held(call, held.Wish(what, campaign, command_line, ELECTION_ENV_PREFIX, name, wait, on_lost, grace))
+    return held.run_held(
+        session, held.AcquireRequest(what, campaign, command_line, ELECTION_ENV_PREFIX, name, wait, on_lost, grace)
+    )
 
 
-def _tell(call: Call, name: str) -> int:
-    found = call.run(lambda client: _leader(client, name))
-    if call.out.json:
-        call.out.line(found)
+def _tell(session: Session, name: str) -> int:
+    found = session.run(lambda client: _leader(client, name))
+    if session.out.json:
+        session.out.line(found)
         return Exit.DONE if found.leader is not None else Exit.NOT_FOUND
     if found.leader is None:
         raise CommandError(f"nobody leads {name!r}", Exit.NOT_FOUND, code="not_found", parameter="name")
-    call.out.say(found.leader.value)
+    session.out.say(found.leader.value)
     return Exit.DONE
 
 
-async def _observe(call: Call, client: Client, name: str) -> None:
+async def _observe(session: Session, client: Client, name: str) -> None:
     async with aclosing(_leaders(client, name)) as leaders:
         async for each in leaders:
-            if call.out.json:
-                call.out.line(each)
+            if session.out.json:
+                session.out.line(each)
             elif each.leader is None:
-                call.out.say(Cell("nobody leads", "yellow"))
+                session.out.say(Cell("nobody leads", "yellow"))
             else:
-                call.out.say(each.leader.value, Cell(f"token {each.leader.token}", "dim"))
+                session.out.say(each.leader.value, Cell(f"token {each.leader.token}", "dim"))
 
 
 async def _leaders(client: Client, name: str) -> AsyncGenerator[Leader]:

@@ -12,7 +12,7 @@ from coterie.app.cli.framework.command import Group
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.durations import Seconds
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
 from coterie.app.cli.terminal.text import ago
@@ -30,18 +30,18 @@ LEASE = click.argument("lease", type=click.IntRange(1), metavar="ID", shell_comp
 
 
 @make_command(
-    "ls", answer="coterie.app.cli.models.locks:Leases", examples=[f"{PROGRAM} lease", f"{PROGRAM} lease ls --json"]
+    "ls", answer="coterie.app.cli.models.locks:LeaseList", examples=[f"{PROGRAM} lease", f"{PROGRAM} lease ls --json"]
 )
 @online
-def list_leases(call: Call) -> None:
+def list_leases(session: Session) -> None:
     """All leases, by id."""
-    from coterie.app.cli.models.locks import Leases  # noqa: PLC0415
+    from coterie.app.cli.models.locks import LeaseList  # noqa: PLC0415
 
-    found = call.run(_all_leases)
-    if call.out.json:
-        call.out.document(Leases(tuple(found)))
+    found = session.run(_all_leases)
+    if session.out.json:
+        session.out.document(LeaseList(tuple(found)))
         return
-    call.out.table(
+    session.out.table(
         (">id", "lives", ">left", ">renewals"),
         [(each.lease, _lives(each), _left(each), each.renewals) for each in found],
     )
@@ -75,14 +75,14 @@ def _left(lease: Lease) -> str | None:
 )
 @LEASE
 @online
-def get(call: Call, lease: int) -> None:
+def get(session: Session, lease: int) -> None:
     """A lease, and the keys and places that live with it."""
-    found = call.run(lambda client: _found(client, lease))
-    if call.out.json:
-        call.out.document(found)
+    found = session.run(lambda client: _found(client, lease))
+    if session.out.json:
+        session.out.document(found)
         return
-    call.out.pairs({"id": found.lease, "lives": _lives(found), "left": _left(found), "renewals": found.renewals})
-    call.out.text(*found.keys)
+    session.out.pairs({"id": found.lease, "lives": _lives(found), "left": _left(found), "renewals": found.renewals})
+    session.out.text(*found.keys)
 
 
 async def _found(client: Client, lease: int) -> LeaseDetails:
@@ -116,7 +116,7 @@ async def _found(client: Client, lease: int) -> LeaseDetails:
     help="With --node: for how long gossip must have held it dead.  [default: 5]",
 )
 @online
-def grant(call: Call, ttl: float | None, node: str | None, hold: float | None) -> None:
+def grant(session: Session, ttl: float | None, node: str | None, hold: float | None) -> None:
     """Make a lease that lives SECONDS from its last renewal, or with a node, and print its id.
 
     Keys that are put with it (coterie meta put --lease) go when it ends.
@@ -125,11 +125,11 @@ def grant(call: Call, ttl: float | None, node: str | None, hold: float | None) -
         raise click.UsageError("give either SECONDS or --node")
     if hold is not None and node is None:
         raise click.UsageError("--hold goes with --node")
-    found = call.run(lambda client: _granted(client, ttl, node, 5.0 if hold is None else hold))
-    if call.out.json:
-        call.out.document(found)
+    found = session.run(lambda client: _granted(client, ttl, node, 5.0 if hold is None else hold))
+    if session.out.json:
+        session.out.document(found)
     else:
-        call.out.text(str(found.lease))
+        session.out.text(str(found.lease))
 
 
 async def _granted(client: Client, ttl: float | None, node: str | None, hold: float) -> LeaseDetails:
@@ -157,24 +157,24 @@ async def _granted(client: Client, ttl: float | None, node: str | None, hold: fl
 @LEASE
 @click.option("--once", is_flag=True, help="Renew it once.")
 @online
-def keepalive(call: Call, lease: int, once: bool) -> None:
+def keepalive(session: Session, lease: int, once: bool) -> None:
     """Renew a lease, three times in its time to live, until this is ended. The exit code is 3 where it is gone."""
 
     async def keep(client: Client) -> None:
         while True:
             await client.metadata.keep_alive(lease)
             found = await _found(client, lease)
-            if call.out.json:
-                call.out.line(found)
+            if session.out.json:
+                session.out.line(found)
             else:
-                call.out.say(f"lease {lease}: {_left(found) or _lives(found)}")
+                session.out.say(f"lease {lease}: {_left(found) or _lives(found)}")
             if once:
                 return
             if found.ttl_seconds is None:
                 raise CommandError(f"lease {lease} lives with node {found.node}: nobody needs to renew it")
             await asyncio.sleep(found.ttl_seconds / RENEWALS_PER_TTL)
 
-    call.run(keep, patient=True)
+    session.run(keep, patient=True)
 
 
 @make_command(
@@ -185,23 +185,23 @@ def keepalive(call: Call, lease: int, once: bool) -> None:
 @LEASE
 @click.option("--yes", is_flag=True, help="Do it without asking.")
 @online
-def revoke(call: Call, lease: int, yes: bool) -> None:
+def revoke(session: Session, lease: int, yes: bool) -> None:
     """End a lease now: its keys are deleted, and what it held goes to the next."""
     from coterie.app.cli.models.locks import LeaseRevoked  # noqa: PLC0415
 
-    keys = call.run(lambda client: _found(client, lease)).keys
+    keys = session.run(lambda client: _found(client, lease)).keys
     listed = "".join(f"\n  {key}" for key in keys[:10]) + (f"\n  and {len(keys) - 10} more" if len(keys) > 10 else "")
-    call.out.make_sure(f"Lease {lease} will end, and {len(keys)} keys and places with it.{listed}", yes=yes)
-    done = call.run(lambda client: client.metadata.revoke(lease))
-    if call.out.json:
-        call.out.document(LeaseRevoked(lease, done.revision, done.deleted))
+    session.out.make_sure(f"Lease {lease} will end, and {len(keys)} keys and places with it.{listed}", yes=yes)
+    done = session.run(lambda client: client.metadata.revoke(lease))
+    if session.out.json:
+        session.out.document(LeaseRevoked(lease, done.revision, done.deleted))
     else:
-        call.out.text(f"lease {lease}: ended, {done.deleted} keys went with it")
+        session.out.text(f"lease {lease}: ended, {done.deleted} keys went with it")
 
 
 command = Group(
     "lease",
     commands=[list_leases, get, grant, keepalive, revoke],
     default="ls",
-    help="Leases: what keys, locks and leaderships live with.",
+    help="LeaseList: what keys, locks and leaderships live with.",
 )

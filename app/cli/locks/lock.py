@@ -9,7 +9,7 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.locks import lock_runner as held
 from coterie.app.cli.process.child_process import check_command
 from coterie.app.wire.names import LOCK_ENV_PREFIX, PROGRAM
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 @held.VALUE
 @online
 def command(
-    call: Call,
+    session: Session,
     name: str,
     command_line: tuple[str, ...],
     ttl: float,
@@ -70,4 +70,6 @@ def command(
         return client.metadata.semaphore(name.encode(), permits, ttl=ttl, value=held.own_value(value), timeout=wait)
 
     what = f"the lock {name!r}" if permits is None else f"a permit of {name!r}"
-    return held.run_held(call, held.Wish(what, hold, command_line, LOCK_ENV_PREFIX, name, wait, on_lost, grace))
+    return held.run_held(
+        session, held.AcquireRequest(what, hold, command_line, LOCK_ENV_PREFIX, name, wait, on_lost, grace)
+    )

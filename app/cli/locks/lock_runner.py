@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from coterie.app.cli.framework.durations import Seconds
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.process.child_process import SIGNALLED, Running, Signals, client_environment
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.failures import CommandError
@@ -66,7 +66,7 @@ COMMAND = click.argument("command_line", nargs=-1, type=click.UNPROCESSED, metav
 
 
 @dataclass(frozen=True)
-class Wish:
+class AcquireRequest:
     what: str
     """In messages, with its name."""
     hold: Callable[[Client], Lock]
@@ -89,18 +89,18 @@ def own_value(given: str | None) -> bytes:
     return f"{user}@{socket.gethostname()}:{os.getpid()}".encode()
 
 
-def run_held(call: Call, wish: Wish) -> int:
+def run_held(session: Session, wish: AcquireRequest) -> int:
     """The command's exit code. Raises CommandError, and what the client raises."""
     signals = Signals()
     try:
-        return call.run(lambda client: _run(call, client, wish, signals), patient=True)
+        return session.run(lambda client: _run(session, client, wish, signals), patient=True)
     except asyncio.CancelledError:
         if signals.asked is None:
             raise
         return SIGNALLED + signals.asked
 
 
-def _variables(wish: Wish, holding: Lock) -> dict[str, str]:
+def _variables(wish: AcquireRequest, holding: Lock) -> dict[str, str]:
     return {
         f"{wish.env_prefix}NAME": wish.name,
         f"{wish.env_prefix}KEY": holding.key.decode(),
@@ -108,31 +108,31 @@ def _variables(wish: Wish, holding: Lock) -> dict[str, str]:
     }
 
 
-async def _run(call: Call, client: Client, wish: Wish, signals: Signals) -> int:
+async def _run(session: Session, client: Client, wish: AcquireRequest, signals: Signals) -> int:
     with signals:
         async with AsyncExitStack() as stack:
-            holding = await _obtain(call, client, wish, stack)
-            environment = {**client_environment(call), **_variables(wish, holding)}
+            holding = await _obtain(session, client, wish, stack)
+            environment = {**client_environment(session), **_variables(wish, holding)}
             try:
                 running = await Running.start(wish.command, environment, wish.grace)
             except OSError as error:
                 raise CommandError(f"{wish.command[0]} cannot be run: {error.strerror or error}") from None
             signals.running = running
             try:
-                return await _while_held(call, wish, holding, running)
+                return await _while_held(session, wish, holding, running)
             finally:
                 signals.running = None
                 signals.gives_back = True
 
 
-async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack) -> Lock:
+async def _obtain(session: Session, client: Client, wish: AcquireRequest, stack: AsyncExitStack) -> Lock:
     from coterie.consensus.api.errors import GrantEndedError, RefusedError, UnavailableError  # noqa: PLC0415
     from coterie.consensus.store import RefusalCode  # noqa: PLC0415
 
     holding = wish.hold(client)
     begun = asyncio.get_running_loop().time()
     try:
-        with call.out.working(f"Waiting for {wish.what}"):
+        with session.out.working(f"Waiting for {wish.what}"):
             return await stack.enter_async_context(holding)
     except UnavailableError as error:
         # Else it did not come as far as waiting, or nobody told it how that went.
@@ -155,14 +155,14 @@ async def _obtain(call: Call, client: Client, wish: Wish, stack: AsyncExitStack)
     )
 
 
-async def _while_held(call: Call, wish: Wish, holding: Lock, running: Running) -> int:
+async def _while_held(session: Session, wish: AcquireRequest, holding: Lock, running: Running) -> int:
     ended = asyncio.create_task(running.wait(), name="command")
     lost = asyncio.create_task(_lost(holding), name="loss")
     try:
         await asyncio.wait([ended, lost], return_when=asyncio.FIRST_COMPLETED)
         if ended.done():
             return ended.result()
-        call.out.remark(f"coterie: {wish.what} was LOST" + ("; ending the command" if wish.on_lost == KILL else ""))
+        session.out.remark(f"coterie: {wish.what} was LOST" + ("; ending the command" if wish.on_lost == KILL else ""))
         if wish.on_lost == KILL:
             running.end()
             await ended

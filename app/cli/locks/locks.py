@@ -9,7 +9,7 @@ import click
 from coterie.app.cli.framework import suggest
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.terminal.output import Cell
 from coterie.app.wire.names import PROGRAM
 
@@ -22,7 +22,7 @@ KINDS = ("lock", "election", "semaphore")
 
 @make_command(
     "locks",
-    answer="coterie.app.cli.models.locks:Queues",
+    answer="coterie.app.cli.models.locks:QueueList",
     examples=[
         f"{PROGRAM} locks",
         f"{PROGRAM} locks jobs/nightly --kind lock",
@@ -32,19 +32,19 @@ KINDS = ("lock", "election", "semaphore")
 @click.argument("name", required=False, shell_complete=suggest.lock_names)
 @click.option("--kind", type=click.Choice(KINDS), help="Only these.")
 @online
-def command(call: Call, name: str | None, kind: str | None) -> None:
+def command(session: Session, name: str | None, kind: str | None) -> None:
     """The locks, elections and semaphores that anybody holds, with holders and who waits, in order.
 
     With NAME only those of this name. TOKEN is the fencing token; revoking the lease of a holder (coterie lease revoke)
     takes it away.
     """
-    from coterie.app.cli.models.locks import Queues  # noqa: PLC0415
+    from coterie.app.cli.models.locks import QueueList  # noqa: PLC0415
 
-    found = call.run(lambda client: _queues(client, name, KINDS if kind is None else (kind,)))
-    if call.out.json:
-        call.out.document(Queues(tuple(found)))
+    found = session.run(lambda client: _queues(client, name, KINDS if kind is None else (kind,)))
+    if session.out.json:
+        session.out.document(QueueList(tuple(found)))
         return
-    call.out.table(
+    session.out.table(
         ("kind", "name", "state", ">token", ">lease", "who"),
         [
             (

@@ -7,7 +7,7 @@ import msgspec
 from coterie.app.client.answers import Decision, Departed, GossipValue, RaftMember, Token
 
 
-class GossipKeys(msgspec.Struct, frozen=True):
+class GossipKeyList(msgspec.Struct, frozen=True):
     """Keys of the gossip layer, by node and then by key."""
 
     keys: tuple[GossipValue, ...]
@@ -73,7 +73,7 @@ class Left(Departed, frozen=True):
     """That of the node that was asked."""
 
 
-class Tokens(msgspec.Struct, frozen=True):
+class TokenList(msgspec.Struct, frozen=True):
     """All tokens of the metadata, by id."""
 
     tokens: tuple[Token, ...]

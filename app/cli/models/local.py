@@ -49,7 +49,7 @@ class Setting(msgspec.Struct, frozen=True):
     """The option, the variable, the file, or `default`."""
 
 
-class Settings(msgspec.Struct, frozen=True):
+class EffectiveSettings(msgspec.Struct, frozen=True):
     """What the settings come to."""
 
     settings: tuple[Setting, ...]

@@ -34,7 +34,7 @@ class QueueShown(msgspec.Struct, frozen=True):
     waiters: tuple[PlaceShown, ...]
 
 
-class Queues(msgspec.Struct, frozen=True):
+class QueueList(msgspec.Struct, frozen=True):
     """What is held now."""
 
     queues: tuple[QueueShown, ...]
@@ -48,7 +48,7 @@ class Leader(msgspec.Struct, frozen=True):
     candidates: tuple[PlaceShown, ...]
 
 
-class Leases(msgspec.Struct, frozen=True):
+class LeaseList(msgspec.Struct, frozen=True):
     """Leases by id."""
 
     leases: tuple[Lease, ...]

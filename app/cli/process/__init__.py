@@ -1,0 +1,1 @@
+"""Child processes that a command runs for the user."""

@@ -19,7 +19,7 @@ from typing import Any
 
 import click
 
-from coterie.app.cli.framework.session import Call
+from coterie.app.cli.framework.session import Session
 from coterie.app.cli.process import guardian
 from coterie.app.wire.names import CLIENT_ENV_PREFIX
 
@@ -42,16 +42,16 @@ def check_command(command: Sequence[str]) -> None:
         raise click.UsageError(f"{command[0]}: there is no such command, or it may not be run")
 
 
-def client_environment(call: Call) -> dict[str, str]:
+def client_environment(session: Session) -> dict[str, str]:
     """This process's environment, so that a `coterie` in the command asks the same nodes in the same way."""
     variables = dict(os.environ)
-    if call.given.get("token_file") is not None:
+    if session.given.get("token_file") is not None:
         variables.pop(f"{CLIENT_ENV_PREFIX}TOKEN", None)  # it would beat the file
-    for name, value in call.given.items():
+    for name, value in session.given.items():
         if value is not None and name != "address":
             shown = str(Path(value).resolve()) if name.endswith("_file") else str(value)
             variables[f"{CLIENT_ENV_PREFIX}{name.upper()}"] = shown
-    variables[f"{CLIENT_ENV_PREFIX}ADDRESS"] = ",".join(call.settings.address)
+    variables[f"{CLIENT_ENV_PREFIX}ADDRESS"] = ",".join(session.settings.address)
     return variables
 
 

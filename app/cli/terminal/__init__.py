@@ -1,0 +1,1 @@
+"""Input and output of commands: text, tables, JSON, errors and exit codes."""

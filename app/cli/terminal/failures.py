@@ -9,7 +9,7 @@ from __future__ import annotations
 import click
 import msgspec
 
-from coterie.app.cli.framework.command_line import UsageError
+from coterie.app.cli.command_line import UsageError
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.cli.terminal.streams import write_error
 from coterie.app.cli.terminal.text import clean

@@ -46,7 +46,7 @@ class Line(NamedTuple):
     parts: Sequence[Shown]
 
 
-class Table(NamedTuple):
+class TextTable(NamedTuple):
     columns: Sequence[str]
     """The headings; one that begins with `>` is aligned to the right."""
     rows: Sequence[Sequence[Shown]]
@@ -108,10 +108,10 @@ class Output:
         write("".join(f"{clean(line)}\n" for line in lines))
 
     def table(self, columns: Sequence[str], rows: Sequence[Sequence[Shown]]) -> None:
-        """As `Table`."""
-        self.show(Table(columns, rows))
+        """As `TextTable`."""
+        self.show(TextTable(columns, rows))
 
-    def show(self, *shown: Line | Table) -> None:
+    def show(self, *shown: Line | TextTable) -> None:
         """Lines and tables, in order."""
         if not self.terminal:
             write("".join(text for each in shown for text in plain(each)))
@@ -120,7 +120,7 @@ class Output:
             self.console.print(drawn(each), soft_wrap=isinstance(each, Line))
 
     @contextmanager
-    def redrawing(self) -> Iterator[Callable[[Sequence[Line | Table]], None]]:
+    def redrawing(self) -> Iterator[Callable[[Sequence[Line | TextTable]], None]]:
         """What shows something again and again: in the same place on a terminal, one behind the other elsewhere."""
         if not self.terminal or self.json:
             yield lambda shown: self.show(*shown, Line(()))
@@ -194,7 +194,7 @@ def _heading(column: str) -> str:
     return column.removeprefix(">").upper()
 
 
-def plain(shown: Line | Table) -> Iterator[str]:
+def plain(shown: Line | TextTable) -> Iterator[str]:
     """Lines of aligned text; nothing is cut off."""
     if isinstance(shown, Line):
         yield " ".join(cell(each).text for each in shown.parts).rstrip() + "\n"
@@ -211,7 +211,7 @@ def plain(shown: Line | Table) -> Iterator[str]:
         yield GAP.join(padded).rstrip() + "\n"
 
 
-def drawn(shown: Line | Table) -> RenderableType:
+def drawn(shown: Line | TextTable) -> RenderableType:
     """For a terminal."""
     from rich.table import Table as Drawn  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415

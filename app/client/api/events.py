@@ -14,7 +14,7 @@ import msgspec
 from httpx_sse import ServerSentEvent
 
 from coterie.app.client.errors import ClientError, ending
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.client.transport.streams import Stream
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -39,9 +39,9 @@ class Events(Stream[Message]):
             self._query["kinds"] = ",".join(kinds)
         self._last = ""
 
-    def call(self) -> Call:
+    def call(self) -> ApiRequest:
         headers = {"Last-Event-ID": self._last} if self._last else {}
-        return Call("GET", "/v1/events", self._query, headers=headers, to=self._to)
+        return ApiRequest("GET", "/v1/events", self._query, headers=headers, to=self._to)
 
     async def take(self, event: ServerSentEvent) -> None:
         if not event.data:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from coterie.app.client.addresses import read_address
 from coterie.app.client.answers import GossipDelete, GossipPage, GossipPut, GossipValue, read_answer
 from coterie.app.client.encoding import path_part, utf8
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 
 
 class GossipKeys:
@@ -31,7 +31,7 @@ class GossipKeys:
         `ttl`: let it live for that node's `gossip.marked_for_deletion_grace_period` only.
         Raises RefusedError, UnavailableError, UnknownOutcomeError.
         """
-        call = Call("PUT", _path(key), _ttl(ttl), utf8(value, "the value"), repeatable=True, to=self._node(at))
+        call = ApiRequest("PUT", _path(key), _ttl(ttl), utf8(value, "the value"), repeatable=True, to=self._node(at))
         return read_answer(GossipPut, (await self._asker.ask(call, timeout)).body)
 
     async def delete(
@@ -43,7 +43,7 @@ class GossipKeys:
         timeout: float | None = None,
     ) -> GossipDelete:
         """Delete a key of the node at `at`, or with `ttl` let it expire; no error where it is not there. As `put`."""
-        call = Call("DELETE", _path(key), _ttl(ttl), repeatable=True, to=self._node(at))
+        call = ApiRequest("DELETE", _path(key), _ttl(ttl), repeatable=True, to=self._node(at))
         return read_answer(GossipDelete, (await self._asker.ask(call, timeout)).body)
 
     async def get(
@@ -59,7 +59,7 @@ class GossipKeys:
         None where it has no such key. Raises RefusedError (node_not_found), UnavailableError.
         """
         to = self._node(at) if at is not None or node is None else None
-        call = Call("GET", _path(key), {} if node is None else {"node": node}, to=to, missing="key_not_found")
+        call = ApiRequest("GET", _path(key), {} if node is None else {"node": node}, to=to, missing="key_not_found")
         reply = await self._asker.ask(call, timeout)
         return None if reply.missing is not None else read_answer(GossipValue, reply.body)
 
@@ -80,7 +80,7 @@ class GossipKeys:
         if page is not None:
             query["page"] = page
         to = None if at is None else self._node(at)
-        return read_answer(GossipPage, (await self._asker.ask(Call("GET", "/v1/kv", query, to=to), timeout)).body)
+        return read_answer(GossipPage, (await self._asker.ask(ApiRequest("GET", "/v1/kv", query, to=to), timeout)).body)
 
     def _node(self, at: str | None) -> str:
         return self._asker.first if at is None else read_address(at)

@@ -19,7 +19,7 @@ from coterie.app.client.api.watch import HttpWatching
 from coterie.app.client.encoding import read_bytes, read_record, span_of
 from coterie.app.client.errors import ClientError
 from coterie.app.client.request_ids import HEADER, ClusterTime, write_request_id
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.consensus.api.errors import CompactedError, RefusedError, UnknownOutcomeError
 from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId
@@ -101,7 +101,9 @@ class HttpMetadata(Metadata):
         if revision is not None:
             query["revision"] = revision
         try:
-            reply = await self._asker.ask(Call("GET", key_path(key), query, missing=RefusalCode.KEY_NOT_FOUND), timeout)
+            reply = await self._asker.ask(
+                ApiRequest("GET", key_path(key), query, missing=RefusalCode.KEY_NOT_FOUND), timeout
+            )
         except CompactedError as error:
             raise CompactedError(revision or 0, error.compacted) from None
         if reply.missing is not None:
@@ -144,7 +146,7 @@ class HttpMetadata(Metadata):
         return await self._page(query, timeout)
 
     async def _page(self, query: Mapping[str, str | int], seconds: float | None) -> ReadResult[Page]:
-        reply = await self._asker.ask(Call("GET", "/v1/meta", query), seconds)
+        reply = await self._asker.ask(ApiRequest("GET", "/v1/meta", query), seconds)
 
         def read(shown: Shown) -> ReadResult[Page]:
             return _answer(shown, Page(list(map(read_record, shown["keys"])), shown["revision"], shown["next_page"]))
@@ -158,7 +160,9 @@ class HttpMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[Lease | None]:
-        reply = await self._asker.ask(Call("GET", f"/v1/leases/{lease}", missing=RefusalCode.LEASE_NOT_FOUND), timeout)
+        reply = await self._asker.ask(
+            ApiRequest("GET", f"/v1/leases/{lease}", missing=RefusalCode.LEASE_NOT_FOUND), timeout
+        )
         if reply.missing is not None:
             return _read_shown(reply.missing, lambda shown: ReadResult(None, shown["revision"], None))
         return _read(reply.body, lambda shown: ReadResult(_read_lease(shown), shown["revision"], None))
@@ -172,7 +176,7 @@ class HttpMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[list[QueueEntry]]:
-        reply = await self._asker.ask(Call("GET", queue_path(kind, name)), timeout)
+        reply = await self._asker.ask(ApiRequest("GET", queue_path(kind, name)), timeout)
 
         def read(shown: Shown) -> ReadResult[list[QueueEntry]]:
             if kind is QueueKind.ELECTION:
@@ -190,7 +194,7 @@ class HttpMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[list[bytes]]:
-        reply = await self._asker.ask(Call("GET", f"/v1/{PLURALS[kind]}"), timeout)
+        reply = await self._asker.ask(ApiRequest("GET", f"/v1/{PLURALS[kind]}"), timeout)
         return _read(
             reply.body, lambda shown: ReadResult([n.encode() for n in shown["names"]], shown["revision"], None)
         )

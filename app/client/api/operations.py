@@ -18,7 +18,7 @@ from coterie.app.client.encoding import (
     span_of,
     text_of,
 )
-from coterie.app.client.transport.requests import Call
+from coterie.app.client.transport.requests import ApiRequest
 from coterie.consensus.api.errors import RefusedError
 from coterie.consensus.store import (
     KEEP_LEASE,
@@ -65,15 +65,15 @@ _JSON = {"Content-Type": "application/json"}
 class Order:
     """An operation as HTTP has it."""
 
-    call: Call
+    call: ApiRequest
     read: Callable[[Shown], SingleResult]
     """What its answer says. Raises KeyError, TypeError, ClientError where it is none; ConflictError."""
 
 
-def json_call(method: str, path: str, body: Mapping[str, Any]) -> Call:
+def json_call(method: str, path: str, body: Mapping[str, Any]) -> ApiRequest:
     """Raises RefusedError where there is something in it that is no text."""
     try:
-        return Call(method, path, body=msgspec.json.encode(body), headers=_JSON)
+        return ApiRequest(method, path, body=msgspec.json.encode(body), headers=_JSON)
     except UnicodeEncodeError as error:
         raise not_text("the text", error.object) from None
 
@@ -97,15 +97,16 @@ def order_of(operation: ClientOperation) -> Order:
             body = {"node": node, "generation": generation, "hold": hold_ms / 1000}
             return Order(json_call("POST", "/v1/leases", body), read_lease_done)
         case LeaseKeepAlive(lease=lease):
-            return Order(Call("POST", f"/v1/leases/{lease}/keepalive"), read_lease_done)
+            return Order(ApiRequest("POST", f"/v1/leases/{lease}/keepalive"), read_lease_done)
         case LeaseRevoke(lease=lease):
             return Order(
-                Call("DELETE", f"/v1/leases/{lease}"), lambda shown: LeaseEnded(shown["revision"], shown["deleted"])
+                ApiRequest("DELETE", f"/v1/leases/{lease}"),
+                lambda shown: LeaseEnded(shown["revision"], shown["deleted"]),
             )
         case Acquire():
             return _acquire(operation)
         case Release(kind=kind, name=name, lease=lease):
-            return Order(Call("DELETE", queue_path(kind, name), {"lease": lease}), _done)
+            return Order(ApiRequest("DELETE", queue_path(kind, name), {"lease": lease}), _done)
         case Proclaim(kind=QueueKind.ELECTION, name=name, token=token, value=value):
             return Order(
                 json_call("PUT", queue_path(QueueKind.ELECTION, name), {"token": token, **encoded(value)}), _done
@@ -149,7 +150,7 @@ def _put(put: Put) -> Order:
         query["lease"] = "keep" if put.lease == KEEP_LEASE else put.lease
     if put.prev:
         query["prev"] = "true"
-    call = Call("PUT", key_path(put.key), query, put.value, _expecting(put.expect))
+    call = ApiRequest("PUT", key_path(put.key), query, put.value, _expecting(put.expect))
     return Order(call, lambda shown: PutDone(shown["revision"], read_optional(shown.get("prev"))))
 
 
@@ -160,7 +161,7 @@ def _delete(delete: Delete) -> Order:
         prev = read_optional(shown.get("prev"))
         return DeleteDone(shown["revision"], shown["deleted"], () if prev is None else (prev,))
 
-    return Order(Call("DELETE", key_path(delete.key), query, headers=_expecting(delete.expect)), read)
+    return Order(ApiRequest("DELETE", key_path(delete.key), query, headers=_expecting(delete.expect)), read)
 
 
 def _delete_range(delete: DeleteRange) -> Order:
@@ -170,7 +171,8 @@ def _delete_range(delete: DeleteRange) -> Order:
     if delete.prev:
         return _alone(delete)
     return Order(
-        Call("DELETE", "/v1/meta", {"prefix": text}), lambda shown: DeleteDone(shown["revision"], shown["deleted"])
+        ApiRequest("DELETE", "/v1/meta", {"prefix": text}),
+        lambda shown: DeleteDone(shown["revision"], shown["deleted"]),
     )
 
 

@@ -19,7 +19,7 @@ from coterie.app.client.api.operations import json_call
 from coterie.app.client.encoding import path_part
 from coterie.app.client.errors import ClientError
 from coterie.app.client.transport.failures import reading_failure
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.consensus.store import State, StateDecoder, StoreError
 
 
@@ -75,18 +75,18 @@ class Raft:
 
     async def remove(self, member_id: str) -> None:
         """Bar a member for ever: one that is lost for good. Raises as `transfer`."""
-        await self._asker.ask(Call("DELETE", f"/v1/raft/members/{path_part(member_id)}"))
+        await self._asker.ask(ApiRequest("DELETE", f"/v1/raft/members/{path_part(member_id)}"))
 
     async def leave(self, *, at: str | None = None, timeout: float | None = None) -> None:
         """Have one node give up its part in the Raft layer; it goes on without. Raises as `transfer`."""
-        await self._asker.ask(Call("POST", "/v1/raft/leave", to=self._node(at)), timeout)
+        await self._asker.ask(ApiRequest("POST", "/v1/raft/leave", to=self._node(at)), timeout)
 
     async def give_up_founding(self, *, at: str | None = None) -> str | None:
         """Have one founder give up waiting for another that will never come; returns what was done, if anything.
 
         Raises UnavailableError, UnknownOutcomeError.
         """
-        reply = await self._asker.ask(Call("DELETE", "/v1/raft/founding", to=self._node(at)))
+        reply = await self._asker.ask(ApiRequest("DELETE", "/v1/raft/founding", to=self._node(at)))
         return read_answer(_GivenUp, reply.body).given_up
 
     async def snapshot(self, file: BinaryIO) -> Saved:
@@ -96,7 +96,7 @@ class Raft:
         """
         reader = StateDecoder(State())
         size = 0
-        async with self._asker.open(Call("GET", "/v1/raft/snapshot")) as (address, response):
+        async with self._asker.open(ApiRequest("GET", "/v1/raft/snapshot")) as (address, response):
             try:
                 async for part in response.aiter_bytes():
                     file.write(part)
@@ -110,7 +110,7 @@ class Raft:
         return Saved(state.keyspace.revision, len(state.keyspace.table), size)
 
     async def _get(self, path: str, to: str | None = None) -> bytes:
-        return (await self._asker.ask(Call("GET", path, to=to))).body
+        return (await self._asker.ask(ApiRequest("GET", path, to=to))).body
 
     def _node(self, at: str | None) -> str:
         return self._asker.first if at is None else read_address(at)

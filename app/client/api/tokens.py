@@ -11,7 +11,7 @@ import msgspec
 from coterie.app.client.answers import NewToken, OwnToken, Rule, Token, read_answer
 from coterie.app.client.api.operations import json_call
 from coterie.app.client.encoding import path_part
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.consensus.api.errors import RefusedError
 from coterie.consensus.store import RefusalCode
 
@@ -26,11 +26,11 @@ class Tokens:
 
     async def own(self) -> OwnToken:
         """Who this client is to the node, and what it may do."""
-        return read_answer(OwnToken, (await self._asker.ask(Call("GET", "/v1/tokens/self"))).body)
+        return read_answer(OwnToken, (await self._asker.ask(ApiRequest("GET", "/v1/tokens/self"))).body)
 
     async def list(self) -> tuple[Token, ...]:
         """All tokens of the metadata, by id. Raises AccessError, UnavailableError."""
-        return read_answer(_Tokens, (await self._asker.ask(Call("GET", "/v1/tokens"))).body).tokens
+        return read_answer(_Tokens, (await self._asker.ask(ApiRequest("GET", "/v1/tokens"))).body).tokens
 
     async def create(
         self,
@@ -58,4 +58,4 @@ class Tokens:
 
     async def revoke(self, token_id: str) -> None:
         """End a token. Raises RefusedError (token_not_found), and as `create`."""
-        await self._asker.ask(Call("DELETE", f"/v1/tokens/{path_part(token_id)}"))
+        await self._asker.ask(ApiRequest("DELETE", f"/v1/tokens/{path_part(token_id)}"))

@@ -11,7 +11,7 @@ from httpx_sse import ServerSentEvent
 
 from coterie.app.client.encoding import read_bytes, read_optional, read_record
 from coterie.app.client.errors import ClientError, ending
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.client.transport.streams import Stream
 from coterie.consensus.api.errors import CompactedError
 from coterie.consensus.store import Event, WatchBatch
@@ -73,9 +73,9 @@ class HttpWatching(Stream["WatchBatch | _Progress"]):
 
     # -- what comes in -------------------------------------------------------------------------------------------------
 
-    def call(self) -> Call:
+    def call(self) -> ApiRequest:
         query = self._query if self._read_to is None else {**self._query, "revision": self._read_to + 1}
-        return Call("GET", "/v1/watch", query)
+        return ApiRequest("GET", "/v1/watch", query)
 
     async def take(self, event: ServerSentEvent) -> None:
         if event.event == "compacted":

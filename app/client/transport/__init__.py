@@ -1,0 +1,1 @@
+"""How requests reach a node: connections, retries, timeouts, TLS, streams."""

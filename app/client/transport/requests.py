@@ -36,7 +36,7 @@ GRACE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """A request, before it is known which node gets it."""
 
     method: str
@@ -73,7 +73,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
+class ApiReply:
     body: bytes
     missing: Mapping[str, Any] | None = None
     """The details of a 404 that is an answer."""
@@ -129,7 +129,7 @@ class Asker:
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    async def ask(self, call: Call, timeout: float | None = None) -> Reply:
+    async def ask(self, call: ApiRequest, timeout: float | None = None) -> ApiReply:
         """The answer, of the class 2xx. Raises MetadataError: UnknownOutcomeError where any try may have happened."""
         end = self._now() + (self.timeout if timeout is None else timeout)
         doubt: MetadataError | None = None
@@ -137,7 +137,7 @@ class Asker:
         while True:
             address = call.to or self.addresses[self._at]
             failure = await self._try(call, address, max(0.001, end - self._now()))
-            if isinstance(failure, Reply):
+            if isinstance(failure, ApiReply):
                 return failure
             tries += 1
             if failure.is_doubt and not call.is_read:
@@ -153,7 +153,7 @@ class Asker:
             self._at = (self._at + 1) % len(self.addresses)
 
     def _after(
-        self, failure: Failure, call: Call, address: str, tries: int, end: float, *, repeatable: bool
+        self, failure: Failure, call: ApiRequest, address: str, tries: int, end: float, *, repeatable: bool
     ) -> float | None:
         """Another node is asked next, if need be: the seconds until then, None where nobody is to be asked again."""
         if failure.is_passing and call.to is None:
@@ -168,7 +168,7 @@ class Asker:
             limits=self.limits,
         )
 
-    async def _try(self, call: Call, address: str, left: float) -> Reply | Failure:
+    async def _try(self, call: ApiRequest, address: str, left: float) -> ApiReply | Failure:
         told = min(self.limits.attempt_seconds, left - min(0.1 * left, 0.5))
         # What is not sent again has all the time that there is.
         wait = min(told + GRACE_SECONDS, left) if call.may_repeat and call.retry else left
@@ -192,11 +192,11 @@ class Asker:
         except _TooLargeError:
             return Failure(ClientError(f"the answer of {address} is larger than {self.limits.max_answer_bytes} bytes"))
         if response.is_success:
-            return Reply(body)
+            return ApiReply(body)
         if call.missing and response.status_code == 404:
             details = details_of(body, call.missing)
             if details is not None:
-                return Reply(body, details)
+                return ApiReply(body, details)
         return Failure(
             refusal(response.status_code, body, address), read_retry_after(response.headers.get("retry-after"))
         )
@@ -209,7 +209,7 @@ class Asker:
                 raise _TooLargeError
         return bytes(parts)
 
-    def _request(self, call: Call, address: str, connect: float, read: float | None) -> httpx.Request:
+    def _request(self, call: ApiRequest, address: str, connect: float, read: float | None) -> httpx.Request:
         if self._is_closed:
             raise ClientError("this client is closed: ask within its async with")
         return self._http.build_request(
@@ -223,7 +223,7 @@ class Asker:
     # -- streams -------------------------------------------------------------------------------------------------------
 
     @asynccontextmanager
-    async def open(self, call: Call, timeout: float | None = None) -> AsyncIterator[tuple[str, httpx.Response]]:
+    async def open(self, call: ApiRequest, timeout: float | None = None) -> AsyncIterator[tuple[str, httpx.Response]]:
         """A stream that has begun, and the node that sends it. Raises MetadataError; what goes wrong while it is read
         is the reader's, as `reading_failure` words it."""
         end = self._now() + (self.timeout if timeout is None else timeout)
@@ -243,7 +243,7 @@ class Asker:
         finally:
             await begun.aclose()
 
-    async def _begin(self, call: Call, address: str, left: float) -> httpx.Response | Failure:
+    async def _begin(self, call: ApiRequest, address: str, left: float) -> httpx.Response | Failure:
         wait = min(self.limits.attempt_seconds + GRACE_SECONDS, left)
         connect = min(self.limits.connect_seconds, 0.9 * wait)
         request = self._request(call, address, connect, self.limits.silence_seconds)
@@ -288,7 +288,7 @@ class _TooLargeError(Exception):
     """An answer goes on beyond the bound."""
 
 
-def _final(failure: Failure, doubt: MetadataError | None, call: Call) -> MetadataError:
+def _final(failure: Failure, doubt: MetadataError | None, call: ApiRequest) -> MetadataError:
     """What the caller is told: a doubt once raised stays, unless an answer under the same id has settled it."""
     error = failure.error
     settles = isinstance(error, RefusedError | CompactedError) and not isinstance(error, AccessError)

@@ -20,7 +20,7 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from coterie.app.client.errors import ClientError
 from coterie.app.client.transport.failures import reading_failure
-from coterie.app.client.transport.requests import Asker, Call
+from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.consensus.api.errors import UnavailableError
 
 SHORT_SECONDS = 1.0
@@ -68,7 +68,7 @@ class Stream(ABC, Generic[T]):
         self._error: Exception | None = None
 
     @abstractmethod
-    def call(self) -> Call:
+    def call(self) -> ApiRequest:
         """The request that goes on behind what was put."""
 
     @abstractmethod

@@ -8,7 +8,7 @@ import signal
 
 import pytest
 
-from coterie.app.cli.bench.latencies import Latencies
+from coterie.app.cli.bench.latencies import LatencyHistogram
 from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
@@ -73,7 +73,7 @@ def test_a_mix_that_is_none(say: Say, mix: str) -> None:
 def test_percentiles_are_within_one_percent() -> None:
     draw = random.Random(7)
     samples = sorted(draw.lognormvariate(-7, 2) for _ in range(20_000))
-    latencies, half = Latencies(), Latencies()
+    latencies, half = LatencyHistogram(), LatencyHistogram()
     for at, sample in enumerate(samples):
         (latencies if at % 2 else half).add(sample)
     latencies.merge(half)
@@ -83,4 +83,4 @@ def test_percentiles_are_within_one_percent() -> None:
         assert told is not None
         assert exact <= told * 1.000001 <= max(exact, 1e-6) * 1.0101
     assert latencies.max == samples[-1]
-    assert Latencies().percentile(0.5) is None
+    assert LatencyHistogram().percentile(0.5) is None

@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from coterie.app.cli.framework.command_line import HELP, UsageError, parse_command_line
+from coterie.app.cli.command_line import HELP, UsageError, parse_command_line
 from coterie.app.settings.settings import Settings
 
 
@@ -50,7 +50,10 @@ def test_the_options_of_the_command_line_are_settings_of_the_same_name() -> None
 
 def test_the_help_tells_the_defaults_that_hold() -> None:
     defaults = dict(re.findall(r"--(\w+) <.*\[default: (.*)\]", HELP))
-    assert defaults == {"listen_addr": str(Settings().listen_addr), "interval_ms": str(Settings().interval_ms)}
+    assert defaults == {
+        "listen_addr": str(Settings().listen_addr),
+        "interval_ms": str(Settings().interval_ms),
+    }
 
 
 @pytest.mark.parametrize("flag", ["-h", "--help"])

@@ -10,9 +10,9 @@ import click
 import jsonschema  # type: ignore[import-untyped]
 import pytest
 
+from coterie.app.cli.command_line import HELP, bare_help
 from coterie.app.cli.command_names import COMMANDS
 from coterie.app.cli.framework.command import Command, all_commands, root
-from coterie.app.cli.framework.command_line import HELP, bare_help
 from coterie.app.cli.local.schema import schema_of, speaking_commands
 from coterie.app.cli.reference import pages
 from coterie.app.cli.terminal.exits import Exit

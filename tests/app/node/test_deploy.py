@@ -14,7 +14,7 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
-from coterie.app.cli.framework.command_line import parse_command_line
+from coterie.app.cli.command_line import parse_command_line
 from coterie.app.settings.loading import BadSettingsError, load_settings, setting_paths, variable
 from coterie.app.settings.settings import Settings
 from coterie.app.settings.tables import HttpSettings
