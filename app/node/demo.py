@@ -22,8 +22,8 @@ from coterie.app.observability.logs import has_colors
 from coterie.app.settings.loading import BadSettingsError, load_settings
 from coterie.app.wire.names import ENV_PREFIX, shell_command
 
-CHECKOUT = Path(__file__).resolve().parents[2]
-CONFIGS = CHECKOUT / "configs" / "three-nodes"
+CONFIGS = Path("configs", "three-nodes")
+"""From the root of a checkout, where `make demo` runs."""
 NAMES = ("node1", "node2", "node3")
 COLORS = {"node1": "36", "node2": "35", "node3": "33"}
 
@@ -109,7 +109,6 @@ class Demo:
         settings = load_settings({"config": str(config)})
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "coterie", "--config", str(config)),
-            cwd=CHECKOUT,
             env=os.environ | {"COTERIE_LOG__FORMAT": "console"} | ({"FORCE_COLOR": "1"} if self._colors else {}),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
@@ -193,7 +192,7 @@ def main() -> int:
     for name in [name for name in os.environ if name.upper().startswith(ENV_PREFIX)]:
         del os.environ[name]
     try:
-        return asyncio.run(Demo(Path(sys.argv[1]).absolute() if sys.argv[1:] else CONFIGS).run())
+        return asyncio.run(Demo(Path(sys.argv[1]) if sys.argv[1:] else CONFIGS).run())
     except BadSettingsError as error:
         sys.stderr.writelines(f"demo: {line}\n" for line in error.lines)
         return 2
