@@ -14,7 +14,7 @@ MAX_KEY_VALUE_BYTES_CEILING = 60_000
 """No key and value above this may be allowed: beside a Node operation and block headers it must fit a datagram."""
 
 RESERVED_PREFIX = "coterie/"
-"""Keys under this prefix are written by the node itself, never by its clients (section 6)."""
+"""Keys under this prefix are written by the node itself, never by its clients (gossip spec 6)."""
 
 LEFT_KEY = RESERVED_PREFIX + "left"
 """A node that says goodbye sets this key, to its Unix time: it is not alive from then on, whatever else is heard of it.
@@ -28,7 +28,7 @@ class GossipConfig:
     cluster_id: str = "testing"
     gossip_interval: float = 0.5
     gossip_fanout: int = 3
-    # Failure detection (section 5)
+    # Failure detection (gossip spec 5)
     phi_threshold: float = 8.0
     initial_interval: float = 5.0
     max_interval: float = 10.0
@@ -36,12 +36,12 @@ class GossipConfig:
     min_mean_interval: float = 0.5  # in gossip intervals
     local_health_max: int = 8
     dead_node_grace_period: float = 24 * 3600.0
-    # Keys (section 6)
+    # Keys (gossip spec 6)
     marked_for_deletion_grace_period: float = 2 * 3600.0
     max_key_value_bytes: int = 16_384
     max_keys_per_node: int = 100_000
     allow_non_ascii_keys: bool = False
-    # Bounds (sections 2, 5, 9, 10)
+    # Bounds (gossip spec 2, gossip spec 5, gossip spec 9, gossip spec 10)
     max_datagram_bytes: int = MAX_DATAGRAM_BYTES
     max_digest_bytes: int = 57_344
     max_delta_bytes: int = 16 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""The protocol as a state machine (spec sections 3 to 6 and 8 to 10): its face, its parts, and the order of a round.
+"""The protocol as a state machine (gossip spec 3, gossip spec 8): its face, its parts, and the order of a round.
 
 In go datagrams, clock readings (seconds, monotonic) and a random generator; out come datagrams, returned by `receive`
 and `round`, and events, taken with `take_events`. No socket, no clock, no task: a thousand of these run in one test.
@@ -24,13 +24,14 @@ from coterie.gossip.membership.leave import Farewell
 from coterie.gossip.membership.membership import Membership
 from coterie.gossip.membership.peer_selection import PeerSampling
 from coterie.gossip.membership.refutation import Overtaking
+from coterie.gossip.state.key_rules import check_key, check_key_value
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.state.node_table import Roster
 from coterie.gossip.state.restore_keys import restore_keys
 from coterie.gossip.state.state_import import check_full_state
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
-from coterie.gossip.wire.key_value import DELETE_AFTER_TTL, SET, KeyValue, Status, check_key, check_key_value
+from coterie.gossip.wire.key_value import DELETE_AFTER_TTL, SET, KeyValue, Status
 
 
 class Engine:
@@ -267,7 +268,7 @@ class Engine:
         """Take a datagram from `source`: what to send in answer. Bytes that are no message are counted and dropped."""
         return self._handshake.receive(datagram, source, self.seeds, now)
 
-    # -- a round (section 3) -----------------------------------------------------------------------------------------
+    # -- a round (gossip spec 3) -------------------------------------------------------------------------------------
 
     def round(self, now: float, *, backlog: bool = False) -> list[Datagram]:
         """Start a gossip round. Due every `gossip_interval`; datagrams that wait are to be received before.

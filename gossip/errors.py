@@ -6,7 +6,7 @@ class GossipError(Exception):
 
 
 class WireError(GossipError):
-    """A datagram breaks a rule of the wire format (spec section 2) and is dropped whole.
+    """A datagram breaks a rule of the wire format (gossip spec 2) and is dropped whole.
 
     `reason` is one of a small fixed set of words, fit for a metric's label.
     """

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from coterie.gossip.wire.digest import Digest, Stripe
+from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import Address
+from coterie.gossip.wire.stripe import Stripe
 
 FORGET_SECONDS = 60.0
 """A peer with which nothing was exchanged for so long is left out."""

@@ -1,4 +1,4 @@
-"""The three datagrams of an exchange: Syn, SynAck, Ack, and the refusal of another cluster (spec sections 3, 9, 10).
+"""The handshake of two nodes: Syn, SynAck and Ack, or BadCluster (gossip spec 3, gossip spec 9, gossip spec 10).
 
 Here are their order, their sizes, and who is answered at all; what they carry is the reconciler's.
 """
@@ -18,7 +18,6 @@ from coterie.gossip.events.event_queue import EventQueue
 from coterie.gossip.events.events import DatagramRejected, WrongCluster
 from coterie.gossip.failure_detection.local_health import LocalHealth
 from coterie.gossip.state.node_table import Roster
-from coterie.gossip.wire.digest import Stripe
 from coterie.gossip.wire.identity import Address
 from coterie.gossip.wire.messages import (
     BAD_CLUSTER_DATAGRAM,
@@ -34,6 +33,7 @@ from coterie.gossip.wire.messages import (
     frame_syn,
     frame_syn_ack,
 )
+from coterie.gossip.wire.stripe import Stripe
 
 Datagram = tuple[Address, bytes]
 """Where to, and what."""

@@ -1,11 +1,11 @@
-"""Which peers were addressed recently, and with what: to tell answers from what nobody asked for (spec section 10)."""
+"""Which peers were addressed recently, and with what: to tell answers from what nobody asked for (gossip spec 10)."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from coterie.gossip.wire.digest import Stripe
 from coterie.gossip.wire.identity import Address
+from coterie.gossip.wire.stripe import Stripe
 
 MAX_EXCHANGES = 20_000
 """Addresses remembered each way; the oldest give way."""

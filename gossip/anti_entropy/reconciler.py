@@ -1,4 +1,4 @@
-"""Anti-entropy: what a node learns from a peer's digest and delta, and the delta that it sends itself (spec section 4).
+"""Anti-entropy: what a node learns from a peer's digest and delta, and the delta that it sends itself (gossip spec 4).
 
 Which nodes a peer lacks is in `scuttlebutt.py`, how one namespace takes a delta in `state.py`.
 """
@@ -19,9 +19,10 @@ from coterie.gossip.membership.refutation import Overtaking
 from coterie.gossip.state.node_state import Outcome
 from coterie.gossip.state.node_table import Roster
 from coterie.gossip.wire.delta import DeltaWriter, NodeDelta
-from coterie.gossip.wire.digest import Digest, Stripe
+from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import Address, NodeId
 from coterie.gossip.wire.key_value import KeyValue
+from coterie.gossip.wire.stripe import Stripe
 
 
 class Reconciler:

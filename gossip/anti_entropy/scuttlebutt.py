@@ -1,4 +1,4 @@
-"""What a peer lacks, by its digest, and in which order to send it (spec sections 4 and 9).
+"""What a peer lacks, by its digest, and in which order to send it (gossip spec 4, gossip spec 9).
 
 After van Renesse et al., "Efficient Reconciliation and Flow Control for Anti-Entropy Protocols", LADIS 2008.
 """
@@ -10,7 +10,8 @@ from random import Random
 
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.state.node_table import Roster
-from coterie.gossip.wire.digest import Digest, Stripe
+from coterie.gossip.wire.digest import Digest
+from coterie.gossip.wire.stripe import Stripe
 
 
 def stale_nodes(

@@ -1,11 +1,11 @@
-"""Which part of its digest a node sends when the whole outgrows a datagram (spec section 9)."""
+"""Which part of its digest a node sends when the whole outgrows a datagram (gossip spec 9)."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 from coterie.gossip.state.node_table import DIGEST_COUNT_BYTES, Roster, entry_bytes
-from coterie.gossip.wire.digest import MAX_STRIPE_BITS, WHOLE, Stripe
+from coterie.gossip.wire.stripe import MAX_STRIPE_BITS, WHOLE, Stripe
 
 RELAX_ROUNDS = 120
 """After this many rounds with fewer stripes, a new growth stretches the detector's intervals again. Without the wait a

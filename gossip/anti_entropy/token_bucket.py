@@ -1,4 +1,4 @@
-"""A token bucket: what answers to strangers may cost (spec section 10)."""
+"""A token bucket: what answers to strangers may cost (gossip spec 10)."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class LiveSetChanged:
 
 @dataclass(frozen=True, slots=True)
 class OwnStateOvertaken:
-    """Others hold versions of this identity above its own; it moved its namespace above them (section 10)."""
+    """Others hold versions of this identity above its own; it moved its namespace above them (gossip spec 10)."""
 
     version: int
 

@@ -1,4 +1,4 @@
-"""Listeners by key prefix (spec section 6)."""
+"""Listeners by key prefix (gossip spec 6)."""
 
 from __future__ import annotations
 

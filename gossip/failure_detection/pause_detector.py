@@ -1,4 +1,4 @@
-"""Whether this node's own rounds come in time (spec section 3): who slept must not take the others for silent."""
+"""Whether this node's own rounds come in time (gossip spec 3): who slept must not take the others for silent."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Phi-accrual failure detection (spec section 5).
+"""Phi-accrual failure detection (gossip spec 5).
 
 After Hayashibara et al., "The φ accrual failure detector", SRDS 2004; here phi is linear:
 the time since the last sign of life, in units of the mean interval between signs of life.

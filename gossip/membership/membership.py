@@ -1,4 +1,4 @@
-"""Who is there: nodes become known, live, die, and are forgotten (spec section 5).
+"""Who is there: nodes become known, live, die, and are forgotten (gossip spec 5).
 
 The detector judges one node; here is what its verdicts do to the roster, and what of it is told.
 """

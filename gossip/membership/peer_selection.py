@@ -1,4 +1,4 @@
-"""Whom to gossip with in a round (spec section 7), the peers of an earlier run included."""
+"""Whom to gossip with in a round (gossip spec 7), the peers of an earlier run included."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Others hold of this node's identity what it never wrote: it moves above, and so reclaims it (spec section 10)."""
+"""Others hold of this node's identity what it never wrote: it moves above, and so reclaims it (gossip spec 10)."""
 
 from __future__ import annotations
 

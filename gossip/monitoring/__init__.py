@@ -1,0 +1,1 @@
+"""What operators see of an engine. The protocol reads nothing of it."""

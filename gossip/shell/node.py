@@ -1,4 +1,4 @@
-"""A gossip node on a UDP socket: the thin asyncio shell around the state machine (spec sections 3 and 8).
+"""A gossip node on a UDP socket: the thin asyncio shell around the state machine (gossip spec 3, gossip spec 8).
 
 Everything the protocol decides is in `engine.py` and its parts; here are the socket, the timer, the look-ups and the
 callbacks. The keyring stands in `_send` and `_receive_waiting`, which are all that touches datagrams.
@@ -114,7 +114,7 @@ class GossipNode:
         due = time.monotonic()
         while True:
             await asyncio.sleep(due - time.monotonic())
-            # What waits in the socket is news that a late round must not judge without (section 3).
+            # What waits in the socket is news that a late round must not judge without (gossip spec 3).
             turns = 1
             while self._receive_waiting() == MAX_DATAGRAMS_PER_TURN and turns < MAX_TURNS_BEFORE_ROUND:
                 turns += 1

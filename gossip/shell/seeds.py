@@ -1,4 +1,4 @@
-"""Seeds by address and by host name, looked up again and again (spec section 7)."""
+"""Seeds by address and by host name, looked up again and again (gossip spec 7)."""
 
 from __future__ import annotations
 

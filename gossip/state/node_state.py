@@ -1,4 +1,4 @@
-"""One node's namespace: heartbeat, versioned key-values, tombstones (spec sections 1, 4 and 6).
+"""One node's namespace: heartbeat, versioned key-values, tombstones (gossip spec 1, gossip spec 4, gossip spec 6).
 
 `key_values` is kept in version order: every write moves its key to the end, and deltas arrive by ascending version.
 So "everything newer than version v" is the tail of a dictionary, and nothing needs sorting.
@@ -17,7 +17,7 @@ from coterie.gossip.wire.key_value import DELETE, DELETE_AFTER_TTL, SET, KeyValu
 
 
 class Outcome(Enum):
-    """What became of a node delta (section 4, "Applying")."""
+    """What became of a node delta (gossip spec 4, "Applying")."""
 
     IGNORED = auto()
     FROM_THE_FUTURE = auto()
@@ -114,7 +114,7 @@ class NodeState:
         return kv
 
     def overtake(self, version: int) -> None:
-        """Reclaim the own namespace from versions up to `version` that others hold under this identity (section 10).
+        """Reclaim the own namespace from versions up to `version` that others hold (gossip spec 10).
 
         Tombstones go, the rest gets versions above, and the raised last_gc_version makes peers drop what is not ours.
         """

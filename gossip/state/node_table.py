@@ -1,6 +1,6 @@
 """All nodes that a node knows: by identity, in digest order, in stripes; and the memory of collected ones.
 
-Spec section 2 (order), section 5 (creation, scheduling, collection) and section 9 (stripes).
+gossip spec 2 (order), gossip spec 5 (creation, scheduling, removal), gossip spec 9 (stripes).
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Iterator, Sequence
 
 from coterie.gossip.state.node_state import NodeState
-from coterie.gossip.wire.digest import DigestLayout, Stripe, encode_digest
+from coterie.gossip.wire.digest import DigestLayout, encode_digest
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
+from coterie.gossip.wire.stripe import Stripe
 
 MIN_COLLECTED_REMEMBERED = 500
 """The heartbeats of at least this many collected nodes are remembered, and of as many as there are known nodes."""

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 
 from coterie.gossip.config import GossipConfig
 from coterie.gossip.errors import KeyRefusedError
+from coterie.gossip.state.key_rules import check_key_value
 from coterie.gossip.state.node_state import NodeState
-from coterie.gossip.wire.key_value import SET, KeyValue, Status, check_key_value
+from coterie.gossip.wire.key_value import SET, KeyValue, Status
 
 
 def restore_keys(

@@ -1,4 +1,4 @@
-"""Digests: what a node says it knows of every node (spec sections 2 and 9).
+"""Digests: what a node says it knows of every node (gossip spec 2, gossip spec 9).
 
 In a settled cluster all nodes list the same identities in the same order, so one compiled `struct` reads a whole digest
 in one call: `DigestLayout`. A digest that does not fit the layout is read entry by entry.
@@ -11,63 +11,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
-from typing import Generic, NamedTuple, Protocol, TypeVar
-from zlib import crc32
+from typing import Generic, Protocol, TypeVar
 
 from coterie.gossip.errors import WireError
 from coterie.gossip.wire.identity import decode_node_id, node_id_end
 
-MAX_STRIPE_BITS = 12
-"""A digest is cut into at most 2^12 stripes."""
-
-TRAILER_BYTES = 12
-_TRAILER_MAGIC = b"COT1"
-_TRAILER_VERSION = 1
-_TRAILER = struct.Struct("<4sBBH")
-
 _U16 = struct.Struct("<H")
-_U32 = struct.Struct("<I")
 _COUNTERS = struct.Struct("<QQQ")
-
-
-class Stripe(NamedTuple):
-    """The nodes of whose `stripe_hash` the low `bits` bits are `number`. Zero bits mean all nodes."""
-
-    bits: int
-    number: int
-
-    def holds(self, stripe_hash: int) -> bool:
-        return stripe_hash & ((1 << self.bits) - 1) == self.number
-
-    def within(self, other: Stripe) -> bool:
-        """Whether every node of this stripe is of the `other` too."""
-        return self.bits >= other.bits and other.holds(self.number)
-
-    def encode_trailer(self) -> bytes:
-        """The 12 bytes behind a striped message. Real chitchat nodes ignore them. Empty for the whole digest."""
-        if self.bits == 0:
-            return b""
-        head = _TRAILER.pack(_TRAILER_MAGIC, _TRAILER_VERSION, self.bits, self.number)
-        return head + _U32.pack(crc32(head))
-
-    @classmethod
-    def decode_trailer(cls, tail: bytes) -> Stripe:
-        """The stripe that the last 12 bytes of `tail` name; WHOLE where they are no trailer."""
-        if len(tail) >= TRAILER_BYTES:
-            head = tail[-TRAILER_BYTES:-4]
-            magic, version, bits, number = _TRAILER.unpack(head)
-            if (
-                magic == _TRAILER_MAGIC
-                and version == _TRAILER_VERSION
-                and tail[-4:] == _U32.pack(crc32(head))
-                and 0 < bits <= MAX_STRIPE_BITS
-                and number < 1 << bits
-            ):
-                return cls(bits, number)
-        return WHOLE
-
-
-WHOLE = Stripe(0, 0)
 
 
 class Entry(Protocol):
@@ -102,12 +52,6 @@ def encode_digest(entries: Sequence[Entry]) -> bytes:
     return _U16.pack(len(entries)) + b"".join(
         [e.encoded + pack(e.heartbeat, e.last_gc_version, e.max_version) for e in entries]
     )
-
-
-def encode_digest_columns(digest: Digest) -> bytes:
-    """The same from columns."""
-    rows = zip(digest.ids, digest.heartbeats, digest.last_gc_versions, digest.max_versions, strict=True)
-    return _U16.pack(len(digest.ids)) + b"".join([i + _COUNTERS.pack(h, g, m) for i, h, g, m in rows])
 
 
 class DigestLayout(Generic[EntryT_co]):

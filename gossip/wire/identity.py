@@ -1,4 +1,4 @@
-"""Addresses and node identities, with their encoding and order (spec sections 1 and 2).
+"""Addresses and node identities, with their encoding and order (gossip spec 1, gossip spec 2).
 
 An identity is the triple (node_id, generation, gossip_advertise_addr). Its encoded form is kept beside it: inside the
 package that byte string *is* the identity, so that reading a known node costs a slice and a dictionary look-up.
@@ -16,7 +16,7 @@ from zlib import crc32
 from coterie.gossip.errors import WireError
 
 MAX_ID_BYTES = 1024
-"""Longest node id or cluster id in UTF-8 bytes that a node starts with (spec section 6)."""
+"""Longest node id or cluster id in UTF-8 bytes that a node starts with (gossip spec 6)."""
 
 U64_MAX = 2**64 - 1
 
@@ -91,7 +91,7 @@ class NodeId:
 
     @property
     def stripe_hash(self) -> int:
-        """What assigns a node to its digest stripe (spec section 9): CRC-32 of the node_id in UTF-8."""
+        """What assigns a node to its digest stripe (gossip spec 9): CRC-32 of the node_id in UTF-8."""
         return crc32(self.sort_key[0])
 
 

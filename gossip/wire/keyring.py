@@ -1,4 +1,4 @@
-"""Sealing of datagrams with shared keys, for clusters of our nodes alone (spec section 10, last row).
+"""Sealing of datagrams with shared keys, for clusters of our nodes alone (gossip spec 10, last row).
 
 Sealed datagram: magic `CTS1`, key id (4 bytes), cluster tag (4), session (16), u32 Unix time in seconds, u64 counter,
 little-endian; then the message under ChaCha20-Poly1305. What is authenticated beside it: that head, and the cluster id.

@@ -1,4 +1,4 @@
-"""The four messages of the protocol as datagrams (spec section 2), and striped ones with their trailer (section 9)."""
+"""The four messages as datagrams, and the trailer of striped ones (gossip spec 2, gossip spec 9)."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from coterie.gossip.errors import WireError
-from coterie.gossip.wire.delta import Known, NodeDelta, encode_delta, read_delta
-from coterie.gossip.wire.digest import WHOLE, Digest, DigestLayout, Entry, Stripe, encode_digest_columns, read_digest
+from coterie.gossip.wire.delta import Known, NodeDelta, read_delta
+from coterie.gossip.wire.digest import Digest, DigestLayout, Entry, read_digest
+from coterie.gossip.wire.stripe import WHOLE, Stripe
 
 MAGIC = 45139
 PROTOCOL_VERSION = 0
@@ -64,19 +65,6 @@ def frame_ack(delta: bytes) -> bytes:
 
 
 BAD_CLUSTER_DATAGRAM = _HEADERS[_BAD_CLUSTER]
-
-
-def encode(message: Message) -> bytes:
-    """Any message as a datagram. A node's own hot path frames digests and deltas that it has in wire form already."""
-    match message:
-        case Syn(digest, cluster_id, stripe):
-            return frame_syn(encode_digest_columns(digest), cluster_id.encode(), stripe)
-        case SynAck(digest, delta, stripe):
-            return frame_syn_ack(encode_digest_columns(digest), encode_delta(delta), stripe)
-        case Ack(delta):
-            return frame_ack(encode_delta(delta))
-        case BadCluster():
-            return BAD_CLUSTER_DATAGRAM
 
 
 @dataclass(frozen=True, slots=True)

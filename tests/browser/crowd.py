@@ -26,8 +26,9 @@ from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, St
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.key_value import KeyValue
-from coterie.gossip.wire.messages import Ack, Syn, SynAck, encode
+from coterie.gossip.wire.messages import Ack, Syn, SynAck
 from tests.app.api.servers import serving
+from tests.gossip.encoding import encode
 
 TURN_SECONDS = 0.2
 

@@ -1,4 +1,4 @@
-"""Takes a delta's block stream apart without the package's own reader (spec section 2)."""
+"""Takes a delta's block stream apart without the package's own reader (gossip spec 2)."""
 
 from __future__ import annotations
 

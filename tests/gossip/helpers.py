@@ -10,8 +10,10 @@ from typing import Any
 from coterie.gossip import Address, Engine, GossipConfig, KeyValue, NodeId, NodeState, Status
 from coterie.gossip.anti_entropy.handshake import Datagram
 from coterie.gossip.wire.delta import NodeDelta
-from coterie.gossip.wire.digest import WHOLE, Digest, Stripe
-from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip.wire.digest import Digest
+from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn, SynAck
+from coterie.gossip.wire.stripe import WHOLE, Stripe
+from tests.gossip.encoding import encode
 
 Row = tuple[NodeId, int, int, int]
 """A digest entry: node, heartbeat, last_gc_version, max_version."""

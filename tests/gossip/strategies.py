@@ -8,9 +8,10 @@ from hypothesis import strategies as st
 
 from coterie.gossip import Address, KeyValue, NodeId, Status
 from coterie.gossip.wire.delta import NodeDelta
-from coterie.gossip.wire.digest import MAX_STRIPE_BITS, WHOLE, Digest, Stripe
+from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import U64_MAX
 from coterie.gossip.wire.messages import Ack, BadCluster, Message, Syn, SynAck
+from coterie.gossip.wire.stripe import MAX_STRIPE_BITS, WHOLE, Stripe
 
 u64s = st.one_of(st.integers(0, 50), st.integers(0, U64_MAX), st.sampled_from([0, 1, 2**62, 2**63, U64_MAX]))
 texts = st.text(st.characters(codec="utf-8"), max_size=12)

@@ -1,4 +1,4 @@
-"""Who is answered, with what, and how much strangers can draw from a node (spec sections 3 and 10)."""
+"""Who is answered, with what, and how much strangers can draw from a node (gossip spec 3, gossip spec 10)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 from coterie.gossip import Address, Engine
 from coterie.gossip.events.events import WrongCluster
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, BadCluster, Syn, encode
+from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, BadCluster, Syn
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
     SET,

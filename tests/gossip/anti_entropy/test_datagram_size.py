@@ -1,4 +1,4 @@
-"""Every datagram a node emits fits UDP, by construction, whatever the cluster looks like (spec sections 2, 4 and 9)."""
+"""Every datagram a node emits fits UDP, by construction, whatever the cluster (gossip spec 4, gossip spec 9)."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from coterie.gossip import Address, Engine, NodeId
 from coterie.gossip.wire.delta import NodeDelta
-from coterie.gossip.wire.digest import WHOLE, Stripe
-from coterie.gossip.wire.messages import Ack, Decoder, Syn, SynAck, encode
+from coterie.gossip.wire.messages import Ack, Decoder, Syn, SynAck
+from coterie.gossip.wire.stripe import WHOLE, Stripe
 from tests.gossip.blocks import split_blocks
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import SELF, SET, delta_of, digest_of, hear, hear_delta, make_engine, node
 from tests.gossip.strategies import stripes
 

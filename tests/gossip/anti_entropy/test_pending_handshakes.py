@@ -1,10 +1,10 @@
-"""Whether an answer was asked for, and what it was asked with (spec sections 9 and 10)."""
+"""Whether an answer was asked for, and what it was asked with (gossip spec 9, gossip spec 10)."""
 
 from __future__ import annotations
 
 from coterie.gossip import Address
 from coterie.gossip.anti_entropy.pending_handshakes import MAX_EXCHANGES, Exchanges
-from coterie.gossip.wire.digest import WHOLE, Stripe
+from coterie.gossip.wire.stripe import WHOLE, Stripe
 
 A, B, C = (Address(f"10.0.0.{i}", i) for i in (1, 2, 3))
 

@@ -1,4 +1,4 @@
-"""What a round does, in which order, and what a round that comes late excuses (spec section 3)."""
+"""What a round does, in which order, and what a round that comes late excuses (gossip spec 3)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import pytest
 
 from coterie.gossip import Engine, NodeId
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, Ack, Decoder, Syn, encode
+from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, Ack, Decoder, Syn
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
     STRANGER,

@@ -1,11 +1,12 @@
-"""What a peer is sent of which node, from which version on, and in which order (spec sections 4 and 9)."""
+"""What a peer is sent of which node, from which version on, and in which order (gossip spec 4, gossip spec 9)."""
 
 from __future__ import annotations
 
 from coterie.gossip import Engine, NodeId
 from coterie.gossip.wire.delta import NodeDelta
-from coterie.gossip.wire.digest import WHOLE, Stripe
-from coterie.gossip.wire.messages import Syn, encode
+from coterie.gossip.wire.messages import Syn
+from coterie.gossip.wire.stripe import WHOLE, Stripe
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     DELETE,
     SELF,

@@ -1,11 +1,11 @@
-"""Nodes whose digests no longer fit a datagram still level all they know (spec section 9)."""
+"""Nodes whose digests no longer fit a datagram still level all they know (gossip spec 9)."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from coterie.gossip import Engine
-from coterie.gossip.wire.digest import WHOLE, Stripe
+from coterie.gossip.wire.stripe import WHOLE, Stripe
 from tests.gossip.helpers import SET, Wire, contents, delta_of, hear, hear_delta, make_engine, node
 
 MEMBERS = [node(f"member{i}", 1, 100 + i) for i in range(3)]

@@ -1,4 +1,4 @@
-"""Digests past the size of a datagram (spec section 9)."""
+"""Digests past the size of a datagram (gossip spec 9)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 
 from coterie.gossip import Engine, NodeId
 from coterie.gossip.events.events import StripesChanged
-from coterie.gossip.wire.digest import WHOLE, Digest, Stripe
-from coterie.gossip.wire.messages import Decoder, Syn, SynAck, encode
+from coterie.gossip.wire.digest import Digest
+from coterie.gossip.wire.messages import Decoder, Syn, SynAck
+from coterie.gossip.wire.stripe import WHOLE, Stripe
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import SELF, STRANGER, decode_one, digest_of, hear, make_engine, node
 from tests.gossip.strategies import stripes
 

@@ -1,4 +1,4 @@
-"""The token bucket that answers to strangers are paid from (spec section 10)."""
+"""The token bucket that answers to strangers are paid from (gossip spec 10)."""
 
 from __future__ import annotations
 

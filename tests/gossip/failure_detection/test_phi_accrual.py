@@ -1,4 +1,4 @@
-"""Phi-accrual failure detection (spec section 5)."""
+"""Phi-accrual failure detection (gossip spec 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The watch on the live set: when it fires, and what subscribers get (spec section 5)."""
+"""The watch on the live set: when it fires, and what subscribers get (gossip spec 5)."""
 
 from __future__ import annotations
 

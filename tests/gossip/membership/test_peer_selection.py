@@ -1,4 +1,4 @@
-"""Whom a node gossips with in a round (spec section 7).
+"""Whom a node gossips with in a round (gossip spec 7).
 
 Probabilities are counted over thousands of seeded draws, and held against bounds of five standard deviations.
 """

@@ -1,4 +1,4 @@
-"""What others say of this node never changes its keys, and how it moves above what they hold (spec section 10)."""
+"""What others say of this node never changes its keys, and how it moves above what they hold (gossip spec 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Seeds by address and by host name (spec section 7)."""
+"""Seeds by address and by host name (gossip spec 7)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an owner writes, and what a replica takes: the rules of spec sections 4 and 6, branch by branch."""
+"""What an owner writes, and what a replica takes: gossip spec 4, gossip spec 6, branch by branch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def versions(state: NodeState) -> tuple[int, int]:
     return state.last_gc_version, state.max_version
 
 
-# -- the owner's writes (section 6) ------------------------------------------------------------------------------------
+# -- the owner's writes (gossip spec 6) --------------------------------------------------------------------------------
 
 
 def test_each_write_takes_the_next_version_and_the_first_is_1() -> None:
@@ -102,7 +102,7 @@ def test_newer_than_gives_tombstones_too_by_version() -> None:
     ]  # fmt: skip
 
 
-# -- collection (section 6) --------------------------------------------------------------------------------------------
+# -- collection (gossip spec 6) ----------------------------------------------------------------------------------------
 
 
 def test_collection_takes_what_is_old_and_raises_last_gc_version() -> None:
@@ -138,7 +138,7 @@ def test_collection_never_lowers_last_gc_version() -> None:
     assert versions(state) == (9, 12)
 
 
-# -- overtaking (section 10) -------------------------------------------------------------------------------------------
+# -- overtaking (gossip spec 10) ---------------------------------------------------------------------------------------
 
 
 def test_overtaking_drops_tombstones_and_renumbers_in_order() -> None:
@@ -163,7 +163,7 @@ def test_peers_drop_what_an_overtaken_owner_does_not_hold() -> None:
     assert (contents(peer), versions(peer)) == ([("a", "new", 11, SET)], (10, 11))
 
 
-# -- applying deltas (section 4) ---------------------------------------------------------------------------------------
+# -- applying deltas (gossip spec 4) -----------------------------------------------------------------------------------
 
 
 def test_a_node_delta_without_operations_is_ignored() -> None:

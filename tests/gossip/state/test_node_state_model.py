@@ -1,4 +1,4 @@
-"""An owner and its replicas that exchange partial deltas in any order: what must always hold (spec section 4)."""
+"""An owner and its replicas that exchange partial deltas in any order: what must always hold (gossip spec 4)."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ class Replication(RuleBasedStateMachine):
 
     @rule(sender=holders, data=st.data())
     def compute_delta(self, sender: int, data: st.DataObject) -> None:
-        """As section 4 has it, cut at any prefix."""
+        """As gossip spec 4 has it, cut at any prefix."""
         state = self.states[sender]
         peer_gc, peer_max = data.draw(st.sampled_from(self.digests), label="digest")
         if state.max_version <= peer_max:

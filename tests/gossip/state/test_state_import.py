@@ -1,4 +1,4 @@
-"""A state that the application fetched by other means (spec section 4, `reset_node_state_if_update`)."""
+"""A state that the application fetched by other means (gossip spec 4, `reset_node_state_if_update`)."""
 
 from __future__ import annotations
 

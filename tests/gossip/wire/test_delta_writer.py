@@ -1,4 +1,4 @@
-"""A delta is filled within its budget, each node at a prefix of what is missing (spec sections 2 and 4)."""
+"""A delta is filled within its budget, each node at a prefix of what is missing (gossip spec 2, gossip spec 4)."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coterie.gossip import KeyValue, NodeId
-from coterie.gossip.wire.delta import BLOCK_BYTES, DeltaWriter, NodeDelta, encode_delta
-from coterie.gossip.wire.messages import Ack, Decoder, encode
+from coterie.gossip.wire.blocks import BLOCK_BYTES
+from coterie.gossip.wire.delta import DeltaWriter, NodeDelta
+from coterie.gossip.wire.messages import Ack, Decoder
 from tests.gossip.blocks import compress, plain_of, split_blocks
+from tests.gossip.encoding import encode, encode_delta
 from tests.gossip.helpers import SET, delta_of, node
 
 Missing = tuple[NodeId, list[KeyValue], int]

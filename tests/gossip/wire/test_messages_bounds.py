@@ -1,4 +1,4 @@
-"""What decoding one datagram may cost, whatever it holds (spec section 2, "Bounds of decoding")."""
+"""What decoding one datagram may cost, whatever it holds (gossip spec 2, "Bounds of decoding")."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from coterie.gossip import KeyValue, WireError
 from coterie.gossip.wire.delta import NodeDelta
-from coterie.gossip.wire.messages import Ack, Decoder, Syn, encode
+from coterie.gossip.wire.messages import Ack, Decoder, Syn
 from tests.gossip.blocks import block, compress, plain_of, raw_frame, skippable_frame
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import SET, delta_of, digest_of, make_engine, node
 from tests.gossip.strategies import deltas
 
@@ -29,9 +30,9 @@ class DecoderLog:
     """Stands in the place of the zstd decoder and books what it is asked to do."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        from coterie.gossip.wire import delta
+        from coterie.gossip.wire import blocks
 
-        real = delta.zstd.ZstdDecompressor  # type: ignore[attr-defined]
+        real = blocks.zstd.ZstdDecompressor  # type: ignore[attr-defined]
         self.options: list[dict[int, int]] = []
         self.bytes_in = self.bytes_out = self.calls = 0
 
@@ -53,7 +54,7 @@ class DecoderLog:
 
             return Logged()
 
-        monkeypatch.setattr("coterie.gossip.wire.delta.zstd.ZstdDecompressor", make)
+        monkeypatch.setattr("coterie.gossip.wire.blocks.zstd.ZstdDecompressor", make)
 
 
 @pytest.fixture
@@ -123,9 +124,9 @@ def test_the_decoder_grants_a_window_of_128_KiB_at_most(log: DecoderLog) -> None
     for window_log in (10, 16, 17, 18, 21, 27, 31):
         message = Decoder().decode(ACK + block(1, raw_frame(NODE_OP, window_log, mantissa=3)) + b"\0")
         assert message == Ack([delta_of(OWNER)])
-    from coterie.gossip.wire import delta
+    from coterie.gossip.wire import blocks
 
-    window = delta.zstd.DecompressionParameter.window_log_max  # type: ignore[attr-defined]
+    window = blocks.zstd.DecompressionParameter.window_log_max  # type: ignore[attr-defined]
     assert log.options
     assert all(options[window] <= 17 for options in log.options)
 

@@ -1,4 +1,4 @@
-"""Bytes that are not a message never raise out of the receive path and never change state (spec section 2)."""
+"""Bytes that are not a message never raise out of the receive path and never change state (gossip spec 2)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from coterie.gossip import Engine, WireError
 from coterie.gossip.events.events import DatagramRejected
-from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn, encode
+from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn
 from tests.gossip.blocks import block, compress, skippable_frame
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import SET, STRANGER, TTL, delta_of, digest_of, hear, hear_delta, make_engine, node, snapshot
 from tests.gossip.strategies import messages
 

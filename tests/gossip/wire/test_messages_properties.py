@@ -1,4 +1,4 @@
-"""Any message survives the wire, with whatever the reader knows already (spec sections 2 and 9)."""
+"""Any message survives the wire, with whatever the reader knows already (gossip spec 2, gossip spec 9)."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from coterie.gossip import Address, NodeId, NodeState
-from coterie.gossip.wire.digest import WHOLE, Digest, DigestLayout, Stripe
+from coterie.gossip.wire.digest import Digest, DigestLayout
 from coterie.gossip.wire.identity import U64_MAX, decode_node_id
-from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck
+from coterie.gossip.wire.stripe import WHOLE, Stripe
 from tests.gossip.blocks import block, skippable_frame
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import delta_of, digest_of, node, rows_of
 from tests.gossip.strategies import digests, messages, node_ids, stripes, texts
 
@@ -65,7 +67,7 @@ def test_what_the_reader_knows_never_changes_the_meaning(message: Message, data:
 def test_a_striped_digest_may_list_its_sender_twice_and_the_last_wins(
     digest: Digest, stripe: Stripe, cluster_id: str
 ) -> None:
-    """A stripe's digest is led by the sender, whom its own stripe lists again (section 9)."""
+    """A stripe's digest is led by the sender, whom its own stripe lists again (gossip spec 9)."""
     assume(digest.ids)
     twice = Digest(
         (digest.ids[-1], *digest.ids),

@@ -12,8 +12,9 @@ import pytest
 from coterie.gossip import Address, Engine, NodeId, Status, WireError
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck, encode
+from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck
 from tests.gossip.blocks import blocks_of_message
+from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
     STRANGER,

@@ -1,1 +1,1 @@
-"""Whole clusters of gossip engines in one process, in virtual time, from one seed (spec section 8)."""
+"""Whole clusters of gossip engines in one process, in virtual time, from one seed (gossip spec 8)."""

@@ -21,7 +21,7 @@ from tests.verify.gossip_sim.network import Link, Network
 from tests.verify.gossip_sim.recorder import Recorder
 
 SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
-"""What waits for a paused node; the rest is dropped (spec section 3)."""
+"""What waits for a paused node; the rest is dropped (gossip spec 3)."""
 
 ROUND_JITTER = 0.01
 """A round starts late by up to this share of the interval."""

@@ -1,4 +1,4 @@
-"""Clusters past the size of a datagram (spec section 9): digests in stripes, and the change from whole ones."""
+"""Clusters past the size of a datagram (gossip spec 9): digests in stripes, and the change from whole ones."""
 
 from __future__ import annotations
 
