@@ -14,8 +14,7 @@ import signal
 from collections.abc import Coroutine
 from contextlib import suppress
 
-from coterie import Client, LeaseLostError, MetadataError, Put
-from coterie.consensus import Lock
+from coterie import Client, LeaseLostError, Lock, MetadataError, Put
 
 PAUSE = 1.0
 """Seconds before another try, where the cluster cannot serve."""
