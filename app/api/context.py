@@ -1,26 +1,19 @@
-"""What every handler under `/v1` has at hand, and what all requests of the metadata share: times and request ids."""
+"""What every handler under `/v1` needs, and what all requests of the metadata share: time limits and request ids."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from coterie.app.api.cluster.leave import Departure
+from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.request_ids import read_request_id
-from coterie.app.observability.health import Health
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.types import RequestId
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.gossip import GossipNode
-
-if TYPE_CHECKING:
-    from coterie.app.api.live.hub import Hub
-    from coterie.app.api.live.snapshot import Pages
-    from coterie.app.auth.authority import Authority
 
 
 @dataclass(slots=True, eq=False)
@@ -30,13 +23,8 @@ class Context:
     limits: HttpSettings
     settings: RaftSettings
     forwarder: Forwarder
-    health: Health
     stopping: asyncio.Event
     """Set when this node stops: streams and waits end."""
-    departure: Departure
-    live: Hub
-    pages: Pages
-    """Snapshots for those who begin to listen to `live`."""
     authority: Authority
 
     def timeout(self, query: str | None, header: str | None) -> float:

@@ -1,6 +1,6 @@
 """The application that stands before FastAPI: hot paths are served here, and what only the leader can do is forwarded.
 
-gate (limits, faults, access log) -> front -> hot paths | forwarder | FastAPI
+gate (limits, faults, access log) -> dispatcher -> fast paths | forwarder | FastAPI
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coterie.app.api.context import Context
 from coterie.app.api.keys.fast_paths import HotPaths
+from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
 from coterie.app.http.forwarding import TIMEOUT
 from coterie.app.http.request import read_body
@@ -50,14 +51,14 @@ _WAIT = (b"/v1/locks/", b"/v1/semaphores/", b"/v1/elections/")
 _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-class Front:
+class Dispatcher:
     """ASGI middleware."""
 
-    def __init__(self, app: FastAPI, context: Context) -> None:
+    def __init__(self, app: FastAPI, context: Context, live: LiveUpdates) -> None:
         self._context = context
         self._routes = app.routes
         self._hot = HotPaths(context)
-        self._socket = LiveSocket(context)
+        self._socket = LiveSocket(context, live)
         self._rest: ASGIApp = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -62,10 +62,12 @@ class Authority:
         settings: AuthSettings,
         raft: RaftView,
         known_address: Callable[[str], bool],
+        ask_leader: AskLeader | None = None,
         *,
         on_loopback: bool,
     ) -> None:
-        """`known_address`: whether a node of the cluster has this IP address. Raises OSError for the audit file."""
+        """`known_address`: whether a node of the cluster has this IP address. `ask_leader`: asks the leader about
+        tokens that this node cannot check; None: such tokens are refused. Raises OSError for the audit file."""
         self.audit = Audit(settings.audit_file)
         self._raft = raft
         self._known_address = known_address
@@ -73,8 +75,7 @@ class Authority:
         self._tries = Tries(settings.max_tries, settings.tries_window, settings.max_addresses)
         self._answers: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
         self._streams: dict[object, tuple[Principal, float, End]] = {}
-        self.ask_leader: AskLeader | None = None
-        """How the leader is asked of a token; nobody is while this is None."""
+        self._ask_leader = ask_leader
         self.settings = settings
         self.swap(settings)
 
@@ -172,7 +173,7 @@ class Authority:
             return held[1]
         if not self._raft.enabled and self._raft.leader_address() is None and not self._raft.picture().members:
             return None  # there is no Raft layer to have tokens
-        told = None if marked or self.ask_leader is None else await self.ask_leader(_SELF, ASK_SECONDS, shown)
+        told = None if marked or self._ask_leader is None else await self._ask_leader(_SELF, ASK_SECONDS, shown)
         if told is None or told[0] not in {200, 401}:
             raise unavailable("no_leader", because="nobody can be asked of this token")
         found = None

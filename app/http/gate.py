@@ -6,15 +6,15 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from http import HTTPStatus
+from typing import Any, Protocol
 from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coterie.app.auth.authority import Authority
-from coterie.app.auth.rules import Right
 from coterie.app.http.admission import Admission
 from coterie.app.http.browser_guard import BrowserGuard
 from coterie.app.http.protocol import ABORT
@@ -40,10 +40,25 @@ CUT_SHORT_WRITE = ApiError(
 )
 
 
+class RequestAuthority(Protocol):
+    """Decides which requests pass."""
+
+    async def admit(self, scope: Scope, shown: bytes | None) -> tuple[Any, ...]:
+        """Let a request pass, and return the rights that it needs. `shown`: its `Authorization`. Raises ApiError."""
+
+    def ended(self, scope: Scope, rights: tuple[Any, ...], status: int) -> None:
+        """An admitted request was answered."""
+
+    def stream(self, scope: Scope, end: Callable[[bool], None]) -> object:
+        """An answer goes on: `end` is called once its token allows less (True) or nothing. Returns a mark."""
+
+    def stream_ended(self, mark: object) -> None: ...
+
+
 class HttpGate:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures, authority: Authority) -> None:
+    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures, authority: RequestAuthority) -> None:
         self._app = app
         self._authority = authority
         self._limits = limits
@@ -58,7 +73,7 @@ class HttpGate:
         status = 0
         complete = False
         started = time.perf_counter()
-        rights: tuple[Right, ...] = ()
+        rights: tuple[Any, ...] = ()
         streams: list[object] = []
 
         async def watch(message: Message) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coterie.app.api.cluster.leave import Departure
+from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.node.reloading import Apply, Reloader, ReloadError
 from coterie.app.node.storage.gossip_persistence import GossipKeeper
 from coterie.app.observability.logs import configure_logs
@@ -10,12 +10,14 @@ from coterie.app.settings.settings import Settings
 from coterie.gossip import GossipNode, KeyRefusedError, Plain
 
 
-def register_node(reloader: Reloader, node: GossipNode, departure: Departure, keeper: GossipKeeper | None) -> None:
+def register_node(
+    reloader: Reloader, node: GossipNode, graceful_leave: GracefulLeave, keeper: GossipKeeper | None
+) -> None:
     """Logs, seeds, the node's own keys, the keyring's keys, leaving, and how often keys are kept."""
     reloader.register(["log"], lambda settings: lambda: configure_logs(settings.log))
     reloader.register(["seed"], lambda settings: lambda: node.replace_seeds(settings.seed))
     reloader.register(["key_values"], lambda settings: _key_values(reloader, node, keeper, settings))
-    reloader.register(["leave"], lambda settings: lambda: departure.take(settings.leave))
+    reloader.register(["leave"], lambda settings: lambda: graceful_leave.take(settings.leave))
     if node.keyring is not None:  # switching it on or off changes the size of messages, which is an engine's for life
         reloader.register(["keyring"], lambda settings: _keyring(node, settings))
     if keeper is not None:

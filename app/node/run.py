@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from coterie.app.api.app import create_app
-from coterie.app.api.cluster.leave import Departure, Farewell
-from coterie.app.api.cluster.purge import obey_forgetting
+from coterie.app.api.cluster.leave import GracefulLeave, LeaveResult
+from coterie.app.api.cluster.purge import follow_purges
 from coterie.app.auth.authority import Authority
+from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.server import HttpServer
 from coterie.app.http.tls import Tls, TlsError
 from coterie.app.node.listening import ListenError, Sockets, open_sockets
@@ -95,8 +96,9 @@ async def _serve(
     stopping = asyncio.Event()
     figures, loop_lag = HttpFigures(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
-    departure = Departure(node, part, settings.leave, stopping, health)
-    authority = _authority(settings, node, part, sockets.address)
+    graceful_leave = GracefulLeave(node, part, settings.leave, stopping, health)
+    forwarder = Forwarder(node.node.node_id, part, settings.http, stopping, tracer, tls)
+    authority = _authority(settings, node, part, forwarder, sockets.address)
     server = HttpServer(
         create_app(
             node,
@@ -107,9 +109,9 @@ async def _serve(
             health=health,
             figures=figures,
             loop_lag=loop_lag,
-            departure=departure,
+            graceful_leave=graceful_leave,
+            forwarder=forwarder,
             authority=authority,
-            tls=tls,
             live_settings=settings.live,
             console=settings.console.enabled,
             tracer=tracer,
@@ -125,13 +127,13 @@ async def _serve(
     guarding = asyncio.create_task(authority.watch(), name="tokens of open streams")
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, server.stop)
-    loop.add_signal_handler(signal.SIGTERM, _Terminating(departure, server.stop).signalled)
-    obey_forgetting(node)
+    loop.add_signal_handler(signal.SIGTERM, _Terminating(graceful_leave, server.stop).signalled)
+    follow_purges(node)
     if agent is not None:
         await _start_agent(agent)
     keeper = _open_keeper(settings, node.engine, data_dir)
     reloader = Reloader(settings, load)
-    register_node(reloader, node, departure, keeper)
+    register_node(reloader, node, graceful_leave, keeper)
     reloader.register(
         ["auth.anonymous", "auth.tokens", "auth.max_tokens", "auth.cache_seconds"],
         lambda settings: lambda: authority.swap(settings.auth),
@@ -165,12 +167,14 @@ def _open_tracer(settings: Settings, node: GossipNode) -> OtelTracer | None:
     return OtelTracer(settings.tracing, node.node.node_id)
 
 
-def _authority(settings: Settings, node: GossipNode, part: LocalRaft, listening: Address) -> Authority:
+def _authority(
+    settings: Settings, node: GossipNode, part: LocalRaft, forwarder: Forwarder, listening: Address
+) -> Authority:
     def is_known(address: str) -> bool:
         return any(state.id.gossip_advertise_addr.host == address for state in node.engine.states)
 
     try:
-        return Authority(settings.auth, part, is_known, on_loopback=is_loopback(listening))
+        return Authority(settings.auth, part, is_known, forwarder.ask, on_loopback=is_loopback(listening))
     except OSError as error:
         raise DataDirError(f"auth.audit_file {settings.auth.audit_file}: {error.strerror or error}") from None
 
@@ -222,18 +226,18 @@ async def _start_agent(agent: Agent) -> None:
 class _Terminating:
     """What SIGTERM does: at the first time what is set, at the second it just stops the node."""
 
-    def __init__(self, departure: Departure, stop: Callable[[], None]) -> None:
-        self._departure = departure
+    def __init__(self, graceful_leave: GracefulLeave, stop: Callable[[], None]) -> None:
+        self._graceful_leave = graceful_leave
         self._stop = stop
-        self._leaving: asyncio.Task[Farewell] | None = None
+        self._leaving: asyncio.Task[LeaveResult] | None = None
 
     def signalled(self) -> None:
-        on_sigterm = self._departure.settings.on_sigterm
+        on_sigterm = self._graceful_leave.settings.on_sigterm
         if on_sigterm == "stop" or self._leaving is not None:
             self._stop()
             return
         keep_vote = on_sigterm == "goodbye"
-        self._leaving = asyncio.create_task(self._departure.leave(keep_vote=keep_vote), name="terminating")
+        self._leaving = asyncio.create_task(self._graceful_leave.leave(keep_vote=keep_vote), name="terminating")
 
 
 async def _cancel_other_tasks() -> None:

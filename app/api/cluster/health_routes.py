@@ -1,4 +1,4 @@
-"""What watches a node asks it: `/metrics`, `/livez`, `/readyz`, `/healthz`."""
+"""Health and metrics for monitoring: `/metrics`, `/livez`, `/readyz`, `/healthz`."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from fastapi import FastAPI, Header, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import answer
-from coterie.app.observability.health import Check
+from coterie.app.observability.health import Check, Health
 from coterie.app.observability.metrics.exposition import Exposition
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.models import Answer
@@ -61,9 +60,7 @@ def _judge(checks: list[Check], verbose: str | None, exclude: list[str] | None) 
     return answer({"status": "ok", **({} if verbose is None else {"checks": shown})})
 
 
-def add_watching(app: FastAPI, context: Context, exposition: Exposition) -> None:
-    health = context.health
-
+def add_health(app: FastAPI, health: Health, exposition: Exposition) -> None:
     @app.get(
         "/livez",
         summary="Is this node alive?",

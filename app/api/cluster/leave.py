@@ -24,7 +24,7 @@ log = structlog.stdlib.get_logger("coterie")
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class LeaveResult:
     """What became of a leave."""
 
     raft: RaftOutcome
@@ -36,7 +36,7 @@ class Farewell:
     """How many other nodes are known to know."""
 
 
-class Departure:
+class GracefulLeave:
     """Happens once, however often it is asked for."""
 
     def __init__(
@@ -48,26 +48,26 @@ class Departure:
         self.settings = settings
         self._stopping = stopping
         self._health = health
-        self._task: asyncio.Task[Farewell] | None = None
+        self._task: asyncio.Task[LeaveResult] | None = None
 
     def take(self, settings: LeaveSettings) -> None:
         """Hold to these from now on."""
         self.settings = settings
 
-    async def leave(self, *, keep_vote: bool) -> Farewell:
+    async def leave(self, *, keep_vote: bool) -> LeaveResult:
         """Leave, and have the node stop. The first call decides about the vote."""
         if self._task is None:
             self._task = asyncio.create_task(self._leave(keep_vote), name="leave")
         return await asyncio.shield(self._task)
 
-    async def _leave(self, keep_vote: bool) -> Farewell:
+    async def _leave(self, keep_vote: bool) -> LeaveResult:
         self._health.hold("leaving", "this node is leaving the cluster")
         try:
             raft, reason = await self._leave_raft(keep_vote)
             told = await self._say_goodbye()
             if raft != "none" or told:
                 log.info("node leaves", raft=raft, reason=reason or None, told=told)
-            return Farewell(raft, reason, told)
+            return LeaveResult(raft, reason, told)
         finally:
             self._stopping.set()
 

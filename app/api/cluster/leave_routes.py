@@ -8,8 +8,8 @@ from fastapi import FastAPI, Path, Query
 from pydantic import Field
 from starlette.responses import Response
 
-from coterie.app.api.cluster.leave import RaftOutcome
-from coterie.app.api.cluster.purge import forget_everywhere
+from coterie.app.api.cluster.leave import GracefulLeave, RaftOutcome
+from coterie.app.api.cluster.purge import purge
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import refuse
@@ -43,7 +43,7 @@ class ForgottenAnswer(Answer):
     """Member ids that are barred from now on; the leader removes them from the voters."""
 
 
-def add_leaving(app: FastAPI, context: Context) -> None:
+def add_leave(app: FastAPI, context: Context, graceful_leave: GracefulLeave) -> None:
     @app.post(
         "/v1/leave",
         summary="Leave the cluster and stop",
@@ -61,7 +61,7 @@ def add_leaving(app: FastAPI, context: Context) -> None:
         """This very node gives up its part in Raft (within `leave.raft_timeout`), tells others by gossip that it goes
         (`left` in `GET /v1/members` from then on; within `leave.gossip_timeout`), answers, finishes the requests under
         way and stops. Started again, it joins as a new generation."""
-        done = await context.departure.leave(keep_vote=keep_vote)
+        done = await graceful_leave.leave(keep_vote=keep_vote)
         return answer({"raft": done.raft, "reason": done.reason or None, "told": done.told})
 
     @app.delete(
@@ -85,7 +85,7 @@ def add_leaving(app: FastAPI, context: Context) -> None:
         grace period is over, and its member of the Raft layer is barred for ever. One that is alive is refused: stop
         it first, or have it leave. Should the node come back after all, it is a new generation and a new member."""
         try:
-            forgotten, members = await forget_everywhere(context, node_id)
+            forgotten, members = await purge(context.node, context.raft, node_id)
         except MetadataError as error:
             raise api_error(error) from None
         except KeyRefusedError as error:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from coterie.app.api.context import Context
 from coterie.app.api.keys.gossip import is_alive
+from coterie.app.raft.view import RaftView
 from coterie.app.wire.errors import ApiError, Code
 from coterie.gossip import RESERVED_PREFIX, Event, GossipNode, NodeDead, NodeId
 
@@ -20,7 +20,7 @@ MAX_DIGITS = 20
 """Of a generation."""
 
 
-def obey_forgetting(node: GossipNode) -> Callable[[], None]:
+def follow_purges(node: GossipNode) -> Callable[[], None]:
     """Forget what any node says is to be forgotten, once it is dead here too. Returns what ends it."""
 
     def hear(node_id: str, value: str, _owner: NodeId) -> None:
@@ -47,12 +47,11 @@ def _generation(value: str) -> int:
     return int(value) if value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS else -1
 
 
-async def forget_everywhere(context: Context, node_id: str) -> tuple[int, list[str]]:
+async def purge(node: GossipNode, raft: RaftView, node_id: str) -> tuple[int, list[str]]:
     """How many incarnations were dropped here, and which members of the Raft layer are barred.
 
     Raises ApiError where it is alive, MetadataError and KeyRefusedError.
     """
-    node = context.node
     states = [state for state in node.engine.states if state.id.node_id == node_id]
     if any(is_alive(node, state) for state in states):
         raise ApiError(
@@ -60,14 +59,14 @@ async def forget_everywhere(context: Context, node_id: str) -> tuple[int, list[s
             f"the node {node_id!r} is alive: stop it first, or have it leave (POST /v1/leave there)",
             "node",
         )
-    picture = context.raft.picture()
+    picture = raft.picture()
     members = [
         each.member_id
         for each in picture.members
         if each.node_id == node_id and each.role in {"leader", "voter", "observer"}
     ]
     for member in members:
-        await context.raft.remove(member)
+        await raft.remove(member)
     if states:
         newest = max(state.id.generation for state in states)
         node.set_with_ttl(FORGET_PREFIX + node_id, str(newest), internal=True)

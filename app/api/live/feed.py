@@ -26,8 +26,21 @@ class Subscription:
     """Of the metadata that it holds: tell what came since, not all keys."""
 
 
+class LiveUpdates:
+    """A node's live updates: the hub, and the snapshots that clients begin with."""
+
+    def __init__(self, hub: Hub) -> None:
+        self.stall_seconds = hub.settings.stall_seconds
+        self._hub = hub
+        self._pages = Pages(hub)
+
+    def feed(self, asked: Subscription) -> Feed:
+        """A new client's feed. Raises ApiError when there are too many clients."""
+        return Feed(self._hub, self._pages, asked)
+
+
 class Feed:
-    """One client's. To be entered and left (`async with`); `messages` is for one task."""
+    """One client's messages. Close it at the end; one task reads `messages`."""
 
     def __init__(self, hub: Hub, pages: Pages, asked: Subscription) -> None:
         """Raises ApiError where there are too many clients."""

@@ -20,7 +20,7 @@ from starlette.types import Receive, Scope, Send
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.live.events.messages import Message, ending
-from coterie.app.api.live.feed import Feed, Subscription
+from coterie.app.api.live.feed import Feed, LiveUpdates, Subscription
 from coterie.app.api.live.openapi import SOCKET_TEXT
 from coterie.app.api.live.reading import asked_filter
 from coterie.app.api.live.sse import HeldRevision, Kinds, LastId, Prefix
@@ -73,8 +73,9 @@ _read = TypeAdapter[Subscribe | Ping](Annotated[Subscribe | Ping, Field(discrimi
 class LiveSocket:
     """ASGI application for scopes of the type `websocket`."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, live: LiveUpdates) -> None:
         self._context = context
+        self._live = live
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals before the WebSocket is accepted."""
@@ -92,19 +93,19 @@ class LiveSocket:
         if SUBPROTOCOL in scope.get("subprotocols", ()):
             accept["subprotocol"] = SUBPROTOCOL
         if asked is not None:
-            feed = Feed(self._context.live, self._context.pages, asked)
+            feed = self._live.feed(asked)
         await send(accept)
         if asked is None:
             waited = await self._wait(scope, receive, send)
             if waited is None:
                 return
             try:
-                feed = Feed(self._context.live, self._context.pages, waited)
+                feed = self._live.feed(waited)
             except ApiError as error:
                 await _close(send, TRY_AGAIN, error)
                 return
         try:
-            await _Conversation(self._context, feed, scope, receive, send).run()
+            await _Conversation(self._context, feed, self._live.stall_seconds, scope, receive, send).run()
         finally:
             feed.close()
 
@@ -118,7 +119,7 @@ class LiveSocket:
     async def _wait(self, scope: Scope, receive: Receive, send: Send) -> Subscription | None:
         """The client's first subscription; None where it left, or said nothing in time."""
         try:
-            async with asyncio.timeout(self._context.live.settings.stall_seconds):
+            async with asyncio.timeout(self._live.stall_seconds):
                 while True:
                     message = await receive()
                     if message["type"] == "websocket.disconnect":
@@ -137,13 +138,15 @@ class LiveSocket:
 class _Conversation:
     """One accepted WebSocket: a task that tells, and one that listens."""
 
-    def __init__(self, context: Context, feed: Feed, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, context: Context, feed: Feed, stall_seconds: float, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._context = context
         self._feed = feed
         self._scope = scope
         self._receive = receive
         self._send = send
-        self._seconds = context.live.settings.stall_seconds
+        self._seconds = stall_seconds
         self._settled = asyncio.Event()
 
     async def run(self) -> None:

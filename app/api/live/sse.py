@@ -14,7 +14,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors, event_stream
 from coterie.app.api.keys.watch import RETRY_MS, STOP_SECONDS, STREAM_HEADERS
 from coterie.app.api.live.events.messages import ending
-from coterie.app.api.live.feed import Feed, Subscription
+from coterie.app.api.live.feed import Feed, LiveUpdates, Subscription
 from coterie.app.api.live.openapi import EVENTS_EXAMPLE, EVENTS_TEXT
 from coterie.app.api.live.reading import asked_filter
 from coterie.app.http.error_mapping import unavailable
@@ -56,30 +56,30 @@ class LiveStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, context: Context, feed: Feed) -> None:
+    def __init__(self, feed: Feed, stall_seconds: float, stopping: asyncio.Event) -> None:
         super().__init__()
-        self._context = context
         self._feed = feed
+        self._seconds = stall_seconds
+        self._stopping = stopping
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await send({"type": "http.response.start", "status": 200, "headers": STREAM_HEADERS})
-            await while_wanted(self._send_all(scope, receive, send), receive, self._context.stopping)
-            if self._context.stopping.is_set():
+            await while_wanted(self._send_all(scope, receive, send), receive, self._stopping)
+            if self._stopping.is_set():
                 await self._tell_stop(send)
         finally:
             self._feed.close()
 
     async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
-        seconds = self._context.live.settings.stall_seconds
         head = b"retry: %d\n\n" % RETRY_MS
         try:
             async with aclosing(self._feed.messages()) as messages:
                 async for message in messages:
-                    async with asyncio.timeout(seconds):
+                    async with asyncio.timeout(self._seconds):
                         await send({"type": "http.response.body", "body": head + message.sse, "more_body": True})
                     head = b""
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(self._seconds):
                 await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
             await abort(scope, receive)
@@ -90,7 +90,7 @@ class LiveStream(Response):
                 await send({"type": "http.response.body", "body": ending(unavailable("stopped")).sse})
 
 
-def add_events(app: FastAPI, context: Context) -> None:
+def add_events(app: FastAPI, context: Context, live: LiveUpdates) -> None:
     @app.get(
         "/v1/events",
         summary="Live updates as server-sent events",
@@ -128,4 +128,4 @@ def add_events(app: FastAPI, context: Context) -> None:
     ) -> Response:
         wanted = asked_filter(context, request.scope, kinds, prefix)
         asked = Subscription(wanted, last_event_id or last_id or None, revision)
-        return LiveStream(context, Feed(context.live, context.pages, asked))
+        return LiveStream(live.feed(asked), live.stall_seconds, context.stopping)

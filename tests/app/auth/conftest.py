@@ -11,6 +11,7 @@ from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
 from coterie.app.auth.authority import Authority
+from coterie.app.http.forwarding import Forwarder
 from coterie.app.settings.auth import AuthSettings, Rule, TokenSetting
 from coterie.app.wire.token_format import hash_of
 from coterie.gossip import GossipNode
@@ -33,10 +34,11 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def closed(raft: Any, **settings: Any) -> Authority:
-    """Nothing is allowed without a token."""
+def closed(raft: Any, forwarder: Forwarder | None = None, **settings: Any) -> Authority:
+    """Nothing is allowed without a token. `forwarder`: asks the leader."""
+    ask = None if forwarder is None else forwarder.ask
     defaults: dict[str, Any] = {"anonymous": "none", "tokens": TOKENS, "max_tries": 10_000}
-    return Authority(AuthSettings(**{**defaults, **settings}), raft, lambda _: False, on_loopback=True)
+    return Authority(AuthSettings(**{**defaults, **settings}), raft, lambda _: False, ask, on_loopback=True)
 
 
 @pytest.fixture

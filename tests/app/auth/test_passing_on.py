@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from coterie.app.api.app import create_app
 from coterie.app.auth import authority as authority_module
 from coterie.app.auth.authority import Authority
+from coterie.app.http.forwarding import Forwarder
 from coterie.app.raft.view import MemberPlace, RaftPicture
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import HTTP, RAFT, gossip_node
@@ -44,14 +45,21 @@ async def far_node(app: ASGIApp) -> AsyncIterator[tuple[Far, GossipNode]]:
 
 
 @pytest.fixture
-def far_authority(far_node: tuple[Far, GossipNode]) -> Authority:
-    """It has no tokens of its own; answers last for so short that each question is asked."""
-    return closed(far_node[0], tokens=(), cache_seconds=0.000_001)
+def far_forwarder(far_node: tuple[Far, GossipNode]) -> Forwarder:
+    part, node = far_node
+    return Forwarder(node.node.node_id, part, HTTP, asyncio.Event())
 
 
 @pytest.fixture
-def far_app(far_node: tuple[Far, GossipNode], far_authority: Authority) -> ASGIApp:
-    return create_app(far_node[1], HTTP, RAFT, far_node[0], authority=far_authority)
+def far_authority(far_node: tuple[Far, GossipNode], far_forwarder: Forwarder) -> Authority:
+    """It has no tokens of its own; answers last for so short that each question is asked."""
+    return closed(far_node[0], far_forwarder, tokens=(), cache_seconds=0.000_001)
+
+
+@pytest.fixture
+def far_app(far_node: tuple[Far, GossipNode], far_forwarder: Forwarder, far_authority: Authority) -> ASGIApp:
+    part, node = far_node
+    return create_app(node, HTTP, RAFT, part, forwarder=far_forwarder, authority=far_authority)
 
 
 @pytest.fixture

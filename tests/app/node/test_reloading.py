@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from coterie.app.api.cluster.leave import Departure
+from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.node.reloadable import register_node
 from coterie.app.node.reloading import Reloaded, Reloader, ReloadError
 from coterie.app.node.storage.gossip_persistence import GossipKeeper
@@ -116,18 +116,18 @@ async def node() -> AsyncIterator[GossipNode]:
     await node.stop()
 
 
-def parts(source: Source, node: GossipNode, keeper: GossipKeeper | None = None) -> Departure:
+def parts(source: Source, node: GossipNode, keeper: GossipKeeper | None = None) -> GracefulLeave:
     raft, stopping = LocalRaft(node), asyncio.Event()
     settings = source.reloader.settings
-    departure = Departure(node, raft, settings.leave, stopping, Health(node, raft, stopping, 10.0))
-    register_node(source.reloader, node, departure, keeper)
-    return departure
+    graceful_leave = GracefulLeave(node, raft, settings.leave, stopping, Health(node, raft, stopping, 10.0))
+    register_node(source.reloader, node, graceful_leave, keeper)
+    return graceful_leave
 
 
 async def test_the_parts_of_a_node_take_what_is_theirs(node: GossipNode, tmp_path: Path) -> None:
     source = Source(keyring={"keys": KEYS[:1]}, key_values={"old": "1", "set": "1", "zone": "a"})
     keeper = GossipKeeper(node.engine, tmp_path, PersistenceSettings(), {})
-    departure = parts(source, node, keeper)
+    graceful_leave = parts(source, node, keeper)
     node.set("old", "1")
     node.set("zone", "a")
     node.set("set", "by a client")
@@ -142,7 +142,7 @@ async def test_the_parts_of_a_node_take_what_is_theirs(node: GossipNode, tmp_pat
     assert outcome.need_restart == ("persistence.enabled",)
     assert {kv.key: kv.value for kv in node.engine.own.visible()} == {"zone": "b", "set": "by a client", "new": "1"}
     assert node.seed_addresses == (Address("127.0.0.1", 7),)
-    assert departure.settings.on_sigterm == "stop"
+    assert graceful_leave.settings.on_sigterm == "stop"
     assert keeper.configured == {"zone": "b", "new": "1"}
     assert node.keyring is not None
     assert (node.keyring.plain, node.keyring.replay_window) == (Plain.ACCEPT, 7.0)

@@ -12,8 +12,8 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
-from coterie.app.api.cluster.leave import Departure
-from coterie.app.api.cluster.purge import FORGET_PREFIX, obey_forgetting
+from coterie.app.api.cluster.leave import GracefulLeave
+from coterie.app.api.cluster.purge import FORGET_PREFIX, follow_purges
 from coterie.app.observability.health import Health
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.operation import LeaveSettings
@@ -36,18 +36,18 @@ class OfThree(Part):
         return replace(super().status(), voters=(self.member.id, "b" * 32, "c" * 32))
 
 
-def alone(node: GossipNode, stopping: asyncio.Event) -> Departure:
+def alone(node: GossipNode, stopping: asyncio.Event) -> GracefulLeave:
     """Without a part in Raft."""
     raft = LocalRaft(node)
-    return Departure(node, raft, LeaveSettings(), stopping, Health(node, raft, stopping, 10.0))
+    return GracefulLeave(node, raft, LeaveSettings(), stopping, Health(node, raft, stopping, 10.0))
 
 
 async def leave(part: Part, query: str = "", settings: LeaveSettings | None = None) -> tuple[dict[str, Any], bool]:
     """The answer, and whether the node stops."""
     stopping = asyncio.Event()
     health = Health(part.node, part, stopping, 10.0)
-    departure = Departure(part.node, part, settings or LeaveSettings(), stopping, health)
-    app = create_app(part.node, HTTP, RAFT, part, stopping, health=health, departure=departure)
+    graceful_leave = GracefulLeave(part.node, part, settings or LeaveSettings(), stopping, health)
+    app = create_app(part.node, HTTP, RAFT, part, stopping, health=health, graceful_leave=graceful_leave)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
         answer = await client.post(f"/v1/leave{query}")
         assert answer.status_code == 200
@@ -80,8 +80,8 @@ async def test_no_majority_keeps_nobody_from_leaving(part: Part) -> None:
 
 async def test_a_node_without_raft_just_goes(gossip: GossipNode) -> None:
     stopping = asyncio.Event()
-    departure = alone(gossip, stopping)
-    farewell = await departure.leave(keep_vote=False)
+    graceful_leave = alone(gossip, stopping)
+    farewell = await graceful_leave.leave(keep_vote=False)
     assert (farewell.raft, farewell.told, stopping.is_set()) == ("none", 0, True)
 
 
@@ -131,7 +131,7 @@ async def test_the_living_and_the_unknown_are_not_forgotten(api: httpx.AsyncClie
 
 
 async def test_others_forget_whom_they_hold_dead_too(gossip: GossipNode) -> None:
-    obey_forgetting(gossip)
+    follow_purges(gossip)
     living = NodeId("living", 7, Address("127.0.0.1", 10_008))
     newer = NodeId("node-x", 8, Address("127.0.0.1", 10_009))
     for node in (NODE_X, newer, living):
