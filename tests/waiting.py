@@ -1,6 +1,6 @@
 """How tests wait: for what they look at to be so, and never for a time that should be enough.
 
-A deadline here only bounds a hang. Where a time is the claim of a test, the test says so with `within`.
+A deadline only bounds a hang, on the slowest machine. Where a time is what a test claims, it measures virtual time.
 """
 
 from __future__ import annotations
@@ -8,36 +8,40 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from typing import TypeVar
 
 PATIENCE_SECONDS = 120.0
-"""After this a wait has failed, on the slowest machine; nothing is measured by it."""
+"""After this a wait has failed."""
 
 POLL_SECONDS = 0.02
 
+T = TypeVar("T")
 
-def wait_until(condition: Callable[[], object], within: float = PATIENCE_SECONDS, what: object = "") -> float:
-    """Ask until `condition` holds: how many seconds it took. Fails after `within` seconds, with `what`.
 
-    `what` may be a function, which is called once the time is over.
-    """
-    start = time.monotonic()
-    while not condition():
-        waited = time.monotonic() - start
-        assert waited < within, _failure(waited, what)
+def wait_for(ask: Callable[[], T | None], what: object = "") -> T:
+    """The first answer that is not None. Fails after PATIENCE_SECONDS with `what`, or with what it then returns."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while (found := ask()) is None:
+        assert time.monotonic() < deadline, _failure(what)
         time.sleep(POLL_SECONDS)
-    return time.monotonic() - start
+    return found
 
 
-async def eventually(condition: Callable[[], object], within: float = PATIENCE_SECONDS, what: object = "") -> float:
-    """As `wait_until`, while the event loop goes on."""
+def wait_until(condition: Callable[[], object], what: object = "") -> float:
+    """Ask until `condition` holds: how many seconds that took. Fails as `wait_for` does."""
     start = time.monotonic()
-    while not condition():
-        waited = time.monotonic() - start
-        assert waited < within, _failure(waited, what)
-        await asyncio.sleep(POLL_SECONDS)
+    wait_for(lambda: True if condition() else None, what)
     return time.monotonic() - start
 
 
-def _failure(waited: float, what: object) -> str:
+async def eventually(condition: Callable[[], object], what: object = "") -> None:
+    """As `wait_until`, while the event loop goes on."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, _failure(what)
+        await asyncio.sleep(POLL_SECONDS)
+
+
+def _failure(what: object) -> str:
     told = what() if callable(what) else what
-    return f"not so after {waited:.1f} s: {told}" if told else f"not so after {waited:.1f} s"
+    return f"not so after {PATIENCE_SECONDS:g} s" + (f": {told}" if told else "")

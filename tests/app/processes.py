@@ -16,9 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from tests import ROOT
-
-PATIENCE_SECONDS = 60.0
-"""After this a test gives up; nothing is measured by it."""
+from tests.waiting import PATIENCE_SECONDS
 
 COMMAND = (sys.executable, "-m", "coterie")
 

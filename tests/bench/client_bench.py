@@ -16,14 +16,14 @@ from statistics import median
 import httpx
 
 from coterie.app.client import Client
-from tests.cluster.processes import nodes, seconds_until
+from tests.cluster.processes import nodes
+from tests.waiting import wait_until
 
 Row = tuple[str, float]
 Request = Callable[[], Awaitable[object]]
 
 REQUESTS = 500
 TURNS = 3
-READY_WITHIN = 60.0
 VALUE = b"v" * 100
 
 
@@ -75,5 +75,5 @@ async def _measure(address: str) -> list[Row]:
 def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as directory, nodes(RAFT__BOOTSTRAP_EXPECT="1") as started:
         node = started.start("a", DATA_DIR=str(Path(directory) / "a"), RAFT__ENABLED="true")
-        seconds_until(lambda: node.client.get("/v1/cluster").json()["raft"]["leader"] is not None, READY_WITHIN)
+        wait_until(lambda: node.client.get("/v1/cluster").json()["raft"]["leader"] is not None)
         yield from asyncio.run(_measure(node.address))

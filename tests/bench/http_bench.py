@@ -18,14 +18,14 @@ from statistics import median
 
 from tests.bench.raft_bench import fdatasync_seconds
 from tests.bench.rivals import Etcd, Figures, etcd, etcd_is_here, used_by, wrk_figures
-from tests.cluster.processes import Node, nodes, seconds_until
+from tests.cluster.processes import Node, nodes
+from tests.waiting import wait_until
 
 Row = tuple[str, float]
 
 IN_FLIGHT = (1, 16, 64, 256)
 SECONDS = 2.0
 TURNS = 3
-READY_WITHIN = 60.0
 
 
 class Ours:
@@ -84,9 +84,8 @@ def rows() -> Iterator[Row]:
                 )
             )
         client = started.start("d", seeds=[node.address for node in members], RAFT__BOOTSTRAP_EXPECT="")
-        seconds_until(
-            lambda: all(n.client.get("/v1/cluster").json()["raft"]["leader"] is not None for n in [*members, client]),
-            READY_WITHIN,
+        wait_until(
+            lambda: all(n.client.get("/v1/cluster").json()["raft"]["leader"] is not None for n in [*members, client])
         )
         rival = stack.enter_context(etcd(directory / "etcd")) if etcd_is_here() else None
         if rival is None:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from tests.cluster.processes import nodes, seconds_until
+from tests.cluster.processes import nodes
+from tests.waiting import wait_until
 
 SETTLE_SECONDS = 5.0
 MEASURED_SECONDS = 20.0
@@ -27,7 +28,7 @@ def rows() -> Iterator[tuple[str, float]]:
     with nodes() as started:
         first = started.start("node-0")
         running = [first, *(started.start(f"node-{i}", seeds=[first.address]) for i in (1, 2))]
-        seconds_until(lambda: all(len(n.live()) == 3 for n in running), 30.0)
+        wait_until(lambda: all(len(n.live()) == 3 for n in running))
         time.sleep(SETTLE_SECONDS)
         pids = [n.process.pid for n in running]
         before = [processor_seconds(pid) for pid in pids]

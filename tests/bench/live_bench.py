@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 
 from tests.bench.idle_bench import processor_seconds, resident_bytes
 from tests.bench.live_load import Seen, put_under_load
-from tests.cluster.processes import Node, Nodes, nodes, seconds_until
+from tests.cluster.processes import Node, Nodes, nodes
+from tests.waiting import wait_until
 
 CLIENTS = 500
 CONNECTIONS = 1_000
 SECONDS = 20.0
-READY_WITHIN = 60.0
 
 
 def percentile(values: list[float], part: float) -> float:
@@ -35,8 +35,8 @@ def three_voters(started: Nodes, directory: Path) -> list[Node]:
             RAFT__LISTEN_ADDR="127.0.0.1:0",
         )
         running.append(node)
-    seconds_until(lambda: running[0].client.get("/v1/cluster").json()["raft"]["leader"] is not None, READY_WITHIN)
-    seconds_until(lambda: all(len(node.live()) == 3 for node in running), READY_WITHIN)
+    wait_until(lambda: running[0].client.get("/v1/cluster").json()["raft"]["leader"] is not None)
+    wait_until(lambda: all(len(node.live()) == 3 for node in running))
     return running
 
 

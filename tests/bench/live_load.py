@@ -14,6 +14,8 @@ import httpx
 import orjson
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.waiting import PATIENCE_SECONDS
+
 KEY = "load/"
 
 ASK_SECONDS = 1.0
@@ -23,8 +25,6 @@ WRITES_PER_SECOND = 10
 """Of each layer."""
 
 CONNECTING_AT_ONCE = 20
-
-PATIENCE_SECONDS = 120.0
 
 
 @dataclass

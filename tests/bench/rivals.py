@@ -19,8 +19,7 @@ from urllib.error import URLError
 from urllib.request import urlopen
 
 from tests.bench.idle_bench import processor_seconds
-
-START_SECONDS = 30.0
+from tests.waiting import PATIENCE_SECONDS
 
 TUNED: dict[str, Any] = {
     "appendEntriesPeriod": 0.1,
@@ -77,7 +76,7 @@ class Stock:
         return answer
 
     def find_leader(self) -> None:
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             said = {address: self.ask(address, "status") for address in self._processes}
             leaders = {answer["leader"] for answer in said.values()}
@@ -140,7 +139,7 @@ class Etcd:
         self.follower = ""
 
     def find_leader(self) -> None:
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + PATIENCE_SECONDS
         while time.monotonic() < end:
             leading = [client for client in self._clients if self._leads(client)]
             if len(leading) == 1:

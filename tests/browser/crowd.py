@@ -29,6 +29,7 @@ from coterie.gossip.wire.key_value import KeyValue
 from coterie.gossip.wire.messages import Ack, Syn, SynAck
 from tests.app.api.servers import serving
 from tests.gossip.encoding import encode
+from tests.waiting import PATIENCE_SECONDS
 
 TURN_SECONDS = 0.2
 
@@ -37,8 +38,6 @@ KEYS_CHANGED = 5
 
 AWAY_TURNS = 60
 """How long the one that dies is silent."""
-
-START_SECONDS = 60.0
 
 CONFIG = GossipConfig(gossip_interval=TURN_SECONDS, initial_interval=TURN_SECONDS)
 
@@ -124,11 +123,11 @@ def crowd(size: int) -> Iterator[str]:
     thread = threading.Thread(target=loop.run_until_complete, args=(_serve(size, told, up, stop),), daemon=True)
     thread.start()
     try:
-        assert up.wait(START_SECONDS), "the crowd did not start"
+        assert up.wait(PATIENCE_SECONDS), "the crowd did not start"
         yield f"http://{told[0]}"
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(START_SECONDS)
+        thread.join(PATIENCE_SECONDS)
         loop.close()
 
 

@@ -13,8 +13,9 @@ from playwright.sync_api import Browser, Locator, expect
 from tests.browser.console import Console, console
 from tests.browser.five_nodes import NAMES, five_nodes, set_key, url
 from tests.browser.test_console_accessibility import asked_of_everybody
-from tests.cluster.processes import Node, seconds_until
-from tests.cluster.test_autopilot import READY_WITHIN, Cluster, put, raft
+from tests.cluster.processes import Node
+from tests.cluster.test_autopilot import Cluster, put, raft
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -59,7 +60,7 @@ def shows_who_leads(seen: Console, nodes: Cluster) -> str:
         named = {raft(node)["leader"] for node in nodes.running.values()}
         return named == {shown.inner_text()} and named <= nodes.running.keys()
 
-    seconds_until(agreed, READY_WITHIN)
+    wait_until(agreed)
     return shown.inner_text()
 
 
@@ -108,7 +109,7 @@ def hands_on_leadership(seen: Console, nodes: Cluster, goal: str) -> None:
         if handed_on(seen, goal):
             break
     expect(page.locator(".fact-leader")).to_have_text(goal)
-    seconds_until(lambda: raft(nodes.running[goal])["leader"] == goal, READY_WITHIN)
+    wait_until(lambda: raft(nodes.running[goal])["leader"] == goal)
 
 
 def handed_on(seen: Console, goal: str) -> bool:
@@ -165,7 +166,7 @@ def removes_no_node_that_lives(seen: Console, nodes: Cluster, victim: str) -> No
     seen.page.keyboard.press("Escape")
     expect(seen.page.get_by_role("dialog")).to_have_count(0)
     for node in nodes.running.values():
-        seconds_until(partial(votes, node, victim), READY_WITHIN)
+        wait_until(partial(votes, node, victim))
 
 
 def removes_a_dead_node(seen: Console, nodes: Cluster, victim: str) -> None:
@@ -199,7 +200,7 @@ def removes_a_dead_node(seen: Console, nodes: Cluster, victim: str) -> None:
         return names == set(told["voters"]) == set(nodes.running) == node.live() and victim not in node.dead()
 
     for node in nodes.running.values():
-        seconds_until(partial(gone, node), READY_WITHIN)
+        wait_until(partial(gone, node))
 
 
 def survives_a_restart(seen: Console, nodes: Cluster, front: str, writer: str) -> None:

@@ -12,8 +12,9 @@ from playwright.sync_api import Browser, Locator, Route, expect
 from tests.browser.console import PHONE, Console, console
 from tests.browser.five_nodes import set_key, url
 from tests.browser.test_console_accessibility import asked_of_everybody, faults
-from tests.cluster.processes import Node, seconds_until
-from tests.cluster.test_autopilot import READY_WITHIN, Cluster, cluster, get, put, serves
+from tests.cluster.processes import Node
+from tests.cluster.test_autopilot import Cluster, cluster, get, put, serves
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -200,7 +201,7 @@ def test_gossip_keys_of_all_nodes_and_writing_those_of_this_one(seen: Console, t
     press(write, "Set")
     expect(write.get_by_role("status")).to_contain_text("Written at version")
     press(write, "Done")
-    seconds_until(lambda: two.value("one", "shape") == "round", READY_WITHIN)
+    wait_until(lambda: two.value("one", "shape") == "round")
 
     key_row(seen, "shape", "round").get_by_role("button", name="Delete shape").click()
     delete = dialog(seen, "Delete shape?")
@@ -208,7 +209,7 @@ def test_gossip_keys_of_all_nodes_and_writing_those_of_this_one(seen: Console, t
     expect(delete.get_by_role("status")).to_contain_text("Deleted at version")
     press(delete, "Done")
     expect(key_row(seen, "shape")).to_contain_text("deleted")
-    seconds_until(lambda: two.value("one", "shape") is None, READY_WITHIN)
+    wait_until(lambda: two.value("one", "shape") is None)
     assert one.value("one", "shape") is None
     well(seen)
 
@@ -249,7 +250,7 @@ def test_a_node_without_raft_shows_the_metadata_that_it_asks_the_leader_for(brow
     lease = lease_of(two, ttl=600)
     two.client.post("/v1/locks/far", json={"lease": lease}, timeout=30).raise_for_status()
     outside = three.start("outside", RAFT__ENABLED="false")
-    seconds_until(lambda: serves(outside), READY_WITHIN)
+    wait_until(lambda: serves(outside))
     with console(browser) as seen:
         seen.open(url(outside), "metadata/key%3Aasked%2Ffor")
         value = seen.page.locator(".key-panel").get_by_label("Value", exact=True)
@@ -321,7 +322,7 @@ def test_a_transfer_is_called_done_when_it_is_and_else_why_not(seen: Console, th
 
     def lost(route: Route) -> None:
         """It happens, and the answer gets lost."""
-        seconds_until(lambda: handed_over(three, goal), READY_WITHIN)
+        wait_until(lambda: handed_over(three, goal))
         answered(route, "outcome_unknown", 504, "it may still do so")
 
     page.route(does, lost)

@@ -15,6 +15,7 @@ from tests.app.auth.conftest import ADMIN, WRONG
 from tests.app.processes import running
 from tests.browser.console import console
 from tests.browser.test_console_accessibility import faults
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 
@@ -79,7 +80,7 @@ def test_a_token_is_asked_for_and_kept_in_the_tab(browser: Browser, url: str) ->
 def test_a_narrow_token_shows_what_it_may_read_and_says_so_of_the_rest(browser: Browser, url: str) -> None:
     def put(key: str) -> None:
         headers = {"Authorization": f"Bearer {ADMIN}"}
-        httpx.put(f"{url}/v1/kv/{key}", content="said", headers=headers).raise_for_status()
+        httpx.put(f"{url}/v1/kv/{key}", content="said", headers=headers, timeout=PATIENCE_SECONDS).raise_for_status()
 
     put("svc/first")
     put("hidden/first")

@@ -9,8 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,11 +17,7 @@ from typing import Any
 import httpx
 
 from tests import ROOT
-
-START_SECONDS = 30.0
-"""How long a node may take to come up on a busy machine."""
-
-POLL_SECONDS = 0.02
+from tests.waiting import PATIENCE_SECONDS
 
 State = dict[str, Any]
 
@@ -69,7 +64,7 @@ class Node:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(timeout=START_SECONDS)
+        return self.process.wait(timeout=PATIENCE_SECONDS)
 
     def pause(self) -> None:
         self.process.send_signal(signal.SIGSTOP)
@@ -103,7 +98,8 @@ class Nodes:
         )
         lines: list[str] = []
         url = _wait_for_url(process, lines)
-        node = Node(process, node_id, url.removeprefix("http://").rstrip("/"), httpx.Client(base_url=url), lines)
+        client = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS)
+        node = Node(process, node_id, url.removeprefix("http://").rstrip("/"), client, lines)
         self._nodes.append(node)
         return node
 
@@ -132,7 +128,7 @@ def _wait_for_url(process: subprocess.Popen[str], lines: list[str]) -> str:
         found.put(None)
 
     threading.Thread(target=read, daemon=True).start()
-    url = found.get(timeout=START_SECONDS)
+    url = found.get(timeout=PATIENCE_SECONDS)
     assert url is not None, "the node did not start:\n" + "".join(lines)
     return url
 
@@ -147,13 +143,3 @@ def nodes(**settings: str) -> Iterator[Nodes]:
         yield started
     finally:
         started.end()
-
-
-def seconds_until(condition: Callable[[], bool], within: float) -> float:
-    """Ask until `condition` holds: how long it took. Fails after `within` seconds."""
-    start = time.monotonic()
-    while not condition():
-        waited = time.monotonic() - start
-        assert waited < within, f"not so after {waited:.1f} s"
-        time.sleep(POLL_SECONDS)
-    return time.monotonic() - start

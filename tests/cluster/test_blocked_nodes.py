@@ -7,11 +7,11 @@ import time
 
 import pytest
 
-from tests.cluster.processes import Node, nodes, seconds_until
+from tests.cluster.processes import Node, nodes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
-AGREE_WITHIN = 60.0
 STOPS = {"node-1": 5.0, "node-2": 10.0}
 """Seconds. Both begin at the same time."""
 CALM_SECONDS = 6.0
@@ -33,7 +33,7 @@ def test_nodes_that_were_stopped_call_nobody_dead_and_make_nobody_flap() -> None
         def agreed() -> bool:
             return all(node.live() == everyone for node in running)
 
-        seconds_until(agreed, AGREE_WITHIN)
+        wait_until(agreed)
         before = {node.node_id: len(deaths(node)) for node in running}
         stopped = [node for node in running if node.node_id in STOPS]
         for node in stopped:
@@ -42,7 +42,7 @@ def test_nodes_that_were_stopped_call_nobody_dead_and_make_nobody_flap() -> None
         for node in stopped:
             time.sleep(max(0.0, began + STOPS[node.node_id] - time.monotonic()))
             node.wake()
-        seconds_until(agreed, AGREE_WITHIN)
+        wait_until(agreed)
         time.sleep(CALM_SECONDS)
         assert agreed()
         for node in running:

@@ -9,14 +9,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from tests.cluster.processes import Node, Nodes, nodes, seconds_until
+from tests.cluster.processes import Node, Nodes, nodes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
 DEAD_NODE_GRACE = 12.0
-AGREE_WITHIN = 30.0
 UPTIME_BEFORE_KILL = 30.0
-DETECT_WITHIN = 15.0
 SLEEP_SECONDS = 20.0
 
 
@@ -27,7 +26,7 @@ def five_nodes(figure: Callable[[str], None]) -> Iterator[tuple[Nodes, list[Node
         rest = [started.start(f"node-{i}", seeds=[first.address]) for i in range(1, 5)]
         running = [first, *rest]
         everyone = {node.node_id for node in running}
-        took = seconds_until(lambda: all(n.live() == everyone for n in running), AGREE_WITHIN)
+        took = wait_until(lambda: all(n.live() == everyone for n in running))
         figure(f"cluster: five nodes agreed on five live nodes after {took:.2f} s")
         yield started, running
 
@@ -39,7 +38,7 @@ def test_a_key_set_on_one_is_read_on_all(five: tuple[Nodes, list[Node]], figure:
         writer = running[i % 5]
         writer.set("color", f"shade {i}")
         took.append(
-            seconds_until(lambda w=writer, i=i: all(n.value(w.node_id, "color") == f"shade {i}" for n in running), 10.0)  # type: ignore[misc]
+            wait_until(lambda w=writer, i=i: all(n.value(w.node_id, "color") == f"shade {i}" for n in running))  # type: ignore[misc]
         )
     figure(
         f"cluster: a key was on all five after {statistics.median(took):.2f} s (median of 20; worst {max(took):.2f} s)"
@@ -56,16 +55,16 @@ def test_a_killed_node_is_found_and_its_return_is_a_new_generation(
     time.sleep(UPTIME_BEFORE_KILL)
     generation = victim.state()["live_nodes"][-1]["generation"]
     victim.kill()
-    took = seconds_until(lambda: all(victim.node_id in n.dead() for n in others), DETECT_WITHIN)
+    took = wait_until(lambda: all(victim.node_id in n.dead() for n in others))
     figure(f"cluster: kill -9 after {UPTIME_BEFORE_KILL:.0f} s was seen by all four others after {took:.2f} s")
     assert all(victim.node_id not in n.live() for n in others)
 
     again = started.start(victim.node_id, listen_addr=victim.address, seeds=[others[0].address])
-    seconds_until(lambda: all(victim.node_id in n.live() for n in others), AGREE_WITHIN)
+    wait_until(lambda: all(victim.node_id in n.live() for n in others))
     for node in [*others, again]:
         live = [n for n in node.state()["live_nodes"] if n["node_id"] == victim.node_id]
         assert [n["generation"] > generation for n in live] == [True]
-    seconds_until(lambda: all(not n.dead() for n in others), DEAD_NODE_GRACE + DETECT_WITHIN)
+    wait_until(lambda: all(not n.dead() for n in others))
 
 
 @pytest.mark.slow
@@ -82,8 +81,8 @@ def test_the_old_generation_leaves_the_live_set_when_the_new_one_comes(five: tup
         dead = [n["generation"] for n in state["dead_nodes"] if n["node_id"] == victim.node_id]
         return len(live) == 1 and len(dead) == 1 and live[0] > dead[0]
 
-    seconds_until(lambda: all(replaced(n) for n in others), AGREE_WITHIN)
-    seconds_until(lambda: all(not n.dead() for n in others), DEAD_NODE_GRACE + DETECT_WITHIN)
+    wait_until(lambda: all(replaced(n) for n in others))
+    wait_until(lambda: all(not n.dead() for n in others))
 
 
 @pytest.mark.slow
@@ -93,9 +92,9 @@ def test_a_node_that_slept_takes_nobody_for_dead(five: tuple[Nodes, list[Node]])
     time.sleep(3.0)
     sleeper.pause()
     time.sleep(SLEEP_SECONDS)
-    assert all(sleeper.node_id in n.dead() for n in others)
+    wait_until(lambda: all(sleeper.node_id in n.dead() for n in others))
     sleeper.wake()
-    seconds_until(lambda: all(sleeper.node_id in n.live() for n in others), AGREE_WITHIN)
+    wait_until(lambda: all(sleeper.node_id in n.live() for n in others))
     deaths = [json.loads(line) for line in sleeper.lines if '"node dead"' in line]
     assert deaths == []
     assert len(sleeper.live()) == 5
@@ -105,7 +104,7 @@ def test_a_node_of_another_cluster_changes_nothing(five: tuple[Nodes, list[Node]
     started, running = five
     everyone = {node.node_id for node in running}
     stranger = started.start("stranger", seeds=[running[0].address], CLUSTER_ID="another")
-    seconds_until(lambda: any("another cluster" in line for line in stranger.lines + running[0].lines), AGREE_WITHIN)
+    wait_until(lambda: any("another cluster" in line for line in stranger.lines + running[0].lines))
     for node in running:
         state = node.state()
         known = {s["chitchat_id"]["node_id"] for s in state["cluster_state"]["node_states"]}
@@ -119,4 +118,4 @@ def test_a_seed_by_host_name_is_found() -> None:
         first = started.start("node-0")
         port = first.address.rpartition(":")[2]
         second = started.start("node-1", seeds=[f"localhost:{port}"])
-        seconds_until(lambda: first.live() == second.live() == {"node-0", "node-1"}, AGREE_WITHIN)
+        wait_until(lambda: first.live() == second.live() == {"node-0", "node-1"})

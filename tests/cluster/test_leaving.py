@@ -9,11 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.cluster.processes import Node, Nodes, nodes, seconds_until
+from tests.cluster.processes import Node, Nodes, nodes
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.cluster
-
-PATIENCE_SECONDS = 60.0
 
 NAMES = ("node-0", "node-1", "node-2", "node-3")
 
@@ -45,8 +44,8 @@ def test_a_voter_leaves_on_command_and_comes_back(tmp_path: Path) -> None:
     with nodes(INTERVAL_MS="200", GOSSIP__INITIAL_INTERVAL="60") as started:
         first = start(started, NAMES[0], tmp_path, [])
         running = [first, *(start(started, name, tmp_path, [first.address]) for name in NAMES[1:3])]
-        seconds_until(lambda: all(voters(node) == set(NAMES[:3]) for node in running), PATIENCE_SECONDS)
-        seconds_until(lambda: all(node.live() == set(NAMES[:3]) for node in running), PATIENCE_SECONDS)
+        wait_until(lambda: all(voters(node) == set(NAMES[:3]) for node in running))
+        wait_until(lambda: all(node.live() == set(NAMES[:3]) for node in running))
         *others, leaver = running
         command = [sys.executable, "-m", "coterie", "leave", "--address", leaver.address]
         said = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS)
@@ -56,17 +55,17 @@ def test_a_voter_leaves_on_command_and_comes_back(tmp_path: Path) -> None:
         assert [member(node, NAMES[2])["status"] for node in others] == ["left", "left"]
         assert all(NAMES[2] in node.dead() for node in others)
         assert leaver.process.wait(PATIENCE_SECONDS) == 0
-        seconds_until(lambda: all(voters(node) == set(NAMES[:2]) for node in others), PATIENCE_SECONDS)
+        wait_until(lambda: all(voters(node) == set(NAMES[:2]) for node in others))
 
         again = start(started, NAMES[2], tmp_path, [first.address])
-        seconds_until(lambda: member(first, NAMES[2])["status"] == "live", PATIENCE_SECONDS)
+        wait_until(lambda: member(first, NAMES[2])["status"] == "live")
         # SIGTERM says goodbye too, and keeps what the node is in the Raft layer.
         assert again.stop() == 0
-        seconds_until(lambda: member(first, NAMES[2])["status"] == "left", PATIENCE_SECONDS)
+        wait_until(lambda: member(first, NAMES[2])["status"] == "left")
 
         gone = first.client.delete(f"/v1/members/{NAMES[2]}")
         assert gone.status_code == 200, gone.text
-        seconds_until(lambda: all(NAMES[2] not in node.dead() for node in others), PATIENCE_SECONDS)
+        wait_until(lambda: all(NAMES[2] not in node.dead() for node in others))
 
 
 def test_a_node_that_is_not_there_cannot_leave() -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import struct
-import time
 import zlib
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,8 @@ from coterie.consensus.raft import messages
 from coterie.consensus.raft.net import session
 from coterie.consensus.raft.net.session import HandshakeError, Identity, Session
 from tests import ROOT
-from tests.app.processes import PATIENCE_SECONDS, Running, run, running
+from tests.app.processes import Running, run, running
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 LATER_RELEASE = """
 import json
@@ -137,11 +138,11 @@ def test_a_later_release_joins_a_group_and_serves_it(tmp_path: Path) -> None:
             running(**settings("n3"), **seed) as third,
         ):
             nodes = {"n1": first, "n2": second, "n3": third}
-            until(lambda: all(len(raft(node)["voters"]) == 3 and raft(node)["leader"] for node in nodes.values()))
+            wait_until(lambda: all(len(raft(node)["voters"]) == 3 and raft(node)["leader"] for node in nodes.values()))
             for name, node in nodes.items():
                 put(node, f"/v1/meta/by-{name}", name)
             for leader in ("n2", "n1", "n3"):  # each of them leads once
-                until(lambda leader=leader: leads(leader, nodes))
+                wait_until(partial(leads, leader, nodes))
                 for node in nodes.values():
                     put(node, "/v1/meta/led", leader)
                     assert get(node, "/v1/meta/led") == leader
@@ -162,7 +163,7 @@ def raft(node: Running) -> Any:
 
 
 def put(node: Running, path: str, value: str) -> None:
-    until(lambda: httpx.put(url(node) + path, content=value, timeout=PATIENCE_SECONDS).status_code == 200)
+    wait_until(lambda: httpx.put(url(node) + path, content=value, timeout=PATIENCE_SECONDS).status_code == 200)
 
 
 def get(node: Running, path: str) -> str:
@@ -175,10 +176,3 @@ def leads(wanted: str, nodes: Mapping[str, Running]) -> bool:
         return True
     httpx.post(f"{url(nodes['n1'])}/v1/raft/transfer", json={"node": wanted}, timeout=PATIENCE_SECONDS)
     return False
-
-
-def until(condition: Any) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)

@@ -8,11 +8,10 @@ from pathlib import Path
 import pytest
 
 from coterie.app.node.storage.gossip_file import FILE_NAME, decode
-from tests.cluster.processes import Node, Nodes, nodes, seconds_until
+from tests.cluster.processes import Node, Nodes, nodes
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
-
-PATIENCE_SECONDS = 60.0
 
 NAMES = ("node-0", "node-1", "node-2")
 
@@ -32,7 +31,7 @@ def test_a_cluster_finds_itself_again_with_its_keys_and_without_seeds(tmp_path: 
         first = start(started, NAMES[0], f"{own_loopback()}:0", [])
         rest = [start(started, name, f"{own_loopback()}:0", [first.address]) for name in NAMES[1:]]
         running = [first, *rest]
-        seconds_until(lambda: all(node.live() == set(NAMES) for node in running), PATIENCE_SECONDS)
+        wait_until(lambda: all(node.live() == set(NAMES) for node in running))
         for node in running:
             node.set("color", f"of {node.node_id}")
         first.set("gone", "soon")
@@ -42,19 +41,16 @@ def test_a_cluster_finds_itself_again_with_its_keys_and_without_seeds(tmp_path: 
             held = decode((tmp_path / name / FILE_NAME).read_bytes())
             return len(held.peers) == 2 and {key.key for key in held.keys} == {"color"}
 
-        seconds_until(lambda: all(kept(name) for name in NAMES), PATIENCE_SECONDS)
+        wait_until(lambda: all(kept(name) for name in NAMES))
         generations = {n["node_id"]: n["generation"] for n in first.state()["live_nodes"]}
         first.stop()
         for node in rest:
             node.kill()
 
         again = [start(started, node.node_id, node.address, []) for node in running]
-        seconds_until(lambda: all(node.live() == set(NAMES) for node in again), PATIENCE_SECONDS)
+        wait_until(lambda: all(node.live() == set(NAMES) for node in again))
         colors = {name: f"of {name}" for name in NAMES}
-        seconds_until(
-            lambda: all({name: node.value(name, "color") for name in NAMES} == colors for node in again),
-            PATIENCE_SECONDS,
-        )
+        wait_until(lambda: all({name: node.value(name, "color") for name in NAMES} == colors for node in again))
         for node in again:
             assert node.value(NAMES[0], "gone") is None
             assert all(n["generation"] > generations[n["node_id"]] for n in node.state()["live_nodes"])

@@ -22,7 +22,8 @@ from rich.console import Console
 from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
-from tests.cluster.processes import Node, nodes, seconds_until
+from tests.cluster.processes import Node, nodes
+from tests.waiting import wait_until
 
 WIDTH = 104
 
@@ -79,7 +80,7 @@ def draw_status(directory: str) -> None:
             told = subprocess.run([sys.executable, "-m", "coterie", *check], capture_output=True, text=True)
             return told.returncode == 0 and told.stdout.count(" live ") >= len(names)
 
-        seconds_until(well, 60.0)
+        wait_until(well)
         for node, key in zip(running, ("role", "load", "zone", "gpu", "role"), strict=True):
             node.set(key, "x")
         time.sleep(20.0)  # suspicion is what it is in a cluster that has been running
@@ -89,7 +90,7 @@ def draw_status(directory: str) -> None:
         console.print()
         command(f"kill -9 {lost.process.pid}   # {lost.node_id}")
         lost.kill()
-        seconds_until(lambda: lost.node_id in running[0].dead(), 30.0)
+        wait_until(lambda: lost.node_id in running[0].dead())
         command(f"coterie status --address {first}")
         console.print(said("status", "--address", first))
         console.print()  # so that the picture does not cut off what hangs below the last line
@@ -105,13 +106,13 @@ def draw_three_nodes() -> None:
             command(shown + (f" --seed {seeds[0]}" if seeds else "") + " &")
             running.append(started.start(name, listen_addr=f"127.0.0.1:{10001 + i}", seeds=seeds))
         one, two, three = running
-        took = seconds_until(lambda: all(n.live() == set(names) for n in running), 30.0)
+        took = wait_until(lambda: all(n.live() == set(names) for n in running))
         command("curl -s http://127.0.0.1:10001/ | jq -c '[.live_nodes[].node_id]'")
         answer(f"{brief(one, 'live_nodes')}   # {took:.1f} s after the last one started")
 
         command("curl 'http://127.0.0.1:10001/set_kv?key=color&value=green'")
         answer(one.client.get("/set_kv", params={"key": "color", "value": "green"}).text)
-        took = seconds_until(lambda: three.value("node-1", "color") == "green", 10.0)
+        took = wait_until(lambda: three.value("node-1", "color") == "green")
         command("curl -s http://127.0.0.1:10003/ | jq -c '.cluster_state.node_states[0].key_values'")
         held = three.state()["cluster_state"]["node_states"][0]["key_values"]
         answer(f"{json.dumps(held)}   # {took * 1000:.0f} ms later, on another node")
@@ -119,7 +120,7 @@ def draw_three_nodes() -> None:
         time.sleep(30.0)
         command(f"kill -9 {two.process.pid}   # node-2")
         two.kill()
-        took = seconds_until(lambda: two.node_id in one.dead() and two.node_id in three.dead(), 30.0)
+        took = wait_until(lambda: two.node_id in one.dead() and two.node_id in three.dead())
         command("curl -s http://127.0.0.1:10001/ | jq -c '[.live_nodes[].node_id], [.dead_nodes[].node_id]'")
         answer(f"{brief(one, 'live_nodes')}\n{brief(one, 'dead_nodes')}   # found by both others after {took:.1f} s")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +13,7 @@ from threading import Condition, Thread
 import httpx
 
 from tests.docs.checkout import Checkout
-
-PATIENCE_SECONDS = 90.0
-"""After this a test gives up; nothing is measured by it."""
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ONE_NODE = """\
 listen_addr = "{address}:10001"
@@ -113,15 +110,14 @@ class Programs:
 
     def wait_until_ready(self, port: int = 10001) -> None:
         url = f"http://{self._checkout.address}:{port}/readyz"
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while True:
+
+        def ready() -> bool:
             try:
-                if httpx.get(url).is_success:
-                    return
+                return httpx.get(url, timeout=PATIENCE_SECONDS).is_success
             except httpx.TransportError:
-                pass
-            assert time.monotonic() < deadline, f"{url} is not ready: {[each.lines for each in self._started]}"
-            time.sleep(0.1)
+                return False
+
+        wait_until(ready, lambda: f"{url} is not ready: {[each.lines for each in self._started]}")
 
     def end(self) -> None:
         for program in self._started:

@@ -16,9 +16,7 @@ from pathlib import Path
 from types import TracebackType
 
 from tests.docs.checkout import Checkout
-
-PATIENCE_SECONDS = 90.0
-"""For one snippet, on a busy machine. Nothing is measured by it."""
+from tests.waiting import PATIENCE_SECONDS
 
 POLL_SECONDS = 0.1
 

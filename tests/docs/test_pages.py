@@ -14,9 +14,10 @@ import pytest
 from tests import ROOT
 from tests.docs.checkout import Checkout, NoOwnAddressError
 from tests.docs.comparing import json_matches, text_matches
-from tests.docs.shell import PATIENCE_SECONDS, POLL_SECONDS, Shell, SnippetError
+from tests.docs.shell import POLL_SECONDS, Shell, SnippetError
 from tests.docs.snippets import PAGES, Comment, Snippet, page_runs_elsewhere, read_page
 from tests.slow import some_quick
+from tests.waiting import PATIENCE_SECONDS
 
 MOST_NOT_RUN = 6
 """Of all pages: what does not run may not be right."""

@@ -7,7 +7,6 @@ import importlib.util
 import json
 import signal
 import sys
-import time
 from collections import Counter
 from collections.abc import Iterator
 from functools import cache
@@ -24,7 +23,7 @@ from coterie.app.client import Client
 from tests import ROOT
 from tests.docs.checkout import Checkout, NoOwnAddressError
 from tests.docs.programs import Program, Programs, programs
-from tests.docs.shell import POLL_SECONDS
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 RECIPES = ROOT / "docs" / "recipes"
 PATIENT = ("--ttl", "15")
@@ -127,7 +126,7 @@ def test_another_leads_when_the_leader_dies_and_when_raft_changes_its_own(
     first.wait_for("A did step 1")
     second = shown(started, "leader_election.py nightly-report --name B", *PATIENT)
     second.wait_for("B is a candidate")
-    raft: Any = httpx.get(f"http://{checkout.address}:10001/v1/cluster").json()["raft"]
+    raft: Any = httpx.get(f"http://{checkout.address}:10001/v1/cluster", timeout=PATIENCE_SECONDS).json()["raft"]
     nodes[raft["leader"]].end(signal.SIGKILL)
     first.wait_for("A did step", len(first.lines))  # it goes on, at other nodes
     first.end(signal.SIGKILL)
@@ -173,9 +172,7 @@ def test_shards_of_a_worker_that_dies_are_assigned_anew(started: Programs, check
     bob.wait_for("bob owns 00 01 02 03 04 05 06 07 08 09 10 11", seen)
     assert set(values(checkout, "pool/owners/").values()) == {"bob"}
     before = int(values(checkout, "pool/steps/")["00"])
-    while int(values(checkout, "pool/steps/")["00"]) < before + 2:
-        assert bob.process.poll() is None
-        time.sleep(POLL_SECONDS)
+    wait_until(lambda: int(values(checkout, "pool/steps/")["00"]) >= before + 2)
     assert bob.end() == 0
     assert values(checkout, "pool/workers/") == {}
 

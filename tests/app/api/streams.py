@@ -10,8 +10,7 @@ from typing import Any
 
 from starlette.types import ASGIApp
 
-PATIENCE_SECONDS = 30.0
-"""After this a test gives up; nothing is measured by it."""
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Stream:

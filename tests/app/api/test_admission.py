@@ -5,8 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -19,10 +18,10 @@ from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import GossipNode
 from tests.app.api.conftest import gossip_node, raw_request
 from tests.app.api.servers import serving
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.anyio
 
-PATIENCE_SECONDS = 60.0
 BODY = 1_000
 
 
@@ -110,13 +109,6 @@ async def test_one_client_has_so_many_requests_at_a_time_and_others_have_theirs(
     assert figures.in_flight == 0
 
 
-async def until(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while not holds():
-        assert time.monotonic() < deadline
-        await asyncio.sleep(0.02)
-
-
 async def status_of(address: Any, path: str) -> tuple[int, bytes]:
     reader, writer = await asyncio.open_connection(*address)
     writer.write(f"GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n".encode())
@@ -138,13 +130,13 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_nothing_piles_up_behin
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65_536)
             client.connect(address)
             client.sendall(b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            await until(lambda: bool(figures.unsent))
+            await eventually(lambda: bool(figures.unsent))
             assert figures.unsent_bytes() > limits.max_unsent_bytes
             status, body = await status_of(address, "/v1/members")
             assert (status, json.loads(body)["error"]["code"]) == (503, "overloaded")
             assert (await status_of(address, "/metrics"))[0] == 200
-            await until(lambda: figures.slow_clients == 1)
-        await until(lambda: not figures.unsent)
+            await eventually(lambda: figures.slow_clients == 1)
+        await eventually(lambda: not figures.unsent)
         assert (await status_of(address, "/v1/members"))[0] == 200
         # A client that takes what it asked for is not cut off.
         status, body = await status_of(address, "/")

@@ -19,7 +19,8 @@ from coterie.consensus.api.errors import UnknownOutcomeError
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of, gossip_node
 from tests.app.api.servers import serving
-from tests.app.api.streams import PATIENCE_SECONDS, Stream, streaming
+from tests.app.api.streams import Stream, streaming
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 

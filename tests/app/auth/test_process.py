@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import signal
-import time
 import tomllib
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 import pytest
 
 from coterie.app.wire.token_format import hash_of
-from tests.app.processes import PATIENCE_SECONDS, Running, run, running
+from tests.app.processes import Running, run, running
+from tests.waiting import wait_until
 
 
 def ask(node: Running, path: str, token: str | None = None) -> int:
@@ -103,14 +102,5 @@ def test_tokens_are_reloaded_while_the_node_runs(tmp_path: Path) -> None:
         assert ask(node, "/v1/members", first) == 200
         second = write("second")
         node.process.send_signal(signal.SIGHUP)
-        assert wait_until(lambda: ask(node, "/v1/members", second) == 200)
+        wait_until(lambda: ask(node, "/v1/members", second) == 200)
         assert ask(node, "/v1/members", first) == 401
-
-
-def wait_until(condition: Callable[[], bool]) -> bool:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        if time.monotonic() > end:
-            return False
-        time.sleep(0.05)
-    return True

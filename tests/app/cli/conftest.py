@@ -11,9 +11,8 @@ from pathlib import Path
 import pytest
 
 from coterie.app.main import main
-from tests.cluster.processes import Node, nodes, seconds_until
-
-PATIENCE_SECONDS = 60.0
+from tests.cluster.processes import Node, nodes
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 @pytest.fixture(autouse=True)
@@ -28,7 +27,7 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Node]:
     directory = tmp_path_factory.mktemp("node")
     with nodes(RAFT__ENABLED="true", RAFT__BOOTSTRAP_EXPECT="1", INTERVAL_MS="100") as started:
         found = started.start("server:one", DATA_DIR=str(directory))
-        seconds_until(lambda: found.client.get("/v1/meta?limit=1").status_code == 200, PATIENCE_SECONDS)
+        wait_until(lambda: found.client.get("/v1/meta?limit=1").status_code == 200)
         yield found
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from tests import ROOT
-from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
-from tests.cluster.processes import Node, seconds_until
+from tests.app.processes import COMMAND, environment
+from tests.cluster.processes import Node
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 
 class Started:
@@ -54,11 +55,7 @@ def started(at: Node | Sequence[Node], *arguments: str) -> Iterator[Started]:
                 process.kill()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    seconds_until(condition, PATIENCE_SECONDS)
-
-
 def until_there(file: Path) -> str:
     """The file's text, once it has some."""
-    until(lambda: file.exists() and file.read_text() != "")
+    wait_until(lambda: file.exists() and file.read_text() != "")
     return file.read_text()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +12,8 @@ import httpx
 import pytest
 
 from coterie.app.main import main
-from tests.app.processes import PATIENCE_SECONDS, Running, run, running
+from tests.app.processes import Running, run, running
+from tests.waiting import PATIENCE_SECONDS, wait_for
 
 SINGLE = {"RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "1", "INTERVAL_MS": "100"}
 
@@ -37,14 +37,13 @@ def answering(answer: bytes) -> Iterator[str]:
 
 def ask(node: Running, method: str, path: str, content: str | None = None) -> httpx.Response:
     """Until it is there to answer."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
-        url = "http://{}:{}{}".format(*node.address, path)
-        answer = httpx.request(method, url, content=content, timeout=PATIENCE_SECONDS)
-        if answer.status_code != 503:
-            return answer
-        assert time.monotonic() < deadline, answer.text
-        time.sleep(0.05)
+    url = "http://{}:{}{}".format(*node.address, path)
+
+    def answer() -> httpx.Response | None:
+        found = httpx.request(method, url, content=content, timeout=PATIENCE_SECONDS)
+        return None if found.status_code == 503 else found
+
+    return wait_for(answer, lambda: node.log)
 
 
 @pytest.mark.cluster

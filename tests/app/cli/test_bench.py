@@ -12,8 +12,9 @@ from coterie.app.cli.bench.latencies import LatencyHistogram
 from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
-from tests.app.cli.started import started, until
+from tests.app.cli.started import started
 from tests.cluster.processes import Node
+from tests.waiting import wait_until
 
 
 def keys(say: Say, node: Node) -> list[str]:
@@ -41,7 +42,7 @@ def test_a_load_on_both_layers_leaves_nothing(node: Node, say: Say) -> None:
 @pytest.mark.cluster
 def test_an_interrupted_load_leaves_nothing_and_tells_what_it_measured(node: Node, say: Say) -> None:
     with started(node, "bench", "--seconds", "600", "--clients", "2", "--keys", "10", "--json") as running:
-        until(lambda: len(keys(say, node)) == 10)
+        wait_until(lambda: len(keys(say, node)) == 10)
         code = running.end(signal.SIGINT)
         assert code == Exit.INTERRUPTED, running.errors()
         assert running.process.stdout is not None

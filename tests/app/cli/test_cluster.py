@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
 
 from coterie.app.cli.terminal.exits import Exit
-from tests.app.cli.conftest import PATIENCE_SECONDS, Said, Say
+from tests.app.cli.conftest import Said, Say
 from tests.app.cli.shapes import check_json
-from tests.cluster.processes import nodes, seconds_until
+from tests.cluster.processes import nodes
+from tests.waiting import PATIENCE_SECONDS, wait_for, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -26,9 +26,12 @@ SETTINGS = {
 
 def done(say: Say, *arguments: str) -> Said:
     """What may be said twice: a busy machine may not be able to at first, or not answer in time."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while (said := say(*arguments)).code in {Exit.UNAVAILABLE, Exit.UNKNOWN} and time.monotonic() < deadline:
-        time.sleep(0.1)
+
+    def answer() -> Said | None:
+        found = say(*arguments)
+        return None if found.code in {Exit.UNAVAILABLE, Exit.UNKNOWN} else found
+
+    said = wait_for(answer)
     assert said.code == Exit.DONE, said
     return said
 
@@ -39,10 +42,7 @@ def test_an_operators_day(say: Say, tmp_path: Path) -> None:
         first = started.start(NAMES[0], DATA_DIR=str(tmp_path / NAMES[0]))
         others = [started.start(name, seeds=[first.address], DATA_DIR=str(tmp_path / name)) for name in NAMES[1:]]
         by_name = {each.node_id: each for each in (first, *others)}
-        seconds_until(
-            lambda: say("status", "--check", at=first).code == 0 and say("members").out.count("voter") == 2,
-            PATIENCE_SECONDS,
-        )
+        wait_until(lambda: say("status", "--check", at=first).code == 0 and say("members").out.count("voter") == 2)
 
         # Leadership goes to whom it is given.
         aim = next(
@@ -64,7 +64,7 @@ def test_an_operators_day(say: Say, tmp_path: Path) -> None:
             status = check_json("status", say("status", "--json").out)
             return [each["problem"] for each in status["problems"]] == [problem] and status["nodes"]["dead"] == 1
 
-        seconds_until(told_of_it, PATIENCE_SECONDS)
+        wait_until(told_of_it)
         shown = say("status", "--check")
         assert shown.code == Exit.FAILED
         assert "not all is well" in shown.out
@@ -75,7 +75,7 @@ def test_an_operators_day(say: Say, tmp_path: Path) -> None:
         assert removed["node_id"] == lost.node_id
         forgotten = check_json("members forget", done(say, "members", "forget", lost.node_id, "--yes", "--json").out)
         assert (forgotten["node_id"], forgotten["forgotten"]) == (lost.node_id, 1)
-        seconds_until(lambda: lost.node_id not in say("members").out, PATIENCE_SECONDS)
+        wait_until(lambda: lost.node_id not in say("members").out)
 
         # Another leaves in good order; what is left of the cluster still answers.
         leaver = by_name[aim] if aim != NAMES[0] else next(each for each in others if each is not lost)
@@ -85,7 +85,7 @@ def test_an_operators_day(say: Say, tmp_path: Path) -> None:
         gone = check_json("leave", say("leave", "--json", at=leaver).out)
         assert (gone["address"], gone["told"]) == (f"http://{leaver.address}", 1)
         assert leaver.process.wait(PATIENCE_SECONDS) == 0
-        seconds_until(lambda: say("members", "get", leaver.node_id, at=first).out.find("left") > 0, PATIENCE_SECONDS)
+        wait_until(lambda: say("members", "get", leaver.node_id, at=first).out.find("left") > 0)
 
 
 def test_a_backup_becomes_a_new_cluster(say: Say, tmp_path: Path, node: object) -> None:

@@ -15,8 +15,9 @@ from coterie.app.cli.framework.completing import script
 from coterie.app.main import main
 from coterie.app.wire.names import COMPLETION
 from tests import ROOT
-from tests.app.processes import PATIENCE_SECONDS, environment
+from tests.app.processes import environment
 from tests.cluster.processes import Node
+from tests.waiting import PATIENCE_SECONDS
 
 
 def ran(shell: Sequence[str], tmp_path: Path, **settings: str) -> str:

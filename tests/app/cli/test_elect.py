@@ -10,8 +10,9 @@ import pytest
 from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
-from tests.app.cli.started import started, until, until_there
+from tests.app.cli.started import started, until_there
 from tests.cluster.processes import Node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -34,7 +35,7 @@ def test_one_leads_and_the_next_follows(node: Node, say: Say, tmp_path: Path) ->
             assert say("elect", "boss", "--who").out == "first\n"
             with started(node, "elect", "boss", "--value", "second", "--", "sh", "-c", leading[1]) as second:
                 asked = ("elect", "boss", "--who", "--json")
-                until(lambda: len(check_json("elect", say(*asked).out)["candidates"]) == 1)
+                wait_until(lambda: len(check_json("elect", say(*asked).out)["candidates"]) == 1)
                 assert first.end(signal.SIGTERM) == 128 + signal.SIGTERM
                 until_there(files[1])
                 assert check_json("elect", observer.line())["leader"]["value"] == "second"

@@ -12,8 +12,9 @@ import pytest
 
 from tests import ROOT
 from tests.app.cli.shapes import check_json
-from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
+from tests.app.processes import COMMAND, environment
 from tests.cluster.processes import Node
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 

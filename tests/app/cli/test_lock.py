@@ -20,9 +20,10 @@ from coterie.consensus.api.locks import Lock
 from tests import ROOT
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
-from tests.app.cli.started import started, until, until_there
-from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
+from tests.app.cli.started import started, until_there
+from tests.app.processes import COMMAND, environment
 from tests.cluster.processes import Node, nodes
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -112,7 +113,7 @@ def test_permits_and_what_is_not_obtained(node: Node, say: Say, tmp_path: Path) 
         assert "holds" in say("locks").out
         assert first.end(signal.SIGTERM) == 9
     with started(node, "lock", "all", "--value", "first", "--", "sh", "-c", holding(begun, told)) as first:
-        until(lambda: holders(say, node, "all") == ["first"])
+        wait_until(lambda: holders(say, node, "all") == ["first"])
         for wait in ("0", "0.3"):
             said = say("lock", "all", "--wait", wait, "--", "false")
             assert said.code == Exit.PRECONDITION, said
@@ -158,7 +159,7 @@ def test_who_is_asked_to_end_while_waiting_waits_no_more(node: Node, say: Say, t
     with started(node, "lock", "awaited", "--", "sh", "-c", holding(begun, told)) as first:
         until_there(begun)
         with started(node, "lock", "awaited", "--ttl", "600", "--value", "second", "--", "false") as second:
-            until(lambda: waiters(say, node, "awaited") == ["second"])
+            wait_until(lambda: waiters(say, node, "awaited") == ["second"])
             assert second.end(signal.SIGINT) == Exit.INTERRUPTED
             assert waiters(say, node, "awaited") == []
             assert second.errors() == ""
@@ -175,7 +176,7 @@ def test_what_ignores_its_end_is_killed_with_all_that_it_started(node: Node, say
         lease = str(queue["holders"][0]["lease"])
         assert check_json("lease revoke", say("lease", "revoke", lease, "--yes", "--json").out)["deleted"] == 1
         assert running.end() == Exit.LOST
-        until(lambda: not is_running(child))
+        wait_until(lambda: not is_running(child))
         assert running.errors() == "coterie: the lock 'lost' was LOST; ending the command\n"
 
 
@@ -199,7 +200,7 @@ def test_no_command_outlives_a_coterie_that_is_killed(node: Node, tmp_path: Path
         child = int(until_there(begun))
         assert is_running(child)
         running.end(signal.SIGKILL)
-        until(lambda: not is_running(child))
+        wait_until(lambda: not is_running(child))
 
 
 @pytest.mark.slow
@@ -211,7 +212,7 @@ def test_the_lock_outlives_the_node_that_was_asked(tmp_path: Path, say: Say) -> 
             "leader", DATA_DIR=str(tmp_path / "leader"), RAFT__ENABLED="true", RAFT__BOOTSTRAP_EXPECT="1"
         )
         asked = cluster.start("asked", seeds=[leader.address])  # it passes on what it is asked
-        until(lambda: asked.client.get("/v1/meta?limit=1").status_code == 200)
+        wait_until(lambda: asked.client.get("/v1/meta?limit=1").status_code == 200)
         with started([asked, leader], "lock", "kept", "--ttl", "15", "--", "sh", "-c", patient) as running:
             until_there(begun)
             lease = str(
@@ -223,7 +224,7 @@ def test_the_lock_outlives_the_node_that_was_asked(tmp_path: Path, say: Say) -> 
 
             asked.kill()
             before = renewals()
-            until(lambda: renewals() > before)
+            wait_until(lambda: renewals() > before)
             assert running.process.poll() is None
             go.touch()
             assert running.end() == 5, running.errors()
@@ -272,10 +273,10 @@ def test_a_lock_that_came_and_went_while_stopped_runs_nothing(node: Node, say: S
         until_there(begun)
         arguments = ("lock", "slept", "--ttl", "2", "--value", "sleeper", "--", "touch", str(ran))
         with started(node, *arguments) as second:
-            until(lambda: waiters(say, node, "slept") == ["sleeper"])
+            wait_until(lambda: waiters(say, node, "slept") == ["sleeper"])
             second.process.send_signal(signal.SIGSTOP)
             assert first.end(signal.SIGTERM) == 9
-            until(lambda: not holders(say, node, "slept") and not waiters(say, node, "slept"))
+            wait_until(lambda: not holders(say, node, "slept") and not waiters(say, node, "slept"))
             second.process.send_signal(signal.SIGCONT)
             assert second.end() == Exit.PRECONDITION
             assert not ran.exists()

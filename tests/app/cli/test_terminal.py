@@ -9,8 +9,9 @@ import subprocess
 import pytest
 
 from tests import ROOT
-from tests.app.processes import COMMAND, PATIENCE_SECONDS, environment
+from tests.app.processes import COMMAND, environment
 from tests.cluster.processes import Node
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 

@@ -13,10 +13,9 @@ from coterie.consensus.store import ClientOperation, Compact, DeleteRange, Lease
 from coterie.gossip import Address
 from tests.app.api.conftest import Part
 from tests.app.client.proxies import passing
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_SECONDS = 60.0
 
 QUICK = ClientLimits(first_pause_seconds=0.01, max_pause_seconds=0.05, patience_seconds=30.0)
 

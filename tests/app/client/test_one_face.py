@@ -40,10 +40,9 @@ from coterie.consensus.store import (
     prefix_end,
     queue_prefix,
 )
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_SECONDS = 30.0
 
 KEYS = [
     b"jobs/7",

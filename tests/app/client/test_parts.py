@@ -26,10 +26,9 @@ from tests import ROOT
 from tests.app.api.conftest import RAFT, Part
 from tests.app.api.servers import serving
 from tests.app.client.proxies import passing
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
-
-PATIENCE_SECONDS = 60.0
 
 ADMIN = "coterie_admin_" + "a1" * 32
 

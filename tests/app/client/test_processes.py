@@ -13,10 +13,9 @@ from coterie.consensus.store import Put
 from tests.app.certificates import Authority
 from tests.app.processes import running
 from tests.cluster.processes import Node, nodes
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.anyio, pytest.mark.cluster]
-
-PATIENCE_SECONDS = 180.0
 
 QUICK = ClientLimits(first_pause_seconds=0.05, max_pause_seconds=0.2)
 

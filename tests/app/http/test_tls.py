@@ -7,7 +7,6 @@ import re
 import shutil
 import signal
 import ssl
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
@@ -21,7 +20,8 @@ import uvloop
 from coterie.app.http.tls import Tls, TlsError
 from coterie.app.settings.tls import TlsSettings
 from tests.app.certificates import Authority
-from tests.app.processes import PATIENCE_SECONDS, Running, run, running
+from tests.app.processes import Running, run, running
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 NODE = "node.coterie.internal"
 
@@ -67,13 +67,6 @@ def is_refused(node: Running, context: ssl.SSLContext | None) -> bool:
     except (httpx.TransportError, ssl.SSLError):
         return True
     return False
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + PATIENCE_SECONDS
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_a_node_speaks_tls_alone(ours: Authority, foreign: Authority, tmp_path: Path) -> None:

@@ -14,8 +14,9 @@ import pytest
 
 from coterie.app.node.listening import ListenError, Sockets, open_sockets
 from coterie.gossip import Address
-from tests.app.processes import PATIENCE_SECONDS, environment
+from tests.app.processes import environment
 from tests.slow import some_quick
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.cluster
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.app.processes import PATIENCE_SECONDS, Running, running
-from tests.cluster.processes import seconds_until
+from tests.app.processes import Running, running
+from tests.waiting import PATIENCE_SECONDS, wait_for, wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -42,19 +42,19 @@ def three_members_and_a_client(path: Path) -> Iterator[list[Running]]:
             seed = seed or {"SEED": str(started[0].start_line["listen_addr"])}
         started.append(stack.enter_context(started_with({"NODE_ID": "client", **seed})))
         for node in started:
-            _wait_until(node, lambda raft: raft["leader"] is not None and len(raft["voters"]) == 3)
+            _picture_of(node, lambda raft: raft["leader"] is not None and len(raft["voters"]) == 3)
         yield started
         _stop_all(started)
 
 
-def _wait_until(node: Running, holds: Any) -> Any:
-    """Ask for the cluster's picture until it is the one wanted."""
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while True:
+def _picture_of(node: Running, holds: Any) -> Any:
+    """The cluster's picture, once it is the one wanted."""
+
+    def picture() -> Any:
         raft = httpx.get(f"{url(node)}/v1/cluster", timeout=PATIENCE_SECONDS).json()["raft"]
-        if holds(raft):
-            return raft
-        assert time.monotonic() < deadline, raft
+        return raft if holds(raft) else None
+
+    return wait_for(picture, lambda: node.log)
 
 
 def _stop_all(nodes: list[Running]) -> None:
@@ -87,7 +87,7 @@ def test_nodes_found_one_cluster_by_themselves_and_any_of_them_answers(tmp_path:
 
 
 def _they_are_one_cluster(nodes: list[Running]) -> None:
-    pictures = [_wait_until(node, lambda raft: raft["leader"] is not None) for node in nodes]
+    pictures = [_picture_of(node, lambda raft: raft["leader"] is not None) for node in nodes]
     assert len({picture["cluster_id"] for picture in pictures}) == 1
     for picture in pictures:
         assert sorted(picture["voters"]) == list(NAMES)
@@ -96,9 +96,8 @@ def _they_are_one_cluster(nodes: list[Running]) -> None:
 
 def _they_are_ready(nodes: list[Running]) -> None:
     for node in nodes:
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while (answer := httpx.get(f"{url(node)}/readyz", timeout=PATIENCE_SECONDS)).status_code != 200:
-            assert time.monotonic() < deadline, answer.text
+        ready = partial(httpx.get, f"{url(node)}/readyz", timeout=PATIENCE_SECONDS)
+        wait_until(lambda ready=ready: ready().status_code == 200, lambda ready=ready: ready().text)  # type: ignore[misc]
 
 
 def _any_node_answers(nodes: list[Running]) -> None:
@@ -119,12 +118,12 @@ def _transferred(node: Running, target: str) -> bool:
 
 
 def _leadership_moves_and_is_followed(nodes: list[Running]) -> None:
-    before = _wait_until(nodes[-1], lambda raft: raft["leader"] is not None)["leader"]
+    before = _picture_of(nodes[-1], lambda raft: raft["leader"] is not None)["leader"]
     target = next(name for name in NAMES if name != before)
     for _ in range(2):  # asked for once more, it is as it should be
-        seconds_until(lambda: _transferred(nodes[-1], target), PATIENCE_SECONDS)
+        wait_until(lambda: _transferred(nodes[-1], target))
     for node in nodes:
-        _wait_until(node, lambda raft: raft["leader"] == target)
+        _picture_of(node, lambda raft: raft["leader"] == target)
         answer = httpx.put(f"{url(node)}/v1/meta/after", content=b"x", timeout=PATIENCE_SECONDS)
         assert answer.status_code == 200, answer.text
 
@@ -154,7 +153,7 @@ def test_one_node_is_a_cluster_and_keeps_its_data(tmp_path: Path) -> None:
     settings = {"NODE_ID": "alone", "DATA_DIR": str(tmp_path), "RAFT__ENABLED": "true", "RAFT__BOOTSTRAP_EXPECT": "1"}
     for start in range(2):
         with started_with(settings) as node:
-            _wait_until(node, lambda raft: raft["leader"] == "alone")
+            _picture_of(node, lambda raft: raft["leader"] == "alone")
             if start == 0:
                 httpx.put(f"{url(node)}/v1/meta/a", content=b"kept", timeout=PATIENCE_SECONDS)
             else:

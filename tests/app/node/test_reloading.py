@@ -25,6 +25,7 @@ from coterie.app.settings.settings import Settings
 from coterie.gossip import Address, GossipNode, Keyring, Plain
 from tests.app.api.conftest import gossip_node
 from tests.app.processes import running
+from tests.waiting import eventually, wait_for
 
 pytestmark = pytest.mark.anyio
 
@@ -170,9 +171,7 @@ async def test_what_a_node_cannot_take_changes_nothing(node: GossipNode) -> None
 async def test_seeds_by_name_are_looked_up_anew(node: GossipNode) -> None:
     await node.start()
     node.replace_seeds(["localhost:7", "127.0.0.1:8"])
-    async with asyncio.timeout(60):
-        while len(node.seed_addresses) < 2:  # noqa: ASYNC110 - a look-up has no event
-            await asyncio.sleep(0.02)
+    await eventually(lambda: len(node.seed_addresses) == 2)
     node.replace_seeds(["localhost:7"])
     assert node.seed_addresses == (Address("127.0.0.1", 7),), "what a name stands for is not forgotten"
     node.replace_seeds([])
@@ -188,11 +187,7 @@ def test_a_running_node_reads_its_settings_again_at_sighup(tmp_path: Path) -> No
         def reload(text: str, event: str) -> dict[str, Any]:
             file.write_text(text)
             node.process.send_signal(signal.SIGHUP)
-            deadline = time.monotonic() + 60
-            while not (found := [entry for entry in node.entries if entry["event"].startswith(event)]):
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
-            return found[0]
+            return wait_for(lambda: next((each for each in node.entries if each["event"].startswith(event)), None))
 
         told = reload('interval_ms = 77\n[key_values]\nzone = "b"\n', "settings that only a restart changes")
         assert told["settings"] == ["interval_ms"]

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 import time
 from base64 import b64encode
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
@@ -14,6 +13,7 @@ import pytest
 from coterie.app.settings.loading import BadSettingsError, load_settings
 from coterie.app.settings.settings import Settings
 from coterie.gossip import SEAL_BYTES, Address, Engine, GossipNode, NodeId, open_udp_socket
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -35,12 +35,6 @@ async def running(name: str, seeds: list[str], **keyring: object) -> AsyncIterat
         await node.stop()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.02)
-
-
 def address(node: GossipNode) -> str:
     return str(node.node.gossip_advertise_addr)
 
@@ -53,9 +47,9 @@ async def test_nodes_with_one_key_meet_and_those_with_another_are_counted() -> N
         running("d", [address(a)]) as bare,
     ):
         a.set("color", "blue")
-        await until(lambda: len(a.engine.live_nodes) == 2 and len(c.engine.live_nodes) == 2)
-        await until(lambda: a.engine.counters["rejected_seal-wrong-key"] > 2)
-        await until(lambda: a.engine.counters["rejected_not-sealed"] > 2)
+        await eventually(lambda: len(a.engine.live_nodes) == 2 and len(c.engine.live_nodes) == 2)
+        await eventually(lambda: a.engine.counters["rejected_seal-wrong-key"] > 2)
+        await eventually(lambda: a.engine.counters["rejected_not-sealed"] > 2)
         assert {state.id.node_id for state in a.engine.states} == {"a", "c"}
         assert len(stranger.engine.states) == len(bare.engine.states) == 1
         # The first step of a rotation lets the stranger in; no node is started again.
@@ -63,7 +57,7 @@ async def test_nodes_with_one_key_meet_and_those_with_another_are_counted() -> N
         assert c.keyring is not None
         for node in (a.keyring, c.keyring):
             node.replace([b"\x01" * 32, b"\x02" * 32])
-        await until(lambda: all(len(node.engine.live_nodes) == 3 for node in (a, stranger, c)))
+        await eventually(lambda: all(len(node.engine.live_nodes) == 3 for node in (a, stranger, c)))
 
 
 async def test_a_captured_datagram_changes_nothing() -> None:
@@ -74,7 +68,7 @@ async def test_a_captured_datagram_changes_nothing() -> None:
         with open_udp_socket(Address("127.0.0.1", 0)) as attacker:
             for _ in range(3):
                 attacker.sendto(captured[0], a.node.gossip_advertise_addr)
-            await until(lambda: a.engine.counters["rejected_seal-replayed"] == 2)
+            await eventually(lambda: a.engine.counters["rejected_seal-replayed"] == 2)
 
 
 def test_datagrams_leave_room_for_the_seal() -> None:

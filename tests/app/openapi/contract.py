@@ -8,13 +8,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests import ROOT
-from tests.app.processes import Running, running
+from tests.app.processes import running
+from tests.waiting import wait_until
 
 CHECKS = (
     "not_a_server_error",
@@ -30,15 +30,6 @@ CHECKS = (
 NOT_ASKED = ("leave", "leave_raft", "watch", "live_events")
 """Operations after which there is nothing left to ask, and those whose answers have no end: other tests have them."""
 
-PATIENCE_SECONDS = 60.0
-
-
-def wait_for_leader(node: Running) -> None:
-    deadline = time.monotonic() + PATIENCE_SECONDS
-    while node.get("/v1/cluster")["raft"]["leader"] is None:
-        assert time.monotonic() < deadline, node.log
-        time.sleep(0.1)
-
 
 def run_schemathesis(*options: str, timeout: float | None = None) -> subprocess.CompletedProcess[str]:
     """Against a node of its own, the only voter of its cluster; the log is held against it too."""
@@ -53,7 +44,7 @@ def run_schemathesis(*options: str, timeout: float | None = None) -> subprocess.
             RAFT__MAX_REQUEST_TIMEOUT="2",
         ) as node,
     ):
-        wait_for_leader(node)
+        wait_until(lambda: node.get("/v1/cluster")["raft"]["leader"] is not None, lambda: node.log)
         done = subprocess.run(
             [
                 str(Path(sys.executable).with_name("schemathesis")),

@@ -24,12 +24,12 @@ from coterie.consensus.autopilot.shell.local_member import LocalMember
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.anyio
 
 GOSSIP = GossipConfig(gossip_interval=0.1, initial_interval=0.1, max_interval=0.5)
 POLICY = Policy(stabilization_time=0.3, dead_voter_grace=1.0)
-PATIENCE = 60.0
 
 
 @pytest.fixture
@@ -101,13 +101,11 @@ class Nodes:
         return {name for name, (_, agent) in self.running.items() if agent.member_id in voting}
 
     async def until(self, holds: Callable[[], bool]) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE):
-                while not holds():  # noqa: ASYNC110 - of many nodes, by many causes
-                    await asyncio.sleep(0.02)
-        except TimeoutError:
-            told = {name: (agent.role, agent.reason) for name, (_, agent) in self.running.items()}
-            raise AssertionError(f"{told}; voters {self.voters()}") from None
+        def told() -> str:
+            roles = {name: (agent.role, agent.reason) for name, (_, agent) in self.running.items()}
+            return f"{roles}; voters {self.voters()}"
+
+        await eventually(holds, told)
 
 
 @pytest.fixture
@@ -122,7 +120,7 @@ THREE = FoundingRule(3)
 
 async def written(agent: Agent, value: bytes) -> None:
     """Write and read, from whatever node; what it cannot do yet is tried again."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while True:
             try:
                 await agent.metadata.put(b"key", value)

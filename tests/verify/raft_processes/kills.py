@@ -15,13 +15,11 @@ from tests.verify.linearizability.rendering.findings import Report
 from tests.verify.raft_processes.clients import KEYS, Client, Watcher
 from tests.verify.raft_processes.members.processes import GoneError, ProcessGroup, process_group
 from tests.verify.raft_processes.recording import Recorder
+from tests.waiting import PATIENCE_SECONDS
 
 CLIENTS = 6
 SYNC_SECONDS = 0.005
 """What a sync takes on the disks that lose power: long enough for a kill to fall into one."""
-
-LIMIT_SECONDS = 60.0
-"""No outage may last longer."""
 
 
 @dataclass
@@ -69,7 +67,7 @@ async def run_kills(directory: Path, seed: int, kills: int, *, hold: bool, loop:
                 tasks.create_task(watcher.run(over))
             for _ in range(kills):
                 await _kill_once(group, clients, recorder, rng, outcome)
-            await group.complete(LIMIT_SECONDS)
+            await group.complete()
             over.set()
         outcome.history = await recorder.history(group)
     outcome.report = await asyncio.to_thread(check, outcome.history)
@@ -79,7 +77,7 @@ async def run_kills(directory: Path, seed: int, kills: int, *, hold: bool, loop:
 async def _kill_once(
     group: ProcessGroup, clients: list[Client], recorder: Recorder, rng: Random, outcome: Outcome
 ) -> None:
-    leader = await group.complete(LIMIT_SECONDS)
+    leader = await group.complete()
     for client in clients:
         client.favourite = leader
     await asyncio.sleep(rng.uniform(0.1, 0.6))
@@ -101,7 +99,7 @@ async def _kill_once(
     await group.buried(victims)
     await asyncio.sleep(rng.uniform(0.0, 0.3))
     await asyncio.gather(*[group.start(number) for number in victims])
-    async with asyncio.timeout(LIMIT_SECONDS):
+    async with asyncio.timeout(PATIENCE_SECONDS):
         while (outage := recorder.first_write_after(moment)) is None:  # noqa: ASYNC110 - whoever writes it
             await asyncio.sleep(0.02)
     outcome.kills.append(Kill(kind, outage))

@@ -19,6 +19,6 @@ async def test_members_find_each_other(tmp_path: Path, loop: str) -> None:
     try:
         for number in group.ids:
             await group.start(number)
-        await group.complete(within=20.0)
+        await group.complete()
     finally:
         await group.stop()

@@ -12,7 +12,8 @@ from starlette.types import ASGIApp
 from coterie.app.api.app import create_app
 from coterie.consensus.api.errors import UnavailableError
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
-from tests.app.api.streams import PATIENCE_SECONDS, Stream, streaming
+from tests.app.api.streams import Stream, streaming
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 

@@ -12,9 +12,7 @@ from websockets.asyncio.client import ClientConnection, connect
 
 from coterie.app.wire.live.messages import live_message
 from coterie.gossip import Address
-
-PATIENCE_SECONDS = 60.0
-"""After this a test gives up; nothing is measured by it."""
+from tests.waiting import PATIENCE_SECONDS
 
 
 class Drawing:

@@ -13,8 +13,9 @@ import pytest
 from coterie.app.wire.live.kinds import DETAILS
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, PeerBook, open_udp_socket
 from tests.app.api.conftest import Part, gossip_node
-from tests.app.api.live.clients import PATIENCE_SECONDS, listening
-from tests.app.api.live.test_live import served, until
+from tests.app.api.live.clients import listening
+from tests.app.api.live.test_live import served
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -57,7 +58,7 @@ async def test_nothing_is_kept_while_nobody_asks(gossip: GossipNode, part: Part)
     async with served(gossip, part, **QUICK, keep_seconds=0.01) as (address, hub):
         async with listening(address, KINDS) as client:
             await client.until(lambda d: "figures" in d.samples)
-        await until(lambda: hub.idle)
+        await eventually(lambda: hub.idle)
         assert book() is None
 
 
@@ -156,7 +157,10 @@ async def test_the_same_as_server_sent_events(gossip: GossipNode, part: Part) ->
 
 
 async def test_an_unknown_kind_is_told_with_all_there_are(gossip: GossipNode, part: Part) -> None:
-    async with served(gossip, part) as (address, _), httpx.AsyncClient(base_url=f"http://{address}") as http:
+    async with (
+        served(gossip, part) as (address, _),
+        httpx.AsyncClient(base_url=f"http://{address}", timeout=PATIENCE_SECONDS) as http,
+    ):
         answer = await http.get("/v1/events?kinds=figure")
         assert answer.status_code == 400
         assert "figures" in answer.json()["error"]["message"]

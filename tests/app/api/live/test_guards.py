@@ -16,9 +16,9 @@ from coterie.app.api.app import create_app
 from coterie.app.api.live.socket import SUBPROTOCOL
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part
-from tests.app.api.live.clients import PATIENCE_SECONDS
 from tests.app.api.servers import serving
 from tests.app.auth.conftest import ADMIN, WRONG, bearer, closed, make
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -60,18 +60,18 @@ async def test_a_good_token_opens_it(address: Address, page: bool) -> None:
 @pytest.mark.parametrize(("token", "status"), [(None, 401), (WRONG, 401), ("of tokens alone", 403)])
 async def test_any_other_does_not(address: Address, token: str | None, status: int, page: bool) -> None:
     if status == 403:
-        async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+        async with httpx.AsyncClient(base_url=f"http://{address}", timeout=PATIENCE_SECONDS) as http:
             token = await make(http, [("tokens", "admin")])
     with pytest.raises(InvalidStatus) as refused:
         await opened(address, token, page=page)
     assert refused.value.response.status_code == status
-    async with httpx.AsyncClient() as http:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
         headers = bearer(token) if token else {}
         assert (await http.get(f"http://{address}/v1/events", headers=headers)).status_code == status
 
 
 async def test_it_ends_with_its_token(address: Address) -> None:
-    async with httpx.AsyncClient(base_url=f"http://{address}") as http:
+    async with httpx.AsyncClient(base_url=f"http://{address}", timeout=PATIENCE_SECONDS) as http:
         token = await make(http, READS)
         async with await opened(address, token, page=True) as socket:
             assert (await http.delete(f"/v1/tokens/{token.split('_')[1]}", headers=bearer(ADMIN))).status_code == 200

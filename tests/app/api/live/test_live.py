@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -25,8 +25,9 @@ from coterie.consensus.store import RESERVED_PREFIX, Put
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as GossipStatus
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip_node
-from tests.app.api.live.clients import PATIENCE_SECONDS, listening
+from tests.app.api.live.clients import listening
 from tests.app.api.servers import serving
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -54,12 +55,6 @@ async def served(
             yield address, hubs[0]
         finally:
             stopping.set()
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while not holds():  # noqa: ASYNC110 - nothing tells
-            await asyncio.sleep(0.01)
 
 
 def join(node: GossipNode, key: str = "k", version: int = 1) -> None:
@@ -288,7 +283,7 @@ async def test_other_paths_and_plain_requests_are_refused(gossip: GossipNode, pa
             async with connect(f"ws://{address}/v1/meta/ws", proxy=None):
                 pass
         assert json.loads(refused.value.response.body or b"")["error"]["code"] == "not_found"
-        async with httpx.AsyncClient() as http:
+        async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
             plain = await http.get(f"http://{address}/v1/ws")
             assert (plain.status_code, plain.json()["error"]["code"]) == (426, "upgrade_required")
 
@@ -301,10 +296,10 @@ async def test_no_more_clients_than_are_allowed(gossip: GossipNode, part: Part) 
                 async with listening(address):
                     pass
             assert json.loads(refused.value.response.body or b"")["error"]["code"] == "too_many_streams"
-            async with httpx.AsyncClient() as http:
+            async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
                 answer = await http.get(f"http://{address}/v1/events")
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        await until(lambda: not hub.seats)
+        await eventually(lambda: not hub.seats)
         async with listening(address) as client:
             await client.ready()
 
@@ -340,7 +335,7 @@ async def test_a_client_that_takes_nothing_is_cut_off(gossip: GossipNode, part: 
     async with served(gossip, part, **settings) as (address, hub):
         with socket.create_connection(address) as connection:
             connection.sendall(b"GET /v1/events?kinds=metadata HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            await until(lambda: bool(hub.seats))
+            await eventually(lambda: bool(hub.seats))
             async with asyncio.timeout(PATIENCE_SECONDS):
                 while hub.seats:
                     await part.metadata.put(b"k", b"x" * 90_000)
@@ -409,7 +404,7 @@ async def test_nothing_is_looked_at_while_nobody_listens(gossip: GossipNode, par
         async with listening(address) as client:
             await client.ready()
             epoch = client.drawing.hello["epoch"]
-        await until(lambda: hub.idle)
+        await eventually(lambda: hub.idle)
         async with listening(address, f"last_id={epoch}-0") as client:
             await client.ready()
             assert client.drawing.hello["reason"] == "other_epoch"

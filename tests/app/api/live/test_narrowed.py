@@ -21,10 +21,11 @@ from coterie.app.wire.token_format import hash_of
 from coterie.consensus.store import Acquire, QueueKind
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip_node
-from tests.app.api.live.clients import PATIENCE_SECONDS, Client, listening
+from tests.app.api.live.clients import Client, listening
 from tests.app.api.live.test_live import join, read_event
 from tests.app.api.servers import serving
 from tests.app.auth.conftest import TOKENS, bearer, closed
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 

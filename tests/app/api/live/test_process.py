@@ -7,7 +7,8 @@ import signal
 
 from websockets.sync.client import connect
 
-from tests.app.processes import PATIENCE_SECONDS, running
+from tests.app.processes import running
+from tests.waiting import PATIENCE_SECONDS
 
 
 def test_a_process_that_is_stopped_says_so_and_stops() -> None:

@@ -25,7 +25,8 @@ from coterie.consensus.store import Acquire, QueueKind, Release
 from coterie.gossip import GossipNode
 from tests.app.api.cluster.test_members_and_cluster import NODE_B, hear, see_alive
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
-from tests.app.api.streams import PATIENCE_SECONDS, streaming
+from tests.app.api.streams import streaming
+from tests.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.anyio
 

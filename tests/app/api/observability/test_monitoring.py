@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -18,7 +17,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from tests import ROOT
-from tests.app.processes import PATIENCE_SECONDS, Running, running
+from tests.app.processes import Running, running
+from tests.waiting import PATIENCE_SECONDS, wait_until
 
 MONITORING = ROOT / "configs" / "monitoring"
 DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
@@ -161,14 +161,15 @@ def test_every_query_of_the_dashboard_answers_with_data(tmp_path: Path) -> None:
         seed = ":".join(map(str, member.address))
         client = stack.enter_context(running(**fast, NODE_ID="client", SEED=seed))  # type: ignore[arg-type]
         at = stack.enter_context(prometheus(tmp_path, [seed, ":".join(map(str, client.address))]))
-        without = EXPRESSIONS
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while without:
-            assert time.monotonic() < deadline, without
+        without: list[str] = []
+
+        def all_answered() -> bool:
             for node in (member, client):
                 httpx.put(f"{url(node)}/v1/meta/a", content=b"x", timeout=PATIENCE_SECONDS)
-            without = [expression for expression in without if not answers_with_data(at, expression)]
-            time.sleep(0.5)
+            without[:] = [expression for expression in EXPRESSIONS if not answers_with_data(at, expression)]
+            return not without
+
+        wait_until(all_answered, without)
         rules = httpx.get(f"{at}/api/v1/rules", timeout=PATIENCE_SECONDS).json()["data"]["groups"]
         evaluated = [rule for group in rules for rule in group["rules"]]
         assert len(evaluated) == ALERTS.count("- alert: ")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import subprocess
 import sys
@@ -36,9 +35,10 @@ from coterie.gossip import GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.api.servers import serving
 from tests.app.api.test_forwarding import Client
-from tests.app.processes import PATIENCE_SECONDS, running
+from tests.app.processes import running
 from tests.consensus.api.groups import Group
 from tests.consensus.api.groups import running as group_running
+from tests.waiting import PATIENCE_SECONDS, eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -56,9 +56,7 @@ class Traced:
 
     async def finished(self, count: int) -> dict[str, ReadableSpan]:
         """By node and name, once so many have ended: the leader's may end behind its answer."""
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while len(self.spans.get_finished_spans()) < count:  # noqa: ASYNC110 - the exporter has no event
-                await asyncio.sleep(0.01)
+        await eventually(lambda: len(self.spans.get_finished_spans()) >= count)
         found = self.spans.get_finished_spans()
         return {f"{span.resource.attributes['service.instance.id']!s}: {span.name}": span for span in found}
 
@@ -163,9 +161,7 @@ async def traced_group(tmp_path: Path, spans: InMemorySpanExporter) -> AsyncIter
 
 
 async def finished(spans: InMemorySpanExporter, count: int) -> dict[str, ReadableSpan]:
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while len(spans.get_finished_spans()) < count:  # noqa: ASYNC110 - the exporter has no event
-            await asyncio.sleep(0.01)
+    await eventually(lambda: len(spans.get_finished_spans()) >= count)
     return {span.name: span for span in spans.get_finished_spans()}
 
 
@@ -305,7 +301,9 @@ def test_a_node_hands_its_spans_to_a_collector(
             f"http://{host}:{port}/v1/meta/a?timeout=30", content=b"x", headers=headers, timeout=PATIENCE_SECONDS
         )
         while written.status_code == 503:  # the cluster is being founded
-            written = httpx.put(f"http://{host}:{port}/v1/meta/a", content=b"x", headers=headers)
+            written = httpx.put(
+                f"http://{host}:{port}/v1/meta/a", content=b"x", headers=headers, timeout=PATIENCE_SECONDS
+            )
         assert written.status_code == 200
         assert node.end() == 0  # what is left is handed over at the end
     names = set()

@@ -28,6 +28,7 @@ from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftSettings
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
 from tests.verify.raft_sim.workload.machine import Registers, encode_op
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
@@ -129,12 +130,6 @@ async def closed_by_peer(reader: asyncio.StreamReader, writer: asyncio.StreamWri
             await writer.wait_closed()
 
 
-async def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - any condition, whoever brings it about
-            await asyncio.sleep(0.01)
-
-
 @pytest.fixture
 async def group() -> AsyncIterator[TcpGroup]:
     group = TcpGroup("a", "b", "c")
@@ -150,9 +145,9 @@ async def test_a_group_elects_writes_and_survives_its_leader(group: TcpGroup) ->
     assert leader is not None
     await leader.stop()
     rest = [peer for peer in group.peers if peer is not leader]
-    await until(lambda: not any(Member(leader.name) in peer.transport.links for peer in rest))
+    await eventually(lambda: not any(Member(leader.name) in peer.transport.links for peer in rest))
     assert await rest[0].put(100) == 11
-    await until(lambda: all(peer.machine.ids[-1:] == [100] for peer in rest))
+    await eventually(lambda: all(peer.machine.ids[-1:] == [100] for peer in rest))
     group.peers = rest
 
 
@@ -161,7 +156,7 @@ async def test_idle_links_stay(group: TcpGroup) -> None:
     followers = [peer for peer in group.peers if not peer.node.leading]
     link = followers[0].transport.links[Member(followers[1].name)]
     first = link.heard
-    await until(lambda: link.heard > first + 1.0)  # between followers nothing but the keep-alive is said
+    await eventually(lambda: link.heard > first + 1.0)  # between followers nothing but the keep-alive is said
     assert followers[0].transport.links[Member(followers[1].name)] is link
 
 
@@ -193,7 +188,7 @@ async def linked(group: TcpGroup) -> tuple[Session, asyncio.StreamReader, asynci
         session.outgoing.clear()
         session.feed(await reader.read(4096))
     writer.writelines(session.outgoing)
-    await until(lambda: Member("z") in group.peers[0].transport.links)
+    await eventually(lambda: Member("z") in group.peers[0].transport.links)
     return session, reader, writer
 
 
@@ -205,7 +200,7 @@ async def test_a_kind_of_message_that_is_not_known_is_passed_over_and_told_once(
     later = msgspec.msgpack.encode({"type": "later", "term": 10**6, "more": [1, {"x": None}]})
     for _ in range(3):
         writer.write(session.send(later))
-    await until(lambda: transport.unknown_messages == 3)
+    await eventually(lambda: transport.unknown_messages == 3)
     assert group.peers[0].events.count("unknown_kind") == 1
     writer.write(session.send(later) + session.send(encode(Ping(0, 1, 0))))  # of an old term: it is answered
     answers: list[bytes] = []
@@ -281,11 +276,11 @@ async def test_a_stranger_is_refused_and_reported(group: TcpGroup, identity: dic
     stranger = Peer(group, "z", identity=identity)
     stranger.node.start()
     stranger.transport.addNode(Member("a"))
-    await until(lambda: stranger.events)
+    await eventually(lambda: stranger.events)
     assert stranger.transport.links == {}
     assert Member("z") not in group.peers[0].transport.links
     if "cluster" in identity:
-        await until(lambda: reason in group.peers[0].events)
+        await eventually(lambda: reason in group.peers[0].events)
     else:
         assert "wrong_secret" in stranger.events  # the called side proves itself first, and here it cannot
     assert await group.peers[1].put(2) == 2
@@ -297,7 +292,7 @@ async def test_a_copied_data_directory_is_refused(group: TcpGroup) -> None:
     clone = Peer(group, "c")  # the same member and start, another process
     clone.node.start()
     clone.transport.addNode(Member("a"))
-    await until(lambda: "cloned" in group.peers[0].events)
+    await eventually(lambda: "cloned" in group.peers[0].events)
     assert await group.peers[0].put(2) == 2
     await clone.stop()
 
@@ -316,10 +311,10 @@ async def test_recorded_frames_are_worth_nothing(group: TcpGroup) -> None:
     tail = b"".join(session.outgoing) + session.send(encode(Ping(term, 1, 1)))
     recorded += tail
     writer.write(tail)
-    await until(lambda: Member("zz") in group.peers[0].transport.links)
+    await eventually(lambda: Member("zz") in group.peers[0].transport.links)
     writer.close()
     await writer.wait_closed()
-    await until(lambda: Member("zz") not in group.peers[0].transport.links)
+    await eventually(lambda: Member("zz") not in group.peers[0].transport.links)
     reader, writer = await asyncio.open_connection(*group.where["a"])
     writer.write(recorded)
     await closed_by_peer(reader, writer)
@@ -338,12 +333,12 @@ async def test_a_thousand_open_connections_leave_the_group_available(group: TcpG
             await loop.sock_connect(sock, group.where["a"])
             sockets.append(sock)
         transport = group.peers[0].transport
-        await until(lambda: len(transport.all) <= group.net.max_strangers + 2)
+        await eventually(lambda: len(transport.all) <= group.net.max_strangers + 2)
         assert await group.peers[1].put(2) == 2
         leader = group.leader()
         assert leader is not None
         transport.links[Member("b")].abort()  # and a member that has lost its link gets in among them
-        await until(lambda: Member("b") in transport.links)
+        await eventually(lambda: Member("b") in transport.links)
     finally:
         for sock in sockets:
             sock.close()
@@ -357,7 +352,7 @@ async def test_a_member_that_has_moved_is_found_at_its_new_address(group: TcpGro
     group.where["a"] = await moved.transport.listen("127.0.0.1", 0)
     for link in list(moved.transport.links.values()):
         link.abort()
-    await until(lambda: len(moved.transport.links) == 2)
+    await eventually(lambda: len(moved.transport.links) == 2)
     assert await moved.put(2) == 2
 
 

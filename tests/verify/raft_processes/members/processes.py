@@ -15,9 +15,7 @@ from coterie.consensus.journal import open_member_directory
 from tests.bench.idle_bench import processor_seconds, resident_bytes
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.member import CLUSTER, journal_config
-
-START_SECONDS = 60.0
-"""How long a process may take to come up on a busy machine."""
+from tests.waiting import PATIENCE_SECONDS
 
 READ_BYTES = 1 << 20
 
@@ -52,7 +50,7 @@ class Process:
         return self.address[1] != 0 and not self.gone and not self.stopped
 
     async def listening(self) -> wire.Listening:
-        async with asyncio.timeout(START_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             heard = await asyncio.shield(self._listening)
         self.address = heard.address
         return heard
@@ -147,7 +145,7 @@ class Process:
         if self._child.stdin is not None and self._child.returncode is None:
             self._child.stdin.close()
         try:
-            async with asyncio.timeout(START_SECONDS):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 return await self.ended()
         except TimeoutError:
             self.strike()
@@ -246,7 +244,7 @@ class ProcessGroup:
                 found.append((status["term"], number))
         return max(found)[1] if found else None
 
-    async def led(self, within: float = 60.0) -> int:
+    async def led(self, within: float = PATIENCE_SECONDS) -> int:
         """Wait for a leader that has committed something of its term."""
         async with asyncio.timeout(within):
             while True:
@@ -259,7 +257,7 @@ class ProcessGroup:
                         return number
                 await asyncio.sleep(0.02)
 
-    async def complete(self, within: float = 60.0) -> int:
+    async def complete(self, within: float = PATIENCE_SECONDS) -> int:
         """Wait for a leader, and until all members have links to each other. Returns the leader's number."""
         async with asyncio.timeout(within):
             while True:
