@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from coterie.app.raft.view import MemberPlace, RaftPicture, Role, without_ghosts
 from coterie.consensus.autopilot.announcement import Announcement
-from coterie.consensus.autopilot.observations import Sighting, Sightings
+from coterie.consensus.autopilot.observations import Observation, Observations
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.gossip import Address, GossipNode
 
@@ -22,7 +22,7 @@ FRESH_SECONDS = 0.2
 class GossipReport:
     """What gossip says at one moment."""
 
-    seen: Sightings
+    seen: Observations
     leader: str | None
     """Member id: the leader that live nodes report for the highest term."""
     term: int
@@ -31,7 +31,7 @@ class GossipReport:
     """The one that most live nodes report."""
 
 
-def summarize(seen: Sightings) -> GossipReport:
+def summarize(seen: Observations) -> GossipReport:
     """Put together what the nodes announce of Raft."""
     leader, term, epoch = None, 0, 0
     for each in seen.all:
@@ -56,7 +56,7 @@ class GossipRaftView:
     def report(self) -> GossipReport:
         now = time.monotonic()
         if self._report is None or now >= self._until:
-            self._report = summarize(self._view.sightings(now))
+            self._report = summarize(self._view.observations(now))
             self._until = now + FRESH_SECONDS
         return self._report
 
@@ -100,11 +100,13 @@ class GossipRaftView:
             if each.announcement is not None
         ]
 
-    def _role_of(self, sighting: Sighting, said: Announcement) -> Role:
-        if said.member == self.report.leader and sighting.live:
+    def _role_of(self, observation: Observation, said: Announcement) -> Role:
+        if said.member == self.report.leader and observation.live:
             return "leader"
         match said.role:
-            case "voter" if sighting.live or not self.report.seen.newer_namesake(sighting.node, sighting.generation):
+            case "voter" if observation.live or not self.report.seen.newer_namesake(
+                observation.node, observation.generation
+            ):
                 return "voter"
             case "candidate" | "founder":
                 return "candidate"

@@ -78,7 +78,7 @@ class LocalRaft:
             ]
             return replace(picture, members=own)
         status = member.status()
-        reasons = agent.governor.reasons(time.monotonic()) if agent.governor is not None else {}
+        reasons = agent.leader_loop.reasons(time.monotonic()) if agent.leader_loop is not None else {}
         if agent.reason:
             reasons[agent.member_id] = agent.reason
         bans = member.state.bans

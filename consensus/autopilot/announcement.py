@@ -1,7 +1,7 @@
-"""What a Raft-enabled node says of itself by gossip, in three keys under the reserved prefix (spec section 4).
+"""What a Raft-enabled node says of itself by gossip, in three keys under the reserved prefix (raft spec 4).
 
-Gossip is advice: whatever stands here may be old, and nothing that Raft's safety needs is taken from it. Decoding is
-total: whatever a peer wrote gives an announcement, a reason why it is none, or None where the node has no part in Raft.
+Gossip is advice: an announcement may be old, and nothing that Raft's safety needs is taken from it. Decoding is total:
+a peer's keys give an announcement, a reason why they are none, or None where the node has no part in Raft.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from coterie.consensus.autopilot.founding_vote import MAX_FOUNDERS, ClusterId, MemberId, Proposal, Rank
+from coterie.consensus.autopilot.founding_vote import MAX_FOUNDERS, ClusterId, FoundingProposal, MemberId, ProposalRank
 from coterie.gossip import RESERVED_PREFIX
 
 PROTOCOL_VERSION = 1
@@ -24,13 +24,14 @@ STATUS_KEY = KEY_PREFIX + "status"
 KEYS = (IDENTITY_KEY, FOUNDING_KEY, STATUS_KEY)
 
 MAX_VALUE_CHARS = 12_000
-"""Longer values are not looked at."""
+"""Longer values are not decoded."""
 
 APPLIED_STEP = 4_096
-"""The applied index is told in steps of so many entries: each change of it is gossip for every node."""
+"""The applied index is gossiped in steps of so many entries: each change of it is news for every node."""
 
-Role = Literal["candidate", "founder", "voter", "observer", "left", "removed"]
-"""A candidate has given no vote yet; a founder has, and its cluster has no leader yet that it knows of."""
+AnnouncedRole = Literal["candidate", "founder", "voter", "observer", "left", "removed"]
+"""A candidate waits for a cluster, and has given no vote (it is no candidate of an election). A founder has voted, and
+knows of no leader of its cluster yet."""
 
 Count = Annotated[int, Meta(ge=0, le=2**63 - 1)]
 Port = Annotated[int, Meta(ge=1, le=65_535)]
@@ -60,8 +61,8 @@ class FoundingRule(msgspec.Struct, frozen=True):
         return None
 
 
-class Status(msgspec.Struct, frozen=True):
-    """What a member knows of its cluster: the herald's part."""
+class ClusterStatus(msgspec.Struct, frozen=True):
+    """What a member knows of its cluster."""
 
     term: Count = 0
     leader: MemberId | None = None
@@ -77,15 +78,17 @@ class _Identity(msgspec.Struct, frozen=True):
     incarnation: Count
     host: ShortText
     port: Port
-    role: Role
+    role: AnnouncedRole
     cluster_id: ClusterId | None = None
     rule: FoundingRule = FoundingRule()
     zone: ShortText = ""
 
 
-class _Founding(msgspec.Struct, frozen=True):
-    answer: Proposal | None = None
-    floor: Rank | None = None
+class _Founding(msgspec.Struct, frozen=True, rename={"agrees_to": "answer", "highest_rank": "floor"}):
+    """The names in gossip are those of wire version 1."""
+
+    agrees_to: FoundingProposal | None = None
+    highest_rank: ProposalRank | None = None
     joining: ClusterId | None = None
 
 
@@ -94,16 +97,16 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     incarnation: int
     host: str
     port: int
-    role: Role
+    role: AnnouncedRole
     cluster_id: str | None = None
-    """Told once it is for ever: the cluster has had a leader, or this node has joined it."""
+    """Announced once it is final: the cluster has had a leader, or this node has joined it."""
     rule: FoundingRule = FoundingRule()
     zone: str = ""
-    answer: Proposal | None = None
-    floor: Rank | None = None
+    agrees_to: FoundingProposal | None = None
+    highest_rank: ProposalRank | None = None
     joining: str | None = None
-    """The cluster that this node is about to join: it has heard of it by gossip alone so far."""
-    status: Status | None = None
+    """The cluster that this node is about to join: it knows it by gossip alone so far."""
+    status: ClusterStatus | None = None
     version: int = PROTOCOL_VERSION
 
     @property
@@ -111,12 +114,12 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
         return self.host, self.port
 
     def takes_part_in(self, cluster_id: str) -> bool:
-        """Does it belong to that cluster, or wait for a link to it?"""
+        """Whether it belongs to that cluster, or waits for a link to it."""
         return cluster_id in {self.cluster_id, self.joining}
 
 
 class Undecodable(msgspec.Struct, frozen=True):
-    """A node takes part in Raft, and what it says of it cannot be read."""
+    """A node takes part in Raft, and its announcement cannot be read."""
 
     reason: str
 
@@ -124,7 +127,7 @@ class Undecodable(msgspec.Struct, frozen=True):
 _encode = msgspec.json.Encoder().encode
 _identity = msgspec.json.Decoder(_Identity)
 _founding = msgspec.json.Decoder(_Founding)
-_status = msgspec.json.Decoder(Status)
+_status = msgspec.json.Decoder(ClusterStatus)
 
 
 def coarse(applied: int) -> int:
@@ -132,21 +135,25 @@ def coarse(applied: int) -> int:
 
 
 def encode(it: Announcement) -> dict[str, str]:
-    """Every key of `KEYS` with its value, in the order of writing: whoever sees the identity has the rest, too.
+    """Every key of `KEYS` with its value, in the order of writing: a node that has the identity has the rest, too.
 
-    The same announcement gives the same text, so nothing is gossiped anew.
+    The same announcement gives the same text, so gossip has nothing new to spread.
     """
     identity = _Identity(
         it.version, it.member, it.incarnation, it.host, it.port, it.role, it.cluster_id, it.rule, it.zone
     )
-    status = it.status or Status()
+    status = it.status or ClusterStatus()
     status = msgspec.structs.replace(status, applied=coarse(status.applied))
-    parts = {FOUNDING_KEY: _Founding(it.answer, it.floor, it.joining), STATUS_KEY: status, IDENTITY_KEY: identity}
+    parts = {
+        FOUNDING_KEY: _Founding(it.agrees_to, it.highest_rank, it.joining),
+        STATUS_KEY: status,
+        IDENTITY_KEY: identity,
+    }
     return {key: _encode(part).decode() for key, part in parts.items()}
 
 
 def decode(key_values: Mapping[str, str]) -> Announcement | Undecodable | None:
-    """What a node's namespace says. Other keys than `KEYS` are not looked at."""
+    """A node's announcement, read from its namespace. Other keys than `KEYS` do not matter."""
     text = key_values.get(IDENTITY_KEY)
     if text is None:
         return None
@@ -156,8 +163,8 @@ def decode(key_values: Mapping[str, str]) -> Announcement | Undecodable | None:
         status = _status.decode(_bounded(key_values.get(STATUS_KEY, "{}")))
     except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         return Undecodable(f"its announcement cannot be read: {error}")
-    if founding.answer is not None and founding.answer.problem is not None:
-        return Undecodable(f"it answers to what is no proposal: {founding.answer.problem}")
+    if founding.agrees_to is not None and founding.agrees_to.problem is not None:
+        return Undecodable(f"it answers to what is no proposal: {founding.agrees_to.problem}")
     return Announcement(
         member=identity.member,
         incarnation=identity.incarnation,
@@ -167,8 +174,8 @@ def decode(key_values: Mapping[str, str]) -> Announcement | Undecodable | None:
         cluster_id=identity.cluster_id,
         rule=identity.rule,
         zone=identity.zone,
-        answer=founding.answer,
-        floor=founding.floor,
+        agrees_to=founding.agrees_to,
+        highest_rank=founding.highest_rank,
         joining=founding.joining,
         status=status if STATUS_KEY in key_values else None,
         version=identity.version,

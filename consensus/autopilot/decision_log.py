@@ -1,6 +1,6 @@
-"""The decisions on the membership, kept in the metadata itself (spec section 4, the last rule).
+"""The decisions on the voters, kept in the metadata itself (raft spec 4, the last rule).
 
-So whoever leads, every node can tell what was decided, and why.
+So every node can show the decisions of all leaders, with their reasons.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ import msgspec
 
 from coterie.consensus.store import RESERVED_PREFIX, Delete, Put, State, Txn, prefix_end
 
-PREFIX = RESERVED_PREFIX + b"decisions/"
+DECISIONS_PREFIX = RESERVED_PREFIX + b"decisions/"
 
 MAX_DECISIONS = 100
-"""The oldest go."""
+"""The oldest go first."""
 
 
 class DecisionRecord(msgspec.Struct, frozen=True):
@@ -35,18 +35,18 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(DecisionRecord).decode
 
 
-def record(state: State, taken: DecisionRecord) -> Txn:
-    """The operation that adds a decision to those in `state`."""
-    records = state.range(PREFIX, prefix_end(PREFIX), limit=2 * MAX_DECISIONS).records
-    number = int(records[-1].key[len(PREFIX) :]) + 1 if records else 1
+def record_decision(state: State, decision: DecisionRecord) -> Txn:
+    """The operation that adds a decision to those in `state`, and drops the oldest."""
+    records = state.range(DECISIONS_PREFIX, prefix_end(DECISIONS_PREFIX), limit=2 * MAX_DECISIONS).records
+    number = int(records[-1].key[len(DECISIONS_PREFIX) :]) + 1 if records else 1
     gone = [Delete(each.key) for each in records[: max(0, len(records) - MAX_DECISIONS + 1)]]
-    return Txn(then=(Put(PREFIX + b"%012d" % number, _encode(taken)), *gone))
+    return Txn(then=(Put(DECISIONS_PREFIX + b"%012d" % number, _encode(decision)), *gone))
 
 
 def read_decisions(state: State) -> list[DecisionRecord]:
     """Oldest first."""
     found = []
-    for each in state.range(PREFIX, prefix_end(PREFIX), limit=2 * MAX_DECISIONS).records:
+    for each in state.range(DECISIONS_PREFIX, prefix_end(DECISIONS_PREFIX), limit=2 * MAX_DECISIONS).records:
         try:
             found.append(_decode(each.value))
         except msgspec.MsgspecError:

@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 
 from coterie.consensus.autopilot.announcement import Announcement
-from coterie.consensus.autopilot.observations import Sightings
+from coterie.consensus.autopilot.observations import Observations
 
 
-def announced(seen: Sightings, own: str) -> dict[str, Announcement]:
-    """What the other members say of themselves, by member id."""
+def announced(seen: Observations, own: str) -> dict[str, Announcement]:
+    """The announcements of the other members, by member id."""
     return {
-        member: sighting.announcement
-        for member, sighting in seen.of_member.items()
-        if sighting.announcement is not None and member != own
+        member: observation.announcement
+        for member, observation in seen.of_member.items()
+        if observation.announcement is not None and member != own
     }
 
 
-def wanted_links(own: str, cluster: str, voters: Collection[str], others: Mapping[str, Announcement]) -> set[str]:
-    """Of the `others`. `voters`: as this member knows them; none before it has heard of any."""
+def link_targets(own: str, cluster: str, voters: Collection[str], others: Mapping[str, Announcement]) -> set[str]:
+    """Member ids out of `others`. `voters`: as this member knows them; empty before it knows any."""
     if own in voters or not voters:
         return {other for other, it in others.items() if it.takes_part_in(cluster)}
     leaders = {it.status.leader for it in others.values() if it.status is not None and it.status.leader}
-    told = {other for other, it in others.items() if it.cluster_id == cluster and it.role == "voter"}
-    return told | {leader for leader in leaders if leader in others}
+    announced_voters = {other for other, it in others.items() if it.cluster_id == cluster and it.role == "voter"}
+    return announced_voters | {leader for leader in leaders if leader in others}

@@ -1,48 +1,48 @@
-"""Ends of node-bound leases: what gossip says of their nodes, as operations for the leader to propose (spec section 3).
+"""Ends node-bound leases whose nodes gossip holds dead, by operations that the leader proposes (raft spec 3).
 
 A lease names a node and the generation of its process. It ends once gossip has held that process dead for the lease's
-hold, or shows a later generation of the node alive: then the process that took the lease is gone. Gossip cannot end a
-lease by itself: the operation says what was seen, and is void where the lease was renewed since.
+hold, or shows a later generation of the node alive: the process that took the lease is gone then. Gossip alone ends no
+lease: the operation carries the evidence, and is void where the lease was renewed since.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from coterie.consensus.autopilot.observations import Presence, Sighting, Sightings
+from coterie.consensus.autopilot.observations import Observation, Observations, Presence
 from coterie.consensus.store import Lease, LeaseNodeLost, State
 
 MAX_ENDS_A_TURN = 1_000
 
 
-class LostNodes:
-    """Of one leader: remembers since when it has known nothing of a node, which counts as dead from then on."""
+class NodeLeaseReaper:
+    """One leader's. It remembers since when it has known nothing of a process, which counts as dead from then on."""
 
     def __init__(self) -> None:
         self._unknown_since: dict[str, float] = {}
 
-    def ends(self, state: State, seen: Sightings, now: float) -> list[LeaseNodeLost]:
-        """The leases to end. `now`: the monotonic clock, in seconds."""
+    def reap(self, state: State, seen: Observations, now: float) -> list[LeaseNodeLost]:
+        """The operations that end leases now. `now`: the monotonic clock, in seconds."""
         nodes = state.leased_nodes()
         if not nodes:
             self._unknown_since.clear()
             return []
-        by_name: dict[str, list[Sighting]] = {name: [] for name in nodes}
+        by_name: dict[str, list[Observation]] = {name: [] for name in nodes}
         for each in seen.all:
             if each.node in by_name:
                 by_name[each.node].append(each)
         found: list[LeaseNodeLost] = []
-        for node, sightings in by_name.items():
+        for node, observations in by_name.items():
             for lease in state.leases_of_node(node):
-                end = self._end(lease, sightings, now)
+                end = self._end(lease, observations, now)
                 if end is not None:
                     found.append(end)
         self._forget(nodes)
         return found[:MAX_ENDS_A_TURN]
 
-    def _end(self, lease: Lease, sightings: Iterable[Sighting], now: float) -> LeaseNodeLost | None:
-        own: Sighting | None = None
-        for each in sightings:
+    def _end(self, lease: Lease, observations: Iterable[Observation], now: float) -> LeaseNodeLost | None:
+        own: Observation | None = None
+        for each in observations:
             if each.generation > lease.generation and each.presence is not Presence.UNSEEN:
                 return LeaseNodeLost(lease.id, lease.renewal, each.generation, 0)
             if each.generation == lease.generation:

@@ -1,7 +1,7 @@
-"""What gossip shows of every node, as plain data, and which of it counts for a member (spec section 4).
+"""What gossip shows of every node, as plain data, and which observation counts for a member (raft spec 4).
 
-A node that restarts is seen under several generations, a copied data directory under several names: for each member id
-one sighting counts, and what contradicts itself is told instead of being believed.
+A node that restarts is seen under several generations, a copied data directory under several names. One observation
+counts for each member id, and a contradiction is reported instead of being believed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Presence(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class Observation:
     """One identity that gossip knows, at one moment."""
 
     node: str
@@ -30,9 +30,9 @@ class Sighting:
     presence: Presence
     announcement: Announcement | None = None
     problem: str | None = None
-    """Why what it announces cannot be read."""
+    """Why its announcement cannot be read."""
     dead_for: float | None = None
-    """Seconds since gossip took it for dead."""
+    """Seconds since gossip declared it dead."""
 
     @property
     def live(self) -> bool:
@@ -44,18 +44,18 @@ class Sighting:
 
 
 @dataclass(frozen=True, slots=True)
-class Sightings:
-    """All of them. `of_member`: the one that counts for each member id, the own one included."""
-
-    all: tuple[Sighting, ...]
-    of_member: Mapping[str, Sighting] = field(default_factory=dict)
+class Observations:
+    all: tuple[Observation, ...]
+    """By node name and generation."""
+    of_member: Mapping[str, Observation] = field(default_factory=dict)
+    """The one that counts for each member id, the own one included."""
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Member ids that several live nodes claim: a data directory was copied. Node names, sorted."""
 
     @classmethod
-    def of(cls, sightings: Iterable[Sighting]) -> Sightings:
-        ordered = tuple(sorted(sightings, key=lambda each: (each.node, each.generation)))
-        best: dict[str, Sighting] = {}
+    def of(cls, observations: Iterable[Observation]) -> Observations:
+        ordered = tuple(sorted(observations, key=lambda each: (each.node, each.generation)))
+        best: dict[str, Observation] = {}
         claims: dict[str, set[str]] = {}
         for each in ordered:
             member = each.member
@@ -69,10 +69,6 @@ class Sightings:
         copies = {member: tuple(sorted(nodes)) for member, nodes in claims.items() if len(nodes) > 1}
         return cls(ordered, best, copies)
 
-    def is_live(self, member: str) -> bool:
-        found = self.of_member.get(member)
-        return found is not None and found.live
-
     def clusters(self, *, live: bool) -> dict[str, list[str]]:
         """Cluster ids that live (or all other) nodes report, with the names of the nodes."""
         reported: dict[str, list[str]] = {}
@@ -81,8 +77,8 @@ class Sightings:
                 reported.setdefault(each.announcement.cluster_id, []).append(each.node)
         return reported
 
-    def newer_namesake(self, node: str, generation: int) -> Sighting | None:
-        """A live process of the same name with a higher generation, as gossip goes on with that one alone."""
+    def newer_namesake(self, node: str, generation: int) -> Observation | None:
+        """A live process of the same name with a higher generation: gossip goes on with that one alone."""
         later = [each for each in self.all if each.live and each.node == node and each.generation > generation]
         return max(later, key=lambda each: each.generation, default=None)
 
@@ -90,6 +86,6 @@ class Sightings:
 _PRESENCE_WEIGHT = {Presence.LIVE: 2, Presence.UNSEEN: 0, Presence.DEAD: 1}
 
 
-def _weight(sighting: Sighting) -> tuple[int, int, int, str]:
-    incarnation = sighting.announcement.incarnation if sighting.announcement is not None else 0
-    return _PRESENCE_WEIGHT[sighting.presence], incarnation, sighting.generation, sighting.node
+def _weight(observation: Observation) -> tuple[int, int, int, str]:
+    incarnation = observation.announcement.incarnation if observation.announcement is not None else 0
+    return _PRESENCE_WEIGHT[observation.presence], incarnation, observation.generation, observation.node

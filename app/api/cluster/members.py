@@ -60,7 +60,7 @@ def add_members(app: FastAPI, context: Context) -> None:
 
     def show(states: list[NodeState]) -> list[dict[str, Any]]:
         now = time.monotonic()
-        said = {(each.node, each.generation): each.announcement for each in view.sightings(now).all}
+        said = {(each.node, each.generation): each.announcement for each in view.observations(now).all}
         roles = {each.node_id: each.role for each in context.raft.picture().members}
         return [
             show_member(

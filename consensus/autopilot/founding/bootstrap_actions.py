@@ -1,22 +1,22 @@
-"""What a founding step is asked, and what it may answer (see `bootstrap.py`)."""
+"""What a bootstrap step is asked, and the actions that it may answer (see `bootstrap.py`)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coterie.consensus.autopilot.announcement import FoundingRule, Role
-from coterie.consensus.autopilot.founding_vote import Ballot
+from coterie.consensus.autopilot.announcement import AnnouncedRole, FoundingRule
+from coterie.consensus.autopilot.founding_vote import FoundingVote
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnState:
     """This node, as its disk has it, and for how long it has gossiped."""
 
     member: str
     node: str
     generation: int
     rule: FoundingRule
-    ballot: Ballot
+    founding_vote: FoundingVote
     cluster_id: str | None
     """The identity's: for ever."""
     term: int
@@ -25,22 +25,23 @@ class Own:
     running: str | None
     """The cluster in whose Raft group this process takes part now."""
     up_for: float
+    """Seconds."""
 
     @property
     def bound(self) -> bool:
         return self.cluster_id is not None
 
     @property
-    def frozen(self) -> bool:
-        """A vote may have been given: the answer stays."""
+    def may_have_voted(self) -> bool:
+        """In an election of Raft's: the agreement stays."""
         return self.term > 0 or self.last_index > 1
 
     @property
-    def role(self) -> Role:
-        """Before this node belongs to a cluster; afterwards its configuration tells."""
-        if self.ballot.joining is not None:
+    def role(self) -> AnnouncedRole:
+        """Before this node belongs to a cluster; afterwards the cluster's configuration gives the role."""
+        if self.founding_vote.joining is not None:
             return "observer"
-        return "founder" if self.frozen else "candidate"
+        return "founder" if self.may_have_voted else "candidate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +52,22 @@ class Wait:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Store this ballot durably, then announce it, then ask again."""
+class StoreVote:
+    """Store this founding vote durably, then announce it, then ask again."""
 
-    ballot: Ballot
+    vote: FoundingVote
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Halt:
-    """Stop the Raft node, whose answer has led to no vote yet; then ask again, with the term as it is then."""
+class StopRaft:
+    """Stop the Raft node, which has given no vote yet; then ask again, with the term as it is then."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
-class Run:
+class RunRaft:
     """Take part in the Raft group of `cluster_id`. `founders`: its first configuration, () for one that joined."""
 
     cluster_id: str
@@ -76,10 +77,10 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
-class Bind:
+class BindCluster:
     """Write the cluster id into the identity, for ever; then announce it. The Raft node may run meanwhile, and goes on.
 
-    `founders` as for `Run`.
+    `founders` as for `RunRaft`.
     """
 
     cluster_id: str
@@ -88,10 +89,10 @@ class Bind:
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """Put the directory away, and begin with an empty one, as a new member."""
+class ArchiveDirectory:
+    """Move the directory aside, and begin with an empty one, as a new member."""
 
     reason: str
 
 
-Move = Wait | Keep | Halt | Run | Bind
+BootstrapAction = Wait | StoreVote | StopRaft | RunRaft | BindCluster

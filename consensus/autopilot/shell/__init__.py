@@ -1,0 +1,1 @@
+"""Everything of the autopilot that holds tasks, clocks, files or a Raft member; the rest of the package is pure."""

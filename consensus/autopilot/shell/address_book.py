@@ -1,7 +1,7 @@
-"""Where members were last reached: for a start at which gossip knows of nobody yet (spec section 4, addresses).
+"""Where members were last reached, for a start at which gossip knows nobody yet (raft spec 4, addresses).
 
-Gossip's address comes first. What is kept here is a convenience: a damaged or missing file costs time, nothing else,
-and the handshake proves who answers, wherever that is.
+Gossip's address comes first. A damaged or missing file costs time and nothing else: the handshake proves the identity
+of the member that answers at an address.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class AddressBook:
                 del self._known[next(iter(self._known))]
 
     def save(self) -> None:
-        """Write what changed since the last time. A disk that refuses is logged, and asked again at the next change."""
+        """Write changes since the last time. An error of the disk is logged; the next change tries again."""
         if self._known == self._saved:
             return
         self._saved = dict(self._known)

@@ -1,9 +1,8 @@
-"""A node's part in the metadata cluster: the asyncio shell of this package, between a gossip node and a Raft member.
+"""A node's part in the metadata cluster: the task between a gossip node and a Raft member.
 
-Again and again it asks the pure parts what to do: `bootstrap.step` until there is a cluster, the `Governor` while this
-member leads. It carries out on the `LocalMember` what the first says, and keeps announcements, links and addresses in
-step with both.
-Nothing of Raft's safety or timers passes through here: gossip gives addresses, candidates and evidence.
+In each turn it asks `bootstrap.step` for the next action, carries that out on the `LocalMember`, and runs the
+`LeaderLoop`. It keeps announcements, links and addresses up to date. Nothing of Raft's safety or timers passes through
+here: gossip gives addresses, evidence, and nodes that may vote.
 """
 
 from __future__ import annotations
@@ -18,43 +17,52 @@ from pathlib import Path
 from uuid import uuid4
 
 from coterie.consensus import Member, MemberMetadata, MemberStatus, UnavailableError
-from coterie.consensus.autopilot.announcement import KEY_PREFIX, Announcement, Role, Status
+from coterie.consensus.autopilot.announcement import KEY_PREFIX, AnnouncedRole, Announcement, ClusterStatus
 from coterie.consensus.autopilot.founding import bootstrap
-from coterie.consensus.autopilot.founding.bootstrap_actions import Bind, Halt, Keep, Own, Run, SetAside, Wait
-from coterie.consensus.autopilot.link_targets import announced, wanted_links
-from coterie.consensus.autopilot.observations import Sightings
+from coterie.consensus.autopilot.founding.bootstrap_actions import (
+    ArchiveDirectory,
+    BindCluster,
+    OwnState,
+    RunRaft,
+    StopRaft,
+    StoreVote,
+    Wait,
+)
+from coterie.consensus.autopilot.link_targets import announced, link_targets
+from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
-from coterie.consensus.autopilot.shell.governor import Governor, bar
+from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
 from coterie.consensus.autopilot.shell.local_member import ListenError, LocalMember
-from coterie.consensus.autopilot.voters.removal import Cause, Fate, fate
+from coterie.consensus.autopilot.voters.removal import RemovalCause, RemovalOutcome, removal_outcome
 from coterie.consensus.raft.errors import RaftError
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
 logger = logging.getLogger(__name__)
 
 TURN_SECONDS = 0.5
-"""How often everything is looked at, where nothing happens that asks for it."""
+"""Between turns, where nothing happens that asks for one."""
 
-MAX_MOVES_A_TURN = 8
-"""Of a founding: each is one durable step."""
+MAX_ACTIONS_A_TURN = 8
+"""Of a bootstrap: each is one durable step."""
 
 MAX_LINK_EVENTS = 100
-"""Of what links report, the last ones are kept for operators."""
+"""The latest are kept for operators."""
 
 
 @dataclass(frozen=True, slots=True)
 class LinkEvent:
-    """Something that an operator should know: a wrong secret, another cluster, a copied directory."""
+    """Why a link to another member was refused or broken: a wrong secret, another cluster, a copied directory."""
 
     at: float
     """Unix seconds."""
     kind: str
+    """A word of a small fixed set."""
     detail: str
 
 
 class Agent:
-    """To be made and used in one running event loop."""
+    """Make and use it in one running event loop."""
 
     def __init__(self, gossip: GossipNode, directory: Path, config: AgentConfig) -> None:
         """Opens the directory, or makes it. Raises as `open_member_directory`."""
@@ -64,7 +72,7 @@ class Agent:
         self.reason = "starting"
         """Why this node is not in a cluster, or what its founding waits for; "" where all is well."""
         self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
-        self._giving_up = False  # the founding, by an operator's order
+        self._giving_up = False  # the founding, by an operator's command
         self._leaving = False
         self._gone = False
         self._local = LocalMember(
@@ -72,16 +80,16 @@ class Agent:
             config,
             self._locate,
             on_event=self._link_event,
-            on_change=self._look_soon,
+            on_change=self._wake,
             on_stop=self._member_stopped,
         )
         self._listening = config.listen
         self._started = time.monotonic()
-        self._news = asyncio.Event()
+        self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unobserve: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
-        """Why this node's part in Raft is over until it is started again."""
+        """Why this node takes no part in Raft until its next start."""
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -90,31 +98,31 @@ class Agent:
 
         Raises OSError where the Raft address cannot be had.
         """
-        # Tried at once: an address in use is an error now, and the port must be known before it is announced.
+        # Bound at once: an address in use is an error now, and the port must be known before it is announced.
         server = await asyncio.get_running_loop().create_server(asyncio.Protocol, *self._listening)
         self._listening = (self._listening[0], server.sockets[0].getsockname()[1])
         server.close()
         self._unobserve = [
             self.gossip.observe(self._gossip_event),
-            self.gossip.subscribe(KEY_PREFIX, lambda *_: self._look_soon()),
+            self.gossip.subscribe(KEY_PREFIX, lambda *_: self._wake()),
         ]
         self._task = asyncio.create_task(self._run(), name="raft agent")
 
     def _gossip_event(self, event: Event) -> None:
         if isinstance(event, NodeJoined | NodeAlive | NodeDead | NodeRemoved):
-            self._look_soon()
+            self._wake()
 
-    def _look_soon(self) -> None:
-        self._news.set()
+    def _wake(self) -> None:
+        self._woken.set()
 
     async def stop(self) -> None:
-        """End this node's part: leadership is handed over, the vote is kept, the directory let go."""
+        """Stop: transfer leadership, keep the vote, close the directory."""
         for end in self._unobserve:
             end()
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
-        await self._local.hand_over()
+        await self._local.transfer_leadership()
         await self._local.halt()
         self._local.close()
 
@@ -127,69 +135,69 @@ class Agent:
             except Exception:
                 logger.exception("internal error: please report it")
             if self.failure is not None:
-                # Disk and files are met, not obeyed: gossip and HTTP go on, and an operator is told.
+                # Gossip and HTTP go on, and report the failure to an operator.
                 self.reason = f"this node's part in Raft has stopped: {self.failure}"
                 logger.critical("%s", self.reason)
                 self._announce(None)
                 await self._local.halt()
                 return
-            self._news.clear()
+            self._woken.clear()
             try:
                 async with asyncio.timeout(TURN_SECONDS):
-                    await self._news.wait()
+                    await self._woken.wait()
             except TimeoutError:
                 pass
-            await asyncio.sleep(0.02)  # what comes together is looked at together
+            await asyncio.sleep(0.02)  # one turn for all that comes together
 
     # -- turns -------------------------------------------------------------------------------------------------------
 
     async def _turn(self) -> None:
-        await self._meet_fate()
+        await self._act_on_own_removal()
         if self._gone:
             return
         if self._giving_up:
             await self._give_up()
-        seen = self.view.sightings(time.monotonic())
-        for _ in range(MAX_MOVES_A_TURN):
-            move = bootstrap.step(self._own(), seen, uuid4().hex)
-            if not await self._make(move):
+        seen = self.view.observations(time.monotonic())
+        for _ in range(MAX_ACTIONS_A_TURN):
+            action = bootstrap.step(self._own(), seen, uuid4().hex)
+            if not await self._perform(action):
                 break
-            self._announce(self._announcement())  # a move is durable by now, and may be told
-            seen = self.view.sightings(time.monotonic())
+            self._announce(self._announcement())  # the action is durable by now
+            seen = self.view.observations(time.monotonic())
         self._keep_links(seen)
-        if self.governor is not None and self.cluster is not None:
-            self.governor.turn(seen, time.monotonic())
+        if self.leader_loop is not None and self.cluster is not None:
+            self.leader_loop.turn(seen, time.monotonic())
         self._announce(self._announcement())
 
-    async def _meet_fate(self) -> None:
-        """Act upon this member's own removal, once it has learnt of it from the log."""
-        member, governor = self.member, self.governor
-        if member is None or governor is None or self._gone:
+    async def _act_on_own_removal(self) -> None:
+        """Act on this member's own removal, once the log has brought it."""
+        member, leader_loop = self.member, self.leader_loop
+        if member is None or leader_loop is None or self._gone:
             return
-        what, why = fate(
+        what, why = removal_outcome(
             self.member_id,
             member.node.configurations.as_of(member.node.applied),  # a removal counts once it is committed
-            governor.bans(),
+            leader_loop.bans(),
             self.config.rejoining,
             leaving=self._leaving,
         )
-        if what is Fate.REJOIN:
-            await self._local.set_aside(why)
-        elif what is Fate.GONE:
+        if what is RemovalOutcome.REJOIN:
+            await self._local.archive_directory(why)
+        elif what is RemovalOutcome.GONE:
             self._gone = True
             self._announce(self._announcement())
-            self._tell(why)
+            self._set_reason(why)
             await self._local.halt()
 
-    def _own(self) -> Own:
+    def _own(self) -> OwnState:
         term, last = self._local.last_entry()
         member = self.member
-        return Own(
+        return OwnState(
             member=self.member_id,
             node=self.gossip.node.node_id,
             generation=self.gossip.node.generation,
             rule=self.config.rule,
-            ballot=self._local.ballot.ballot,
+            founding_vote=self._local.vote_file.vote,
             cluster_id=self.cluster,
             term=term,
             last_index=last,
@@ -198,44 +206,44 @@ class Agent:
         )
 
     async def _give_up(self) -> None:
-        """What this member has voted by the time that its Raft node has stopped decides how the founding ends."""
+        """The founding ends by what this member has voted once its Raft node has stopped."""
         self._giving_up = False
         if self.cluster is not None:
             return
         await self._local.halt_founding()
-        move = bootstrap.give_up(self._own())
-        if move is not None:
-            await self._make(move)
+        action = bootstrap.give_up(self._own())
+        if action is not None:
+            await self._perform(action)
 
-    async def _make(self, move: Wait | Keep | Halt | Run | Bind | SetAside) -> bool:
-        """Make a move; True where the next one is to be asked for at once."""
-        match move:
+    async def _perform(self, action: Wait | StoreVote | StopRaft | RunRaft | BindCluster | ArchiveDirectory) -> bool:
+        """Carry an action out; True where the next one is to be asked for at once."""
+        match action:
             case Wait(reason):
-                self._tell(reason)
+                self._set_reason(reason)
                 return False
-            case Keep(ballot, reason):
-                self._tell(reason)
-                self._local.ballot.store(ballot)
-            case Halt(reason):
-                self._tell(reason)
+            case StoreVote(vote, reason):
+                self._set_reason(reason)
+                self._local.vote_file.store(vote)
+            case StopRaft(reason):
+                self._set_reason(reason)
                 await self._local.halt_founding()
-            case SetAside(reason):
-                await self._local.set_aside(reason)
-            case Bind(cluster_id, _, reason):
-                self._tell(reason)
+            case ArchiveDirectory(reason):
+                await self._local.archive_directory(reason)
+            case BindCluster(cluster_id, _, reason):
+                self._set_reason(reason)
                 self._local.join_cluster(cluster_id)
-            case Run(cluster_id, founders, waiting):
+            case RunRaft(cluster_id, founders, waiting):
                 if self.member is None:
                     try:
                         await self._local.start(cluster_id, founders, self._listening)
                     except ListenError as error:
-                        self._tell(str(error))
+                        self._set_reason(str(error))
                         return False
-                self._tell(waiting or "")
+                self._set_reason(waiting or "")
                 return False
         return True
 
-    def _tell(self, reason: str) -> None:
+    def _set_reason(self, reason: str) -> None:
         if reason != self.reason:
             self.reason = reason
             if reason:
@@ -244,7 +252,7 @@ class Agent:
     def _member_stopped(self, failure: BaseException | None) -> None:
         if failure is not None:
             self.failure = failure
-            self._look_soon()
+            self._wake()
 
     def _link_event(self, kind: str, detail: str) -> None:
         self.link_events.append(LinkEvent(time.time(), kind, detail))
@@ -252,18 +260,18 @@ class Agent:
     # -- links and announcements -------------------------------------------------------------------------------------
 
     def _locate(self, member: str) -> tuple[str, int] | None:
-        """Gossip's address, else the last that worked."""
-        seen = self.view.sightings(time.monotonic()).of_member.get(member)
+        """The address by gossip, else the last that worked."""
+        seen = self.view.observations(time.monotonic()).of_member.get(member)
         if seen is not None and seen.announcement is not None:
             return seen.announcement.address
         return self._local.addresses.find(member)
 
-    def _keep_links(self, seen: Sightings) -> None:
+    def _keep_links(self, seen: Observations) -> None:
         member = self.member
         if member is None:
             return
         here = announced(seen, self.member_id)
-        member.link(wanted_links(self.member_id, member.cluster, member.node.voters, here))
+        member.link(link_targets(self.member_id, member.cluster, member.node.voters, here))
         for other in member.node.connected:
             if (it := here.get(str(other.id))) is not None:
                 self._local.addresses.note(str(other.id), it.address)
@@ -272,10 +280,10 @@ class Agent:
     def _announcement(self) -> Announcement:
         host, port = self.config.advertise
         member = self.member
-        ballot = self._local.ballot.ballot
+        vote = self._local.vote_file.vote
         status = None
         if member is not None and self.cluster is not None:
-            status = Status(member.node.term, member.leader, member.state.membership_epoch, member.node.applied)
+            status = ClusterStatus(member.node.term, member.leader, member.state.membership_epoch, member.node.applied)
         return Announcement(
             member=self.member_id,
             incarnation=self._local.incarnation,
@@ -285,9 +293,9 @@ class Agent:
             cluster_id=self.cluster,
             rule=self.config.rule,
             zone=self.config.zone,
-            answer=ballot.answer,
-            floor=ballot.floor,
-            joining=ballot.joining,
+            agrees_to=vote.agrees_to,
+            highest_rank=vote.highest_rank,
+            joining=vote.joining,
             status=status,
         )
 
@@ -302,38 +310,38 @@ class Agent:
     async def leave(self, timeout: float = 30.0) -> None:
         """Give up this member's vote and its place in the cluster, for good; the node goes on without Raft.
 
-        Raises UnavailableError where that did not come to pass in time, and then it may still.
+        `timeout`: seconds. Raises UnavailableError where the cluster has not let it go in time; it may do so later.
         """
         member = self._running()
         self._leaving = True
-        await bar(member, self.member_id, Cause.LEAVE, "")
+        await ban_member(member, self.member_id, RemovalCause.LEAVE, "")
         try:
             async with asyncio.timeout(timeout):
                 while not self._gone:
-                    self._look_soon()
+                    self._wake()
                     await asyncio.sleep(0.05)
         except TimeoutError:
             raise UnavailableError("timed_out", "no majority has let this member go yet") from None
 
     async def remove(self, member: str, words: str) -> None:
-        """Send a member away, dead or alive, on an operator's word. The leader carries it out. Raises MetadataError."""
-        await bar(self._running(), member, Cause.FORCED, words)
+        """Ban a member, dead or alive, for an operator. The leader removes it. Raises MetadataError."""
+        await ban_member(self._running(), member, RemovalCause.FORCED, words)
 
     def give_up_founding(self) -> str | None:
         """Stop waiting for a founder that will never come; returns what was done, None where nothing is founded."""
-        move = bootstrap.give_up(self._own())
-        if move is None:
+        action = bootstrap.give_up(self._own())
+        if action is None:
             return None
         self._giving_up = True
-        self._look_soon()
-        return move.reason
+        self._wake()
+        return action.reason
 
     def _running(self) -> Member:
         if self.member is None or self.cluster is None:
             raise UnavailableError("no_cluster", self.reason or "this node is in no metadata cluster yet")
         return self.member
 
-    # -- the face ----------------------------------------------------------------------------------------------------
+    # -- reading -----------------------------------------------------------------------------------------------------
 
     @property
     def member(self) -> Member | None:
@@ -341,9 +349,9 @@ class Agent:
         return self._local.member
 
     @property
-    def governor(self) -> Governor | None:
+    def leader_loop(self) -> LeaderLoop | None:
         """Beside a running member."""
-        return self._local.governor
+        return self._local.leader_loop
 
     @property
     def member_id(self) -> str:
@@ -355,7 +363,7 @@ class Agent:
         return self._local.cluster
 
     @property
-    def role(self) -> Role:
+    def role(self) -> AnnouncedRole:
         member = self.member
         if self._gone:
             return "left" if self._leaving else "removed"
@@ -367,7 +375,7 @@ class Agent:
 
     @property
     def metadata(self) -> MemberMetadata:
-        """The metadata's face. Raises UnavailableError, with the reason, where this node is in no cluster yet."""
+        """Raises UnavailableError, with the reason, where this node is in no cluster yet."""
         return self._running().metadata
 
     def status(self) -> MemberStatus | None:

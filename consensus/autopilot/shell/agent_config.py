@@ -1,4 +1,4 @@
-"""What a node's part in the metadata cluster is configured with."""
+"""The configuration of a node's part in the metadata cluster."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import Rejoining
+from coterie.consensus.autopilot.voters.removal import RejoinPolicy
 from coterie.consensus.journal import JournalConfig
 from coterie.consensus.member.member import MemberConfig
 
@@ -22,5 +22,5 @@ class AgentConfig:
     journal: JournalConfig = field(default_factory=JournalConfig)
     zone: str = ""
     policy: Policy = field(default_factory=Policy)
-    rejoining: Rejoining = field(default_factory=Rejoining)
-    """After which removals a member sets its directory aside, and joins again as a new one."""
+    rejoining: RejoinPolicy = field(default_factory=RejoinPolicy)
+    """After which removals a member archives its directory, and joins again as a new one."""

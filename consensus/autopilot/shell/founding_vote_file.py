@@ -1,52 +1,57 @@
-"""The ballot on disk: a checksummed twin file in the member's directory (spec section 4: persisted before it is told).
+"""The founding vote on disk, stored before any other node learns of it (raft spec 4).
 
-A directory from before its first answer has no such file, which means an empty ballot.
+A directory without this file has an empty vote: its member has agreed to nothing yet.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from coterie.consensus.autopilot.founding_vote import Ballot, BallotError, decode_ballot, encode_ballot
+from coterie.consensus.autopilot.founding_vote import (
+    FoundingVote,
+    FoundingVoteError,
+    decode_founding_vote,
+    encode_founding_vote,
+)
 from coterie.consensus.journal import CorruptFileError, Files
 from coterie.consensus.journal.files.double_buffered import DoubleBufferedFile
 
-BALLOT_NAME = "ballot"
+FILE_NAME = "ballot"
 
 _KIND = 4
 
 
-class BallotFile:
-    def __init__(self, files: Files, directory: Path, file: DoubleBufferedFile | None, ballot: Ballot) -> None:
+class FoundingVoteFile:
+    def __init__(self, files: Files, directory: Path, file: DoubleBufferedFile | None, vote: FoundingVote) -> None:
         self._files = files
         self._directory = directory
         self._file = file
-        self.ballot = ballot
+        self.vote = vote
 
     @classmethod
-    def open(cls, files: Files, directory: Path) -> BallotFile:
-        """Raises CorruptFileError, DiskFailedError. The directory's lock is held by whoever calls."""
-        if BALLOT_NAME not in files.names(directory):
-            return cls(files, directory, None, Ballot())
-        path = directory / BALLOT_NAME
+    def open(cls, files: Files, directory: Path) -> FoundingVoteFile:
+        """The caller holds the directory's lock. Raises CorruptFileError, DiskFailedError."""
+        if FILE_NAME not in files.names(directory):
+            return cls(files, directory, None, FoundingVote())
+        path = directory / FILE_NAME
         file = DoubleBufferedFile.open(files, path, _KIND)
         try:
-            ballot = decode_ballot(file.value)
-        except BallotError as error:
+            vote = decode_founding_vote(file.value)
+        except FoundingVoteError as error:
             file.close()
             raise CorruptFileError(path, str(error)) from None
-        return cls(files, directory, file, ballot)
+        return cls(files, directory, file, vote)
 
-    def store(self, ballot: Ballot) -> None:
-        """Durable on return. After an error the process must stop: what is on disk is not known."""
-        if ballot == self.ballot:
+    def store(self, vote: FoundingVote) -> None:
+        """Durable on return. After an error the process must stop: the state of the disk is unknown."""
+        if vote == self.vote:
             return
-        value = encode_ballot(ballot)
+        value = encode_founding_vote(vote)
         if self._file is None:
-            self._file = DoubleBufferedFile.create(self._files, self._directory / BALLOT_NAME, _KIND, value)
+            self._file = DoubleBufferedFile.create(self._files, self._directory / FILE_NAME, _KIND, value)
         else:
             self._file.store(value)
-        self.ballot = ballot
+        self.vote = vote
 
     def close(self) -> None:
         if self._file is not None:

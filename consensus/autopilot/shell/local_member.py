@@ -1,6 +1,6 @@
-"""The member on this node: its directory and, while it takes part in a cluster, the Raft node and the governor on it.
+"""The member on this node: its directory and, while it takes part in a cluster, the Raft node and the leader's loop.
 
-The directory is open all the time. A running member closes the log in it when it stops; who goes on opens it again.
+The directory is open all the time. A running member closes the log in it when it stops; it is opened again then.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from pathlib import Path
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.autopilot.shell.address_book import AddressBook
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
-from coterie.consensus.autopilot.shell.founding_vote_file import BallotFile
-from coterie.consensus.autopilot.shell.governor import Governor
+from coterie.consensus.autopilot.shell.founding_vote_file import FoundingVoteFile
+from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop
 from coterie.consensus.journal import DiskFiles, MemberDirectory, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.errors import RaftError
@@ -28,7 +28,7 @@ class ListenError(Exception):
 
 
 class LocalMember:
-    """One after the other, where one is set aside."""
+    """The directory's member; another one after the directory is archived."""
 
     def __init__(
         self,
@@ -42,18 +42,18 @@ class LocalMember:
     ) -> None:
         """Opens the directory, or makes it. Raises as `open_member_directory`.
 
-        `on_event`: what links report. `on_change`: who leads or votes is not as before. `on_stop`: as of a `Member`.
+        `on_event`: a link's event. `on_change`: the leader or the voters changed. `on_stop`: as of a `Member`.
         """
         self.path = path
         self.member: Member | None = None
-        self.governor: Governor | None = None
+        self.leader_loop: LeaderLoop | None = None
         self._config = config
         self._locate = locate
         self._on_event = on_event
         self._on_change = on_change
         self._on_stop = on_stop
         self._store: MemberDirectory | None = None
-        self.ballot: BallotFile
+        self.vote_file: FoundingVoteFile
         self.addresses: AddressBook
         self._open()
 
@@ -63,7 +63,7 @@ class LocalMember:
         files = DiskFiles()
         store = open_member_directory(self.path, config=self._config.journal, files=files)
         try:
-            self.ballot = BallotFile.open(files, self.path)
+            self.vote_file = FoundingVoteFile.open(files, self.path)
         except BaseException:
             store.close()
             raise
@@ -84,12 +84,12 @@ class LocalMember:
         return self._store
 
     def close(self) -> None:
-        self.ballot.close()
+        self.vote_file.close()
         if self._store is not None:
             self._store.close()
             self._store = None
 
-    async def set_aside(self, reason: str) -> None:
+    async def archive_directory(self, reason: str) -> None:
         """End as this member; begin again with an empty directory, as a new one."""
         await self.halt()
         self.close()
@@ -131,16 +131,16 @@ class LocalMember:
             await member.stop()
             self._store = None
             if isinstance(error, OSError) and not isinstance(error, RaftError):
-                self.ballot.close()
+                self.vote_file.close()
                 self._open()
                 raise ListenError(f"the Raft address cannot be listened on: {error}") from error
             raise
         self.member = member
-        self.governor = Governor(member, self._config.policy)
+        self.leader_loop = LeaderLoop(member, self._config.policy)
         member.observe(self._changed(member))
 
     def _changed(self, member: Member) -> Callable[[], None]:
-        """Tells when who leads or votes has changed, not at every write."""
+        """An observer that reports changes of leader and voters, not every write."""
         last: tuple[object, ...] = ()
 
         def look() -> None:
@@ -153,8 +153,8 @@ class LocalMember:
 
         return look
 
-    async def hand_over(self) -> None:
-        """Let another voter lead, where this member does, and there is one."""
+    async def transfer_leadership(self) -> None:
+        """To another voter, where this member leads and there is one."""
         member = self.member
         if member is not None and member.leading and len(member.node.voters) > 1:
             try:
@@ -164,9 +164,9 @@ class LocalMember:
                 logger.info("leadership was not handed over: %s", error)
 
     async def halt(self) -> None:
-        governor, self.governor = self.governor, None
-        if governor is not None:
-            await governor.stop()
+        leader_loop, self.leader_loop = self.leader_loop, None
+        if leader_loop is not None:
+            await leader_loop.stop()
         member, self.member = self.member, None
         if member is not None:
             await member.stop()
@@ -176,5 +176,5 @@ class LocalMember:
         """Stop the Raft node, so that it votes no more, and keep the directory open."""
         if self.member is not None:
             await self.halt()
-            self.ballot.close()
+            self.vote_file.close()
             self._open()

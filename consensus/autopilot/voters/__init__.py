@@ -1,0 +1,1 @@
+"""The rules from live nodes to voters, pure: `rules.decide` takes a view of the cluster and gives the next decision."""

@@ -1,10 +1,10 @@
-"""For an operator: why each member that does not vote does not (spec section 4, the last rule)."""
+"""For an operator: why each member that does not vote does not (raft spec 4, the last rule)."""
 
 from __future__ import annotations
 
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.readiness import blocked, readiness
-from coterie.consensus.autopilot.voters.rules import Decision, Kind, decide, waits_for_pair
+from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide, waits_for_pair
 from coterie.consensus.autopilot.voters.view import ClusterView
 
 
@@ -17,15 +17,13 @@ def non_voters(view: ClusterView, policy: Policy, now: float) -> dict[str, str]:
     ready = [member for member, reason in reasons.items() if reason is None]
     wait = _why_wait(view, policy, now, len(ready)) if ready else ""
     decision = decide(view, policy, now)
-    told = {member: reason or wait for member, reason in reasons.items()}
-    told.update(_next(decision))
-    return told
+    return {member: reason or wait for member, reason in reasons.items()} | _next(decision)
 
 
 def _next(decision: Decision | None) -> dict[str, str]:
     if decision is None:
         return {}
-    if decision.kind is Kind.PROMOTE:
+    if decision.kind is DecisionKind.PROMOTE:
         return {decision.member: "ready: promoted next"}
     if decision.replacement is not None:
         return {decision.replacement: "ready: replaces a dead voter next"}
@@ -33,7 +31,7 @@ def _next(decision: Decision | None) -> dict[str, str]:
 
 
 def _why_wait(view: ClusterView, policy: Policy, now: float, ready: int) -> str:
-    """Why nobody that is ready is promoted."""
+    """Why no ready member is promoted."""
     count = len(view.voters)
     reason = blocked(view)
     if reason is not None:

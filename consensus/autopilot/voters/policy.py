@@ -1,4 +1,4 @@
-"""Settings of the rules that choose voters, with units and defaults (spec section 4)."""
+"""Settings of the rules that choose voters, with units and defaults (raft spec 4)."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ class PolicyError(ValueError):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
     min_voters: int = 3
-    """No removal takes the voters below this, but one that was asked for; or by one, where a replacement is ready."""
+    """No removal takes the voters below this, except a requested one; and by one, where a replacement is ready."""
     max_voters: int = 5
     stabilization_time: float = 10.0
-    """Seconds for which an observer must have been alive and caught up before it votes."""
+    """Seconds for which an observer must be alive and caught up before it votes."""
     dead_voter_grace: float = 30.0
     """Seconds without an answer, while gossip holds it dead, until a voter may be replaced.
 
-    Above what a restart or a reboot of a virtual machine takes, for a removed member starts anew with an empty
+    Above the time of a restart or a reboot of a virtual machine, because a removed member starts anew with an empty
     directory; short enough that a second failure within it is unlikely.
     """
     max_lag_entries: int = 128

@@ -1,4 +1,4 @@
-"""Is a member ready to vote, and if not, why: in words that an operator can act upon (spec section 4)."""
+"""Whether a member is ready to vote, and if not, why, in words that an operator can act upon (raft spec 4)."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def blocked(view: ClusterView) -> str | None:
 
 def readiness(view: ClusterView, it: MemberView, policy: Policy, now: float) -> str | None:
     """Why a member that does not vote is not ready to; None where it is."""
-    if it.barred is not None:
-        return f"barred for ever ({it.barred.cause.value})"
+    if it.ban is not None:
+        return f"barred for ever ({it.ban.cause.value})"
     if it.problem is not None:
         return it.problem
     if not it.live or it.live_since is None:

@@ -1,8 +1,8 @@
-"""Leaving, removal, and what a member does that learns of its own (spec section 4).
+"""Leaving, removal, and what a member does once it learns of its own removal (raft spec 4).
 
-Every removal begins with a ban of the member id in the log: it is the request (by the member itself, by an operator, or
-by the leader that found it dead), it outlives a change of leaders, and it bars the id for ever. A ban takes effect once
-the member is no voter: until then it goes on voting, and a voter that was found dead and came back stays one.
+Every removal begins with a ban of the member id in the log. The ban is the request (by the member itself, by an
+operator, or by the leader that found it dead); it outlives a change of leaders, and holds for ever. It takes effect
+once the member is no voter: until then the member goes on voting, and a dead voter that came back stays one.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 
-class Cause(Enum):
+class RemovalCause(Enum):
     LEAVE = "leave"
     """It asked to go."""
     FORCED = "forced"
@@ -22,66 +22,66 @@ class Cause(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Barred:
-    """A ban, as the log has it."""
+class BanReason:
+    """Why a member is banned, as the log has it."""
 
-    cause: Cause
+    cause: RemovalCause
     words: str
 
     @property
-    def asked_for(self) -> bool:
-        return self.cause is not Cause.DEAD
+    def requested(self) -> bool:
+        return self.cause is not RemovalCause.DEAD
 
 
-def ban_reason(cause: Cause, words: str = "") -> str:
-    """The text of a ban; at most 1,024 characters."""
+def ban_text(cause: RemovalCause, words: str = "") -> str:
+    """The reason of a ban as the log has it; at most 1,024 characters."""
     return f"{cause.value}: {words}"[:1_024]
 
 
-def read_ban(reason: str) -> Barred:
-    """What a ban's text says. Words of somebody else's making count as an operator's."""
+def parse_ban_reason(reason: str) -> BanReason:
+    """Total: a text that `ban_text` did not make counts as an operator's."""
     head, colon, words = reason.partition(":")
     try:
-        cause = Cause(head)
+        cause = RemovalCause(head)
     except ValueError:
-        return Barred(Cause.FORCED, reason)
-    return Barred(cause, words.strip() if colon else "")
+        return BanReason(RemovalCause.FORCED, reason)
+    return BanReason(cause, words.strip() if colon else "")
 
 
-class Fate(Enum):
+class RemovalOutcome(Enum):
     STAY = "stay"
     REJOIN = "rejoin"
-    """Set the directory aside, and join again as a new member with an empty one."""
+    """Archive the directory, and join again as a new member with an empty one."""
     GONE = "gone"
-    """This member's part is over; the node goes on without Raft."""
+    """This member is no more; the node goes on without Raft."""
 
 
 @dataclass(frozen=True, slots=True)
-class Rejoining:
-    """Which removals a node comes back from by itself."""
+class RejoinPolicy:
+    """After which removals a node comes back by itself."""
 
     after_death: bool = True
     after_force: bool = False
 
 
-def fate(
-    member: str, voters: Collection[str], bans: Mapping[str, str], rejoining: Rejoining, *, leaving: bool
-) -> tuple[Fate, str]:
-    """What a member is to do, by the voters and bans that it has itself applied from the log, and why.
+def removal_outcome(
+    member: str, voters: Collection[str], bans: Mapping[str, str], rejoining: RejoinPolicy, *, leaving: bool
+) -> tuple[RemovalOutcome, str]:
+    """What a member is to do, and why, by the voters and bans that it has itself applied from the log.
 
-    `leaving`: this very process asked to go. One that was started again after its leave means to come back.
+    `leaving`: this very process asked to go. A process that was started again after its leave is to come back.
     """
     if member not in bans or member in voters:
-        return Fate.STAY, ""
-    barred = read_ban(bans[member])
-    match barred.cause:
-        case Cause.LEAVE if leaving:
-            return Fate.GONE, "this member has left"
-        case Cause.LEAVE:
-            return Fate.REJOIN, "this member left before"
-        case Cause.DEAD:
-            told = f"this member was replaced: {barred.words}"
-            return (Fate.REJOIN if rejoining.after_death else Fate.GONE), told
-        case Cause.FORCED:
-            told = f"this member was removed by an operator: {barred.words}"
-            return (Fate.REJOIN if rejoining.after_force else Fate.GONE), told
+        return RemovalOutcome.STAY, ""
+    ban = parse_ban_reason(bans[member])
+    match ban.cause:
+        case RemovalCause.LEAVE if leaving:
+            return RemovalOutcome.GONE, "this member has left"
+        case RemovalCause.LEAVE:
+            return RemovalOutcome.REJOIN, "this member left before"
+        case RemovalCause.DEAD:
+            why = f"this member was replaced: {ban.words}"
+            return (RemovalOutcome.REJOIN if rejoining.after_death else RemovalOutcome.GONE), why
+        case RemovalCause.FORCED:
+            why = f"this member was removed by an operator: {ban.words}"
+            return (RemovalOutcome.REJOIN if rejoining.after_force else RemovalOutcome.GONE), why

@@ -1,4 +1,4 @@
-"""The decision function: a view of the cluster in, at most one decision with its reason out (spec section 4).
+"""The decision function: a view of the cluster in, at most one decision with its reason out (raft spec 4).
 
 Gossip's word alone decides nothing here: an addition needs the newcomer's own recent answers, a removal the silence of
 the removed towards this leader, and both the recent answers of majorities. Every decision changes the voters by one, or
@@ -14,11 +14,11 @@ from enum import Enum
 
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.readiness import blocked, readiness
-from coterie.consensus.autopilot.voters.removal import Cause
+from coterie.consensus.autopilot.voters.removal import RemovalCause
 from coterie.consensus.autopilot.voters.view import ClusterView, MemberView
 
 
-class Kind(Enum):
+class DecisionKind(Enum):
     PROMOTE = "promote"
     REMOVE = "remove"
     TRANSFER = "transfer"
@@ -26,33 +26,33 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    kind: Kind
+    kind: DecisionKind
     member: str
-    """Who is promoted, removed, or made leader."""
+    """The member that is promoted, removed, or made leader."""
     reason: str
-    cause: Cause | None = None
-    """Of a removal: what its ban says."""
+    cause: RemovalCause | None = None
+    """Of a removal: the cause in its ban."""
     replacement: str | None = None
     """Of a removal: the observer to be promoted at once after it."""
 
 
 def decide(view: ClusterView, policy: Policy, now: float) -> Decision | None:
-    """What the leader does next; None where nothing is to be done, or nothing can be."""
+    """The leader's next decision; None where there is none to take, or none can be taken."""
     if blocked(view) is not None:
         return None
     return (
-        _asked_removal(view, now)
+        _requested_removal(view, now)
         or _dead_removal(view, policy, now)
         or _begun_removal(view, policy, now)
         or _promotion(view, policy, now)
     )
 
 
-# -- who answers ---------------------------------------------------------------------------------------------------
+# -- answers ----------------------------------------------------------------------------------------------------
 
 
 def answering(view: ClusterView, now: float) -> set[str]:
-    """Who has answered this leader within an election timeout, the leader itself included."""
+    """The members that answered this leader within an election timeout, the leader itself included."""
     found = {
         member
         for member, it in view.members.items()
@@ -68,19 +68,19 @@ def is_majority(of: Collection[str], agreeing: Collection[str]) -> bool:
 # -- removals ------------------------------------------------------------------------------------------------------
 
 
-def _asked_removal(view: ClusterView, now: float) -> Decision | None:
-    """A voter that asked to leave, or that an operator sends away. It may go below `min_voters`, and never the last."""
+def _requested_removal(view: ClusterView, now: float) -> Decision | None:
+    """A voter that asked to leave, or that an operator removes. It may go below `min_voters`; the last voter stays."""
     for member in view.voters:
-        barred = view.member(member).barred
-        if barred is None or not barred.asked_for:
+        ban = view.member(member).ban
+        if ban is None or not ban.requested:
             continue
-        asks = "it asked to leave" if barred.cause is Cause.LEAVE else f"an operator removes it ({barred.words})"
+        asks = "it asked to leave" if ban.cause is RemovalCause.LEAVE else f"an operator removes it ({ban.words})"
         if member == view.own:
             target = _successor(view, now)
             if target is not None:
-                return Decision(Kind.TRANSFER, target, f"the leader is to go: {asks}")
+                return Decision(DecisionKind.TRANSFER, target, f"the leader is to go: {asks}")
         elif _may_remove(view, member, now):
-            return Decision(Kind.REMOVE, member, asks, barred.cause)
+            return Decision(DecisionKind.REMOVE, member, asks, ban.cause)
     return None
 
 
@@ -89,14 +89,14 @@ def _successor(view: ClusterView, now: float) -> str | None:
     fit = [
         view.member(member)
         for member in view.voters
-        if member != view.own and member in heard and view.member(member).barred is None
+        if member != view.own and member in heard and view.member(member).ban is None
     ]
     best = max(fit, key=lambda it: (it.live, it.match, it.member), default=None)
     return best.member if best is not None else None
 
 
 def _may_remove(view: ClusterView, member: str, now: float) -> bool:
-    """Do majorities of the voters with and without `member` answer?"""
+    """Whether majorities of the voters with and without `member` answer."""
     after = [voter for voter in view.voters if voter != member]
     heard = answering(view, now)
     return bool(after) and is_majority(view.voters, heard) and is_majority(after, heard)
@@ -118,17 +118,19 @@ def _dead_removal(view: ClusterView, policy: Policy, now: float) -> Decision | N
         replacement = _replacement(view, member, policy, now)
         if replacement is not None:
             why = f"{silent}; {view.member(replacement).node or replacement} stands ready"
-            return Decision(Kind.REMOVE, member, why, Cause.DEAD, replacement)
+            return Decision(DecisionKind.REMOVE, member, why, RemovalCause.DEAD, replacement)
         if _gains(view, dead, policy) and _may_remove(view, member, now):
-            return Decision(Kind.REMOVE, member, f"{silent}; without it, fewer answers make a majority", Cause.DEAD)
+            return Decision(
+                DecisionKind.REMOVE, member, f"{silent}; without it, fewer answers make a majority", RemovalCause.DEAD
+            )
     return None
 
 
 def _begun_removal(view: ClusterView, policy: Policy, now: float) -> Decision | None:
-    """A voter that was barred as dead, and came back before it was removed: it goes once it can be replaced."""
+    """A voter that was banned as dead, and came back before its removal: it goes once it can be replaced."""
     for member in view.voters:
-        barred = view.member(member).barred
-        if barred is None:
+        ban = view.member(member).ban
+        if ban is None:
             continue
         replacement = _replacement(view, member, policy, now)
         if replacement is None:
@@ -136,15 +138,15 @@ def _begun_removal(view: ClusterView, policy: Policy, now: float) -> Decision | 
         if member == view.own:
             target = _successor(view, now)
             if target is not None:
-                return Decision(Kind.TRANSFER, target, "the leader is barred, and can be replaced")
+                return Decision(DecisionKind.TRANSFER, target, "the leader is barred, and can be replaced")
             continue
         why = f"its removal was begun; {view.member(replacement).node or replacement} stands ready"
-        return Decision(Kind.REMOVE, member, why, barred.cause, replacement)
+        return Decision(DecisionKind.REMOVE, member, why, ban.cause, replacement)
     return None
 
 
 def _replacement(view: ClusterView, member: str, policy: Policy, now: float) -> str | None:
-    """The observer that may vote in place of `member`, whose removal may come first; None where there is none."""
+    """The observer that may vote in the place of `member`, which is removed first; None where there is none."""
     after = [voter for voter in view.voters if voter != member]
     if not policy.min_voters - 1 <= len(after) < policy.max_voters or not _may_remove(view, member, now):
         return None
@@ -153,7 +155,7 @@ def _replacement(view: ClusterView, member: str, policy: Policy, now: float) -> 
 
 
 def _gains(view: ClusterView, dead: Collection[str], policy: Policy) -> bool:
-    """Would the voters survive more further failures if (some of) the dead were no voters?"""
+    """Whether the voters would survive more further failures if (some of) the dead were no voters."""
     count, alive = len(view.voters), len(view.voters) - len(dead)
     most = min(len(dead), count - policy.min_voters)
     spare = alive - _majority(count)
@@ -172,18 +174,22 @@ def _promotion(view: ClusterView, policy: Policy, now: float) -> Decision | None
     count = len(view.voters)
     if not ready or count >= policy.max_voters:
         return None
-    owed = [it for it in ready if it.member == view.owed]
-    if not owed and waits_for_pair(view, policy, len(ready)):
+    replacing = [it for it in ready if it.member == view.pending_replacement]
+    if not replacing and waits_for_pair(view, policy, len(ready)):
         return None
-    for it in owed or _ordered(view, view.voters, ready):
+    for it in replacing or _ordered(view, view.voters, ready):
         if _may_add(view, view.voters, it.member, now):
-            why = "replaces the voter that was removed" if owed else f"alive and caught up for {_held(it, now):.0f} s"
-            return Decision(Kind.PROMOTE, it.member, f"{why}; {count} of at most {policy.max_voters} vote")
+            why = (
+                "replaces the voter that was removed"
+                if replacing
+                else f"alive and caught up for {_stable_for(it, now):.0f} s"
+            )
+            return Decision(DecisionKind.PROMOTE, it.member, f"{why}; {count} of at most {policy.max_voters} vote")
     return None
 
 
 def waits_for_pair(view: ClusterView, policy: Policy, ready: int) -> bool:
-    """Would one more voter make an even count, that is of no use without another one after it?"""
+    """Whether one more voter makes an even count, which is of no use without another one after it."""
     count = len(view.voters)
     if not policy.prefer_odd or count % 2 == 0:
         return False
@@ -195,7 +201,7 @@ def waits_for_pair(view: ClusterView, policy: Policy, ready: int) -> bool:
 
 
 def _may_add(view: ClusterView, voters: Collection[str], newcomer: str, now: float) -> bool:
-    """Would a majority of the voters with `newcomer` answer without it? A single voter has no other way to grow."""
+    """Whether a majority of the voters with `newcomer` answers without it. A single voter has no other way to grow."""
     heard = answering(view, now) - {newcomer}
     return is_majority(voters, heard) and (len(voters) == 1 or is_majority([*voters, newcomer], heard))
 
@@ -209,7 +215,7 @@ def _ready(view: ClusterView, policy: Policy, now: float) -> list[MemberView]:
 
 
 def _ordered(view: ClusterView, voters: Collection[str], ready: Iterable[MemberView]) -> list[MemberView]:
-    """Those of zones with the fewest voters first, then those that have stood ready for longest."""
+    """Zones with the fewest voters first, then the members that have been ready for longest."""
     zones = Counter(view.member(voter).zone for voter in voters)
     return sorted(ready, key=lambda it: (zones[it.zone] if it.zone else 0, _since(it), it.member))
 
@@ -218,5 +224,5 @@ def _since(it: MemberView) -> float:
     return max(it.live_since or 0.0, it.caught_up_since or 0.0)
 
 
-def _held(it: MemberView, now: float) -> float:
+def _stable_for(it: MemberView, now: float) -> float:
     return now - _since(it)

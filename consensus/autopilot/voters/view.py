@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from coterie.consensus.autopilot.voters.removal import Barred
+from coterie.consensus.autopilot.voters.removal import BanReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +20,13 @@ class MemberView:
     """By gossip."""
     live_since: float | None = None
     answered_at: float | None = None
-    """When it last answered this leader, in its present term of office."""
+    """When it last answered this leader, in the present term."""
     silent_since: float = 0.0
-    """The same, or the beginning of that term of office."""
+    """The same, or the time of the leader's election."""
     match: int = 0
     """Index up to which it is known to hold the leader's log durably."""
     caught_up_since: float | None = None
-    barred: Barred | None = None
+    ban: BanReason | None = None
     problem: str | None = None
     """Why it must not vote, whatever else holds: a copied directory, another cluster, another protocol."""
 
@@ -47,8 +47,8 @@ class ClusterView:
     """Voters and others, by member id."""
     answer_window: float = 0.8
     """Seconds: an answer younger than this is recent. The election timeout."""
-    owed: str | None = None
-    """The observer whose promotion completes a replacement that was begun."""
+    pending_replacement: str | None = None
+    """The observer whose promotion completes a replacement that has begun."""
 
     def member(self, member: str) -> MemberView:
         return self.members.get(member) or MemberView(member)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import Barred, Cause
+from coterie.consensus.autopilot.voters.removal import BanReason, RemovalCause
 from coterie.consensus.autopilot.voters.view import ClusterView, MemberView
 
 NOW = 1_000.0
@@ -45,8 +45,8 @@ def fresh(member: str, seconds: float = 4.0, **but: Any) -> MemberView:
     return healthy(member, live_since=NOW - seconds, caught_up_since=NOW - seconds, **but)
 
 
-def leaving(member: str, cause: Cause = Cause.LEAVE, **but: Any) -> MemberView:
-    return healthy(member, barred=Barred(cause, "asked"), **but)
+def leaving(member: str, cause: RemovalCause = RemovalCause.LEAVE, **but: Any) -> MemberView:
+    return healthy(member, ban=BanReason(cause, "asked"), **but)
 
 
 def cluster(voters: str, *members: MemberView, own: str = "a", ready: str = "", **but: Any) -> ClusterView:

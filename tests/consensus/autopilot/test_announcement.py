@@ -15,17 +15,17 @@ from coterie.consensus.autopilot.announcement import (
     KEYS,
     STATUS_KEY,
     Announcement,
+    ClusterStatus,
     FoundingRule,
-    Status,
     Undecodable,
     decode,
     encode,
 )
-from coterie.consensus.autopilot.founding_vote import Founder, Proposal, Rank
+from coterie.consensus.autopilot.founding_vote import Founder, FoundingProposal, ProposalRank
 from coterie.gossip import RESERVED_PREFIX
 
 MEMBERS = ("a" * 32, "b" * 32, "c" * 32)
-PROPOSAL = Proposal("cluster", 3, MEMBERS[1], tuple(Founder(member, f"node {member[0]}") for member in MEMBERS))
+PROPOSAL = FoundingProposal("cluster", 3, MEMBERS[1], tuple(Founder(member, f"node {member[0]}") for member in MEMBERS))
 
 FULL = Announcement(
     member=MEMBERS[0],
@@ -36,16 +36,16 @@ FULL = Announcement(
     cluster_id="cluster",
     rule=FoundingRule(names=("n1", "n2", "n3")),
     zone="zone é",
-    answer=PROPOSAL,
-    floor=PROPOSAL.rank,
+    agrees_to=PROPOSAL,
+    highest_rank=PROPOSAL.rank,
     joining="other",
-    status=Status(12, MEMBERS[2], 4, 3 * APPLIED_STEP),
+    status=ClusterStatus(12, MEMBERS[2], 4, 3 * APPLIED_STEP),
 )
 
 
 def test_what_is_told_is_what_is_read() -> None:
     assert decode(encode(FULL)) == FULL
-    bare = Announcement(member="m", incarnation=1, host="h", port=1, role="candidate", status=Status())
+    bare = Announcement(member="m", incarnation=1, host="h", port=1, role="candidate", status=ClusterStatus())
     assert decode(encode(bare)) == bare
 
 
@@ -58,7 +58,9 @@ def test_all_keys_are_reserved_and_the_identity_is_written_last() -> None:
 def test_an_applied_entry_is_not_gossip_for_every_node() -> None:
     def told(applied: int) -> dict[str, str]:
         return encode(
-            Announcement(member="m", incarnation=1, host="h", port=1, role="voter", status=Status(1, "m", 1, applied))
+            Announcement(
+                member="m", incarnation=1, host="h", port=1, role="voter", status=ClusterStatus(1, "m", 1, applied)
+            )
         )
 
     assert told(APPLIED_STEP) == told(2 * APPLIED_STEP - 1)
@@ -156,7 +158,13 @@ def test_founders_may_be_named_in_any_order() -> None:
 
 
 def test_a_newer_try_stands_above_and_at_the_same_try_the_lower_proposer() -> None:
-    order = [Rank(1, "c"), Rank(1, "b"), Rank(1, "a"), Rank(2, "c"), Rank(2, "a")]
+    order = [
+        ProposalRank(1, "c"),
+        ProposalRank(1, "b"),
+        ProposalRank(1, "a"),
+        ProposalRank(2, "c"),
+        ProposalRank(2, "a"),
+    ]
     for at, low in enumerate(order):
         assert low.above(None)
         assert not low.above(low)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from coterie.consensus.autopilot.voters.explain import non_voters
-from coterie.consensus.autopilot.voters.removal import Cause
+from coterie.consensus.autopilot.voters.removal import RemovalCause
 from coterie.consensus.autopilot.voters.view import ClusterView, MemberView
 from tests.consensus.autopilot.clusters import NOW, POLICY, cluster, dead, fresh, healthy, leaving, silent
 
@@ -28,7 +28,7 @@ from tests.consensus.autopilot.clusters import NOW, POLICY, cluster, dead, fresh
         (cluster("abc", dead("d")), "not alive"),
         (cluster("abc", silent("d", 2.0)), "has not answered the leader for 2.0 s"),
         (cluster("abc", healthy("d", answered_at=None)), "has not answered the leader"),
-        (cluster("abc", leaving("d", Cause.DEAD)), "barred for ever (dead)"),
+        (cluster("abc", leaving("d", RemovalCause.DEAD)), "barred for ever (dead)"),
         (cluster("abc", healthy("d", problem="it belongs to cluster y")), "it belongs to cluster y"),
         (cluster("abc", MemberView("d")), "not alive"),
     ],

@@ -7,15 +7,15 @@ from dataclasses import replace
 import pytest
 
 from coterie.consensus.autopilot.voters.policy import Policy, PolicyError
-from coterie.consensus.autopilot.voters.removal import Cause
-from coterie.consensus.autopilot.voters.rules import Kind, decide
+from coterie.consensus.autopilot.voters.removal import RemovalCause
+from coterie.consensus.autopilot.voters.rules import DecisionKind, decide
 from coterie.consensus.autopilot.voters.view import ClusterView, MemberView
 from tests.consensus.autopilot.clusters import NOW, POLICY, cluster, dead, fresh, healthy, leaving, silent
 
-PROMOTE, REMOVE, TRANSFER = Kind.PROMOTE, Kind.REMOVE, Kind.TRANSFER
+PROMOTE, REMOVE, TRANSFER = DecisionKind.PROMOTE, DecisionKind.REMOVE, DecisionKind.TRANSFER
 
 
-def decided(view: ClusterView, policy: Policy = POLICY) -> tuple[Kind, str] | None:
+def decided(view: ClusterView, policy: Policy = POLICY) -> tuple[DecisionKind, str] | None:
     decision = decide(view, policy, NOW)
     if decision is None:
         return None
@@ -41,11 +41,11 @@ def decided(view: ClusterView, policy: Policy = POLICY) -> tuple[Kind, str] | No
         ("an observer that gossip holds dead", cluster("ab", dead("c", 0.1)), None),
         ("an observer that does not answer", cluster("ab", silent("c", 2.0)), None),
         ("an observer that is far behind", cluster("ab", healthy("c", match=1_000)), None),
-        ("an observer that is barred", cluster("ab", leaving("c")), None),
+        ("an observer that is banned", cluster("ab", leaving("c")), None),
         ("an observer with a problem", cluster("ab", healthy("c", problem="a copy")), None),
     ],
 )
-def test_promotions(why: str, view: ClusterView, expected: tuple[Kind, str] | None) -> None:
+def test_promotions(why: str, view: ClusterView, expected: tuple[DecisionKind, str] | None) -> None:
     assert decided(view) == expected, why
 
 
@@ -73,16 +73,16 @@ def test_promotions(why: str, view: ClusterView, expected: tuple[Kind, str] | No
         ),
     ],
 )
-def test_removals_of_the_dead(why: str, view: ClusterView, expected: tuple[Kind, str] | None) -> None:
+def test_removals_of_the_dead(why: str, view: ClusterView, expected: tuple[DecisionKind, str] | None) -> None:
     assert decided(view) == expected, why
 
 
 def test_a_replacement_is_a_removal_then_a_promotion_even_where_that_makes_an_even_count() -> None:
     first = decide(cluster("abcd", dead("d"), ready="e"), POLICY, NOW)
     assert first is not None
-    assert (first.kind, first.member, first.replacement, first.cause) == (REMOVE, "d", "e", Cause.DEAD)
+    assert (first.kind, first.member, first.replacement, first.cause) == (REMOVE, "d", "e", RemovalCause.DEAD)
     after = cluster("abc", dead("d"), ready="e")
-    assert decided(replace(after, owed="e")) == (PROMOTE, "e")
+    assert decided(replace(after, pending_replacement="e")) == (PROMOTE, "e")
     assert decided(after) is None  # without the promise, an even count waits for a pair
 
 
@@ -90,7 +90,7 @@ def test_three_voters_with_one_dead_are_replaced_by_passing_through_two() -> Non
     first = decide(cluster("abc", dead("c"), ready="d"), POLICY, NOW)
     assert first is not None
     assert first.replacement == "d"
-    assert decided(cluster("ab", dead("c"), ready="d", owed="d")) == (PROMOTE, "d")
+    assert decided(cluster("ab", dead("c"), ready="d", pending_replacement="d")) == (PROMOTE, "d")
 
 
 def test_while_a_voter_is_dead_a_fourth_is_never_added_beside_it() -> None:
@@ -101,21 +101,21 @@ def test_while_a_voter_is_dead_a_fourth_is_never_added_beside_it() -> None:
     ("why", "view", "expected"),
     [
         ("it asked to leave", cluster("abc", leaving("c")), (REMOVE, "c")),
-        ("an operator sends it away", cluster("abc", leaving("c", Cause.FORCED)), (REMOVE, "c")),
+        ("an operator sends it away", cluster("abc", leaving("c", RemovalCause.FORCED)), (REMOVE, "c")),
         ("below min_voters too", cluster("ab", leaving("b")), (REMOVE, "b")),
-        ("a forced one that is dead", cluster("abc", replace(dead("c"), barred=leaving("c").barred)), (REMOVE, "c")),
+        ("a forced one that is dead", cluster("abc", replace(dead("c"), ban=leaving("c").ban)), (REMOVE, "c")),
         ("the leader hands over first", cluster("abc", leaving("a")), (TRANSFER, "c")),
         ("not to one that does not answer", cluster("abc", leaving("a"), silent("c", 2.0)), (TRANSFER, "b")),
         ("not to one that goes as well", cluster("abc", leaving("a"), leaving("c")), (TRANSFER, "b")),
         ("to the one that holds most", cluster("abc", leaving("a"), healthy("c", match=1)), (TRANSFER, "b")),
         ("the last voter stays", cluster("a", leaving("a")), None),
         ("no majority without it answers", cluster("abc", leaving("c"), silent("b", 2.0)), None),
-        ("found dead and back again, nobody ready: stays", cluster("abc", leaving("c", Cause.DEAD)), None),
-        ("found dead and back again", cluster("abc", leaving("c", Cause.DEAD), ready="d"), (REMOVE, "c")),
-        ("a leader found dead once", cluster("abc", leaving("a", Cause.DEAD), ready="d"), (TRANSFER, "c")),
+        ("found dead and back again, nobody ready: stays", cluster("abc", leaving("c", RemovalCause.DEAD)), None),
+        ("found dead and back again", cluster("abc", leaving("c", RemovalCause.DEAD), ready="d"), (REMOVE, "c")),
+        ("a leader found dead once", cluster("abc", leaving("a", RemovalCause.DEAD), ready="d"), (TRANSFER, "c")),
     ],
 )
-def test_removals_that_were_begun(why: str, view: ClusterView, expected: tuple[Kind, str] | None) -> None:
+def test_removals_that_were_begun(why: str, view: ClusterView, expected: tuple[DecisionKind, str] | None) -> None:
     assert decided(view) == expected, why
 
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from coterie.consensus.autopilot.voters.explain import non_voters
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import Barred, Cause
-from coterie.consensus.autopilot.voters.rules import Decision, Kind, decide
+from coterie.consensus.autopilot.voters.removal import BanReason, RemovalCause
+from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide
 from coterie.consensus.autopilot.voters.view import ClusterView, MemberView
 
 NOW = 100.0
@@ -18,7 +18,7 @@ IDS = "abcdefgh"
 
 times = st.none() | st.floats(NOW - 60, NOW + 5)
 moments = st.floats(NOW - 60, NOW + 5)
-bars = st.none() | st.builds(Barred, st.sampled_from(Cause), st.just("words"))
+bars = st.none() | st.builds(BanReason, st.sampled_from(RemovalCause), st.just("words"))
 policies = st.builds(
     lambda low, more, stable, grace, lag, odd: Policy(
         min_voters=low,
@@ -51,7 +51,7 @@ def members(draw: st.DrawFn, member: str) -> MemberView:
             match=1_000,
             caught_up_since=since,
         )
-        return replace(well, barred=draw(bars)) if draw(st.integers(0, 4)) == 0 else well
+        return replace(well, ban=draw(bars)) if draw(st.integers(0, 4)) == 0 else well
     return MemberView(
         member,
         zone=draw(st.sampled_from(["", "x", "y"])),
@@ -61,7 +61,7 @@ def members(draw: st.DrawFn, member: str) -> MemberView:
         silent_since=draw(moments),
         match=draw(st.integers(0, 2_000)),
         caught_up_since=draw(times),
-        barred=draw(bars),
+        ban=draw(bars),
         problem=draw(st.sampled_from([None, None, "a copy"])),
     )
 
@@ -80,7 +80,7 @@ def views(draw: st.DrawFn) -> ClusterView:
         voters=tuple(sorted(voters)),
         last_index=1_000,
         members={member: draw(members(member)) for member in sorted(known)},
-        owed=draw(st.none() | st.sampled_from(IDS)),
+        pending_replacement=draw(st.none() | st.sampled_from(IDS)),
     )
 
 
@@ -99,11 +99,11 @@ def majority(of: set[str], agreeing: set[str]) -> bool:
 def changed(view: ClusterView, decision: Decision) -> set[str]:
     voters = set(view.voters)
     match decision.kind:
-        case Kind.PROMOTE:
+        case DecisionKind.PROMOTE:
             return voters | {decision.member}
-        case Kind.REMOVE:
+        case DecisionKind.REMOVE:
             return voters - {decision.member}
-        case Kind.TRANSFER:
+        case DecisionKind.TRANSFER:
             return voters
 
 
@@ -121,35 +121,35 @@ def test_no_decision_endangers_the_quorum(view: ClusterView, policy: Policy) -> 
     assert not view.change_pending
     assert not view.transferring
     assert view.own in before
-    assert len(before ^ after) == (0 if decision.kind is Kind.TRANSFER else 1)
+    assert len(before ^ after) == (0 if decision.kind is DecisionKind.TRANSFER else 1)
     match decision.kind:
-        case Kind.PROMOTE:
+        case DecisionKind.PROMOTE:
             newcomer = view.members[decision.member]
             assert len(after) <= policy.max_voters
             assert decision.member in heard
             assert newcomer.live
-            assert newcomer.barred is None
+            assert newcomer.ban is None
             assert newcomer.problem is None
             assert len(before) == 1 or majority(after, heard - {decision.member})
-        case Kind.REMOVE:
+        case DecisionKind.REMOVE:
             assert decision.member != view.own
             assert majority(before, heard)
             assert majority(after, heard)
             _removal(view, policy, decision, len(after))
-        case Kind.TRANSFER:
+        case DecisionKind.TRANSFER:
             assert decision.member in before & heard - {view.own}
-            assert view.members[decision.member].barred is None
-            assert view.member(view.own).barred is not None
+            assert view.members[decision.member].ban is None
+            assert view.member(view.own).ban is not None
 
 
 def _removal(view: ClusterView, policy: Policy, decision: Decision, left: int) -> None:
     gone = view.member(decision.member)
-    asked = gone.barred is not None and gone.barred.asked_for
+    asked = gone.ban is not None and gone.ban.requested
     assert left >= 1
     if asked:
         return
     assert left + 1 > 2  # one of at least three: a minority
-    assert gone.barred is not None or (not gone.live and NOW - gone.silent_since >= policy.dead_voter_grace)
+    assert gone.ban is not None or (not gone.live and NOW - gone.silent_since >= policy.dead_voter_grace)
     if decision.replacement is None:
         assert left >= policy.min_voters
         return
@@ -157,7 +157,7 @@ def _removal(view: ClusterView, policy: Policy, decision: Decision, left: int) -
     newcomer = view.members[decision.replacement]
     assert decision.replacement not in view.voters
     assert decision.replacement in answered(view)
-    assert newcomer.barred is None
+    assert newcomer.ban is None
     assert newcomer.problem is None
     assert left < policy.max_voters
 
@@ -168,7 +168,7 @@ def test_every_non_voter_has_a_reason_and_the_next_one_is_named(view: ClusterVie
     assert reasons.keys() == ({*view.members} - {*view.voters} if view.leading else set())
     assert all(reasons.values())
     decision = decide(view, policy, NOW)
-    if decision is not None and decision.kind is Kind.PROMOTE:
+    if decision is not None and decision.kind is DecisionKind.PROMOTE:
         assert reasons[decision.member] == "ready: promoted next"
 
 

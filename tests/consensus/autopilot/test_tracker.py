@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from coterie.consensus.autopilot.announcement import Announcement
-from coterie.consensus.autopilot.observations import Presence, Sighting, Sightings
-from coterie.consensus.autopilot.voters.removal import Cause
-from coterie.consensus.autopilot.voters.tracker import OWED_SECONDS, RaftFacts, Tracker
+from coterie.consensus.autopilot.observations import Observation, Observations, Presence
+from coterie.consensus.autopilot.voters.removal import RemovalCause
+from coterie.consensus.autopilot.voters.tracker import PENDING_REPLACEMENT_SECONDS, RaftFacts, Tracker
 
 LEADING = RaftFacts(
     own="a",
@@ -26,13 +26,13 @@ LEADING = RaftFacts(
 )
 
 
-def sighting(member: str, node: str = "", presence: Presence = Presence.LIVE, **but: Any) -> Sighting:
+def observation(member: str, node: str = "", presence: Presence = Presence.LIVE, **but: Any) -> Observation:
     plain = Announcement(member=member, incarnation=1, host="h", port=1, role="observer", cluster_id="x", zone="z")
-    return Sighting(node or f"node-{member}", 1, presence, msgspec.structs.replace(plain, **but))
+    return Observation(node or f"node-{member}", 1, presence, msgspec.structs.replace(plain, **but))
 
 
-def of(*sightings: Sighting) -> Sightings:
-    return Sightings.of(sightings)
+def of(*observations: Observation) -> Observations:
+    return Observations.of(observations)
 
 
 def heard(at: float, **match: int) -> RaftFacts:
@@ -41,12 +41,12 @@ def heard(at: float, **match: int) -> RaftFacts:
 
 def test_a_member_is_alive_since_it_was_first_seen_so_and_anew_after_each_restart() -> None:
     tracker = Tracker(10)
-    assert tracker.observe(of(sighting("c")), LEADING, 5.0).member("c").live_since == 5.0
-    assert tracker.observe(of(sighting("c")), LEADING, 9.0).member("c").live_since == 5.0
-    gone = tracker.observe(of(sighting("c", presence=Presence.DEAD)), LEADING, 10.0).member("c")
+    assert tracker.observe(of(observation("c")), LEADING, 5.0).member("c").live_since == 5.0
+    assert tracker.observe(of(observation("c")), LEADING, 9.0).member("c").live_since == 5.0
+    gone = tracker.observe(of(observation("c", presence=Presence.DEAD)), LEADING, 10.0).member("c")
     assert (gone.live, gone.live_since) == (False, None)
-    assert tracker.observe(of(sighting("c")), LEADING, 11.0).member("c").live_since == 11.0
-    assert tracker.observe(of(sighting("c", incarnation=2)), LEADING, 12.0).member("c").live_since == 12.0
+    assert tracker.observe(of(observation("c")), LEADING, 11.0).member("c").live_since == 11.0
+    assert tracker.observe(of(observation("c", incarnation=2)), LEADING, 12.0).member("c").live_since == 12.0
 
 
 def test_a_member_is_caught_up_while_it_answers_and_lacks_little() -> None:
@@ -79,12 +79,12 @@ def test_silence_of_a_voter_that_was_never_heard_counts_from_the_election() -> N
 def test_what_was_known_of_answers_ends_with_the_term_of_office() -> None:
     tracker = Tracker(10)
     tracker.observe(of(), LEADING, 1.0)
-    tracker.observe(of(sighting("c")), heard(1.9, c=1_000), 2.0)
-    follower = tracker.observe(of(sighting("c")), replace(heard(1.9, c=1_000), leading=False), 3.0).member("c")
+    tracker.observe(of(observation("c")), heard(1.9, c=1_000), 2.0)
+    follower = tracker.observe(of(observation("c")), replace(heard(1.9, c=1_000), leading=False), 3.0).member("c")
     assert (follower.answered_at, follower.caught_up_since, follower.match) == (None, None, 0)
     assert follower.live_since == 2.0  # gossip's knowledge stays
     later = replace(heard(1.9, c=1_000), term=4)
-    assert tracker.observe(of(sighting("c")), later, 4.0).member("c").answered_at is None
+    assert tracker.observe(of(observation("c")), later, 4.0).member("c").answered_at is None
 
 
 def test_elected_again_without_having_been_seen_as_a_follower_is_a_new_term_of_office() -> None:
@@ -104,46 +104,46 @@ def test_an_answer_from_the_future_is_none() -> None:
 @pytest.mark.parametrize(
     ("seen", "problem"),
     [
-        ([sighting("c")], None),
-        ([sighting("c", cluster_id="y")], "it belongs to cluster y"),
-        ([sighting("c", cluster_id=None)], "it has not joined the cluster yet"),
-        ([sighting("c", version=2)], "it speaks version 2"),
-        ([sighting("c", role="left")], "it has left"),
-        ([sighting("c", role="removed")], "it has been removed"),
-        ([sighting("c"), sighting("c", node="twin")], "one data directory is a copy"),
-        ([sighting("c"), sighting("c", node="twin", presence=Presence.DEAD)], None),
+        ([observation("c")], None),
+        ([observation("c", cluster_id="y")], "it belongs to cluster y"),
+        ([observation("c", cluster_id=None)], "it has not joined the cluster yet"),
+        ([observation("c", version=2)], "it speaks version 2"),
+        ([observation("c", role="left")], "it has left"),
+        ([observation("c", role="removed")], "it has been removed"),
+        ([observation("c"), observation("c", node="twin")], "one data directory is a copy"),
+        ([observation("c"), observation("c", node="twin", presence=Presence.DEAD)], None),
     ],
 )
-def test_what_must_not_vote_is_named(seen: list[Sighting], problem: str | None) -> None:
+def test_what_must_not_vote_is_named(seen: list[Observation], problem: str | None) -> None:
     found = Tracker(10).observe(of(*seen), LEADING, 1.0).member("c").problem
     assert (found is None) if problem is None else (found is not None and problem in found)
 
 
 def test_bans_and_zones_are_in_the_view() -> None:
     facts = replace(LEADING, bans={"b": "leave: of its own"})
-    view = Tracker(10).observe(of(sighting("b"), sighting("c")), facts, 1.0)
-    barred = view.member("b").barred
-    assert barred is not None
-    assert (barred.cause, barred.words) == (Cause.LEAVE, "of its own")
+    view = Tracker(10).observe(of(observation("b"), observation("c")), facts, 1.0)
+    ban = view.member("b").ban
+    assert ban is not None
+    assert (ban.cause, ban.words) == (RemovalCause.LEAVE, "of its own")
     assert view.member("c").zone == "z"
     assert view.member("nobody").live is False
 
 
 def test_a_promise_ends_when_it_is_kept_or_old_or_leadership_is_lost() -> None:
     tracker = Tracker(10)
-    tracker.owes("c", 1.0)
-    assert tracker.observe(of(), LEADING, 2.0).owed == "c"
-    assert tracker.observe(of(), replace(LEADING, voters=("a", "b", "c")), 3.0).owed is None
-    tracker.owes("c", 4.0)
-    assert tracker.observe(of(), LEADING, 4.0 + OWED_SECONDS + 0.1).owed is None
-    tracker.owes("c", 50.0)
-    assert tracker.observe(of(), replace(LEADING, leading=False), 51.0).owed is None
+    tracker.expect_replacement("c", 1.0)
+    assert tracker.observe(of(), LEADING, 2.0).pending_replacement == "c"
+    assert tracker.observe(of(), replace(LEADING, voters=("a", "b", "c")), 3.0).pending_replacement is None
+    tracker.expect_replacement("c", 4.0)
+    assert tracker.observe(of(), LEADING, 4.0 + PENDING_REPLACEMENT_SECONDS + 0.1).pending_replacement is None
+    tracker.expect_replacement("c", 50.0)
+    assert tracker.observe(of(), replace(LEADING, leading=False), 51.0).pending_replacement is None
 
 
 def test_the_newest_live_sighting_of_a_member_counts() -> None:
-    old = replace(sighting("c", incarnation=1), generation=1, presence=Presence.DEAD, dead_for=1.0)
-    new = replace(sighting("c", incarnation=2), generation=2)
-    back = replace(sighting("c", incarnation=3), generation=3, presence=Presence.DEAD)
+    old = replace(observation("c", incarnation=1), generation=1, presence=Presence.DEAD, dead_for=1.0)
+    new = replace(observation("c", incarnation=2), generation=2)
+    back = replace(observation("c", incarnation=3), generation=3, presence=Presence.DEAD)
     assert of(old, new).of_member["c"] == new
     assert of(new, back).of_member["c"] == new  # one that lives, whatever was known of a later one
     assert of(replace(new, presence=Presence.DEAD), back).of_member["c"] == back

@@ -14,8 +14,16 @@ from random import Random
 
 from coterie.consensus.autopilot.announcement import Announcement, FoundingRule, decode, encode
 from coterie.consensus.autopilot.founding.bootstrap import give_up, step
-from coterie.consensus.autopilot.founding.bootstrap_actions import Bind, Halt, Keep, Own, Run, SetAside, Wait
-from coterie.consensus.autopilot.founding_vote import Ballot, decode_ballot, encode_ballot
+from coterie.consensus.autopilot.founding.bootstrap_actions import (
+    ArchiveDirectory,
+    BindCluster,
+    OwnState,
+    RunRaft,
+    StopRaft,
+    StoreVote,
+    Wait,
+)
+from coterie.consensus.autopilot.founding_vote import FoundingVote, decode_founding_vote, encode_founding_vote
 from tests.verify.autopilot_sim.gossip_table import GossipTable, Identity
 
 ROUND = 0.5
@@ -35,7 +43,7 @@ class Crash(Exception):  # noqa: N818 - no error: the process ends here
 @dataclass
 class Disk:
     member: str
-    ballot: bytes = field(default_factory=lambda: encode_ballot(Ballot()))
+    founding_vote: bytes = field(default_factory=lambda: encode_founding_vote(FoundingVote()))
     term: int = 0
     voted_for: str | None = None
     last_index: int = 1
@@ -67,7 +75,7 @@ class Process:
 
     def announce(self) -> None:
         own = self.own()
-        ballot = own.ballot
+        vote = own.founding_vote
         role = own.role if self.disk.cluster is None else "voter"
         it = Announcement(
             member=self.disk.member,
@@ -77,25 +85,25 @@ class Process:
             role=role,
             cluster_id=self.disk.cluster,
             rule=self.rule,
-            answer=ballot.answer,
-            floor=ballot.floor,
-            joining=ballot.joining,
+            agrees_to=vote.agrees_to,
+            highest_rank=vote.highest_rank,
+            joining=vote.joining,
         )
         if self.gossip.say(it) and self.model.rng.random() < 0.05:  # what comes off the wire is what was put on it
             again = decode(encode(it))
             assert isinstance(again, Announcement)
-            assert again.answer == it.answer
+            assert again.agrees_to == it.agrees_to
 
     # founding
 
-    def own(self) -> Own:
+    def own(self) -> OwnState:
         disk = self.disk
-        return Own(
+        return OwnState(
             member=disk.member,
             node=self.name,
             generation=self.generation,
             rule=self.rule,
-            ballot=decode_ballot(disk.ballot),
+            founding_vote=decode_founding_vote(disk.founding_vote),
             cluster_id=disk.cluster,
             term=disk.term,
             last_index=disk.last_index,
@@ -113,22 +121,22 @@ class Process:
 
     def turn(self) -> None:
         for _ in range(10):
-            move = step(self.own(), self.gossip.all(self.model.now), self.model.fresh_id())
-            match move:
+            action = step(self.own(), self.gossip.all(self.model.now), self.model.fresh_id())
+            match action:
                 case Wait(reason):
                     self.reason = reason
                     return
-                case Halt(reason):
+                case StopRaft(reason):
                     self.stop_raft()
-                case Keep(ballot, reason):
+                case StoreVote(vote, reason):
                     self.model.note(f"{self.name}: {reason}")
-                    self.write(ballot=encode_ballot(ballot))
+                    self.write(founding_vote=encode_founding_vote(vote))
                     self.announce()
-                case Bind(cluster, _, reason):
+                case BindCluster(cluster, _, reason):
                     self.model.note(f"{self.name}: {reason}")
                     self.write(cluster=cluster)
                     self.announce()
-                case Run(cluster, founders, waiting):
+                case RunRaft(cluster, founders, waiting):
                     self.reason = waiting or ""
                     if self.running != (cluster, founders):
                         self.stop_raft()
@@ -141,11 +149,11 @@ class Process:
     def abandon(self) -> None:
         """The operator gives the founding up here."""
         match give_up(self.own()):
-            case Keep(ballot, _):
+            case StoreVote(vote, _):
                 self.stop_raft()
-                self.write(ballot=encode_ballot(ballot))
+                self.write(founding_vote=encode_founding_vote(vote))
                 self.announce()
-            case SetAside():
+            case ArchiveDirectory():
                 raise Crash
             case None:
                 pass
@@ -366,9 +374,9 @@ class Model:
             self.fail(f"{disk.member} changed its cluster")
         if disk.cluster is not None and disk.cluster not in self.clusters:
             self.fail(f"{disk.member} is bound to {disk.cluster}, which was never founded")
-        answer = decode_ballot(disk.ballot).answer
+        agreed = decode_founding_vote(disk.founding_vote).agrees_to
         if disk.term:
-            voted = answer.cluster_id if answer is not None else None
+            voted = agreed.cluster_id if agreed is not None else None
             if disk.cluster is None or disk.last_index == 1 or disk.member in self.voted:
                 if voted is None and disk.member in self.voted:
                     self.fail(f"{disk.member} forgot the answer in which it voted")

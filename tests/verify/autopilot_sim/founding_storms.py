@@ -145,8 +145,8 @@ def _operate(model: Model, hosts: Hosts) -> int:
     for process in waiting:
         if "waits for member" not in process.reason:
             model.fail(f"{process.name} waits, and says {process.reason!r}")
-        answer = process.own().ballot.answer
-        if answer is None or answer.cluster_id in living:
+        agreed = process.own().founding_vote.agrees_to
+        if agreed is None or agreed.cluster_id in living:
             model.fail(f"{process.name} waits, although its cluster is founded: {process.reason}")
         process.model.work(process, Process.abandon)
         hosts.disks[process.address] = model.new_disk()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from coterie.consensus.autopilot.announcement import Announcement
-from coterie.consensus.autopilot.observations import Presence, Sighting, Sightings
+from coterie.consensus.autopilot.observations import Observation, Observations, Presence
 
 Identity = tuple[str, int]
 """Node name and generation."""
@@ -69,7 +69,7 @@ class GossipTable:
             if version > seen.version:
                 seen.version, seen.announcement = version, announcement
 
-    def sightings(self, now: float) -> list[Sighting]:
+    def observations(self, now: float) -> list[Observation]:
         """Of several generations of a name that are alive, only the newest is, as in gossip itself."""
         live = {
             who for who, seen in self.view.items() if seen.heard_at is not None and now - seen.heard_at < self.silence
@@ -78,7 +78,7 @@ class GossipTable:
         newest: dict[str, int] = {}
         for name, generation in live:
             newest[name] = max(newest.get(name, 0), generation)
-        found = [Sighting(self.node, self.generation, Presence.LIVE, self.said)]
+        found = [Observation(self.node, self.generation, Presence.LIVE, self.said)]
         for who, seen in self.view.items():
             if who in live and newest[who[0]] == who[1]:
                 presence, seen.dead_since = Presence.LIVE, None
@@ -88,8 +88,8 @@ class GossipTable:
             else:
                 presence = Presence.UNSEEN
             dead_for = None if seen.dead_since is None else now - seen.dead_since
-            found.append(Sighting(*who, presence, seen.announcement, dead_for=dead_for))
+            found.append(Observation(*who, presence, seen.announcement, dead_for=dead_for))
         return found
 
-    def all(self, now: float) -> Sightings:
-        return Sightings.of(self.sightings(now))
+    def all(self, now: float) -> Observations:
+        return Observations.of(self.observations(now))

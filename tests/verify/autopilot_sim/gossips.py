@@ -10,7 +10,7 @@ from typing import Protocol, cast
 import msgspec
 
 from coterie.consensus.autopilot.announcement import Announcement
-from coterie.consensus.autopilot.observations import Presence, Sighting
+from coterie.consensus.autopilot.observations import Observation, Presence
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId
 from tests.verify.autopilot_sim.gossip_table import GossipTable
@@ -30,7 +30,7 @@ class Gossip(Protocol):
 
     def round(self, peers: list[int], now: float, send: Send) -> None: ...
 
-    def sightings(self, now: float) -> list[Sighting]: ...
+    def observations(self, now: float) -> list[Observation]: ...
 
 
 class TableGossip:
@@ -58,8 +58,8 @@ class TableGossip:
 
         send(peer, arrive)
 
-    def sightings(self, now: float) -> list[Sighting]:
-        return self.table.sightings(now)
+    def observations(self, now: float) -> list[Observation]:
+        return self.table.observations(now)
 
 
 class _Node:
@@ -101,9 +101,9 @@ class EngineGossip:
 
             send(address.port, arrive)
 
-    def sightings(self, now: float) -> list[Sighting]:
+    def observations(self, now: float) -> list[Observation]:
         self.engine.take_events()
-        return list(self.view.sightings(now).all)
+        return list(self.view.observations(now).all)
 
 
 class Lies:
@@ -116,9 +116,9 @@ class Lies:
         self.rate = rate
         self.told: dict[tuple[str, int], tuple[str, float]] = {}
 
-    def over(self, sightings: list[Sighting], own: str, now: float) -> list[Sighting]:
+    def over(self, observations: list[Observation], own: str, now: float) -> list[Observation]:
         found = []
-        for each in sightings:
+        for each in observations:
             key = (each.node, each.generation)
             kind, until = self.told.get(key, ("", 0.0))
             if now >= until:
@@ -127,7 +127,7 @@ class Lies:
             found += [each] if each.node == own else self._lie(each, kind)
         return found
 
-    def _lie(self, it: Sighting, kind: str) -> list[Sighting]:
+    def _lie(self, it: Observation, kind: str) -> list[Observation]:
         said = it.announcement
         match kind:
             case "gone":

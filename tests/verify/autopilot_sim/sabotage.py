@@ -7,8 +7,8 @@ import pytest
 from coterie.consensus.autopilot.founding import bootstrap
 from coterie.consensus.autopilot.voters import rules
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import Fate
-from coterie.consensus.autopilot.voters.rules import Decision, Kind
+from coterie.consensus.autopilot.voters.removal import RemovalOutcome
+from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind
 from coterie.consensus.autopilot.voters.view import ClusterView
 from tests.verify.autopilot_sim import world
 
@@ -34,7 +34,7 @@ def a_replacement_is_added_first(patch: pytest.MonkeyPatch) -> None:
     def decide(view: ClusterView, policy: Policy, now: float) -> Decision | None:
         decision = plain(view, policy, now)
         if decision is not None and decision.replacement is not None:
-            return Decision(Kind.PROMOTE, decision.replacement, "added first")
+            return Decision(DecisionKind.PROMOTE, decision.replacement, "added first")
         return decision
 
     patch.setattr(world, "decide", decide)
@@ -45,4 +45,4 @@ def founders_beside_a_cluster(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_removed_member_stays(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(world, "fate", lambda *_, **__: (Fate.STAY, ""))
+    patch.setattr(world, "removal_outcome", lambda *_, **__: (RemovalOutcome.STAY, ""))

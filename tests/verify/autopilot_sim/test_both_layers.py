@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from coterie.consensus.autopilot.announcement import FoundingRule
-from coterie.consensus.autopilot.voters.rules import Kind
+from coterie.consensus.autopilot.voters.rules import DecisionKind
 from tests.slow import some_quick
 from tests.verify.autopilot_sim import sabotage
 from tests.verify.autopilot_sim.scenarios import (
@@ -111,7 +111,7 @@ def test_disks_may_be_lost_one_by_one_until_none_of_the_first_is_left(seed: int)
 @pytest.mark.parametrize("seed", some_quick(range(6), 2))
 def test_dead_voters_are_replaced_while_there_is_anybody_to_replace_them(seed: int) -> None:
     world = voters_die(seed, (5, 6, 7)[seed % 3])
-    removals = [decision for _, _, decision in world.decisions if decision.kind is Kind.REMOVE]
+    removals = [decision for _, _, decision in world.decisions if decision.kind is DecisionKind.REMOVE]
     assert removals
     assert all(decision.reason for decision in removals)
 

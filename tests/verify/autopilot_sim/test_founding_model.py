@@ -10,7 +10,7 @@ import pytest
 
 from coterie.consensus.autopilot.founding import agreement as founding
 from coterie.consensus.autopilot.founding import bootstrap
-from coterie.consensus.autopilot.founding.bootstrap_actions import Own
+from coterie.consensus.autopilot.founding.bootstrap_actions import OwnState
 from tests.verify.autopilot_sim.founding_model import ModelError
 from tests.verify.autopilot_sim.founding_storms import Verdict, calm, meeting, namesakes, storm
 
@@ -45,7 +45,7 @@ def _run(scenario: Callable[[int], Verdict], seeds: int) -> None:
 
 
 def drops_what_led_to_a_vote(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(Own, "frozen", property(lambda own: own.last_index > 1))
+    patch.setattr(OwnState, "may_have_voted", property(lambda own: own.last_index > 1))
 
 
 def never_drops_an_answer(patch: pytest.MonkeyPatch) -> None:

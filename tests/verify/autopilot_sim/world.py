@@ -12,14 +12,27 @@ from functools import partial
 from random import Random
 from typing import Any
 
-from coterie.consensus.autopilot.announcement import Announcement, FoundingRule, Role
+from coterie.consensus.autopilot.announcement import AnnouncedRole, Announcement, FoundingRule
 from coterie.consensus.autopilot.founding.bootstrap import step
-from coterie.consensus.autopilot.founding.bootstrap_actions import Bind, Halt, Keep, Own, Run, Wait
-from coterie.consensus.autopilot.founding_vote import Ballot, decode_ballot, encode_ballot
-from coterie.consensus.autopilot.observations import Sightings
+from coterie.consensus.autopilot.founding.bootstrap_actions import (
+    BindCluster,
+    OwnState,
+    RunRaft,
+    StopRaft,
+    StoreVote,
+    Wait,
+)
+from coterie.consensus.autopilot.founding_vote import FoundingVote, decode_founding_vote, encode_founding_vote
+from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import Cause, Fate, Rejoining, ban_reason, fate
-from coterie.consensus.autopilot.voters.rules import Decision, Kind, decide
+from coterie.consensus.autopilot.voters.removal import (
+    RejoinPolicy,
+    RemovalCause,
+    RemovalOutcome,
+    ban_text,
+    removal_outcome,
+)
+from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide
 from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
 from coterie.consensus.raft.configuration import decode_voters, is_membership
 from coterie.consensus.raft.errors import RaftError
@@ -35,7 +48,7 @@ POLICY = Policy(stabilization_time=2.0, dead_voter_grace=5.0)
 
 TURN = 0.2
 
-_CAUSES = tuple(Cause)
+_CAUSES = tuple(RemovalCause)
 
 
 @dataclass
@@ -44,7 +57,7 @@ class Data:
 
     member: str
     host: Host
-    ballot: bytes
+    founding_vote: bytes
     cluster: str | None = None
     incarnation: int = 0
 
@@ -78,7 +91,7 @@ class Computer:
         self.acting = False
         self.not_before = 0.0
         self.addresses: dict[str, int] = {}  # the last that worked
-        self.seen = Sightings(())
+        self.seen = Observations(())
         self.data: Data
         self.wipe()
 
@@ -90,7 +103,7 @@ class Computer:
         self.world.members += 1
         member = f"{self.rng.randrange(16**6):06x}-{self.name}-{self.world.members}"
         host = self.world.hosts[member] = Host(self.world, member, ())
-        self.data = Data(member, host, encode_ballot(Ballot()))
+        self.data = Data(member, host, encode_founding_vote(FoundingVote()))
         self.world.of_member[member] = self
 
     @property
@@ -137,7 +150,7 @@ class Computer:
             self.data.host.crash()
             self.world.note(f"{self.name} stops")
 
-    def set_aside(self, reason: str) -> None:
+    def archive_directory(self, reason: str) -> None:
         self.world.note(f"{self.name}: {reason}; it begins anew")
         self.stop()
         self.wipe()
@@ -152,7 +165,7 @@ class Computer:
 
     def _announce(self) -> None:
         own, node = self._own(), self.node
-        role: Role = own.role
+        role: AnnouncedRole = own.role
         if self.data.cluster is not None:
             role = "voter" if node is not None and self.member in node.voters else "observer"
         self.gossip.say(
@@ -165,9 +178,9 @@ class Computer:
                 cluster_id=self.data.cluster,
                 rule=self.rule,
                 zone=self.zone,
-                answer=own.ballot.answer,
-                floor=own.ballot.floor,
-                joining=own.ballot.joining,
+                agrees_to=own.founding_vote.agrees_to,
+                highest_rank=own.founding_vote.highest_rank,
+                joining=own.founding_vote.joining,
             ),
             self.world.now,
         )
@@ -197,10 +210,10 @@ class Computer:
         """The cluster whose Raft node runs."""
         if self.node is None:
             return None
-        ballot = decode_ballot(self.data.ballot)
-        return self.data.cluster or ballot.joining or (ballot.answer.cluster_id if ballot.answer is not None else None)
+        vote = decode_founding_vote(self.data.founding_vote)
+        return self.data.cluster or vote.joining or (None if vote.agrees_to is None else vote.agrees_to.cluster_id)
 
-    def _own(self) -> Own:
+    def _own(self) -> OwnState:
         node, platter = self.node, self.data.host.platter
         if node is not None:
             term, last = node.term, node.last_index
@@ -208,12 +221,12 @@ class Computer:
             term, last = platter.term, platter.log[-1][1] if platter.log else 0
             if platter.snapshot is not None:
                 last = max(last, read_snapshot(platter.snapshot)[0].index)
-        return Own(
+        return OwnState(
             member=self.member,
             node=self.name,
             generation=self.generation,
             rule=self.rule,
-            ballot=decode_ballot(self.data.ballot),
+            founding_vote=decode_founding_vote(self.data.founding_vote),
             cluster_id=self.data.cluster,
             term=term,
             last_index=last,
@@ -224,10 +237,10 @@ class Computer:
     def turn(self) -> None:
         if self.data.host.paused is not None:
             return
-        sightings = self.gossip.sightings(self.world.now)
+        observations = self.gossip.observations(self.world.now)
         if self.lies is not None:
-            sightings = self.lies.over(sightings, self.name, self.world.now)
-        self.seen = Sightings.of(sightings)
+            observations = self.lies.over(observations, self.name, self.world.now)
+        self.seen = Observations.of(observations)
         while self._move():
             self._announce()
         self._announce()
@@ -235,32 +248,32 @@ class Computer:
         if node is None or self.data.cluster is None:
             return
         bans = self._bans()
-        verdict, why = fate(
-            self.member, node.configurations.as_of(node.applied), bans, Rejoining(after_force=True), leaving=False
+        verdict, why = removal_outcome(
+            self.member, node.configurations.as_of(node.applied), bans, RejoinPolicy(after_force=True), leaving=False
         )
-        if verdict is Fate.REJOIN:
-            self.set_aside(why)
+        if verdict is RemovalOutcome.REJOIN:
+            self.archive_directory(why)
         else:
             self._govern(bans)
 
     def _move(self) -> bool:
         self.world.cluster_ids += 1
-        move = step(self._own(), self.seen, f"cluster-{self.world.cluster_ids}")
-        match move:
+        action = step(self._own(), self.seen, f"cluster-{self.world.cluster_ids}")
+        match action:
             case Wait(reason):
                 self.reason = reason
                 return False
-            case Keep(ballot, reason):
+            case StoreVote(vote, reason):
                 self.world.note(f"{self.name}: {reason}")
-                self.data.ballot = encode_ballot(ballot)
-            case Halt(reason):
+                self.data.founding_vote = encode_founding_vote(vote)
+            case StopRaft(reason):
                 self.world.note(f"{self.name} halts: {reason}")
                 self.data.host.crash()
-            case Bind(cluster, _, reason):
+            case BindCluster(cluster, _, reason):
                 self.world.note(f"{self.name}: {reason}")
                 self.world.bound(self, cluster)
                 self.data.cluster = cluster
-            case Run(_, founders, waiting):
+            case RunRaft(_, founders, waiting):
                 self.reason = waiting or ""
                 host = self.data.host
                 if host.node is None and host.paused is None:
@@ -274,7 +287,7 @@ class Computer:
 
     def _bans(self) -> dict[str, str]:
         values = self.data.host.machine.values
-        return {key[4:]: ban_reason(_CAUSES[value]) for key, (value, _) in values.items() if key.startswith("ban:")}
+        return {key[4:]: ban_text(_CAUSES[value]) for key, (value, _) in values.items() if key.startswith("ban:")}
 
     def _govern(self, bans: dict[str, str]) -> None:
         node = self.node
@@ -314,7 +327,7 @@ class Computer:
             if error is not None:
                 self.not_before = self.world.now + 1.0
             elif decision.replacement is not None:
-                self.tracker.owes(decision.replacement, self.data.host.clock.monotonic())
+                self.tracker.expect_replacement(decision.replacement, self.data.host.clock.monotonic())
 
         def change(error: RaftError | None, _: object) -> None:
             if error is not None or self.life != life:
@@ -323,16 +336,16 @@ class Computer:
                 self._on_node(lambda node: node.change_voters(decision.member, ended, 5.0, add=False), ended)
 
         match decision.kind:
-            case Kind.PROMOTE:
+            case DecisionKind.PROMOTE:
                 self._on_node(lambda node: node.change_voters(decision.member, ended, 5.0, add=True), ended)
-            case Kind.TRANSFER:
+            case DecisionKind.TRANSFER:
                 self._on_node(lambda node: node.transfer(ended, decision.member), ended)
-            case Kind.REMOVE if decision.member in bans:
+            case DecisionKind.REMOVE if decision.member in bans:
                 change(None, None)
-            case Kind.REMOVE:
-                self.bar(decision.member, decision.cause or Cause.DEAD, change)
+            case DecisionKind.REMOVE:
+                self.ban(decision.member, decision.cause or RemovalCause.DEAD, change)
 
-    def bar(self, member: str, cause: Cause, done: Callable[[RaftError | None, object], None]) -> None:
+    def ban(self, member: str, cause: RemovalCause, done: Callable[[RaftError | None, object], None]) -> None:
         self.world.operations += 1
         op = encode_op((10**6 + self.world.operations, f"ban:{member}", _CAUSES.index(cause)))
         self._on_node(lambda node: node.propose(op, done, 5.0), done)
@@ -435,7 +448,7 @@ class JointWorld(World):
         self.note(f"{computer.name} decides: {decision.kind.value} {decision.member}: {decision.reason}")
         self.decisions.append((self.now, computer.member, decision))
         voters = set(computer.node.voters)
-        if decision.kind is Kind.REMOVE and decision.cause is Cause.DEAD:
+        if decision.kind is DecisionKind.REMOVE and decision.cause is RemovalCause.DEAD:
             least = self.policy.min_voters - (1 if decision.replacement is not None else 0)
             if len(voters) - 1 < least:
                 self.fail(f"{len(voters) - 1} voters would be left")

@@ -78,7 +78,7 @@ class GossipLook:
             seen.status, seen.mark = self.status(state), _mark(state)
 
     def status(self, state: NodeState) -> str:
-        return status_of(self._node, state, self._view.said(state))
+        return status_of(self._node, state, self._view.announcement_of(state))
 
     def show_member(self, state: NodeState) -> dict[str, Any]:
         return {**show_node(state.id), "status": self.status(state)}

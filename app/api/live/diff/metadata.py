@@ -16,7 +16,7 @@ from coterie.app.api.encoding import show_record, shown
 from coterie.app.api.live.diff.gossip import Change
 from coterie.app.api.locks.acquire import show_place
 from coterie.app.api.locks.leases import show_lease
-from coterie.consensus.autopilot.decision_log import PREFIX as DECISIONS_PREFIX
+from coterie.consensus.autopilot.decision_log import DECISIONS_PREFIX
 from coterie.consensus.store import RESERVED_PREFIX, Event, QueueKind, Record, State, queue_of
 
 QUEUE_WORDS = {QueueKind.LOCK: "lock", QueueKind.ELECTION: "election", QueueKind.SEMAPHORE: "semaphore"}

@@ -21,7 +21,7 @@ from coterie.app.wire.raft import (
     TransferAnswer,
 )
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
-from coterie.consensus.autopilot.announcement import Announcement, Status, encode
+from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus, encode
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.agent import LinkEvent
 from coterie.consensus.restore import read_backup
@@ -154,9 +154,9 @@ async def test_the_cluster_is_shown_in_one_picture(api: httpx.AsyncClient, part:
 
 
 async def test_a_node_without_raft_shows_what_gossip_tells(gossip: GossipNode) -> None:
-    hear(gossip, NODE_B, voter("b" * 32, status=Status(term=4, leader="b" * 32, epoch=2)))
+    hear(gossip, NODE_B, voter("b" * 32, status=ClusterStatus(term=4, leader="b" * 32, epoch=2)))
     old = NodeId("node-c", 7, Address("127.0.0.1", 10_003))
-    hear(gossip, old, voter("c" * 32, status=Status(term=3, leader="c" * 32)))
+    hear(gossip, old, voter("c" * 32, status=ClusterStatus(term=3, leader="c" * 32)))
     see_alive(gossip, NODE_B, old)
     transport = httpx.ASGITransport(app=create_app(gossip, HTTP, RAFT))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
@@ -174,7 +174,7 @@ async def test_a_node_without_raft_shows_what_gossip_tells(gossip: GossipNode) -
 
 
 async def test_a_dead_leader_leads_nobody(gossip: GossipNode) -> None:
-    hear(gossip, NODE_B, voter("b" * 32, status=Status(term=4, leader="b" * 32)))
+    hear(gossip, NODE_B, voter("b" * 32, status=ClusterStatus(term=4, leader="b" * 32)))
     transport = httpx.ASGITransport(app=create_app(gossip, HTTP, RAFT))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         raft = (await client.get("/v1/cluster")).json()["raft"]

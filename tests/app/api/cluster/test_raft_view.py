@@ -27,7 +27,7 @@ def test_a_voter_whose_node_gossip_has_forgotten_is_not_live() -> None:
     member = Mock()
     member.status.return_value = Mock(leader="1" * 32, voters=("1" * 32, "2" * 32), term=3, quorum=True)
     member.state = Mock(bans=(), membership_epoch=1)
-    agent = Mock(member=member, cluster="c", governor=None, member_id="1" * 32, reason="")
+    agent = Mock(member=member, cluster="c", leader_loop=None, member_id="1" * 32, reason="")
     part = LocalRaft(Mock(), agent)
     with patch.object(GossipRaftView, "members", return_value=[MemberPlace("a", "1" * 32, "voter")]):
         seen = part.picture().members

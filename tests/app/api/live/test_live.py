@@ -20,7 +20,7 @@ from coterie.app.api.live.snapshot import Pages
 from coterie.app.http import protocol as http_protocol
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
-from coterie.consensus.autopilot.decision_log import DecisionRecord, record
+from coterie.consensus.autopilot.decision_log import DecisionRecord, record_decision
 from coterie.consensus.store import RESERVED_PREFIX, Put
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as GossipStatus
@@ -203,7 +203,7 @@ async def test_keys_of_the_system_are_told_as_what_they_are(gossip: GossipNode, 
         await client.ready()
         part.decided = [DecisionRecord(1.0, 1, "promote", "m", "node-b", "alive", "done")]
         await part.metadata.submit(
-            record(part.state, DecisionRecord(1.0, 1, "promote", "m", "node-b", "alive", "done"))
+            record_decision(part.state, DecisionRecord(1.0, 1, "promote", "m", "node-b", "alive", "done"))
         )
         await part.metadata.submit(Put(RESERVED_PREFIX + b"secret", b"hidden"))
         await part.metadata.put(b"plain", b"1")

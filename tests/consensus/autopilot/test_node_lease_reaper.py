@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coterie.consensus.autopilot.node_lease_reaper import LostNodes
-from coterie.consensus.autopilot.observations import Presence, Sighting, Sightings
+from coterie.consensus.autopilot.node_lease_reaper import NodeLeaseReaper
+from coterie.consensus.autopilot.observations import Observation, Observations, Presence
 from coterie.consensus.store import LeaseBind, LeaseNodeLost, State, encode
 
 LIVE, DEAD, UNSEEN = Presence.LIVE, Presence.DEAD, Presence.UNSEEN
@@ -18,14 +18,14 @@ def state() -> State:
     return state
 
 
-def view(*sightings: tuple[int, Presence, float | None]) -> Sightings:
-    return Sightings.of(
-        [Sighting("n", generation, presence, dead_for=dead) for generation, presence, dead in sightings]
+def view(*observations: tuple[int, Presence, float | None]) -> Observations:
+    return Observations.of(
+        [Observation("n", generation, presence, dead_for=dead) for generation, presence, dead in observations]
     )
 
 
 @pytest.mark.parametrize(
-    ("sightings", "expected"),
+    ("observations", "expected"),
     [
         ([(5, LIVE, None)], None),
         ([(5, DEAD, 1.9)], None),
@@ -40,27 +40,27 @@ def view(*sightings: tuple[int, Presence, float | None]) -> Sightings:
     ],
 )
 def test_what_is_seen_decides(
-    state: State, sightings: list[tuple[int, Presence, float | None]], expected: tuple[int, int] | None
+    state: State, observations: list[tuple[int, Presence, float | None]], expected: tuple[int, int] | None
 ) -> None:
-    ends = LostNodes().ends(state, view(*sightings), now=100.0)
+    ends = NodeLeaseReaper().reap(state, view(*observations), now=100.0)
     assert ends == ([LeaseNodeLost(1, 0, *expected)] if expected else [])
 
 
 def test_a_node_that_nobody_knows_counts_as_dead_from_when_that_was_noticed(state: State) -> None:
-    lost = LostNodes()
-    assert lost.ends(state, view(), now=100.0) == []
-    assert lost.ends(state, view(), now=101.9) == []
-    assert lost.ends(state, view(), now=102.0) == [LeaseNodeLost(1, 0, 5, 2_000)]
+    lost = NodeLeaseReaper()
+    assert lost.reap(state, view(), now=100.0) == []
+    assert lost.reap(state, view(), now=101.9) == []
+    assert lost.reap(state, view(), now=102.0) == [LeaseNodeLost(1, 0, 5, 2_000)]
 
 
 def test_a_node_that_comes_back_starts_over(state: State) -> None:
-    lost = LostNodes()
-    assert lost.ends(state, view(), now=100.0) == []
-    assert lost.ends(state, view((5, LIVE, None)), now=101.0) == []
-    assert lost.ends(state, view(), now=102.5) == []
+    lost = NodeLeaseReaper()
+    assert lost.reap(state, view(), now=100.0) == []
+    assert lost.reap(state, view((5, LIVE, None)), now=101.0) == []
+    assert lost.reap(state, view(), now=102.5) == []
 
 
 def test_the_operation_ends_the_lease(state: State) -> None:
-    (end,) = LostNodes().ends(state, view((5, DEAD, 3.0)), now=100.0)
+    (end,) = NodeLeaseReaper().reap(state, view((5, DEAD, 3.0)), now=100.0)
     state.apply(encode(end), 2)
     assert state.leased_nodes() == []

@@ -1,7 +1,7 @@
-"""The leader's loop: look at the cluster, take at most one decision, carry it out through the log, remember why.
+"""The leader's loop: observe the cluster, take at most one decision, carry it out through the log, record its reason.
 
-Every node runs one, so that whoever comes to lead knows how long things have been so; only a leader acts. It proposes
-the ends of node-bound leases too (`lost_nodes.py`).
+Every node runs one, so that a new leader knows since when each member is live; only a leader acts. It proposes the
+ends of node-bound leases, too (`node_lease_reaper.py`).
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from collections.abc import Mapping
 from contextlib import suppress
 
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.autopilot.decision_log import DecisionRecord, record
-from coterie.consensus.autopilot.node_lease_reaper import LostNodes
-from coterie.consensus.autopilot.observations import Sightings
+from coterie.consensus.autopilot.decision_log import DecisionRecord, record_decision
+from coterie.consensus.autopilot.node_lease_reaper import NodeLeaseReaper
+from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.voters.explain import non_voters
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import Cause, ban_reason
-from coterie.consensus.autopilot.voters.rules import Decision, Kind, decide
+from coterie.consensus.autopilot.voters.removal import RemovalCause, ban_text
+from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide
 from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
 from coterie.consensus.autopilot.voters.view import ClusterView
 from coterie.consensus.member.member import Member
@@ -28,11 +28,11 @@ from coterie.consensus.store import Ban, FoundCluster, encode
 logger = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 2.0
-"""After a decision that could not be carried out, before the next."""
+"""Between a decision that could not be carried out and the next."""
 
 
-class Governor:
-    """Of one member, in its event loop."""
+class LeaderLoop:
+    """One member's, in its event loop."""
 
     def __init__(self, member: Member, policy: Policy) -> None:
         self.member = member
@@ -40,20 +40,20 @@ class Governor:
         self._last: tuple[str, str, str] | None = None  # (kind, member, outcome) of the last decision
         self.view: ClusterView | None = None
         self._tracker = Tracker(policy.max_lag_entries)
-        self._lost = LostNodes()
+        self._reaper = NodeLeaseReaper()
         self._ending: set[tuple[int, int]] = set()  # (lease, renewal) whose end is proposed
         self._acting: asyncio.Task[None] | None = None
         self._not_before = 0.0
         self._naming = False
 
-    def turn(self, seen: Sightings, now: float) -> None:
-        """Look, and act where this member leads. `now`: the monotonic clock, in seconds."""
-        facts = self.facts()
+    def turn(self, seen: Observations, now: float) -> None:
+        """Observe, and act where this member leads. `now`: the monotonic clock, in seconds."""
+        facts = self._facts()
         self.view = self._tracker.observe(seen, facts, now)
         if not facts.leading or not facts.settled:
             return
         self._name_cluster()
-        self._end_leases(seen, now)
+        self._reap_leases(seen, now)
         if now < self._not_before or (self._acting is not None and not self._acting.done()):
             return
         decision = decide(self.view, self.policy, now)
@@ -69,7 +69,7 @@ class Governor:
             self._acting.cancel()
             await asyncio.gather(self._acting, return_exceptions=True)
 
-    def facts(self) -> RaftFacts:
+    def _facts(self) -> RaftFacts:
         node = self.member.node
         leading = node.leading
         return RaftFacts(
@@ -90,7 +90,7 @@ class Governor:
 
     def bans(self) -> Mapping[str, str]:
         """Member id -> reason, as applied here."""
-        return {member: barred.reason for member, barred in self.member.state.bans.items()}
+        return {member: ban.reason for member, ban in self.member.state.bans.items()}
 
     # -- acting ------------------------------------------------------------------------------------------------------
 
@@ -103,34 +103,34 @@ class Governor:
             self._not_before = time.monotonic() + PAUSE_SECONDS
         else:
             outcome = "done"
-        taken = DecisionRecord(time.time(), term, decision.kind.value, decision.member, node, decision.reason, outcome)
-        logger.info("raft: %s %s (%s): %s: %s", taken.kind, taken.member, node or "no node", taken.reason, outcome)
-        await self._record(taken)
+        done = DecisionRecord(time.time(), term, decision.kind.value, decision.member, node, decision.reason, outcome)
+        logger.info("raft: %s %s (%s): %s: %s", done.kind, done.member, node or "no node", done.reason, outcome)
+        await self._record(done)
 
-    async def _record(self, taken: DecisionRecord) -> None:
-        """Where the same fails in the same way again, one record is enough."""
-        former, self._last = self._last, (taken.kind, taken.member, taken.outcome)
-        if taken.outcome != "done" and former == self._last:
+    async def _record(self, decision: DecisionRecord) -> None:
+        """One record is enough where the same decision fails in the same way again."""
+        former, self._last = self._last, (decision.kind, decision.member, decision.outcome)
+        if decision.outcome != "done" and former == self._last:
             return
-        with suppress(MetadataError):  # then the log of this node has it
-            await self.member.metadata.submit(record(self.member.state, taken))
+        with suppress(MetadataError):  # the log of this node has it anyhow
+            await self.member.metadata.submit(record_decision(self.member.state, decision))
 
     async def _do(self, decision: Decision) -> None:
         member = self.member
         match decision.kind:
-            case Kind.TRANSFER:
+            case DecisionKind.TRANSFER:
                 await member.transfer(decision.member)
-            case Kind.PROMOTE:
+            case DecisionKind.PROMOTE:
                 await member.change_voters(decision.member, add=True)
-            case Kind.REMOVE:
+            case DecisionKind.REMOVE:
                 if decision.member not in member.state.bans:
-                    await bar(member, decision.member, decision.cause or Cause.DEAD, decision.reason)
+                    await ban_member(member, decision.member, decision.cause or RemovalCause.DEAD, decision.reason)
                 await member.change_voters(decision.member, add=False)
                 if decision.replacement is not None:
-                    self._tracker.owes(decision.replacement, time.monotonic())
+                    self._tracker.expect_replacement(decision.replacement, time.monotonic())
 
     def _name_cluster(self) -> None:
-        """Once in a cluster's life: its id goes into the state, and so into backups."""
+        """Once in a cluster's life: put its id into the state, and so into backups."""
         if not self.member.state.cluster_id and not self._naming:
             self._naming = True
 
@@ -140,8 +140,8 @@ class Governor:
             operation = encode(FoundCluster(self.member.cluster))
             self.member.node.propose(operation, done, self.member.config.request_timeout)
 
-    def _end_leases(self, seen: Sightings, now: float) -> None:
-        for end in self._lost.ends(self.member.state, seen, now):
+    def _reap_leases(self, seen: Observations, now: float) -> None:
+        for end in self._reaper.reap(self.member.state, seen, now):
             key = (end.lease, end.renewal)
             if key in self._ending:
                 continue
@@ -151,6 +151,6 @@ class Governor:
             )
 
 
-async def bar(member: Member, whom: str, cause: Cause, words: str) -> None:
-    """Put a ban into the log: how every removal begins. From any member. Raises MetadataError."""
-    await member.metadata.govern(Ban(whom, ban_reason(cause, words)))
+async def ban_member(member: Member, banned: str, cause: RemovalCause, words: str) -> None:
+    """Put a ban into the log, with which every removal begins. `member`: any that runs. Raises MetadataError."""
+    await member.metadata.govern(Ban(banned, ban_text(cause, words)))
