@@ -7,7 +7,7 @@ so that no fencing token is ever given again. Every other node must be given an 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -20,7 +20,7 @@ from coterie.consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
 from coterie.consensus.raft.entries import decode_batch
 from coterie.consensus.raft.errors import CorruptStateError
 from coterie.consensus.raft.ports import SnapshotInfo
-from coterie.consensus.store import State, StateDecoder
+from coterie.consensus.store import State, apply, read_snapshot, write_snapshot
 
 CHUNKS_PER_TURN = 16
 """Of a backup, between two turns of the event loop."""
@@ -44,14 +44,6 @@ async def backup(member: Member) -> AsyncIterator[bytes]:
         yield b"".join(part)
 
 
-def read_backup(chunks: Iterable[bytes]) -> State:
-    """The state in a backup. Raises SnapshotError or UnsupportedVersionError."""
-    reader = StateDecoder(State())
-    for chunk in chunks:
-        reader.feed(chunk)
-    return reader.finish()
-
-
 def read_survivor(directory: Path) -> tuple[State, str | None]:
     """The state in a stopped member's directory, every entry of its log applied, and its cluster id.
 
@@ -60,13 +52,8 @@ def read_survivor(directory: Path) -> tuple[State, str | None]:
     """
     store = open_member_directory(directory)
     try:
-        state = State()
-        if store.snapshots.latest() is not None:
-            reader = StateDecoder(state)
-            for chunk in store.snapshots.state():
-                reader.feed(chunk)
-            state = reader.finish()
         latest = store.snapshots.latest()
+        state = State() if latest is None else read_snapshot(store.snapshots.state())
         first = 0 if latest is None else latest.index + 1
         for command, index, _ in store.journal[:]:
             if index >= first:
@@ -79,7 +66,7 @@ def read_survivor(directory: Path) -> tuple[State, str | None]:
 def _apply(state: State, command: bytes, index: int) -> None:
     if command[:1] == REGULAR:
         for op in decode_batch(command[1:]):
-            state.apply(op, index)
+            apply(state, op, index)
     elif command[:1] == MEMBERSHIP:
         state.configure(command[1:], index)
     else:
@@ -101,7 +88,7 @@ def found_from(state: State, directory: Path, *, config: JournalConfig | None = 
         state.start_new_cluster(cluster)
         voters = (member,)
         draft = store.snapshots.create(SnapshotInfo((NO_OP, 1, 0), (encode_voters(voters), 2, 0), voters))
-        for chunk in state.snapshot():
+        for chunk in write_snapshot(state):
             draft.write(chunk)
         draft.seal()
         draft.install()

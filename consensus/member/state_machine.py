@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import msgspec
 
 from coterie.consensus.raft.errors import SafetyError
-from coterie.consensus.store import Result, State, StateDecoder, WatchHub, encode_batch
+from coterie.consensus.store import Result, State, StateDecoder, WatchHub, apply, encode_batch, write_snapshot
 
 _encode_voters = msgspec.msgpack.Encoder().encode
 
@@ -29,7 +29,7 @@ class MetadataStateMachine:
 
     def __init__(self, state: State, monotonic: Callable[[], float], on_change: Callable[[], None]) -> None:
         self.state = state
-        self.hub = WatchHub(state)
+        self.hub = WatchHub(state.keyspace)
         self._monotonic = monotonic
         self._on_change = on_change
         self._base: tuple[float, int] | None = None
@@ -58,7 +58,7 @@ class MetadataStateMachine:
     # the port (`raft.ports.StateMachine`)
 
     def apply(self, op: bytes, index: int) -> Result:
-        result = self.state.apply(op, index)
+        result = apply(self.state, op, index)
         if self.state.halted:
             raise HaltedError(self.state.halted)
         self._on_change()
@@ -72,7 +72,7 @@ class MetadataStateMachine:
         self.state.skip(index)
 
     def snapshot(self) -> Iterator[bytes]:
-        return self.state.snapshot()
+        return write_snapshot(self.state)
 
     def restore(self, chunks: Iterator[bytes]) -> None:
         loader = self.loader()
@@ -84,7 +84,8 @@ class MetadataStateMachine:
         return MetadataStateLoader(self)
 
     def restored(self, state: State) -> None:
-        self.state.__dict__.update(state.__dict__)
+        self.state = state
+        self.hub.follow(state.keyspace)
         self._on_change()
 
 
@@ -93,7 +94,7 @@ class MetadataStateLoader:
 
     def __init__(self, replica: MetadataStateMachine) -> None:
         self._replica = replica
-        self._reader = StateDecoder(State())
+        self._reader = StateDecoder()
 
     def feed(self, chunk: bytes) -> None:
         self._reader.feed(chunk)

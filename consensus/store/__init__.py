@@ -4,6 +4,7 @@
 imported here is the package's public face.
 """
 
+from coterie.consensus.store.apply import apply
 from coterie.consensus.store.schema.codec import (
     OPERATION_VERSION,
     decode,
@@ -73,7 +74,8 @@ from coterie.consensus.store.schema.results import (
     SingleResult,
     TxnDone,
 )
-from coterie.consensus.store.snapshot.reader import StateDecoder
+from coterie.consensus.store.snapshot.reader import StateDecoder, read_snapshot
+from coterie.consensus.store.snapshot.writer import state_digest, write_snapshot
 from coterie.consensus.store.state import State, StateSizes
 from coterie.consensus.store.tables.lease_table import Lease
 from coterie.consensus.store.tables.pages import Page, page_range
@@ -153,6 +155,7 @@ __all__ = [
     "WatchBatch",
     "WatchHub",
     "Watcher",
+    "apply",
     "as_queue_entry",
     "decode",
     "decode_client",
@@ -165,4 +168,7 @@ __all__ = [
     "prefix_end",
     "queue_of",
     "queue_prefix",
+    "read_snapshot",
+    "state_digest",
+    "write_snapshot",
 ]

@@ -13,13 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
 from coterie.consensus.store.schema.errors import CompactedRevisionError
 from coterie.consensus.store.schema.records import Event, prefix_end
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
+from coterie.consensus.store.tables.keyspace import Keyspace
 
 MAX_PENDING_EVENTS = 256
 """References that a watch holds before it falls back to reading history."""
@@ -63,10 +60,10 @@ class Watcher:
 
 
 class WatchHub:
-    def __init__(self, state: State) -> None:
-        self._state = state
-        self._keyspace = state.keyspace
-        self._fed = state.keyspace.revision  # all events up to here have been routed
+    def __init__(self, keyspace: Keyspace) -> None:
+        self._current = keyspace
+        self._keyspace = keyspace  # what has been routed; the current one as of the last `feed`
+        self._fed = keyspace.revision  # all events up to here have been routed
         self._watches: dict[Watcher, None] = {}
         self._by_key: dict[bytes, dict[Watcher, None]] = {}
         self._by_prefix: dict[int, dict[bytes, dict[Watcher, None]]] = {}  # by the prefix's length, then by prefix
@@ -80,10 +77,10 @@ class WatchHub:
     ) -> Watcher:
         """Watch the keys from `start` to below `end` (None: to the last key), from a revision on (None: the next one).
 
-        A revision yet to come is waited for. Raises CompactedError where events from there on are gone.
+        A revision yet to come is waited for. Raises CompactedRevisionError where events from there on are gone.
         """
-        position = self._state.keyspace.revision + 1 if from_revision is None else from_revision
-        compacted = self._state.keyspace.history.compacted
+        position = self._current.revision + 1 if from_revision is None else from_revision
+        compacted = self._current.history.compacted
         if position <= compacted:
             raise CompactedRevisionError(position, compacted)
         watch = Watcher(start, end, kind, position, catching_up=position <= self._fed)
@@ -97,9 +94,13 @@ class WatchHub:
             del self._bucket(watch)[watch]
             self._drop_empty(watch)
 
+    def follow(self, keyspace: Keyspace) -> None:
+        """A snapshot was installed: go on with its keyspace, from the next `feed` on."""
+        self._current = keyspace
+
     def feed(self) -> list[Watcher]:
         """Route what was applied since the last time. Returns the watches that now have something to take."""
-        keyspace = self._state.keyspace
+        keyspace = self._current
         if keyspace is not self._keyspace or self._fed < keyspace.history.compacted:
             # A snapshot was installed, or more was compacted than routed: all go back to where they were, and read.
             self._keyspace = keyspace
@@ -119,8 +120,8 @@ class WatchHub:
     def take(self, watch: Watcher, max_events: int = 1_000) -> WatchBatch:
         """The next events of a watch: `max_events`, and as many more as end the last revision.
 
-        To be called for a new watch, for one that `feed` returned, and again while there is more. Raises CompactedError
-        for a watch that fell behind history: it must be closed.
+        To be called for a new watch, for one that `feed` returned, and again while there is more. Raises
+        CompactedRevisionError for a watch that fell behind history: it must be closed.
         """
         if watch.catching_up:
             return self._read_on(watch, max_events)

@@ -20,7 +20,7 @@ from coterie.app.client.encoding import path_part
 from coterie.app.client.errors import ClientError
 from coterie.app.client.transport.failures import reading_failure
 from coterie.app.client.transport.requests import ApiRequest, Asker
-from coterie.consensus.store import State, StateDecoder, StoreError
+from coterie.consensus.store import StateDecoder, StoreError
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +94,7 @@ class Raft:
 
         Where it raises (UnavailableError, ClientError), what was written is of no use. Errors of the file pass.
         """
-        reader = StateDecoder(State())
+        reader = StateDecoder()
         size = 0
         async with self._asker.open(ApiRequest("GET", "/v1/raft/snapshot")) as (address, response):
             try:

@@ -47,8 +47,8 @@ def recover(data_dir: Path, source: Path | None) -> Recovered:
     # Imported here: help and refusals are quick.
     from coterie.app.node.storage.data_dir import DataDir, DataDirError  # noqa: PLC0415
     from coterie.consensus.raft.errors import RaftError  # noqa: PLC0415
-    from coterie.consensus.restore import found_from, read_backup, read_survivor  # noqa: PLC0415
-    from coterie.consensus.store import StoreError  # noqa: PLC0415
+    from coterie.consensus.restore import found_from, read_survivor  # noqa: PLC0415
+    from coterie.consensus.store import StoreError, read_snapshot  # noqa: PLC0415
 
     raft = data_dir / RAFT_DIRECTORY
     draft = data_dir / f"{RAFT_DIRECTORY}.recovering"
@@ -57,7 +57,7 @@ def recover(data_dir: Path, source: Path | None) -> Recovered:
         try:
             if draft.exists():
                 raise RecoverError(f"{draft} is left from an attempt that was cut short; delete it and try again")
-            state = read_backup(_chunks(source)) if source is not None else read_survivor(raft)[0]
+            state = read_snapshot(_chunks(source)) if source is not None else read_survivor(raft)[0]
             made = found_from(state, draft)
             aside = _free_name(raft)
             if raft.exists():

@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import msgspec
-
 from coterie.consensus.store.schema.codec import OPERATION_VERSION
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import Ban, FoundCluster, SetFeatureLevel, SetLimits
+from coterie.consensus.store.schema.records import BanRecord
 from coterie.consensus.store.schema.results import Done
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
+from coterie.consensus.store.state import State
 
 
-class BanRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A member id that may never come back."""
-
-    member_id: str
-    reason: str
-    time_ms: int
-    """Cluster time of the ban."""
-
-
-def found(state: State, op: FoundCluster) -> Done:
+def found_cluster(state: State, op: FoundCluster) -> Done:
     if state.cluster_id and state.cluster_id != op.cluster_id:
         raise RefusalError(RefusalCode.CLUSTER_ID_SET)
     state.cluster_id = op.cluster_id
@@ -45,12 +31,12 @@ def set_limits(state: State, op: SetLimits) -> Done:
     return Done(state.keyspace.revision)
 
 
-def set_level(state: State, op: SetFeatureLevel) -> Done:
-    if op.level < state.level:
-        raise RefusalError(RefusalCode.UNSUPPORTED, state.level)
-    if op.level > OPERATION_VERSION:
+def set_feature_level(state: State, op: SetFeatureLevel) -> Done:
+    if op.feature_level < state.feature_level:
+        raise RefusalError(RefusalCode.UNSUPPORTED, state.feature_level)
+    if op.feature_level > OPERATION_VERSION:
         # Replicas that know the new operations go on from here, this one cannot: it must stop, not fall behind unseen.
-        state.halted = op.level
-        raise RefusalError(RefusalCode.HALTED, op.level)
-    state.level = op.level
+        state.halted = op.feature_level
+        raise RefusalError(RefusalCode.HALTED, op.feature_level)
+    state.feature_level = op.feature_level
     return Done(state.keyspace.revision)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
 from coterie.consensus.store.handlers.staged_writes import StagedWrites, check_expected, check_put
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
@@ -21,11 +21,8 @@ from coterie.consensus.store.schema.operations import (
 )
 from coterie.consensus.store.schema.records import Record
 from coterie.consensus.store.schema.results import DeleteDone, Done, GetDone, PutDone, RangeDone, TxnDone, weight
+from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.queue_index import is_queue_key
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
-
 
 T = TypeVar("T", int, bytes)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import (
     LeaseBind,
@@ -14,11 +12,9 @@ from coterie.consensus.store.schema.operations import (
     LeaseRevoke,
 )
 from coterie.consensus.store.schema.results import LeaseDone, LeaseEnded
+from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.lease_table import Lease
 from coterie.consensus.store.tables.queue_index import is_queue_key
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
 
 
 def grant(state: State, op: LeaseGrant) -> LeaseDone:

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from coterie.consensus.store.handlers.staged_writes import check_lease, check_room
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import Acquire, Proclaim, QueueKind, Release
 from coterie.consensus.store.schema.results import AcquireDone, Done, SingleResult
+from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.queue_index import Queue, check_name
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
 
 
 def acquire(state: State, op: Acquire) -> AcquireDone:
@@ -47,7 +43,7 @@ def _same_place(state: State, queue: Queue, lease: int) -> AcquireDone:
     return AcquireDone(revision, queue.key(number), 0, ahead)
 
 
-def as_it_is_now(state: State, remembered: SingleResult) -> SingleResult:
+def repeated(state: State, remembered: SingleResult) -> SingleResult:
     """What to answer a request that comes again. Its grant, once ended, must not be taken for one that lasts."""
     if isinstance(remembered, AcquireDone) and state.keyspace.table.get(remembered.key) is None:
         raise RefusalError(RefusalCode.GRANT_ENDED)

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import KEEP_LEASE, Delete, DeleteRange, Put
 from coterie.consensus.store.schema.records import Record
 from coterie.consensus.store.schema.results import DeleteDone, PutDone, RangeDone
+from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.queue_index import RESERVED_PREFIX, is_queue_key
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
 
 
 def check_put(state: State, op: Put, prev: Record | None, more_keys: int = 0, more_bytes: int = 0) -> tuple[bytes, int]:

@@ -237,7 +237,7 @@ class SetLimits(EncodedOperation, frozen=True, tag=21):
 class SetFeatureLevel(EncodedOperation, frozen=True, tag=22):
     """Allow operations up to version `level` from here on. A node that does not know them halts at this. -> Done"""
 
-    level: Annotated[int, msgspec.Meta(ge=1, le=255)]
+    feature_level: Annotated[int, msgspec.Meta(ge=1, le=255)]
 
 
 # -- how they travel -----------------------------------------------------------------------------------------------

@@ -35,6 +35,15 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """The version that was current before, or None for a new key."""
 
 
+class BanRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A member id that may never come back."""
+
+    member_id: str
+    reason: str
+    time_ms: int
+    """Cluster time of the ban."""
+
+
 RECORD_BYTES = 64
 """What a record is counted at beside its key and value: its numbers and headers never take more, encoded."""
 

@@ -41,7 +41,7 @@ FRAME_CHECKED = FRAME.size - 4
 class Summary(msgspec.Struct, frozen=True, array_like=True, forbid_unknown_fields=True):
     """Everything that is one value."""
 
-    level: int
+    feature_level: int
     applied_index: int
     time_ms: int
     cluster_id: str

@@ -6,15 +6,15 @@ short or contradicts itself raises SnapshotError, and gives no state at all.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
-from coterie.consensus.store.handlers.admin import BanRecord
 from coterie.consensus.store.schema.errors import SnapshotError, UnsupportedVersionError
-from coterie.consensus.store.schema.records import Event, Record, prefix_end
+from coterie.consensus.store.schema.records import BanRecord, Event, Record, prefix_end
 from coterie.consensus.store.snapshot.format import (
     BANS,
     DIGEST_BYTES,
@@ -33,13 +33,11 @@ from coterie.consensus.store.snapshot.format import (
     SUMMARY,
     Summary,
 )
+from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.deduplication import DeduplicationTable, RememberedRequest
 from coterie.consensus.store.tables.history import History
 from coterie.consensus.store.tables.lease_table import Lease, LeaseTable
 from coterie.consensus.store.tables.queue_index import PREFIXES
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
 
 _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
     section: msgspec.msgpack.Decoder(kind)
@@ -56,10 +54,10 @@ _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
 
 
 class StateDecoder:
-    """Takes the bytes of one snapshot, in pieces of any size, and fills a new `state` with what they say."""
+    """Takes the bytes of one snapshot, in pieces of any size, and makes a new state of them."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self) -> None:
+        self._state = State()
         self._pending = bytearray()
         self._offset = 0  # of `_pending`, for messages
         self._head_read = False
@@ -150,7 +148,7 @@ class StateDecoder:
 
     def _take_summary(self, summary: Summary) -> None:
         state = self._state
-        state.level = summary.level
+        state.feature_level = summary.feature_level
         state.applied_index = summary.applied_index
         state.time_ms = summary.time_ms
         state.cluster_id = summary.cluster_id
@@ -181,3 +179,11 @@ class StateDecoder:
 
     def _broken(self, at: int, problem: str) -> SnapshotError:
         return SnapshotError(f"the snapshot is not usable, at byte {self._offset + at}: {problem}")
+
+
+def read_snapshot(chunks: Iterable[bytes]) -> State:
+    """The state in a snapshot. Raises SnapshotError or UnsupportedVersionError."""
+    decoder = StateDecoder()
+    for chunk in chunks:
+        decoder.feed(chunk)
+    return decoder.finish()

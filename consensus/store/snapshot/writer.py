@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 from zlib import crc32
 
 import msgspec
@@ -34,10 +34,8 @@ from coterie.consensus.store.snapshot.format import (
     SUMMARY,
     Summary,
 )
+from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.deduplication import RememberedRequest
-
-if TYPE_CHECKING:
-    from coterie.consensus.store.state import State
 
 Item = TypeVar("Item")
 
@@ -54,7 +52,7 @@ class StateEncoder:
             raise SnapshotError("a halted state may end in the middle of an entry: it must not become a snapshot")
         keyspace = state.keyspace
         self.summary = Summary(
-            state.level,
+            state.feature_level,
             state.applied_index,
             state.time_ms,
             state.cluster_id,
@@ -106,10 +104,15 @@ class StateEncoder:
                 yield event
 
 
-def digest(state: State) -> str:
+def write_snapshot(state: State) -> Iterator[bytes]:
+    """The state as of this call, in chunks, whatever is applied later. Raises SnapshotError for a halted state."""
+    return StateEncoder(state).chunks()
+
+
+def state_digest(state: State) -> str:
     """A name for the state: equal on replicas that applied the same log, and after a restore. Costs a snapshot."""
     every = blake2b(digest_size=DIGEST_BYTES)
-    for chunk in StateEncoder(state).chunks():
+    for chunk in write_snapshot(state):
         every.update(chunk)
     return every.hexdigest()
 

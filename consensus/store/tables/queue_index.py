@@ -103,7 +103,7 @@ class QueueIndex:
         """The queues that have any place, in order."""
         return sorted(name for of_kind, name in self._queues if of_kind is kind)
 
-    def queue_entries(self, kind: QueueKind, name: bytes, limit: int) -> list[QueueEntry]:
+    def entries(self, kind: QueueKind, name: bytes, limit: int) -> list[QueueEntry]:
         """The first places: holders by token, then waiters in order. As grants go by order, that is the keys' order."""
         prefix = queue_prefix(kind, name)
         return [as_queue_entry(record) for record in self._keyspace.table.scan(prefix, prefix_end(prefix), limit)]

@@ -19,8 +19,7 @@ from coterie.app.settings.auth import Rule as NodeRule
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.token_format import hash_of
 from coterie.consensus import ConflictError, RefusedError, UnavailableError
-from coterie.consensus.restore import read_backup
-from coterie.consensus.store import Put
+from coterie.consensus.store import Put, read_snapshot
 from coterie.gossip import Address
 from tests import ROOT
 from tests.app.api.conftest import RAFT, Part
@@ -87,7 +86,7 @@ async def test_a_backup_is_checked_while_it_comes(client: Client, part: Part) ->
     file = io.BytesIO()
     saved = await client.raft.snapshot(file)
     assert (saved.keys, saved.revision, saved.size) == (200, part.state.keyspace.revision, len(file.getvalue()))
-    assert read_backup([file.getvalue()]).keyspace.revision == saved.revision
+    assert read_snapshot([file.getvalue()]).keyspace.revision == saved.revision
 
 
 async def test_a_backup_that_is_cut_short_is_none(client: Client, part: Part) -> None:

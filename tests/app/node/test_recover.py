@@ -10,13 +10,13 @@ from coterie.app.main import main
 from coterie.app.node.storage.data_dir import DataDir
 from coterie.consensus.journal import open_member_directory
 from coterie.consensus.restore import found_from, read_survivor
-from coterie.consensus.store import Put, State, encode
+from coterie.consensus.store import Put, State, apply, encode, write_snapshot
 
 
 @pytest.fixture
 def data_dir(tmp_path: Path) -> Path:
     state = State()
-    state.apply(encode(Put(b"k", b"v")), 1)
+    apply(state, encode(Put(b"k", b"v")), 1)
     found_from(state, tmp_path / "raft")
     return tmp_path
 
@@ -47,7 +47,7 @@ def test_a_survivor_becomes_a_new_cluster(data_dir: Path, capsys: pytest.Capture
 
 def test_a_backup_is_restored(data_dir: Path, tmp_path: Path) -> None:
     state, _ = read_survivor(data_dir / "raft")
-    (tmp_path / "backup").write_bytes(b"".join(state.snapshot()))
+    (tmp_path / "backup").write_bytes(b"".join(write_snapshot(state)))
     other = tmp_path / "other"
     other.mkdir()
     assert main(["recover", "--data_dir", str(other), "--backup", str(tmp_path / "backup"), "--yes"]) == 0

@@ -8,8 +8,8 @@ import pytest
 
 from coterie.consensus import CompactedError, Member
 from coterie.consensus.journal import open_member_directory
-from coterie.consensus.restore import backup, found_from, read_backup, read_survivor
-from coterie.consensus.store import SnapshotError
+from coterie.consensus.restore import backup, found_from, read_survivor
+from coterie.consensus.store import SnapshotError, read_snapshot
 from tests.consensus.api.groups import CONFIG, SMALL, running
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ async def test_a_backup_becomes_a_new_cluster_with_higher_tokens(tmp_path: Path)
             old_token = held.token
         saved = [chunk async for chunk in backup(group.followers()[1])]
         old_ids = set(group.ids.values())
-    made = found_from(read_backup(saved), tmp_path / "new", config=SMALL)
+    made = found_from(read_snapshot(saved), tmp_path / "new", config=SMALL)
     assert made.cluster != "test"
     assert made.member not in old_ids
     async with await start_alone(tmp_path / "new") as member:
@@ -65,11 +65,11 @@ async def test_a_survivor_of_a_lost_majority_becomes_a_new_cluster(tmp_path: Pat
 
 def test_a_damaged_backup_is_refused() -> None:
     with pytest.raises(SnapshotError):
-        read_backup([b"x" * 100])
+        read_snapshot([b"x" * 100])
 
 
 async def test_nothing_is_overwritten(tmp_path: Path) -> None:
     async with running(tmp_path, 1) as group:
         saved = [chunk async for chunk in backup(group.members[0])]
     with pytest.raises(FileExistsError):
-        found_from(read_backup(saved), tmp_path / "0")
+        found_from(read_snapshot(saved), tmp_path / "0")

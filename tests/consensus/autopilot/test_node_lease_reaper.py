@@ -6,7 +6,7 @@ import pytest
 
 from coterie.consensus.autopilot.node_lease_reaper import NodeLeaseReaper
 from coterie.consensus.autopilot.observations import Observation, Observations, Presence
-from coterie.consensus.store import LeaseBind, LeaseNodeLost, State, encode
+from coterie.consensus.store import LeaseBind, LeaseNodeLost, State, apply, encode
 
 LIVE, DEAD, UNSEEN = Presence.LIVE, Presence.DEAD, Presence.UNSEEN
 
@@ -14,7 +14,7 @@ LIVE, DEAD, UNSEEN = Presence.LIVE, Presence.DEAD, Presence.UNSEEN
 @pytest.fixture
 def state() -> State:
     state = State()
-    state.apply(encode(LeaseBind("n", 5, 2_000)), 1)
+    apply(state, encode(LeaseBind("n", 5, 2_000)), 1)
     return state
 
 
@@ -62,5 +62,5 @@ def test_a_node_that_comes_back_starts_over(state: State) -> None:
 
 def test_the_operation_ends_the_lease(state: State) -> None:
     (end,) = NodeLeaseReaper().reap(state, view((5, DEAD, 3.0)), now=100.0)
-    state.apply(encode(end), 2)
+    apply(state, encode(end), 2)
     assert state.leased_nodes() == []

@@ -20,9 +20,13 @@ from coterie.consensus.store import (
     Target,
     Txn,
     WatchHub,
+    apply,
     encode,
     encode_batch,
     prefix_end,
+    read_snapshot,
+    state_digest,
+    write_snapshot,
 )
 from coterie.consensus.store.schema.results import BatchDone
 
@@ -49,7 +53,7 @@ def batches(operations: list[bytes], size: int, time_ms: int = 1) -> list[bytes]
 
 def apply_all(state: State, entries: list[bytes]) -> None:
     for entry in entries:
-        done = state.apply(entry, state.applied_index + 1)
+        done = apply(state, entry, state.applied_index + 1)
         assert isinstance(done, BatchDone)
         assert all(isinstance(result, PutDone) for result in done.results), done.results[0]
 
@@ -75,7 +79,7 @@ def write_speed() -> None:
         index = state.applied_index
         for op in single:
             index += 1
-            state.apply(op, index)
+            apply(state, op, index)
 
     rate("put, existing keys of 1,000, one in an entry", KEYS, one_by_one)
     rng = random.Random(5)
@@ -93,17 +97,17 @@ def write_speed() -> None:
 
     def txns() -> None:
         for entry in entries:
-            state.apply(entry, state.applied_index + 1)
+            apply(state, entry, state.applied_index + 1)
 
     rate("transaction of one comparison and one put, 64 in an entry", KEYS // 4, txns)
-    hub = WatchHub(state)
+    hub = WatchHub(state.keyspace)
     watches = [hub.watch(b"services/%d/" % number, prefix_end(b"services/%d/" % number)) for number in range(10_000)]
     watches += [hub.watch(b"services/", prefix_end(b"services/")) for _ in range(10)]
     entries = batches(puts(KEYS // 4, 1_000, 6), 64, state.time_ms)
 
     def watched() -> None:
         for entry in entries:
-            state.apply(entry, state.applied_index + 1)
+            apply(state, entry, state.applied_index + 1)
             for watch in hub.feed():
                 hub.take(watch)
 
@@ -174,7 +178,7 @@ def snapshots() -> None:
     writes = iter(batches(puts(50_000, STATE_KEYS, 11), 16))
     gc.disable()  # its pauses depend on everything else in the process
     begin = time.process_time()
-    chunks = state.snapshot()
+    chunks = write_snapshot(state)
     pause = time.process_time() - begin
     written = []
     longest, encoding, applying, slowest_apply = 0.0, pause, 0.0, 0.0
@@ -188,7 +192,7 @@ def snapshots() -> None:
             break
         written.append(chunk)
         begin = time.process_time()
-        state.apply(next(writes), state.applied_index + 1)
+        apply(state, next(writes), state.applied_index + 1)
         applying += time.process_time() - begin
         slowest_apply = max(slowest_apply, time.process_time() - begin)
     size = sum(map(len, written))
@@ -202,13 +206,12 @@ def snapshots() -> None:
         f"{slowest_apply * 1e3:.1f} ms"
     )
     gc.enable()
-    fresh = State()
     begin = time.process_time()
-    fresh.restore(iter(written))
+    fresh = read_snapshot(iter(written))
     took = time.process_time() - begin
     print(f"  restored in {took:.2f} s: {size / took / 1e6:.0f} MB/s")
     begin = time.process_time()
-    fresh.digest()
+    state_digest(fresh)
     print(f"  digest in {time.process_time() - begin:.2f} s")
 
 

@@ -17,7 +17,11 @@ from coterie.consensus.store import (
     Result,
     SingleOperation,
     State,
+    apply,
     encode,
+    read_snapshot,
+    state_digest,
+    write_snapshot,
 )
 
 R = TypeVar("R", bound=Result)
@@ -35,7 +39,7 @@ class Driver:
 
     def raw(self, data: bytes) -> Result:
         self.index += 1
-        return self.state.apply(data, self.index)
+        return apply(self.state, data, self.index)
 
     def expect(self, kind: type[R], operation: AnyOperation) -> R:
         result = self.do(operation)
@@ -74,16 +78,14 @@ def content(state: State) -> str:
     """The state's digest, but for the index of the last entry."""
     index, state.applied_index = state.applied_index, 0
     try:
-        return state.digest()
+        return state_digest(state)
     finally:
         state.applied_index = index
 
 
 def snapshot(state: State) -> bytes:
-    return b"".join(state.snapshot())
+    return b"".join(write_snapshot(state))
 
 
 def restored(data: bytes) -> State:
-    state = State()
-    state.restore([data])
-    return state
+    return read_snapshot([data])

@@ -27,6 +27,7 @@ from coterie.consensus.store import (
     SingleOperation,
     State,
     UnsupportedVersionError,
+    apply,
     decode,
     decode_client,
     decode_result,
@@ -121,10 +122,10 @@ def test_applying_never_raises_whatever_the_bytes(entries: list[bytes], data: st
         damaged = bytearray(entry or b"\0")
         if data.draw(st.booleans()):
             damaged[data.draw(st.integers(0, len(damaged) - 1))] ^= data.draw(st.integers(1, 255))
-        result = state.apply(bytes(damaged), index)
+        result = apply(state, bytes(damaged), index)
         assert decode_result(encode_result(result)) == result
     before = state.time_ms  # damage can make a batch of something else, and a batch moves the time
-    state.apply(encode_batch(5, entries), len(entries) + 1)
+    apply(state, encode_batch(5, entries), len(entries) + 1)
     # it can also make a level that this replica does not know, at which it must stop
     assert state.time_ms == (before if state.halted > 0 else max(before, 5))
 

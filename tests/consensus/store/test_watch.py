@@ -16,6 +16,7 @@ from coterie.consensus.store import (
     Watcher,
     WatchHub,
     prefix_end,
+    read_snapshot,
 )
 from coterie.consensus.store.watch import MAX_PENDING_EVENTS, MAX_READ_EVENTS
 from tests.consensus.store.helpers import Driver, snapshot
@@ -38,7 +39,7 @@ def driver() -> Driver:
 
 @pytest.fixture
 def hub(driver: Driver) -> WatchHub:
-    return WatchHub(driver.state)
+    return WatchHub(driver.state.keyspace)
 
 
 def test_a_watch_sees_what_comes_after_it_in_its_range(driver: Driver, hub: WatchHub) -> None:
@@ -212,13 +213,15 @@ def test_watches_go_on_where_they_were_when_a_snapshot_is_installed(driver: Driv
     other = Driver()
     for _ in range(4):
         other.put(b"a")
-    driver.state.restore([snapshot(other.state)])
+    driver.state = read_snapshot([snapshot(other.state)])
+    hub.follow(driver.state.keyspace)
     assert set(hub.feed()) == {behind, ahead}
     assert taken(hub, behind) == [(revision, b"a") for revision in (1, 2, 3, 4)]
     assert taken(hub, ahead) == [(revision, b"a") for revision in (2, 3, 4)]
     other.do(Compact(4))
     other.put(b"a")
-    driver.state.restore([snapshot(other.state)])
+    driver.state = read_snapshot([snapshot(other.state)])
+    hub.follow(driver.state.keyspace)
     hub.feed()
     assert taken(hub, ahead) == [(5, b"a")]
 
@@ -227,7 +230,8 @@ def test_a_watch_from_a_revision_to_come_waits_for_it_through_a_snapshot_too(dri
     watch = hub.watch(b"", None, from_revision=4)
     driver.put(b"a")
     hub.feed()
-    driver.state.restore([snapshot(driver.state)])
+    driver.state = read_snapshot([snapshot(driver.state)])
+    hub.follow(driver.state.keyspace)
     hub.feed()
     assert taken(hub, watch) == []
     for _ in range(4):
@@ -237,7 +241,7 @@ def test_a_watch_from_a_revision_to_come_waits_for_it_through_a_snapshot_too(dri
 
 
 def test_a_closed_watch_leaves_nothing_behind() -> None:
-    hub = WatchHub(State())
+    hub = WatchHub(State().keyspace)
     watches = [
         hub.watch(b"a", b"a\0"),
         hub.watch(b"a", b"b"),

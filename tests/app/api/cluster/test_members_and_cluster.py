@@ -24,7 +24,7 @@ from coterie.consensus.api.errors import RefusedError, UnavailableError, Unknown
 from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus, encode
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.agent import LinkEvent
-from coterie.consensus.restore import read_backup
+from coterie.consensus.store import read_snapshot
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as KeyStatus
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
@@ -272,7 +272,7 @@ async def test_a_saved_snapshot_holds_everything(api: httpx.AsyncClient, part: P
     answer = await api.get("/v1/raft/snapshot")
     assert answer.headers["content-type"] == "application/octet-stream"
     assert answer.headers["content-disposition"] == 'attachment; filename="coterie-revision-50.snapshot"'
-    state = read_backup([answer.content])
+    state = read_snapshot([answer.content])
     assert (state.keyspace.revision, len(state.keyspace.table)) == (50, 50)
     part.metadata.fails = UnavailableError("no_leader")
     failed = await api.get("/v1/raft/snapshot")

@@ -24,7 +24,10 @@ from coterie.consensus.store import (
     Txn,
     Watcher,
     WatchHub,
+    apply,
     encode,
+    read_snapshot,
+    state_digest,
 )
 from tests.consensus.store.helpers import restored, snapshot
 from tests.consensus.store.model import model_rules
@@ -40,7 +43,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.state = State(LIMITS)
         self.model = Model(LIMITS)
         self.index = 0
-        self.hub = WatchHub(self.state)
+        self.hub = WatchHub(self.state.keyspace)
         self.watched: list[tuple[Watcher, bytes, bytes | None, int, list[Event]]] = []
         for op in (LeaseGrant(1_000), LeaseBind("n1", 1, 1_000), LeaseGrant(2_000), LeaseBind("n2", 1, 0)):
             self.apply(op)
@@ -49,7 +52,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.index += 1
         expected = model_rules.apply(self.model, op)
         model_rules.prune(self.model)
-        assert self.state.apply(encode(op), self.index) == expected
+        assert apply(self.state, encode(op), self.index) == expected
 
     @rule(op=operations)
     def one(self, op: SingleOperation) -> None:
@@ -66,7 +69,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.model.time += step
         expected = model_rules.apply(self.model, op)
         model_rules.prune(self.model)
-        result = self.state.apply(encode(Batch(self.model.time, (encode(op),))), self.index)
+        result = apply(self.state, encode(Batch(self.model.time, (encode(op),))), self.index)
         assert result == BatchDone((expected,))
 
     @rule(many=st.lists(operations, max_size=20), earlier=st.integers(0, 1_000))
@@ -75,7 +78,7 @@ class StoreMachine(RuleBasedStateMachine):
         expected = tuple(model_rules.apply(self.model, op) for op in many)
         model_rules.prune(self.model)
         time_ms = max(0, self.model.time - earlier)
-        result = self.state.apply(encode(Batch(time_ms, tuple(map(encode, many)))), self.index)
+        result = apply(self.state, encode(Batch(time_ms, tuple(map(encode, many)))), self.index)
         assert result == BatchDone(expected)
 
     @rule(kind=st.sampled_from(QueueKind), pick=st.integers(0, 3), off=st.sampled_from([0, 0, 1]))
@@ -87,11 +90,12 @@ class StoreMachine(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         data = snapshot(self.state)
-        digest = self.state.digest()
+        digest = state_digest(self.state)
         fresh = restored(data)
-        assert fresh.digest() == digest
+        assert state_digest(fresh) == digest
         assert snapshot(fresh) == data
-        self.state.restore([data])
+        self.state = read_snapshot([data])
+        self.hub.follow(self.state.keyspace)
 
     @rule(start=keys, end=ends, back=st.integers(-3, 8))
     def watch(self, start: bytes, end: bytes | None, back: int) -> None:

@@ -127,7 +127,7 @@ def test_who_would_not_wait_is_refused_and_leaves_no_trace(driver: Driver) -> No
 def test_the_waiter_sees_its_grant_and_its_loss_as_events_of_its_own_key(driver: Driver) -> None:
     driver.do(lock(1))
     place = driver.expect(AcquireDone, lock(2))
-    hub = WatchHub(driver.state)
+    hub = WatchHub(driver.state.keyspace)
     watch = hub.watch(place.key, place.key + b"\0")
     driver.put(b"other")
     driver.do(Release(LOCK, b"jobs/nightly", 1))
@@ -201,7 +201,7 @@ def test_an_election_has_a_leader_whose_value_all_can_see_and_it_alone_can_chang
 
     token = campaign(1).token
     campaign(2)
-    hub = WatchHub(driver.state)
+    hub = WatchHub(driver.state.keyspace)
     prefix = queue_prefix(ELECTION, b"e")
     watch = hub.watch(prefix, prefix_end(prefix))
     assert driver.do(Proclaim(ELECTION, b"e", token, b"ready")) == Done(3)

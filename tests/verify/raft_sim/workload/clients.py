@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from coterie.consensus import store
 from coterie.consensus.raft.errors import RaftError, RefusedError, StoppedError
-from coterie.consensus.store import Idempotent, encode, prefix_end
+from coterie.consensus.store import Idempotent, encode, prefix_end, state_digest
 from tests.verify.linearizability import Delivery, History, Operation, render
 from tests.verify.linearizability import Watch as SeenWatch
 from tests.verify.linearizability.by_revision.check import check
@@ -357,7 +357,7 @@ class Clients:
         assert isinstance(host.machine, Metadata)
         for name, machine in machines.items():
             assert isinstance(machine, Metadata)
-            if machine.state.digest() != host.machine.state.digest():
+            if state_digest(machine.state) != state_digest(host.machine.state):
                 self.world.fail(f"the states of {host.name} and {name} differ")
         if host.name != next(iter(machines)):
             return

@@ -1,0 +1,104 @@
+"""The one way to change the replicated state: apply what a log entry carries (raft spec 3).
+
+Deterministic: the same operations in the same order give the same state, results and digest on every replica, whether
+it applied them all or began from a snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from coterie.consensus.store.handlers import admin, keys, leases, queues
+from coterie.consensus.store.schema import operations as ops
+from coterie.consensus.store.schema.codec import decode, decode_single
+from coterie.consensus.store.schema.errors import CodecError, RefusalCode, RefusalError, UnsupportedVersionError
+from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult
+from coterie.consensus.store.state import State
+
+HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
+    ops.Put: keys.put,
+    ops.Delete: keys.delete,
+    ops.DeleteRange: keys.delete_range,
+    ops.Txn: keys.txn,
+    ops.Compact: keys.compact,
+    ops.LeaseGrant: leases.grant,
+    ops.LeaseBind: leases.bind,
+    ops.LeaseKeepAlive: leases.keep_alive,
+    ops.LeaseRevoke: leases.revoke,
+    ops.LeaseExpire: leases.expire,
+    ops.LeaseNodeLost: leases.node_lost,
+    ops.Acquire: queues.acquire,
+    ops.Release: queues.release,
+    ops.Proclaim: queues.proclaim,
+    ops.FoundCluster: admin.found_cluster,
+    ops.Ban: admin.ban,
+    ops.SetLimits: admin.set_limits,
+    ops.SetFeatureLevel: admin.set_feature_level,
+}
+
+
+def apply(state: State, op: bytes, index: int) -> Result:
+    """Apply one encoded operation of the log entry at `index`. A mistake in it is a result, never an exception.
+
+    MemoryError does get out: it says nothing about the operation, and a replica that took it for a result would part
+    from the others. The node must stop then. Operations of one entry may come one by one, at the same index.
+    """
+    if state.halted > 0:
+        return Refused(RefusalCode.HALTED, state.halted)
+    if index < state.applied_index:
+        return Refused(RefusalCode.STALE_INDEX, state.applied_index)
+    before, state.applied_index = state.applied_index, index
+    try:
+        operation = decode(op, state.feature_level)
+    except CodecError as error:
+        return _undecodable(state, error)
+    result: Result
+    if isinstance(operation, ops.Batch):
+        state.time_ms = max(state.time_ms, operation.time_ms)
+        result = BatchDone(tuple([_apply_member(state, member) for member in operation.operations]))
+    else:
+        result = _apply_single(state, operation)
+    state.requests.prune(state.time_ms, state.limits)
+    if state.halted > 0:
+        state.applied_index = before
+    return result
+
+
+def _apply_member(state: State, op: bytes) -> SingleResult:
+    """One encoded member of a batch."""
+    try:
+        return _apply_single(state, decode_single(op, state.feature_level))
+    except CodecError as error:
+        return _undecodable(state, error)
+
+
+def _apply_single(state: State, operation: ops.SingleOperation) -> SingleResult:
+    try:
+        if isinstance(operation, ops.Idempotent):
+            return _apply_once(state, operation)
+        if state.halted > 0:
+            return Refused(RefusalCode.HALTED, state.halted)
+        return HANDLERS[type(operation)](state, operation)
+    except RefusalError as refusal:
+        return Refused(refusal.code, refusal.detail)
+    except MemoryError:
+        raise
+    except Exception:  # noqa: BLE001 - an entry that raises would stop every replica, at every start
+        state.keyspace.revision += 1  # whatever it changed before stands alone: no later change shares its revision
+        return Refused(RefusalCode.INTERNAL)
+
+
+def _apply_once(state: State, request: ops.Idempotent) -> SingleResult:
+    known = state.requests.recall(request.id, request.time_ms, state.time_ms)
+    if known is not None:
+        return queues.repeated(state, known)
+    result = _apply_single(state, request.operation)
+    state.requests.remember(request.id, request.time_ms, result)
+    return result
+
+
+def _undecodable(state: State, error: CodecError) -> Refused:
+    if isinstance(error, UnsupportedVersionError):
+        return Refused(RefusalCode.UNSUPPORTED, state.feature_level)
+    return Refused(RefusalCode.MALFORMED)
