@@ -1,10 +1,17 @@
-"""What all tests share: figures that a test measures are printed once, at the end of the run."""
+"""What all tests share: no clock on property tests, and figures, which are printed once at the end of the run."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# How long an example takes depends on what else the machine does. A failure prints what replays it.
+settings.register_profile(
+    "untimed", deadline=None, print_blob=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+settings.load_profile("untimed")
 
 FIGURE = "figure"
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -78,7 +78,7 @@ class Nodes:
 
     def __init__(self, environment: dict[str, str]) -> None:
         self._environment = environment
-        self._nodes: list[Node] = []
+        self._undo = ExitStack()
 
     def start(
         self, node_id: str, *, listen_addr: str = "127.0.0.1:0", seeds: Sequence[str] = (), **settings: str
@@ -96,18 +96,15 @@ class Nodes:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._undo.callback(process.wait)
+        self._undo.callback(process.kill)
         lines: list[str] = []
         url = _wait_for_url(process, lines)
-        client = httpx.Client(base_url=url, timeout=PATIENCE_SECONDS)
-        node = Node(process, node_id, url.removeprefix("http://").rstrip("/"), client, lines)
-        self._nodes.append(node)
-        return node
+        client = self._undo.enter_context(httpx.Client(base_url=url, timeout=PATIENCE_SECONDS))
+        return Node(process, node_id, url.removeprefix("http://").rstrip("/"), client, lines)
 
     def end(self) -> None:
-        for node in self._nodes:
-            if node.process.poll() is None:
-                node.kill()
-            node.client.close()
+        self._undo.close()
 
 
 def _wait_for_url(process: subprocess.Popen[str], lines: list[str]) -> str:

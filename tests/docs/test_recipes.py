@@ -16,7 +16,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.app.client import Client
@@ -177,7 +177,6 @@ def test_shards_of_a_worker_that_dies_are_assigned_anew(started: Programs, check
     assert values(checkout, "pool/workers/") == {}
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.integers(0, 99).map(str), st.sampled_from([None, "a", "b", "c", "d"])),
     st.sets(st.sampled_from("abcd"), min_size=1),

@@ -58,7 +58,7 @@ def test_the_next_generation_is_higher_and_never_behind_the_clock(last: int, now
     assert generation in (int(now), last + 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-1e10, 1e10), min_size=2, max_size=6))
 def test_generations_rise_under_any_clock(clock: list[float]) -> None:
     with tempfile.TemporaryDirectory() as path:

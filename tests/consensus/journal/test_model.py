@@ -86,6 +86,6 @@ class JournalAgainstList(RuleBasedStateMachine):
 
 
 JournalAgainstList.TestCase.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=80, stateful_step_count=40, suppress_health_check=list(HealthCheck)
 )
 TestJournalAgainstList = JournalAgainstList.TestCase

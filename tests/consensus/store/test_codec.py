@@ -74,7 +74,7 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
     return st.from_type(kind)
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(of(AnyOperation))
 def test_an_operation_comes_back_as_it_was(operation: AnyOperation) -> None:
     data = encode(operation)
@@ -84,7 +84,7 @@ def test_an_operation_comes_back_as_it_was(operation: AnyOperation) -> None:
         assert decode_single(data) == operation
 
 
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=400, suppress_health_check=list(HealthCheck))
 @given(of(Result))
 def test_a_result_comes_back_as_it_was(result: Result) -> None:
     assert decode_result(encode_result(result)) == result
@@ -99,7 +99,7 @@ def test_random_bytes_are_no_operation_or_one_that_encodes_again(data: bytes) ->
     assert decode(encode(operation)) == operation
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(operations, st.data())
 def test_damaged_bytes_raise_a_codec_error_or_decode(operation: SingleOperation, data: st.DataObject) -> None:
     damaged = bytearray(encode(operation))
@@ -114,7 +114,7 @@ def test_damaged_bytes_raise_a_codec_error_or_decode(operation: SingleOperation,
                 continue
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(st.binary(max_size=60) | operations.map(encode), max_size=10), st.data())
 def test_applying_never_raises_whatever_the_bytes(entries: list[bytes], data: st.DataObject) -> None:
     state = State()

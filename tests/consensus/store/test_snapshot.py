@@ -59,7 +59,7 @@ def full() -> Driver:
     return driver
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.lists(operations, max_size=60), st.lists(operations, max_size=30))
 def test_a_restored_state_is_equal_and_behaves_the_same_from_there(
     before: list[SingleOperation], after: list[SingleOperation]
@@ -211,7 +211,7 @@ def test_frames_of_two_snapshots_do_not_mix() -> None:
         restored(snapshot(driver.state)[: HEAD.size] + ours[0] + theirs[1] + ours[2])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=300), st.integers(0, 400))
 def test_random_bytes_are_no_snapshot(data: bytes, keep: int) -> None:
     with pytest.raises((SnapshotError, UnsupportedVersionError)):

@@ -41,7 +41,7 @@ def check(table: SortedTable, model: dict[bytes, Record]) -> None:
     assert all(len(block.keys) <= MAX_BLOCK for block in table._blocks)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(["fill", "drain", "rewrite", "view", "sweep"]), max_size=12))
 def test_the_table_is_a_sorted_dictionary_and_its_views_never_change(seed: int, steps: list[str]) -> None:
     rng = random.Random(seed)
@@ -70,7 +70,7 @@ def test_the_table_is_a_sorted_dictionary_and_its_views_never_change(seed: int, 
         assert list(view) == expected
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 3_000), unique=True, max_size=900),
     st.integers(0, 3_000),

@@ -131,7 +131,7 @@ writes = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(writes)
 def test_who_applies_what_is_told_holds_what_the_node_holds(steps: list[tuple[str, str, int]]) -> None:
     holder = Holder(marked_for_deletion_grace_period=3.0)

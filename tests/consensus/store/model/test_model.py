@@ -181,7 +181,5 @@ class StoreMachine(RuleBasedStateMachine):
 
 
 TestStore = StoreMachine.TestCase
-TestStore.settings = settings(
-    max_examples=150, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+TestStore.settings = settings(max_examples=150, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 TestStore.pytestmark = pytest.mark.timeout(1_200)  # type: ignore[attr-defined]  # a failure takes minutes to shrink

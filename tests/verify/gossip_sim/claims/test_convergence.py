@@ -42,14 +42,14 @@ SCENES = {
 }
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, suppress_health_check=list(HealthCheck))
 @given(**SCENES)
 def test_replicas_are_equal_after_any_schedule(seed: int, nodes: int, config: GossipConfig, steps: list[Step]) -> None:
     play(seed, nodes, config, steps)
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, suppress_health_check=list(HealthCheck))
 @given(**SCENES)
 def test_replicas_are_equal_after_any_of_many_schedules(
     seed: int, nodes: int, config: GossipConfig, steps: list[Step]
@@ -58,7 +58,7 @@ def test_replicas_are_equal_after_any_of_many_schedules(
 
 
 @pytest.mark.campaign
-@settings(max_examples=5_000, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=5_000, suppress_health_check=list(HealthCheck))
 @given(**SCENES)
 def test_replicas_are_equal_after_any_of_thousands_of_schedules(
     seed: int, nodes: int, config: GossipConfig, steps: list[Step]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.verify.linearizability.by_revision.matching import assign
@@ -24,7 +24,6 @@ def most(table: Mapping[int, set[int]]) -> int:
 
 
 @given(tables)
-@settings(deadline=None)
 def test_as_many_commits_as_possible_have_a_cause(table: dict[int, set[int]]) -> None:
     causes = assign([(Commit(revision), [OPERATIONS[n] for n in sorted(ns)]) for revision, ns in table.items()])
     assert len(causes) == most(table)
@@ -33,7 +32,6 @@ def test_as_many_commits_as_possible_have_a_cause(table: dict[int, set[int]]) ->
 
 
 @given(tables)
-@settings(deadline=None)
 def test_a_commit_listed_earlier_goes_before_one_listed_later(table: dict[int, set[int]]) -> None:
     """What a first commit has, a later one can only make it exchange."""
     orphans = [(Commit(revision), [OPERATIONS[n] for n in sorted(ns)]) for revision, ns in table.items()]

@@ -127,7 +127,7 @@ def operations(draw: st.DrawFn) -> tuple[Operation, ...]:
 
 
 @given(operations())
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500)
 def test_the_answer_is_that_of_the_definition(ops: tuple[Operation, ...]) -> None:
     expected = Answer.OK if linearizable(ops, EMPTY, does) else Answer.VIOLATION
     event(expected)
@@ -135,7 +135,7 @@ def test_the_answer_is_that_of_the_definition(ops: tuple[Operation, ...]) -> Non
 
 
 @given(operations())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_it_is_the_same_for_all_keys_at_once(ops: tuple[Operation, ...]) -> None:
     """Locality: searching key by key loses nothing."""
     together = Registers(("x", "y"), ops)
@@ -144,7 +144,7 @@ def test_it_is_the_same_for_all_keys_at_once(ops: tuple[Operation, ...]) -> None
 
 
 @given(operations())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_pruning_changes_no_answer(ops: tuple[Operation, ...]) -> None:
     part = Registers(("x", "y"), ops)
     required, optional = [o for o in ops if o.ok], [o for o in ops if o.unknown]
@@ -154,7 +154,7 @@ def test_pruning_changes_no_answer(ops: tuple[Operation, ...]) -> None:
 
 
 @given(st.integers(0, 2**32 - 1))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_the_order_given_is_a_linearization(seed: int) -> None:
     made = generate(Random(seed), Workload(multi=False, locks=0))
     for judged in second_opinion(made).judged:
@@ -212,7 +212,7 @@ def lock_operations(draw: st.DrawFn) -> tuple[Operation, ...]:
 
 
 @given(lock_operations())
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_the_answer_for_a_lock_is_that_of_the_definition(ops: tuple[Operation, ...]) -> None:
     initial: Lock = (None, 0)
     expected = Answer.OK if linearizable(ops, initial, does_to_a_lock) else Answer.VIOLATION

@@ -73,7 +73,7 @@ workloads = st.builds(
 
 
 @given(st.integers(0, 2**32 - 1), workloads, st.sampled_from(DISTURBANCES))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 def test_the_search_rejects_nothing_that_the_main_checker_accepts(
     seed: int, workload: Workload, disturb: Callable[[Random, Operation, History], Operation]
 ) -> None:
@@ -91,7 +91,7 @@ def test_the_search_rejects_nothing_that_the_main_checker_accepts(
 
 
 @given(st.integers(0, 2**32 - 1), workloads)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_losing_answers_makes_nothing_wrong(seed: int, workload: Workload) -> None:
     rng = Random(seed)
     history = generate(rng, workload)

@@ -58,7 +58,7 @@ of_registers = st.builds(
 
 
 @given(seeds, workloads)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_both_checkers_accept_what_is_linearizable(seed: int, workload: Workload) -> None:
     history = generate(Random(seed), workload)
     report = check(history)
@@ -70,7 +70,7 @@ def test_both_checkers_accept_what_is_linearizable(seed: int, workload: Workload
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.__name__)
 @given(seeds, long_enough_to_break)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_one_broken_thing_is_found(mutation: Mutation, seed: int, workload: Workload) -> None:
     mutated = mutation(Random(seed), generate(Random(seed), workload))
     assume(mutated is not None)
@@ -87,7 +87,7 @@ def test_one_broken_thing_is_found(mutation: Mutation, seed: int, workload: Work
     "mutation", [value_from_nowhere, stale_read, begun_too_late, token_again], ids=lambda mutation: mutation.__name__
 )
 @given(seeds, of_registers)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_what_is_minimised_still_fails_and_nothing_required_can_go(
     mutation: Mutation, seed: int, workload: Workload
 ) -> None:
@@ -106,7 +106,7 @@ def test_what_is_minimised_still_fails_and_nothing_required_can_go(
 
 
 @given(seeds, workloads)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_history_survives_the_archive(seed: int, workload: Workload) -> None:
     history = generate(Random(seed), workload)
     assert load(dump(history)) == history
