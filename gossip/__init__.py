@@ -25,12 +25,13 @@ from coterie.gossip.shell.seeds import Seed
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
 from coterie.gossip.wire.key_value import KeyValue, Status
-from coterie.gossip.wire.keyring import KEY_BYTES, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
+from coterie.gossip.wire.keyring import KEY_BYTES, REPLAY_WINDOW, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
 
 __all__ = [
     "KEY_BYTES",
     "LEFT_KEY",
     "MAX_ID_BYTES",
+    "REPLAY_WINDOW",
     "RESERVED_PREFIX",
     "SEAL_BYTES",
     "SESSION_BYTES",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from coterie.app.settings.types import Count, GossipKeys, Seconds, Table
+from coterie.gossip import REPLAY_WINDOW
 
 
 class PersistenceSettings(Table):
@@ -46,6 +47,6 @@ class KeyringSettings(Table):
     """What is done about datagrams that are not sealed. A running cluster comes to sealing without a stop by setting,
     on all nodes each time, "send" (seal nothing, take both; this step needs a restart of each node, for keys where
     there were none change the size of messages), "accept" (seal, take both), and "refuse"."""
-    replay_window: Seconds = 60.0
+    replay_window: Seconds = REPLAY_WINDOW
     """Sealed datagrams whose time is further than this from this node's clock are refused, so the clocks of the nodes
     must be nearer to each other than that; a captured one is of no use to anybody after it."""

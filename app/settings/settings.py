@@ -85,7 +85,7 @@ class Settings(BaseSettings):
     seed: Seeds = ()
     """Nodes to find the cluster by, each ip:port or host:port; host names are looked up again every 60 seconds. The
     node's own address may be among them, so that all nodes can share one list."""
-    interval_ms: Annotated[Count, Unit("milliseconds")] = 500
+    interval_ms: Annotated[Count, Unit("milliseconds")] = round(_GOSSIP.gossip_interval * 1000)
     """Time between gossip rounds. Should be equal on all nodes of a cluster."""
     cluster_id: Identifier = _GOSSIP.cluster_id
     """Name of the cluster, equal on all its nodes; nodes of other clusters are not talked to. At most 1024 bytes."""

@@ -21,9 +21,14 @@ from coterie.app.settings.types import (
     WholeSeconds,
     odd,
 )
+from coterie.consensus import MemberConfig
+from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.gossip import GossipConfig
 
+# Each default is written once, in the configuration of the part that uses it.
 _GOSSIP = GossipConfig()
+_MEMBER = MemberConfig(secret=b"unused")
+_POLICY = Policy()
 
 
 class GossipSettings(Table):
@@ -105,28 +110,28 @@ class RaftSettings(Table):
     be set unless raft.listen_addr is a loopback address."""
     zone: Annotated[str, Field(max_length=64)] = ""
     """Where this node stands, such as a rack or a data centre. Voters are preferred in distinct zones."""
-    min_voters: Annotated[Count, Field(le=7)] = 3
+    min_voters: Annotated[Count, Field(le=7)] = _POLICY.min_voters
     """No dead voter is removed below this number, unless a ready node takes its place."""
-    max_voters: Annotated[int, odd(1, 3, 5, 7)] = 5
+    max_voters: Annotated[int, odd(1, 3, 5, 7)] = _POLICY.max_voters
     """Most voters; further nodes follow without a vote."""
-    stabilization_time: Seconds = 10.0
+    stabilization_time: Seconds = _POLICY.stabilization_time
     """How long a node must have been alive and caught up before it may vote."""
-    dead_voter_grace: Seconds = 30.0
+    dead_voter_grace: Seconds = _POLICY.dead_voter_grace
     """How long a voter must have been dead, for gossip and for the leader alike, before another takes its place."""
-    heartbeat_interval: Seconds = 0.1
+    heartbeat_interval: Seconds = _MEMBER.raft.heartbeat
     """Time between a leader's signs of life to the other members. Raise it, and election_timeout with it, where round
     trips take longer than a quarter of it."""
-    election_timeout: Seconds = 0.4
+    election_timeout: Seconds = _MEMBER.raft.election_min
     """Time without a leader before others campaign: random between this and twice as much. At least 4 times
     heartbeat_interval."""
-    disk_patience: Seconds = 2.0
+    disk_patience: Seconds = _MEMBER.raft.disk_patience
     """How long one write to the leader's disk may hang before the leader gives up its place to another node."""
-    request_timeout: Seconds = 5.0
+    request_timeout: Seconds = _MEMBER.request_timeout
     """How long a request may take where it does not say so itself; then it ends with an error that says whether
     anything happened."""
     max_request_timeout: Seconds = 60.0
     """Longest time that a request may ask for, waiting for locks included."""
-    max_watches: Count = 1_000
+    max_watches: Count = _MEMBER.max_watches
     """Most watches served at a time; further ones are answered 503."""
     watch_heartbeat: Seconds = 10.0
     """A watch on which nothing happens says after this time how far it has come."""

@@ -47,7 +47,7 @@ class MemberConfig:
     """What the state begins with. Must be equal at all founders; later it is changed by an operation."""
     request_timeout: float = 5.0
     """Seconds that a call takes at most, where it does not say otherwise."""
-    max_watches: int = 10_000
+    max_watches: int = 1_000
     """Open at once at this member."""
     server_tls: ssl.SSLContext | None = None
     client_tls: ssl.SSLContext | None = None

@@ -28,6 +28,9 @@ from coterie.gossip.errors import ConfigError, WireError
 KEY_BYTES = 32
 SESSION_BYTES = 16
 
+REPLAY_WINDOW = 60.0
+"""Seconds that a sealed datagram's time may differ from this node's clock, by default."""
+
 MAX_KEYS = 16
 """Of a keyring: a rotation needs two or three."""
 
@@ -110,7 +113,7 @@ class Keyring:
         new_session: Callable[[], bytes],
         *,
         plain: Plain = Plain.REFUSE,
-        replay_window: float = 60.0,
+        replay_window: float = REPLAY_WINDOW,
     ) -> None:
         """`new_session`: 16 random bytes, anew at each call. Raises ConfigError."""
         self.plain = plain

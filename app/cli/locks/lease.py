@@ -203,5 +203,5 @@ command = Group(
     "lease",
     commands=[list_leases, get, grant, keepalive, revoke],
     default="ls",
-    help="LeaseList: what keys, locks and leaderships live with.",
+    help="Leases: what keys, locks and leaderships live with.",
 )
