@@ -20,9 +20,10 @@ from coterie.consensus.api.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.api.locks import KeptLease, Lock
-from coterie.consensus.api.metadata import Metadata, Watch
-from coterie.consensus.api.types import Consistency, ReadResult, RequestId
+from coterie.consensus.api.leases import KeptLease
+from coterie.consensus.api.locks import Lock
+from coterie.consensus.api.metadata import Metadata
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId, Watch
 
 if TYPE_CHECKING:
     from coterie.consensus.member.member import Member, MemberConfig

@@ -1,94 +1,33 @@
-"""Leases kept alive in the background, and what is held on them: locks, elections, permits (consensus specification,
-section 3).
-
-A holder learns that it has lost what it held from its own clock, before the cluster gives it to another: a lease counts
-from when its renewal was *sent*, and a tenth of it is kept back for clocks that differ. A process that is stopped for
-long learns it late all the same; that is what fencing tokens are for.
-"""
+"""What is held on a lease: locks, elections, permits of semaphores (raft spec 3)."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, suppress
-from typing import TYPE_CHECKING, cast
+from contextlib import AsyncExitStack
+from typing import Protocol, cast
 
 from coterie.consensus.api.errors import CompactedError, LeaseLostError, MetadataError, RefusedError, UnavailableError
+from coterie.consensus.api.leases import KeptLease, LeaseApi
+from coterie.consensus.api.types import ReadResult, Watch
 from coterie.consensus.store import (
     Acquire,
     AcquireDone,
     Guard,
-    LeaseKeepAlive,
     Proclaim,
     QueueKind,
+    Record,
     RefusalCode,
     Release,
     as_queue_entry,
 )
 
-if TYPE_CHECKING:
-    from coterie.consensus.api.metadata import Metadata
 
-RENEWALS_PER_TTL = 3
-SAFETY = 0.1
-"""Part of a lease that its holder does not rely on."""
+class LockApi(LeaseApi, Protocol):
+    """The calls of `Metadata` that a lock makes."""
 
+    async def get(self, key: bytes) -> ReadResult[Record | None]: ...
 
-class KeptLease:
-    """`async with metadata.lease(ttl) as lease`: `lease.id` to put keys with; `lease.lost` is set when it is gone."""
-
-    def __init__(self, metadata: Metadata, ttl: float) -> None:
-        self._metadata = metadata
-        self._ttl = ttl
-        self._task: asyncio.Task[None] | None = None
-        self._until = 0.0
-        self.id = 0
-        self.lost = asyncio.Event()
-
-    async def __aenter__(self) -> KeptLease:
-        sent = self._now()
-        self.id = (await self._metadata.grant_lease(self._ttl)).lease
-        self._renewed(sent)
-        self._task = asyncio.create_task(self._keep(), name=f"lease {self.id}")
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-        if not self.lost.is_set():
-            self.lost.set()
-            with suppress(MetadataError):  # else it ends by itself
-                await self._metadata.revoke(self.id, timeout=self._ttl)
-
-    @property
-    def seconds_left(self) -> float:
-        """For how long it may be relied on without another renewal."""
-        return max(0.0, self._until - self._now())
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
-
-    def _renewed(self, sent: float) -> None:
-        self._until = sent + self._ttl * (1 - SAFETY)
-
-    async def _keep(self) -> None:
-        period = self._ttl / RENEWALS_PER_TTL
-        due = self._now() + period
-        while self._now() < self._until:
-            await asyncio.sleep(min(due, self._until) - self._now())
-            sent = self._now()
-            try:
-                await self._metadata.submit(
-                    LeaseKeepAlive(self.id), retry=False, timeout=max(0.0, min(period, self._until - sent))
-                )
-            except RefusedError:
-                break
-            except MetadataError:
-                due = self._now() + period / 10
-            else:
-                self._renewed(sent)
-                due = sent + period
-        self.lost.set()
+    def watch_key(self, key: bytes, *, from_revision: int) -> Watch: ...
 
 
 class Lock:
@@ -101,7 +40,7 @@ class Lock:
 
     def __init__(
         self,
-        metadata: Metadata,
+        metadata: LockApi,
         kind: QueueKind,
         name: bytes,
         ttl: float,

@@ -1,7 +1,7 @@
-"""The face of the metadata: every call there is, whether a member of the group serves it or HTTP carries it.
+"""The metadata API: every call there is, whether a member of the group serves it or HTTP carries it.
 
-What an implementation brings is abstract: one way to write, the reads, the watch. Everything else, locks and elections
-included, is written once, here, over those (consensus specification, section 3).
+An implementation brings the abstract calls: one way to write, the reads, the watch. Everything else, locks and
+elections included, is written here, once, over those (raft spec 3).
 """
 
 from __future__ import annotations
@@ -9,12 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from math import isfinite
-from types import TracebackType
-from typing import Any, Protocol, Self, cast
+from typing import Any, cast
 
 from coterie.consensus.api.errors import RefusedError
-from coterie.consensus.api.locks import KeptLease, Lock
-from coterie.consensus.api.types import Consistency, ReadResult, RequestId
+from coterie.consensus.api.leases import KeptLease
+from coterie.consensus.api.locks import Lock
+from coterie.consensus.api.types import Consistency, ReadResult, RequestId, Watch
 from coterie.consensus.store import (
     ClientOperation,
     Compact,
@@ -43,28 +43,9 @@ from coterie.consensus.store import (
     SingleResult,
     Txn,
     TxnDone,
-    WatchBatch,
     prefix_end,
 )
 from coterie.consensus.store import Done as StoreDone
-
-
-class Watch(Protocol):
-    """What `Metadata.watch` gives: `async with` it, then `async for` batches. For one task."""
-
-    async def __aenter__(self) -> Self: ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None: ...
-
-    def __aiter__(self) -> Self: ...
-
-    async def __anext__(self) -> WatchBatch: ...
-
-    @property
-    def revision(self) -> int:
-        """All events up to this revision have been handed out."""
 
 
 class Metadata(ABC):

@@ -1,10 +1,13 @@
-"""What calls of the metadata's face take and give beside the store's own types: freshness, answers, request ids."""
+"""What calls of the metadata API take and give beside the store's own types: freshness, results, request ids."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Generic, TypeVar
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+from coterie.consensus.store import WatchBatch
 
 T = TypeVar("T")
 
@@ -32,3 +35,21 @@ class RequestId:
     id: bytes
     time_ms: int
     """Cluster time of the first try; after `request_window_ms` of it nobody remembers the outcome."""
+
+
+class Watch(Protocol):
+    """What `Metadata.watch` gives: `async with` it, then `async for` batches. For one task."""
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None: ...
+
+    def __aiter__(self) -> Self: ...
+
+    async def __anext__(self) -> WatchBatch: ...
+
+    @property
+    def revision(self) -> int:
+        """All events up to this revision have been handed out."""

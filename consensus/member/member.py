@@ -125,9 +125,9 @@ class Member:
             config.request_timeout,
             staleness=self.staleness,
             max_watches=config.max_watches,
+            tracing=config.tracing,
         )
         if config.tracing is not None:
-            self.metadata.traced, self.metadata.carried = config.tracing.step, config.tracing.carried
             self.node.on_forwarded = config.tracing.forwarded
 
     # life
@@ -162,7 +162,7 @@ class Member:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        await self.metadata.close()
+        self.metadata.watches.close()
         await self.transport.close()
         await self._disk.close()
         self.directory.close()
@@ -205,7 +205,7 @@ class Member:
         self._changed = False
         ready = self.machine.hub.feed()
         if ready:
-            self.metadata.wake(ready)
+            self.metadata.watches.wake(ready)
         self._tell_observers()
 
     def observe(self, observer: Callable[[], None]) -> Callable[[], None]:
@@ -251,7 +251,7 @@ class Member:
             state=self.state.sizes(),
             pending_proposals=node.pending,
             waiting_reads=node.waiting_reads,
-            open_watches=self.metadata.open_watches,
+            open_watches=len(self.metadata.watches),
             log_bytes=self.directory.journal.memory_bytes,
             disk_full=self.directory.journal.disk_full,
             staleness=self.staleness(),

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from typing import TYPE_CHECKING
 
-from coterie.consensus.api.errors import CompactedError, MetadataError
+from coterie.consensus.api.errors import CompactedError, MetadataError, UnavailableError
 from coterie.consensus.store import CompactedRevisionError, EventKind, WatchBatch, Watcher, WatchHub
-
-if TYPE_CHECKING:
-    from coterie.consensus.member.metadata import MemberMetadata
 
 MAX_EVENTS = 1_000
 """Events in one batch, and as many more as end its last revision."""
+
+
+class OpenWatches:
+    """The watches that are open at one member, by the hub's watcher that each reads through."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._open: dict[Watcher, MemberWatch] = {}
+        self._closed = False
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def add(self, watcher: Watcher, watch: MemberWatch) -> None:
+        """Wake `watch` from now on when it has something to take. Raises UnavailableError."""
+        if self._closed:
+            raise UnavailableError("stopped")
+        if len(self._open) >= self._limit:
+            raise UnavailableError("too_many_watches", f"{self._limit} watches are open at this member")
+        self._open[watcher] = watch
+
+    def remove(self, watcher: Watcher) -> None:
+        self._open.pop(watcher, None)
+
+    def wake(self, watchers: Iterable[Watcher]) -> None:
+        """These have something to take."""
+        for watcher in watchers:
+            watch = self._open.get(watcher)
+            if watch is not None:
+                watch.wake()
+
+    def close(self) -> None:
+        """End every watch with UnavailableError."""
+        self._closed = True
+        for watch in list(self._open.values()):
+            watch.end(UnavailableError("stopped", "this member has stopped"))
 
 
 class MemberWatch:
@@ -21,61 +54,64 @@ class MemberWatch:
 
     def __init__(
         self,
-        metadata: MemberMetadata,
         hub: WatchHub,
+        registry: OpenWatches,
+        barrier: Callable[[], Awaitable[None]],
         start: bytes,
         end: bytes | None,
         from_revision: int | None,
         kind: EventKind | None,
         progress: float | None,
     ) -> None:
-        self._metadata = metadata
+        """`barrier`: returns once this member has applied what was acknowledged before."""
         self._hub = hub
+        self._registry = registry
+        self._barrier = barrier
         self._range = (start, end)
         self._from = from_revision
         self._kind = kind
         self._progress = progress
-        self._watch: Watcher | None = None
-        self._news = asyncio.Event()
+        self._watcher: Watcher | None = None
+        self._ready = asyncio.Event()
         self._ended: MetadataError | None = None
-        self._told = 0
+        self._revision = 0
 
     async def __aenter__(self) -> MemberWatch:
         if self._from is None:
-            await self._metadata.barrier()  # "from now on" is from the cluster's now
+            await self._barrier()  # "from now on" is from the cluster's now
         try:
-            watch = self._hub.watch(*self._range, from_revision=self._from, kind=self._kind)
+            watcher = self._hub.watch(*self._range, from_revision=self._from, kind=self._kind)
         except CompactedRevisionError as error:
             raise CompactedError(error.requested, error.compacted) from None
         try:
-            self._metadata.enter_watch(watch, self)
+            self._registry.add(watcher, self)
         except MetadataError:
-            self._hub.close(watch)
+            self._hub.close(watcher)
             raise
-        self._watch = watch
-        self._told = watch.position - 1
-        self._news.set()
+        self._watcher = watcher
+        self._revision = watcher.position - 1
+        self._ready.set()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._watch is not None:
-            self._metadata.leave_watch(self._watch)
-            self._hub.close(self._watch)
-            self._watch = None
+        if self._watcher is not None:
+            self._registry.remove(self._watcher)
+            self._hub.close(self._watcher)
+            self._watcher = None
 
     @property
     def revision(self) -> int:
         """All events up to this revision have been handed out."""
-        return self._told
+        return self._revision
 
     def wake(self) -> None:
         """There is something to take."""
-        self._news.set()
+        self._ready.set()
 
     def end(self, error: MetadataError) -> None:
-        """Let the watcher go."""
+        """Raise `error` from the next step on."""
         self._ended = error
-        self._news.set()
+        self._ready.set()
 
     def __aiter__(self) -> MemberWatch:
         return self
@@ -84,30 +120,30 @@ class MemberWatch:
         while True:
             if self._ended is not None:
                 raise self._ended
-            if self._watch is None:
+            if self._watcher is None:
                 raise StopAsyncIteration
             idle = not await self._wait()
             try:
-                batch = self._hub.take(self._watch, MAX_EVENTS)
+                batch = self._hub.take(self._watcher, MAX_EVENTS)
             except CompactedRevisionError as error:
                 raise CompactedError(error.requested, error.compacted) from None
             if batch.more:
-                self._news.set()
+                self._ready.set()
             if batch.events or idle:
-                self._told = batch.revision
+                self._revision = batch.revision
                 return batch
 
     async def _wait(self) -> bool:
-        """False where nothing came in the time after which progress is told."""
+        """False where nothing came in the time after which an empty batch tells the progress."""
         if self._progress is None:
-            await self._news.wait()
+            await self._ready.wait()
         else:
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._progress):
-                    await self._news.wait()
-        if not self._news.is_set():
+                    await self._ready.wait()
+        if not self._ready.is_set():
             return False
-        self._news.clear()
+        self._ready.clear()
         if self._ended is not None:
             raise self._ended
         return True

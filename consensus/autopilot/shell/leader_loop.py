@@ -153,4 +153,4 @@ class LeaderLoop:
 
 async def ban_member(member: Member, banned: str, cause: RemovalCause, words: str) -> None:
     """Put a ban into the log, with which every removal begins. `member`: any that runs. Raises MetadataError."""
-    await member.metadata.govern(Ban(banned, ban_text(cause, words)))
+    await member.metadata.administer(Ban(banned, ban_text(cause, words)))

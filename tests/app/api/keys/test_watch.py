@@ -134,7 +134,7 @@ async def test_a_client_that_takes_nothing_is_let_go(api: httpx.AsyncClient, par
         await put(api, "a")
         async with asyncio.timeout(PATIENCE_SECONDS):
             await stream.aborted.wait()
-    assert part.metadata.open_watches == 0
+    assert len(part.metadata.watches) == 0
 
 
 async def test_there_are_so_many_watches_and_no_more(app: ASGIApp, api: httpx.AsyncClient, part: Part) -> None:
@@ -147,7 +147,7 @@ async def test_there_are_so_many_watches_and_no_more(app: ASGIApp, api: httpx.As
             "parameter": None,
             "details": {"reason": "too_many_watches"},
         }
-    assert part.metadata.open_watches == 0
+    assert len(part.metadata.watches) == 0
     async with streaming(app, "/v1/watch", "key=c") as stream:
         assert stream.status == 200
 

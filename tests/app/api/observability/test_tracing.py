@@ -66,7 +66,7 @@ async def traced(gossip: GossipNode, part: Part) -> AsyncIterator[Traced]:
     spans = InMemorySpanExporter()
     settings = TracingSettings()
     at_leader = OtelTracer(settings, "leader", SimpleSpanProcessor(spans))
-    part.metadata.traced = at_leader.step
+    part.metadata.tracing = at_leader
     entry = gossip_node("entry", 10_002)
     raft = Client(entry)
     async with serving(create_app(gossip, HTTP, RAFT, part, tracer=at_leader)) as raft.leader:
@@ -211,7 +211,7 @@ async def test_a_trace_that_is_none_and_a_recorder_that_fails_cost_spans_alone(
 ) -> None:
     group, _ = traced_group
     follower = group.followers()[0]
-    monkeypatch.setattr(follower.metadata, "carried", lambda: "nonsense")
+    monkeypatch.setattr(follower.metadata.tracing, "carried", lambda: "nonsense")
     await follower.metadata.put(b"a", b"x")
     assert spans.get_finished_spans() == ()
 
