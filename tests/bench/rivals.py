@@ -174,14 +174,14 @@ class Etcd:
         return wrk_figures(said, used_by(self._servers) - before)
 
 
-_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0}
+_UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 def wrk_figures(said: str, used: float) -> Figures:
     """From what `wrk --latency` prints, and the processor time that the servers used meanwhile."""
 
     def at(share: str) -> float:
-        found = re.search(rf"^\s+{share}%\s+([\d.]+)(us|ms|s|m)$", said, re.MULTILINE)
+        found = re.search(rf"^\s+{share}%\s+([\d.]+)(us|ms|s|m|h)\s*$", said, re.MULTILINE)
         assert found is not None, said
         return float(found[1]) * _UNITS[found[2]]
 
