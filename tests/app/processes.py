@@ -116,15 +116,21 @@ def read_answer(connection: socket.socket) -> bytes:
 
 
 @contextmanager
-def running(*arguments: str, extra_path: Sequence[Path] = (), **settings: str) -> Iterator[Running]:
+def running(
+    *arguments: str,
+    extra_path: Sequence[Path] = (),
+    command: Sequence[str] = COMMAND,
+    directory: Path = ROOT,
+    **settings: str,
+) -> Iterator[Running]:
     """A node on a port of the system's choice, with JSON logs; killed at the end where it still runs."""
     variables = environment({"LOG__FORMAT": "json"} | settings)
     if extra_path:
         variables["PYTHONPATH"] = os.pathsep.join(map(str, extra_path))
     process = subprocess.Popen(
-        [*COMMAND, *(arguments if "--listen_addr" in arguments else ("--listen_addr", "127.0.0.1:0", *arguments))],
+        [*command, *(arguments if "--listen_addr" in arguments else ("--listen_addr", "127.0.0.1:0", *arguments))],
         env=variables,
-        cwd=ROOT,
+        cwd=directory,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
