@@ -10,8 +10,9 @@ from coterie.app.raft.from_gossip import GossipRaftView
 from coterie.app.raft.view import MemberPlace, RaftPicture, Role, without_ghosts
 from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, RefusedError, UnavailableError
 from coterie.consensus.autopilot.decision_log import DecisionRecord, read_decisions
-from coterie.consensus.autopilot.shell.agent import Agent, LinkEvent
+from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
+from coterie.consensus.autopilot.shell.local_member import LinkEvent
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.restore import backup
 from coterie.consensus.store import State

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from coterie.consensus.autopilot.decision_log import DecisionRecord
-from coterie.consensus.autopilot.shell.agent import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkEvent
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus

@@ -1,8 +1,7 @@
 """A node's part in the metadata cluster: the task between a gossip node and a Raft member.
 
-In each turn it asks `bootstrap.step` for the next action, carries that out on the `LocalMember`, and runs the
-`LeaderLoop`. It keeps announcements, links and addresses up to date. Nothing of Raft's safety or timers passes through
-here: gossip gives addresses, evidence, and nodes that may vote.
+Each turn runs the `Bootstrapper` and the `LeaderLoop` on the `LocalMember`, keeps its links, and announces its state.
+Nothing of Raft's safety or timers passes through here: gossip gives addresses, evidence, and nodes that may vote.
 """
 
 from __future__ import annotations
@@ -10,30 +9,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from uuid import uuid4
 
-from coterie.consensus import Member, MemberMetadata, MemberStatus, UnavailableError
+from coterie.consensus import Member, MemberMetadata, UnavailableError
 from coterie.consensus.autopilot.announcement import KEY_PREFIX, AnnouncedRole, Announcement, ClusterStatus
-from coterie.consensus.autopilot.founding import bootstrap
-from coterie.consensus.autopilot.founding.bootstrap_actions import (
-    ArchiveDirectory,
-    BindCluster,
-    OwnState,
-    RunRaft,
-    StopRaft,
-    StoreVote,
-    Wait,
-)
-from coterie.consensus.autopilot.link_targets import announced, link_targets
-from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
+from coterie.consensus.autopilot.shell.bootstrapper import Bootstrapper
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
-from coterie.consensus.autopilot.shell.local_member import ListenError, LocalMember
+from coterie.consensus.autopilot.shell.local_member import LinkEvent, LocalMember
 from coterie.consensus.autopilot.voters.removal import RemovalCause, RemovalOutcome, removal_outcome
 from coterie.consensus.raft.errors import RaftError
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
@@ -46,20 +31,6 @@ TURN_SECONDS = 0.5
 MAX_ACTIONS_A_TURN = 8
 """Of a bootstrap: each is one durable step."""
 
-MAX_LINK_EVENTS = 100
-"""The latest are kept for operators."""
-
-
-@dataclass(frozen=True, slots=True)
-class LinkEvent:
-    """Why a link to another member was refused or broken: a wrong secret, another cluster, a copied directory."""
-
-    at: float
-    """Unix seconds."""
-    kind: str
-    """A word of a small fixed set."""
-    detail: str
-
 
 class Agent:
     """Make and use it in one running event loop."""
@@ -69,22 +40,11 @@ class Agent:
         self.gossip = gossip
         self.config = config
         self.view = GossipView(gossip)
-        self.reason = "starting"
-        """Why this node is not in a cluster, or what its founding waits for; "" where all is well."""
-        self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
-        self._giving_up = False  # the founding, by an operator's command
         self._leaving = False
         self._gone = False
-        self._local = LocalMember(
-            directory,
-            config,
-            self._locate,
-            on_event=self._link_event,
-            on_change=self._wake,
-            on_stop=self._member_stopped,
-        )
+        self._local = LocalMember(directory, config, self.view, on_change=self._wake, on_stop=self._member_stopped)
+        self._bootstrapper = Bootstrapper(gossip.node, config.rule, self._local)
         self._listening = config.listen
-        self._started = time.monotonic()
         self._woken = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._unobserve: list[Callable[[], None]] = []
@@ -115,6 +75,11 @@ class Agent:
     def _wake(self) -> None:
         self._woken.set()
 
+    def _member_stopped(self, failure: BaseException | None) -> None:
+        if failure is not None:
+            self.failure = failure
+            self._wake()
+
     async def stop(self) -> None:
         """Stop: transfer leadership, keep the vote, close the directory."""
         for end in self._unobserve:
@@ -136,9 +101,9 @@ class Agent:
                 logger.exception("internal error: please report it")
             if self.failure is not None:
                 # Gossip and HTTP go on, and report the failure to an operator.
-                self.reason = f"this node's part in Raft has stopped: {self.failure}"
+                self._bootstrapper.reason = f"this node's part in Raft has stopped: {self.failure}"
                 logger.critical("%s", self.reason)
-                self._announce(None)
+                self.view.withdraw()
                 await self._local.halt()
                 return
             self._woken.clear()
@@ -155,19 +120,17 @@ class Agent:
         await self._act_on_own_removal()
         if self._gone:
             return
-        if self._giving_up:
-            await self._give_up()
+        await self._bootstrapper.carry_out_giving_up(self._listening)
         seen = self.view.observations(time.monotonic())
         for _ in range(MAX_ACTIONS_A_TURN):
-            action = bootstrap.step(self._own(), seen, uuid4().hex)
-            if not await self._perform(action):
+            if not await self._bootstrapper.step(seen, self._listening):
                 break
-            self._announce(self._announcement())  # the action is durable by now
+            self._announce()  # the action is durable by now
             seen = self.view.observations(time.monotonic())
-        self._keep_links(seen)
+        self._local.keep_links(seen)
         if self.leader_loop is not None and self.cluster is not None:
             self.leader_loop.turn(seen, time.monotonic())
-        self._announce(self._announcement())
+        self._announce()
 
     async def _act_on_own_removal(self) -> None:
         """Act on this member's own removal, once the log has brought it."""
@@ -185,106 +148,20 @@ class Agent:
             await self._local.archive_directory(why)
         elif what is RemovalOutcome.GONE:
             self._gone = True
-            self._announce(self._announcement())
-            self._set_reason(why)
+            self._announce()
+            self._bootstrapper.set_reason(why)
             await self._local.halt()
 
-    def _own(self) -> OwnState:
-        term, last = self._local.last_entry()
-        member = self.member
-        return OwnState(
-            member=self.member_id,
-            node=self.gossip.node.node_id,
-            generation=self.gossip.node.generation,
-            rule=self.config.rule,
-            founding_vote=self._local.vote_file.vote,
-            cluster_id=self.cluster,
-            term=term,
-            last_index=last,
-            running=None if member is None else member.cluster,
-            up_for=time.monotonic() - self._started,
-        )
+    # -- announcements -----------------------------------------------------------------------------------------------
 
-    async def _give_up(self) -> None:
-        """The founding ends by what this member has voted once its Raft node has stopped."""
-        self._giving_up = False
-        if self.cluster is not None:
-            return
-        await self._local.halt_founding()
-        action = bootstrap.give_up(self._own())
-        if action is not None:
-            await self._perform(action)
-
-    async def _perform(self, action: Wait | StoreVote | StopRaft | RunRaft | BindCluster | ArchiveDirectory) -> bool:
-        """Carry an action out; True where the next one is to be asked for at once."""
-        match action:
-            case Wait(reason):
-                self._set_reason(reason)
-                return False
-            case StoreVote(vote, reason):
-                self._set_reason(reason)
-                self._local.vote_file.store(vote)
-            case StopRaft(reason):
-                self._set_reason(reason)
-                await self._local.halt_founding()
-            case ArchiveDirectory(reason):
-                await self._local.archive_directory(reason)
-            case BindCluster(cluster_id, _, reason):
-                self._set_reason(reason)
-                self._local.join_cluster(cluster_id)
-            case RunRaft(cluster_id, founders, waiting):
-                if self.member is None:
-                    try:
-                        await self._local.start(cluster_id, founders, self._listening)
-                    except ListenError as error:
-                        self._set_reason(str(error))
-                        return False
-                self._set_reason(waiting or "")
-                return False
-        return True
-
-    def _set_reason(self, reason: str) -> None:
-        if reason != self.reason:
-            self.reason = reason
-            if reason:
-                logger.info("raft: %s", reason)
-
-    def _member_stopped(self, failure: BaseException | None) -> None:
-        if failure is not None:
-            self.failure = failure
-            self._wake()
-
-    def _link_event(self, kind: str, detail: str) -> None:
-        self.link_events.append(LinkEvent(time.time(), kind, detail))
-
-    # -- links and announcements -------------------------------------------------------------------------------------
-
-    def _locate(self, member: str) -> tuple[str, int] | None:
-        """The address by gossip, else the last that worked."""
-        seen = self.view.observations(time.monotonic()).of_member.get(member)
-        if seen is not None and seen.announcement is not None:
-            return seen.announcement.address
-        return self._local.addresses.find(member)
-
-    def _keep_links(self, seen: Observations) -> None:
-        member = self.member
-        if member is None:
-            return
-        here = announced(seen, self.member_id)
-        member.link(link_targets(self.member_id, member.cluster, member.node.voters, here))
-        for other in member.node.connected:
-            if (it := here.get(str(other.id))) is not None:
-                self._local.addresses.note(str(other.id), it.address)
-        self._local.addresses.save()
-
-    def _announcement(self) -> Announcement:
+    def _announce(self) -> None:
         host, port = self.config.advertise
         member = self.member
         vote = self._local.vote_file.vote
         status = None
         if member is not None and self.cluster is not None:
             status = ClusterStatus(member.node.term, member.leader, member.state.membership_epoch, member.node.applied)
-        return Announcement(
+        announcement = Announcement(
             member=self.member_id,
             incarnation=self._local.incarnation,
             host=host,
@@ -298,12 +175,7 @@ class Agent:
             joining=vote.joining,
             status=status,
         )
-
-    def _announce(self, announcement: Announcement | None) -> None:
-        if announcement is None:
-            self.view.withdraw()
-        else:
-            self.view.announce(announcement)
+        self.view.announce(announcement)
 
     # -- operators' commands ------------------------------------------------------------------------------------------
 
@@ -329,12 +201,9 @@ class Agent:
 
     def give_up_founding(self) -> str | None:
         """Stop waiting for a founder that will never come; returns what was done, None where nothing is founded."""
-        action = bootstrap.give_up(self._own())
-        if action is None:
-            return None
-        self._giving_up = True
+        done = self._bootstrapper.give_up()
         self._wake()
-        return action.reason
+        return done
 
     def _running(self) -> Member:
         if self.member is None or self.cluster is None:
@@ -342,6 +211,16 @@ class Agent:
         return self.member
 
     # -- reading -----------------------------------------------------------------------------------------------------
+
+    @property
+    def reason(self) -> str:
+        """Why this node is in no cluster, or what its founding waits for; "" where all is well."""
+        return self._bootstrapper.reason
+
+    @property
+    def link_events(self) -> Sequence[LinkEvent]:
+        """The latest, oldest first."""
+        return self._local.link_events
 
     @property
     def member(self) -> Member | None:
@@ -368,7 +247,7 @@ class Agent:
         if self._gone:
             return "left" if self._leaving else "removed"
         if member is None or self.cluster is None:
-            return self._own().role if self._local.is_open or member is not None else "candidate"
+            return self._bootstrapper.own_state().role if self._local.is_open or member is not None else "candidate"
         if self.member_id in member.state.bans and self.member_id not in member.node.voters:
             return "left" if self._leaving else "removed"
         return "voter" if self.member_id in member.node.voters else "observer"
@@ -377,6 +256,3 @@ class Agent:
     def metadata(self) -> MemberMetadata:
         """Raises UnavailableError, with the reason, where this node is in no cluster yet."""
         return self._running().metadata
-
-    def status(self) -> MemberStatus | None:
-        return None if self.member is None else self.member.status()

@@ -7,20 +7,40 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from coterie.consensus.api.errors import UnavailableError
+from coterie.consensus.autopilot.link_targets import announced, link_targets
+from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.shell.address_book import AddressBook
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.founding_vote_file import FoundingVoteFile
+from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop
 from coterie.consensus.journal import DiskFiles, MemberDirectory, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.errors import RaftError
-from coterie.consensus.raft.net.tcp import Locate
 
 logger = logging.getLogger(__name__)
+
+
+MAX_LINK_EVENTS = 100
+"""The latest are kept for operators."""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkEvent:
+    """Why a link to another member was refused or broken: a wrong secret, another cluster, a copied directory."""
+
+    at: float
+    """Unix seconds."""
+    kind: str
+    """A word of a small fixed set."""
+    detail: str
 
 
 class ListenError(Exception):
@@ -28,28 +48,27 @@ class ListenError(Exception):
 
 
 class LocalMember:
-    """The directory's member; another one after the directory is archived."""
+    """The directory's member, and its links; another member after the directory is archived."""
 
     def __init__(
         self,
         path: Path,
         config: AgentConfig,
-        locate: Locate,
+        view: GossipView,
         *,
-        on_event: Callable[[str, str], None],
         on_change: Callable[[], None],
         on_stop: Callable[[BaseException | None], None],
     ) -> None:
         """Opens the directory, or makes it. Raises as `open_member_directory`.
 
-        `on_event`: a link's event. `on_change`: the leader or the voters changed. `on_stop`: as of a `Member`.
+        `on_change`: the leader or the voters changed. `on_stop`: as of a `Member`.
         """
         self.path = path
         self.member: Member | None = None
         self.leader_loop: LeaderLoop | None = None
         self._config = config
-        self._locate = locate
-        self._on_event = on_event
+        self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
+        self._view = view
         self._on_change = on_change
         self._on_stop = on_stop
         self._store: MemberDirectory | None = None
@@ -122,7 +141,7 @@ class LocalMember:
             founders,
             self._locate,
             self._config.member,
-            on_event=self._on_event,
+            on_event=self._link_event,
             on_stop=self._on_stop,
         )
         try:
@@ -152,6 +171,28 @@ class LocalMember:
                 self._on_change()
 
         return look
+
+    def _link_event(self, kind: str, detail: str) -> None:
+        self.link_events.append(LinkEvent(time.time(), kind, detail))
+
+    def _locate(self, member: str) -> tuple[str, int] | None:
+        """The address by gossip, else the last that worked."""
+        seen = self._view.observations(time.monotonic()).of_member.get(member)
+        if seen is not None and seen.announcement is not None:
+            return seen.announcement.address
+        return self.addresses.find(member)
+
+    def keep_links(self, seen: Observations) -> None:
+        """While a member runs: link it to the members that it should have links to, and note their addresses."""
+        member = self.member
+        if member is None:
+            return
+        here = announced(seen, self.id)
+        member.link(link_targets(self.id, member.cluster, member.node.voters, here))
+        for other in member.node.connected:
+            if (it := here.get(str(other.id))) is not None:
+                self.addresses.note(str(other.id), it.address)
+        self.addresses.save()
 
     async def transfer_leadership(self) -> None:
         """To another voter, where this member leads and there is one."""

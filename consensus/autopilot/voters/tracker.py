@@ -130,7 +130,7 @@ def _problem(member: str, observation: Observation | None, seen: Observations, f
     if it.cluster_id is None and member not in facts.voters:
         return "it has not joined the cluster yet"
     if it.version != PROTOCOL_VERSION:
-        return f"it speaks version {it.version} of the hybrid protocol, not {PROTOCOL_VERSION}"
+        return f"it speaks version {it.version} of the announcements, not {PROTOCOL_VERSION}"
     if it.role in {"left", "removed"}:
         return f"it has {'left' if it.role == 'left' else 'been removed'}"
     return None

@@ -21,7 +21,7 @@ from coterie.app.raft.view import MemberPlace, RaftPicture
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.autopilot.decision_log import DecisionRecord
-from coterie.consensus.autopilot.shell.agent import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkEvent
 from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.member import Member, MemberConfig
 from coterie.consensus.member.metadata import MemberMetadata

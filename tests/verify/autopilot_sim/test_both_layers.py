@@ -165,8 +165,8 @@ def test_the_simulation_notices_a_rule_that_is_off(
 
 
 def _seeds(count: int) -> Iterator[int]:
-    start = int(os.environ.get("HYBRID_SEED_START", "10000"))
-    return iter(range(start, start + int(os.environ.get("HYBRID_SEEDS", str(count)))))
+    start = int(os.environ.get("AUTOPILOT_SEED_START", "10000"))
+    return iter(range(start, start + int(os.environ.get("AUTOPILOT_SEEDS", str(count)))))
 
 
 @pytest.mark.campaign

@@ -23,7 +23,7 @@ from coterie.app.wire.raft import (
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus, encode
 from coterie.consensus.autopilot.decision_log import DecisionRecord
-from coterie.consensus.autopilot.shell.agent import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkEvent
 from coterie.consensus.store import read_snapshot
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as KeyStatus
