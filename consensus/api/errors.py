@@ -1,4 +1,4 @@
-"""How a call of the metadata's face can end, other than well (consensus specification, promise 4).
+"""How a call of the metadata's face can end, other than well (raft spec 1, promise 4).
 
 Three classes: refused (nothing happened, and the same call will be refused again), unavailable (nothing happened, and
 the same call may be made again), unknown outcome (it may have happened, or may still happen).

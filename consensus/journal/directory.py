@@ -1,4 +1,4 @@
-"""A member's data directory: its lock, and opening everything in it in the one order that is safe (consensus spec 2b).
+"""A member's data directory: its lock, and opening everything in it in the one order that is safe (raft spec 2b).
 
     lock          held while the directory is open
     identity      member id, cluster id, incarnation; a directory without it holds no member

@@ -1,5 +1,5 @@
-"""One thread for blocking disk calls, beside an event loop: followers receive while the leader syncs (consensus spec,
-section 2 (5) and section 2b, "The loop"). The only file here that knows of threads or of asyncio.
+"""One thread for blocking disk calls, beside an event loop: followers receive while the leader syncs (fault 5; raft
+spec 2b, the loop). The only file here that knows of threads or of asyncio.
 """
 
 from __future__ import annotations

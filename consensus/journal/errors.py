@@ -1,4 +1,4 @@
-"""What can go wrong with a member's files, as types, each saying what to do (consensus spec section 1, promise 5)."""
+"""What can go wrong with a member's files, as types, each saying what to do (raft spec 1, promise 5)."""
 
 from __future__ import annotations
 

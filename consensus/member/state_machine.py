@@ -1,6 +1,6 @@
 """The replicated state as the Raft node sees it: stamps of cluster time, applying, and watchers that hear of it.
 
-Cluster time (consensus specification, section 3): the leader adds its own monotonic elapsed time to the last value that
+Cluster time (raft spec 3): the leader adds its own monotonic elapsed time to the last value that
 it knows, and puts the sum before each entry's operations. A new leader goes on from the last value, so a change of
 leaders lengthens leases and never shortens them. No wall clock is read.
 """

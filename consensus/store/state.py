@@ -84,7 +84,7 @@ class State:
         return pages.next_page(self.keyspace, self.limits, token, limit)
 
     def start_new_cluster(self, cluster_id: str) -> None:
-        """Make a restored state the beginning of another cluster (spec section 4, the last rules).
+        """Make a restored state the beginning of another cluster (raft spec 4, the last rules).
 
         Its revisions are above all that the old cluster can have come to, so that fencing tokens never repeat; of the
         old history nothing is kept, so that positions of old watches answer `compacted`. Bans stay.

@@ -1,4 +1,4 @@
-"""Watches: the events of some keys from a revision on, in order, without gaps, resumable (spec section 3).
+"""Watches: the events of some keys from a revision on, in order, without gaps, resumable (raft spec 3).
 
 A hub routes each new event to the watches it concerns. A watch keeps references to the few it has not handed out yet;
 if they grow beyond a bound it drops them and becomes a mere position in history, from which it catches up by reading.

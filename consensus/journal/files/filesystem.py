@@ -1,7 +1,7 @@
 """The only place that makes blocking disk calls: files, directory entries and the directory's lock.
 
 Everything above it is written against `Files` and `File`, so that tests can put a disk there that loses power at any
-call (consensus spec section 2b, "Durability"). All calls raise OSError; `disk_call` turns that into the typed errors.
+call (raft spec 2b, durability). All calls raise OSError; `disk_call` turns that into the typed errors.
 """
 
 from __future__ import annotations

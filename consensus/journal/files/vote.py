@@ -1,4 +1,4 @@
-"""Two small files beside the log: term with vote, and how far the log was synced (consensus spec section 2b).
+"""Two small files beside the log: term with vote, and how far the log was synced (raft spec 2b).
 
 Each is a `DoubleBufferedFile`: it can be written on a full disk, and the vote while the log is being synced.
 """

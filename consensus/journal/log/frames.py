@@ -1,4 +1,4 @@
-"""Journal records, and the frames that carry them: a frame is what one sync makes durable (consensus spec section 2b).
+"""Journal records, and the frames that carry them: a frame is what one sync makes durable (raft spec 2b).
 
 A frame is a head (magic, length, sequence number, checksum of the records, checksum of the head) and the records of
 one batch. It is valid whole or not at all, so a truncation and the entries that replace what it cuts off stand or

@@ -1,4 +1,4 @@
-"""The Raft log, term and vote as PySyncObj uses a journal, with group commit (consensus spec section 2b, "Durability").
+"""The Raft log, term and vote as PySyncObj uses a journal, with group commit (raft spec 2b, durability).
 
 All changes happen in memory at once and are buffered for the disk; one sync makes all of them durable. The entries
 since the last snapshot stay in memory, as PySyncObj needs them: `max_log_bytes` bounds them.

@@ -1,4 +1,4 @@
-"""From segments and a snapshot back to the log. Pure (consensus spec section 2b: what is dropped at open, and gaps)."""
+"""From segments and a snapshot back to the log. Pure (raft spec 2b: what is dropped at open, and gaps)."""
 
 from __future__ import annotations
 

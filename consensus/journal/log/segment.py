@@ -1,4 +1,4 @@
-"""A segment: a file of preallocated size with a head and frames, and how one is read back (consensus spec section 2b).
+"""A segment: a file of preallocated size with a head and frames, and how one is read back (raft spec 2b).
 
 The next frame is written only when the one before is synced. So a frame that cannot be read is an unfinished write,
 and nobody was told of it, if it is the very last of the last segment; anywhere else it is damage, and the node stops.

@@ -1,5 +1,5 @@
 """The disk's side of the journal: the segment that is written, its spare, and segments that are no longer needed
-(consensus spec section 2b, "Durability").
+(raft spec 2b, durability).
 
 A segment gets its name only when its head and its first frame are synced, and the next frame is only written when the
 one before is: so whatever a later file or frame follows is known to be durable. One thread at a time may be in here.

@@ -1,7 +1,7 @@
 """The bytes of a snapshot: a head with two log entries and the voters, chunks of state, an end. Pure.
 
 Each part's checksum starts from the one before, so parts of two snapshots, or parts out of order, never pass for one.
-Written as a stream and read as one, in slices of any size, with bounded memory (consensus spec section 2b).
+Written as a stream and read as one, in slices of any size, with bounded memory (raft spec 2b).
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Snapshot files, named and read: in slices, each chunk verified before it is given out (consensus spec, fault 10)."""
+"""Snapshot files, named and read: in slices, each chunk verified before it is given out (fault 10)."""
 
 from __future__ import annotations
 

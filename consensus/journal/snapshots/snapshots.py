@@ -1,5 +1,5 @@
 """Snapshot files: written under another name, synced, renamed, the directory synced; only then may the log be cut
-(consensus spec sections 2 (faults 10, 18, 22) and 2b). The former one stays until the new one is durable.
+(faults 10, 18, 22; raft spec 2b). The former one stays until the new one is durable.
 
 Reading, writing, verifying and syncing go in slices, so that none of it holds up the disk for long.
 """

@@ -1,4 +1,4 @@
-"""Operations on the cluster itself: its id, barred members, limits, the level of operations (spec sections 3 and 4)."""
+"""Operations on the cluster itself: its id, barred members, limits, the feature level (raft spec 3 and 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes of keys: put, delete, delete by range, transactions, compaction (spec section 3)."""
+"""Writes of keys: put, delete, delete by range, transactions, compaction (raft spec 3)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Lease operations: grant, bind, renew, and the four ways in which a lease ends (spec section 3)."""
+"""Lease operations: grant, bind, renew, and the four ways in which a lease ends (raft spec 3)."""
 
 from __future__ import annotations
 

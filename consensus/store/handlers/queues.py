@@ -1,4 +1,4 @@
-"""Operations on locks, elections and semaphores (spec section 3); `queues` holds the rules of granting."""
+"""Operations on locks, elections and semaphores (raft spec 3); `queues` holds the rules of granting."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ REQUEST_BUCKET_MS = 100
 """Request ids are forgotten in buckets of this much cluster time."""
 
 RESTORE_REVISION_STEP = 10**9
-"""How far a restore as a new cluster raises the revision (spec section 4)."""
+"""How far a restore as a new cluster raises the revision (raft spec 4)."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 

@@ -1,4 +1,4 @@
-"""The operations that the log carries, as types (spec section 3). `codec` gives them bytes.
+"""The operations that the log carries, as types (raft spec 3). `codec` gives them bytes.
 
 They are encoded as arrays that begin with the tag: tags and the order of fields are part of the format, and a change of
 either is a new operation version. Who may send what: `ClientOperation` comes from anybody's request, `SystemOperation`

@@ -1,4 +1,4 @@
-"""What the keyspace is made of: records, and the events that change them (spec section 3).
+"""What the keyspace is made of: records, and the events that change them (raft spec 3).
 
 Both are immutable and hold no reference cycles, so the garbage collector need not track them: a state of half a
 million keys costs it nothing. They are encoded as arrays: the order of their fields is part of the formats.

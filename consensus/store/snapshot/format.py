@@ -1,4 +1,4 @@
-"""The snapshot's format, version 1: a head, then frames, each with its checksums (spec section 3).
+"""The snapshot's format, version 1: a head, then frames, each with its checksums (raft spec 3).
 
     head     magic (8 bytes), version (4), CRC-32 of both (4)
     frame    section (1), length of the payload (4), CRC-32 of the payload (4), CRC-32 of these nine bytes (4), payload

@@ -1,4 +1,4 @@
-"""A snapshot's bytes back into a state, as they come in (spec sections 1 and 3).
+"""A snapshot's bytes back into a state, as they come in (raft spec 1 and 3).
 
 Every byte is under a checksum, every value is typed, and sections must follow from one another: what is damaged, cut
 short or contradicts itself raises SnapshotError, and gives no state at all.

@@ -1,4 +1,4 @@
-"""A snapshot as chunks of bytes, of the state as it was at one index, while the state goes on (spec section 3).
+"""A snapshot as chunks of bytes, of the state as it was at one index, while the state goes on (raft spec 3).
 
 Taking the view copies references only: of the table its blocks, of history its slabs, of request ids their buckets, and
 leases and bans one by one. Encoding then happens chunk by chunk, whenever the caller asks for the next one.

@@ -1,4 +1,4 @@
-"""Request ids: an operation that comes twice is applied once (spec section 3).
+"""Request ids: an operation that comes twice is applied once (raft spec 3).
 
 An id carries the cluster time of its first try. Results are kept by that time, in buckets; pruning drops the oldest
 bucket and moves the horizon to its end. What is at or above the horizon and not in the table was never applied; what is

@@ -1,4 +1,4 @@
-"""The events of the revisions still kept: what watches and reads at a revision live on (spec section 3).
+"""The events of the revisions still kept: what watches and reads at a revision live on (raft spec 3).
 
 Events stand in slabs of a fixed count, oldest first. A full slab never changes again, so that a snapshot may share it;
 it gets a second list, in key order, by which a read at a revision finds the keys that have changed since. An event

@@ -1,4 +1,4 @@
-"""Leases: with a time to live in cluster time, or bound to a node's process (spec section 3).
+"""Leases: with a time to live in cluster time, or bound to a node's process (raft spec 3).
 
 The table is replicated. By node and by deadline it is indexed for the leader, who proposes the ends: from those indexes
 nothing is decided that operations do.

@@ -1,4 +1,4 @@
-"""Reads of keys, now or at a revision still in history, in pages (spec section 3).
+"""Reads of keys, now or at a revision still in history, in pages (raft spec 3).
 
 A page's token holds the revision and where to go on: the pages of one read show one state, whatever is written between
 them. The state needs to know nothing of readers.

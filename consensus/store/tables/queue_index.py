@@ -1,4 +1,4 @@
-"""Locks, elections and semaphores: queues of places, all of them keys in the keyspace (spec section 3).
+"""Locks, elections and semaphores: queues of places, all of them keys in the keyspace (raft spec 3).
 
 A place is a key that lives with the lease that asked; its number is the revision at which it was asked for, so places
 stand in the order of asking. The oldest ones hold the permits. A grant rewrites the place with a fencing token: the

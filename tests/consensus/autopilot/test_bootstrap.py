@@ -1,4 +1,4 @@
-"""A founding, step by step: what a node does, by what its disk holds and what gossip shows (spec section 4)."""
+"""A founding, step by step: what a node does, by what its disk holds and what gossip shows (raft spec 4)."""
 
 from __future__ import annotations
 

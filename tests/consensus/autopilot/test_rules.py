@@ -1,4 +1,4 @@
-"""The decision function, case by case (specification, section 4)."""
+"""The decision function, case by case (raft spec 4)."""
 
 from __future__ import annotations
 

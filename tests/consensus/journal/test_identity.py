@@ -1,4 +1,4 @@
-"""Who a directory is: member id, cluster id, incarnation, lock (consensus spec sections 2b and 4)."""
+"""Who a directory is: member id, cluster id, incarnation, lock (raft spec 2b and 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The journal's face to PySyncObj, group commit, and the rules that it holds the node to (consensus spec 2b)."""
+"""The journal's face to PySyncObj, group commit, and the rules that it holds the node to (raft spec 2b)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What an opened log looks like beside a snapshot: dropped, kept, replaced, or a gap (consensus spec section 2b)."""
+"""What an opened log looks like beside a snapshot: dropped, kept, replaced, or a gap (raft spec 2b)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Snapshot files: their format, writing, receiving and replacing (consensus spec section 2, faults 10, 18, 22)."""
+"""Snapshot files: their format, writing, receiving and replacing (faults 10, 18, 22)."""
 
 from __future__ import annotations
 

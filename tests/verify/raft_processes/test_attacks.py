@@ -1,5 +1,5 @@
 """Strangers at the Raft ports of a running group: it serves on, its memory stays, its log tells, and not too much
-(specification, section 2, faults 6 and 16). What one link does with each attack is in `tests/consensus/raft/net`.
+(faults 6 and 16). What one link does with each attack is in `tests/consensus/raft/net`.
 """
 
 from __future__ import annotations

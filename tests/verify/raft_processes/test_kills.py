@@ -1,4 +1,4 @@
-"""Killed at any moment, one or all, with or without the power: nothing acknowledged is lost (specification, section 1).
+"""Killed at any moment, one or all, with or without the power: nothing acknowledged is lost (raft spec 1).
 
 The seed of every run is printed; a run is not replayed exactly by it, for processes race, but its choices are.
 """

@@ -1,4 +1,4 @@
-"""A stale read says how old its answer may be at most (specification, section 3)."""
+"""A stale read says how old its answer may be at most (raft spec 3)."""
 
 from __future__ import annotations
 

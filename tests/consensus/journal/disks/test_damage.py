@@ -1,4 +1,4 @@
-"""Flipped bits, cut files, lost and exchanged files: found, or harmless, never obeyed (consensus spec section 1, 5)."""
+"""Flipped bits, cut files, lost and exchanged files: found, or harmless, never obeyed (raft spec 1, promise 5)."""
 
 from __future__ import annotations
 

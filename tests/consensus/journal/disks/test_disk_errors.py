@@ -1,4 +1,4 @@
-"""A failing disk, and a full one (consensus spec section 2 (26), section 2b "Durability")."""
+"""A failing disk, and a full one (fault 26; raft spec 2b, durability)."""
 
 from __future__ import annotations
 

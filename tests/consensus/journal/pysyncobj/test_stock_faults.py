@@ -1,4 +1,4 @@
-"""The faults of stock PySyncObj 0.3.17 that concern files (consensus spec section 2), shown on it and absent here.
+"""The faults of stock PySyncObj 0.3.17 that concern files (raft spec 2), shown on it and absent here.
 
 Fault 4's death on a full disk (a SIGBUS in a memory map) needs a full file system of its own, and faults 19 and 26 are
 about what the engine does with the files: here `test_disk_errors.py` tests ours alone.

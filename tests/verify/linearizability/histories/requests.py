@@ -1,4 +1,4 @@
-"""What clients ask and what they are told: the alphabet of histories (consensus specification, section 3).
+"""What clients ask and what they are told: the alphabet of histories (raft spec 3).
 
 Plain data. Keys, values, leases, locks and owners are text; revisions and tokens are integers from 1 on.
 """

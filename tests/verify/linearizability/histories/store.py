@@ -1,4 +1,4 @@
-"""The sequential model: what one machine that does one thing at a time would hold and answer (spec section 3).
+"""The sequential model: what one machine that does one thing at a time would hold and answer (raft spec 3).
 
 `Store.evaluate` says what a request would do and answer, `Store.apply` does what a commit says.
 """

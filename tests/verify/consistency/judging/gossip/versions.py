@@ -1,7 +1,7 @@
 """What each observer holds of each identity, view after view: it only moves forward, and it is what the owner wrote.
 
 What is claimed of an observer's process and an identity it knows:
-- `(last_gc_version, max_version)` never decreases (specification, section 4);
+- `(last_gc_version, max_version)` never decreases (gossip spec 4);
 - while `last_gc_version` stays, no key's version decreases, and none vanishes. (Above that it may be a reset, which
   begins anew and may be partial for a while, or a collection.)
 - a version stands for one key, value and status, whoever shows it;
