@@ -50,7 +50,7 @@ def _run_node(options: Mapping[str, Any]) -> int:
     # structlog takes rich along where it is installed, for tracebacks that nobody shows: 70 ms and 6 MB of each node.
     with without("rich"):
         import structlog  # noqa: F401, PLC0415
-    from coterie.app.node.listening import ListenError  # noqa: PLC0415
+    from coterie.app.node.listening import BindError  # noqa: PLC0415
     from coterie.app.node.run import run_node  # noqa: PLC0415
     from coterie.app.node.storage.data_dir import DataDirError  # noqa: PLC0415
     from coterie.app.observability.logs import configure_logs  # noqa: PLC0415
@@ -62,7 +62,7 @@ def _run_node(options: Mapping[str, Any]) -> int:
         run_node(settings, lambda: load_settings(options))
     except BadSettingsError as error:
         return _fail(error.lines, WRONG_USAGE)
-    except (ListenError, DataDirError) as error:
+    except (BindError, DataDirError) as error:
         return _fail([str(error)], CANNOT_START)
     # A thread that still looks up a host name would hold up an orderly exit, and nothing is left to put in order.
     sys.stdout.flush()

@@ -9,11 +9,11 @@ from fastapi import FastAPI, Security
 from fastapi.security import HTTPBearer
 from starlette.types import ASGIApp
 
-from coterie.app.api.cluster.cluster import add_cluster
 from coterie.app.api.cluster.health_routes import add_health
 from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.api.cluster.leave_routes import add_leave
 from coterie.app.api.cluster.members import add_members
+from coterie.app.api.cluster.overview import add_cluster
 from coterie.app.api.cluster.raft_routes import add_raft
 from coterie.app.api.context import Context
 from coterie.app.api.dispatcher import Dispatcher
@@ -40,9 +40,9 @@ from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.gate import HttpGate
 from coterie.app.observability.health import Health
 from coterie.app.observability.metrics.exposition import Exposition
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
-from coterie.app.observability.tracing import Traced, Tracer
+from coterie.app.observability.tracing import Tracer, TracingMiddleware
 from coterie.app.raft.local import LocalRaft
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.auth import AuthSettings
@@ -77,7 +77,7 @@ def create_app(
     stopping: asyncio.Event | None = None,
     *,
     health: Health | None = None,
-    figures: HttpFigures | None = None,
+    figures: HttpMetrics | None = None,
     loop_lag: LoopLag | None = None,
     graceful_leave: GracefulLeave | None = None,
     live_settings: LiveSettings | None = None,
@@ -97,7 +97,7 @@ def create_app(
     raft = raft or LocalRaft(node)
     stopping = stopping or asyncio.Event()
     health = health or Health(node, raft, stopping, HealthSettings().max_staleness)
-    figures = figures or HttpFigures()
+    figures = figures or HttpMetrics()
     forwarder = forwarder or Forwarder(node.node.node_id, raft, limits, stopping, tracer)
     loop_lag = loop_lag or LoopLag()
     hub = Hub(node, raft, live_settings or LiveSettings(), stopping, NodeFigures(node, raft, figures, loop_lag))
@@ -110,7 +110,7 @@ def create_app(
         add_console(app)
     gate: ASGIApp = HttpGate(Dispatcher(app, context, live), limits, figures, authority)
     if tracer is not None:
-        gate = Traced(gate, tracer)
+        gate = TracingMiddleware(gate, tracer)
     return for_other_origins(gate, limits.allowed_origins) if limits.allowed_origins else gate
 
 

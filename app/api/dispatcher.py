@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coterie.app.api.context import Context
-from coterie.app.api.keys.fast_paths import HotPaths
+from coterie.app.api.keys.fast_paths import FastPaths
 from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
 from coterie.app.http.forwarding import TIMEOUT
@@ -57,7 +57,7 @@ class Dispatcher:
     def __init__(self, app: FastAPI, context: Context, live: LiveUpdates) -> None:
         self._context = context
         self._routes = app.routes
-        self._hot = HotPaths(context)
+        self._hot = FastPaths(context)
         self._socket = LiveSocket(context, live)
         self._rest: ASGIApp = app
 
@@ -67,7 +67,7 @@ class Dispatcher:
             await self._socket(scope, receive, send)
         elif scope["type"] != "http" or not scope["raw_path"].startswith(b"/v1/"):
             await self._rest(scope, receive, send)
-        elif HotPaths.serves(scope):
+        elif FastPaths.serves(scope):
             await self._hot(scope, receive, send)
         elif self._is_for_leader(scope["raw_path"], scope["method"]):
             await self._forward(scope, receive, send)

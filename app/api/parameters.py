@@ -70,7 +70,7 @@ def write_errors(*codes: Code) -> Responses:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class MetadataCall:
     """A call of the metadata, as its parameters have it."""
 
     metadata: MemberMetadata
@@ -79,31 +79,31 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class WriteCall(Call):
+class MetadataWrite(MetadataCall):
     request: RequestId
 
 
-def _read_call(request: Request, timeout: Timeout = None, time_left: TimeLeft = None) -> Call:
+def _read_call(request: Request, timeout: Timeout = None, time_left: TimeLeft = None) -> MetadataCall:
     context: Context = request.app.state.context
     metadata, state = context.raft.metadata, context.raft.state
     if metadata is None or state is None:
         raise unavailable("no_leader", because=context.raft.reason)
-    return Call(metadata, state, context.timeout(timeout, time_left))
+    return MetadataCall(metadata, state, context.timeout(timeout, time_left))
 
 
-ReadCall = Annotated[Call, Depends(_read_call)]
+ReadCall = Annotated[MetadataCall, Depends(_read_call)]
 """What endpoints that read take."""
 
 
-def _write_call(of: ReadCall, id_header: RequestIdHeader = None) -> WriteCall:
-    return WriteCall(of.metadata, of.state, of.seconds, request_id(of.metadata, id_header))
+def _write_call(of: ReadCall, id_header: RequestIdHeader = None) -> MetadataWrite:
+    return MetadataWrite(of.metadata, of.state, of.seconds, request_id(of.metadata, id_header))
 
 
-ChangeCall = Annotated[WriteCall, Depends(_write_call)]
+ChangeCall = Annotated[MetadataWrite, Depends(_write_call)]
 """What endpoints that write take."""
 
 
-async def barrier(call: Call) -> None:
+async def barrier(call: MetadataCall) -> None:
     """Wait until what is read here is as fresh as anything acknowledged before. Raises ApiError."""
     try:
         await call.metadata.barrier(call.seconds)

@@ -10,11 +10,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.parameters import Call, ReadCall, answer, barrier, read_errors, write_errors
-from coterie.app.auth import token_store as kept
+from coterie.app.api.parameters import MetadataCall, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.auth import token_store
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal
-from coterie.app.auth.token_store import KeptHash, KeptToken
+from coterie.app.auth.token_store import StoredHash, StoredToken
 from coterie.app.http.error_mapping import api_error
 from coterie.app.settings.auth import Rule
 from coterie.app.wire.errors import ApiError, Code
@@ -95,7 +95,7 @@ class RevokedAnswer(Answer):
     revoked: str
 
 
-def _show(token: KeptToken) -> dict[str, Any]:
+def _show(token: StoredToken) -> dict[str, Any]:
     return {
         "id": token.id,
         "rules": list(token.rules),
@@ -107,7 +107,7 @@ def _show(token: KeptToken) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    token: KeptToken
+    token: StoredToken
     revision: int
 
 
@@ -127,15 +127,15 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         _check_covered(principal_of(request.scope), body.rules)
         await barrier(call)
         most = context.authority.settings.max_tokens
-        if len(kept.all_tokens(call.state, most)) >= most:
+        if len(token_store.all_tokens(call.state, most)) >= most:
             raise ApiError(Code.TOO_MANY_TOKENS, f"the cluster holds auth.max_tokens = {most} tokens; revoke some")
-        now = kept.now()
+        now = token_store.now()
         token_id = body.id or new_id()
         secret = new_token(token_id)
-        token = KeptToken(
+        token = StoredToken(
             id=token_id,
-            hashes=(KeptHash(hash_of(secret)),),
-            rules=tuple(kept.kept_rule(rule) for rule in body.rules),
+            hashes=(StoredHash(hash_of(secret)),),
+            rules=tuple(token_store.rule_to_json(rule) for rule in body.rules),
             created=now,
             expires=None if body.expires_in_seconds is None else now + body.expires_in_seconds,
             description=body.description,
@@ -155,7 +155,7 @@ def add_tokens(app: FastAPI, context: Context) -> None:
     async def list_tokens(call: ReadCall) -> Response:
         """Those of the metadata; a node's own, from its setting `auth.tokens`, are not among them."""
         await barrier(call)
-        found = kept.all_tokens(call.state, context.authority.settings.max_tokens)
+        found = token_store.all_tokens(call.state, context.authority.settings.max_tokens)
         return answer({"tokens": [_show(token) for token in found]})
 
     @app.get(
@@ -169,7 +169,7 @@ def add_tokens(app: FastAPI, context: Context) -> None:
     async def get_own_token(request: Request) -> Response:
         """What this node makes of the token that comes with the request."""
         principal = principal_of(request.scope)
-        return answer({"id": principal.id, "rules": [kept.kept_rule(rule) for rule in principal.rules]})
+        return answer({"id": principal.id, "rules": [token_store.rule_to_json(rule) for rule in principal.rules]})
 
     @app.post(
         "/v1/tokens/{token}/rotate",
@@ -184,12 +184,12 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         """The former secret ends at once, or after `keep_seconds`. It must not allow more than the token that asks."""
         found = await _find(call, token)
         _check_covered(principal_of(request.scope), found.token.read_rules())
-        now = kept.now()
+        now = token_store.now()
         secret = new_token(token)
-        former = KeptHash(found.token.hashes[0].hash, now + body.keep_seconds)
-        replaced = KeptToken(
+        former = StoredHash(found.token.hashes[0].hash, now + body.keep_seconds)
+        replaced = StoredToken(
             id=token,
-            hashes=(KeptHash(hash_of(secret)), *([former] if body.keep_seconds else [])),
+            hashes=(StoredHash(hash_of(secret)), *([former] if body.keep_seconds else [])),
             rules=found.token.rules,
             created=found.token.created,
             expires=found.token.expires,
@@ -211,7 +211,7 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         """Ends it for good, and the streams that were opened with it. A node with Raft off may rely on it for
         `auth.cache_seconds` more."""
         try:
-            done = await call.metadata.delete(kept.key_of(token), timeout=call.seconds)
+            done = await call.metadata.delete(token_store.key_of(token), timeout=call.seconds)
         except MetadataError as error:
             raise api_error(error) from None
         _check_deleted(done, token)
@@ -228,18 +228,20 @@ def _check_covered(principal: Principal, rules: list[Rule] | tuple[Rule, ...]) -
         raise ApiError(Code.FORBIDDEN, "the rules go beyond those of the token that asks")
 
 
-async def _find(call: Call, token: str) -> _Found:
+async def _find(call: MetadataCall, token: str) -> _Found:
     await barrier(call)
-    record = call.state.get(kept.key_of(token))
-    found = None if record is None else kept.read(record)
+    record = call.state.get(token_store.key_of(token))
+    found = None if record is None else token_store.read(record)
     if record is None or found is None:
         raise _not_found(token)
     return _Found(found, record.mod_revision)
 
 
-async def _write(call: Call, token: KeptToken, revision: int) -> None:
+async def _write(call: MetadataCall, token: StoredToken, revision: int) -> None:
     try:
-        await call.metadata.put(kept.key_of(token.id), kept.encode(token), expect=revision, timeout=call.seconds)
+        await call.metadata.put(
+            token_store.key_of(token.id), token_store.encode(token), expect=revision, timeout=call.seconds
+        )
     except ConflictError:
         what = "was changed meanwhile" if revision else "is there already; replace its secret, or revoke it"
         raise ApiError(Code.REFUSED, f"the token {token.id!r} {what}", details={"reason": "token_exists"}) from None

@@ -15,9 +15,9 @@ from typing import Any
 
 import orjson
 
-from coterie.app.auth import token_store as kept
+from coterie.app.auth import token_store
 from coterie.app.auth.audit import Audit
-from coterie.app.auth.rate_limit import Tries
+from coterie.app.auth.rate_limit import WrongTokenLimiter
 from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, Right, anonymous
 from coterie.app.http.error_mapping import unavailable
@@ -72,7 +72,7 @@ class Authority:
         self._raft = raft
         self._known_address = known_address
         self._on_loopback = on_loopback
-        self._tries = Tries(settings.max_tries, settings.tries_window, settings.max_addresses)
+        self._tries = WrongTokenLimiter(settings.max_tries, settings.tries_window, settings.max_addresses)
         self._answers: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
         self._streams: dict[object, tuple[Principal, float, End]] = {}
         self._ask_leader = ask_leader
@@ -157,8 +157,8 @@ class Authority:
         if configured is not None and same(configured.hash, token_hash):
             return self._proved(token_id, configured.rules, token_hash)
         state = self._raft.state
-        token = None if state is None else kept.find(state, token_id)
-        if token is not None and token.has(token_hash, kept.now()):
+        token = None if state is None else token_store.find(state, token_id)
+        if token is not None and token.has(token_hash, token_store.now()):
             return self._proved(token_id, token.read_rules(), token_hash)
         return None
 

@@ -16,7 +16,7 @@ IPV6_PREFIX_BITS = 64
 """What one subscriber has: counting single addresses would count nothing."""
 
 
-class Tries:
+class WrongTokenLimiter:
     def __init__(self, most: int, window: float, max_addresses: int) -> None:
         """`window`: seconds."""
         self._most = most

@@ -98,7 +98,10 @@ _ROUTES: Sequence[tuple[str, _Ask]] = (
     (r"/v1/(?:raft/.*|leave)", _fixed("cluster", "admin")),
     (r"/v1/tokens/self", _fixed(ANY_LAYER, "read", None)),
     (r"/v1/tokens(?:/.*)?", _fixed("tokens", "admin")),
-    (r"/v1/(?:ws|events)", _fixed(ANY_LAYER, "read", None)),  # told as much as may be read: app/api/live/reading.py
+    (
+        r"/v1/(?:ws|events)",
+        _fixed(ANY_LAYER, "read", None),
+    ),  # narrowed by app/api/live/authorization.py
 )
 
 _PATTERNS = tuple((re.compile(pattern, re.DOTALL), ask) for pattern, ask in _ROUTES)

@@ -14,17 +14,17 @@ from coterie.consensus.store import RESERVED_PREFIX, Record, State, prefix_end
 PREFIX = RESERVED_PREFIX + b"tokens/"
 
 
-class KeptHash(msgspec.Struct, frozen=True):
+class StoredHash(msgspec.Struct, frozen=True):
     hash: str
     until: float | None = None
     """Unix seconds, for one that was replaced; None: as long as the token."""
 
 
-class KeptToken(msgspec.Struct, frozen=True):
+class StoredToken(msgspec.Struct, frozen=True):
     """What is kept of a token."""
 
     id: str
-    hashes: tuple[KeptHash, ...]
+    hashes: tuple[StoredHash, ...]
     """The newest first."""
     rules: tuple[dict[str, str], ...]
     created: float
@@ -45,18 +45,18 @@ class KeptToken(msgspec.Struct, frozen=True):
 
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(KeptToken).decode
+_decode = msgspec.json.Decoder(StoredToken).decode
 
 
 def key_of(token_id: str) -> bytes:
     return PREFIX + token_id.encode()
 
 
-def encode(token: KeptToken) -> bytes:
+def encode(token: StoredToken) -> bytes:
     return _encode(token)
 
 
-def read(record: Record) -> KeptToken | None:
+def read(record: Record) -> StoredToken | None:
     """None for what this release cannot read."""
     try:
         return _decode(record.value)
@@ -64,12 +64,12 @@ def read(record: Record) -> KeptToken | None:
         return None
 
 
-def find(state: State, token_id: str) -> KeptToken | None:
+def find(state: State, token_id: str) -> StoredToken | None:
     record = state.get(key_of(token_id))
     return None if record is None else read(record)
 
 
-def all_tokens(state: State, most: int) -> list[KeptToken]:
+def all_tokens(state: State, most: int) -> list[StoredToken]:
     """By id."""
     records = state.range(PREFIX, prefix_end(PREFIX), limit=most).records
     return [token for token in map(read, records) if token is not None]
@@ -80,7 +80,7 @@ def is_hidden(key: bytes) -> bool:
     return key.startswith(PREFIX)
 
 
-def kept_rule(rule: Rule) -> dict[str, str]:
+def rule_to_json(rule: Rule) -> dict[str, str]:
     return {"layer": rule.layer, "action": rule.action, "prefix": rule.prefix}
 
 

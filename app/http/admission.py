@@ -10,7 +10,7 @@ from collections import Counter
 
 from starlette.types import Scope
 
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import ApiError, Code
 
@@ -23,10 +23,10 @@ STREAMS = (b"/v1/watch", b"/v1/ws", b"/v1/events")
 UNKNOWN_LENGTH = b"transfer-encoding"
 
 
-class Admission:
+class RequestAdmission:
     """Counts what requests hold from `enter` to `leave`."""
 
-    def __init__(self, limits: HttpSettings, figures: HttpFigures) -> None:
+    def __init__(self, limits: HttpSettings, figures: HttpMetrics) -> None:
         self._limits = limits
         self._figures = figures
         self._of_client: Counter[str] = Counter()

@@ -15,10 +15,10 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coterie.app.http.admission import Admission
+from coterie.app.http.admission import RequestAdmission
 from coterie.app.http.browser_guard import BrowserGuard
 from coterie.app.http.protocol import ABORT
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import ApiError, Code
 
@@ -58,12 +58,12 @@ class RequestAuthority(Protocol):
 class HttpGate:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpFigures, authority: RequestAuthority) -> None:
+    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpMetrics, authority: RequestAuthority) -> None:
         self._app = app
         self._authority = authority
         self._limits = limits
         self._figures = figures
-        self._admission = Admission(limits, figures)
+        self._admission = RequestAdmission(limits, figures)
         self._guard = BrowserGuard(limits)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import RETRY_AFTER_SECONDS, ApiError, Code
 
@@ -32,13 +32,13 @@ ABORT = "coterie.abort"
 """An extension of the ASGI scope: ends the connection at once, for answers that cannot be ended well."""
 
 
-def bounded_protocol(limits: HttpSettings, figures: HttpFigures | None = None) -> type[asyncio.Protocol]:
+def bounded_protocol(limits: HttpSettings, figures: HttpMetrics | None = None) -> type[asyncio.Protocol]:
     """What uvicorn shall speak HTTP with; `figures` count its connections."""
     base = _BoundedH11 if HttpToolsProtocol is None else _BoundedHttpTools
-    return type("BoundedProtocol", (base,), {"limits": limits, "figures": figures or HttpFigures()})
+    return type("BoundedProtocol", (base,), {"limits": limits, "figures": figures or HttpMetrics()})
 
 
-def bounded_socket(limits: HttpSettings, figures: HttpFigures) -> type[asyncio.Protocol]:
+def bounded_socket(limits: HttpSettings, figures: HttpMetrics) -> type[asyncio.Protocol]:
     """What it shall speak WebSocket with; `figures` count its connections."""
     return type("BoundedSocket", (_Socket,), {"limits": limits, "figures": figures})
 
@@ -47,7 +47,7 @@ class _Socket(WebSocketsSansIOProtocol):
     """Can be ended at once, and does not log each of its clients."""
 
     limits: ClassVar[HttpSettings]
-    figures: ClassVar[HttpFigures]
+    figures: ClassVar[HttpMetrics]
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -86,7 +86,7 @@ class _Bounded(asyncio.Protocol):
     """To be mixed into one of uvicorn's protocols."""
 
     limits: ClassVar[HttpSettings]
-    figures: ClassVar[HttpFigures]
+    figures: ClassVar[HttpMetrics]
     connections: set[Any]
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport

@@ -44,7 +44,7 @@ def json_reply(content: dict[str, Any], etag: int = 0) -> Reply:
     return Reply(orjson.dumps(content))
 
 
-class Exchange:
+class KeyRequest:
     """A request whose head is there."""
 
     __slots__ = ("_headers", "_query", "_receive", "key", "limits", "method", "scope")

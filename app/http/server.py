@@ -12,7 +12,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from coterie.app.http.protocol import bounded_protocol, bounded_socket
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
 
@@ -24,7 +24,7 @@ class HttpServer(uvicorn.Server):
         self,
         app: ASGIApp,
         limits: HttpSettings,
-        figures: HttpFigures,
+        figures: HttpMetrics,
         live: LiveSettings,
         on_start: Callable[[], None],
         stopping: asyncio.Event,

@@ -12,7 +12,7 @@ MAX_PORT_TRIES = 100
 """How many numbers that the system offers for TCP are tried for UDP too, where it may choose the port."""
 
 
-class ListenError(Exception):
+class BindError(Exception):
     """The listen address cannot be had; the message says what to do."""
 
 
@@ -30,21 +30,21 @@ class Sockets:
 
 
 def open_sockets(address: Address, backlog: int) -> Sockets:
-    """Bind both, and listen on TCP. Port 0: the system chooses one that is free for both. Raises ListenError."""
+    """Bind both, and listen on TCP. Port 0: the system chooses one that is free for both. Raises BindError."""
     tries = MAX_PORT_TRIES if address.port == 0 else 1
     while True:
         tries -= 1
         try:
             tcp = _open_tcp_socket(address, backlog)
         except OSError as error:
-            raise ListenError(_wording(error, "TCP", address)) from None
+            raise BindError(_wording(error, "TCP", address)) from None
         bound = Address(address.host, tcp.getsockname()[1])
         try:
             return Sockets(tcp, open_udp_socket(bound), bound)
         except OSError as error:
             tcp.close()
             if tries == 0 or error.errno != errno.EADDRINUSE:
-                raise ListenError(_wording(error, "UDP", bound)) from None
+                raise BindError(_wording(error, "UDP", bound)) from None
 
 
 def _open_tcp_socket(address: Address, backlog: int) -> socket.socket:

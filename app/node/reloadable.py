@@ -4,30 +4,32 @@ from __future__ import annotations
 
 from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.node.reloading import Apply, Reloader, ReloadError
-from coterie.app.node.storage.gossip_persistence import GossipKeeper
+from coterie.app.node.storage.gossip_persistence import GossipPersistence
 from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.settings import Settings
 from coterie.gossip import GossipNode, KeyRefusedError, Plain
 
 
 def register_node(
-    reloader: Reloader, node: GossipNode, graceful_leave: GracefulLeave, keeper: GossipKeeper | None
+    reloader: Reloader, node: GossipNode, graceful_leave: GracefulLeave, persistence: GossipPersistence | None
 ) -> None:
     """Logs, seeds, the node's own keys, the keyring's keys, leaving, and how often keys are kept."""
     reloader.register(["log"], lambda settings: lambda: configure_logs(settings.log))
     reloader.register(["seed"], lambda settings: lambda: node.replace_seeds(settings.seed))
-    reloader.register(["key_values"], lambda settings: _key_values(reloader, node, keeper, settings))
+    reloader.register(["key_values"], lambda settings: _key_values(reloader, node, persistence, settings))
     reloader.register(["leave"], lambda settings: lambda: graceful_leave.take(settings.leave))
     if node.keyring is not None:  # switching it on or off changes the size of messages, which is an engine's for life
         reloader.register(["keyring"], lambda settings: _keyring(node, settings))
-    if keeper is not None:
+    if persistence is not None:
         reloader.register(
             ["persistence.interval", "persistence.max_peers"],
-            lambda settings: lambda: keeper.take(settings.persistence),
+            lambda settings: lambda: persistence.take(settings.persistence),
         )
 
 
-def _key_values(reloader: Reloader, node: GossipNode, keeper: GossipKeeper | None, settings: Settings) -> Apply:
+def _key_values(
+    reloader: Reloader, node: GossipNode, persistence: GossipPersistence | None, settings: Settings
+) -> Apply:
     old, new = reloader.settings.key_values, settings.key_values
     room = node.engine.config.max_keys_per_node - len(node.engine.own.key_values)
     if len(new.keys() - node.engine.own.key_values.keys()) > room:
@@ -41,8 +43,8 @@ def _key_values(reloader: Reloader, node: GossipNode, keeper: GossipKeeper | Non
         for key, value in new.items():
             if old.get(key) != value:
                 node.set(key, value)
-        if keeper is not None:
-            keeper.configured = new
+        if persistence is not None:
+            persistence.configured = new
 
     try:
         for key, value in new.items():

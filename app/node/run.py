@@ -21,16 +21,16 @@ from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.server import HttpServer
 from coterie.app.http.tls import Tls, TlsError
-from coterie.app.node.listening import ListenError, Sockets, open_sockets
+from coterie.app.node.listening import BindError, Sockets, open_sockets
 from coterie.app.node.open_files import allow_open_files
 from coterie.app.node.raft_agent import agent_config, open_agent
 from coterie.app.node.reloadable import register_node
 from coterie.app.node.reloading import Reloader, ReloadError
-from coterie.app.node.start_message import is_loopback, tell_start
-from coterie.app.node.storage.data_dir import DataDir, DataDirError, Identity
-from coterie.app.node.storage.gossip_persistence import GossipKeeper, take_up
+from coterie.app.node.start_message import is_loopback, report_start
+from coterie.app.node.storage.data_dir import DataDir, DataDirError, NodeIdentity
+from coterie.app.node.storage.gossip_persistence import GossipPersistence, restore
 from coterie.app.observability.health import Health
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.settings import Settings
@@ -49,7 +49,7 @@ log = structlog.stdlib.get_logger("coterie")
 def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     """Run a node until SIGINT or SIGTERM, as the last thing that the process does. `load` reads the settings again.
 
-    Raises ListenError and DataDirError before anything is started.
+    Raises BindError and DataDirError before anything is started.
     """
     # The data directory first: where a second node is started on it, that is what to say, not that its port is taken.
     data_dir = DataDir(settings.data_dir) if settings.data_dir else None
@@ -74,16 +74,16 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
 
 def _take_up_keys(settings: Settings, engine: Engine, data_dir: DataDir | None) -> None:
     if data_dir is not None:
-        take_up(engine, data_dir.path, settings.persistence, settings.key_values)
+        restore(engine, data_dir.path, settings.persistence, settings.key_values)
         return
     for key, value in settings.key_values.items():
         engine.set(key, value, time.monotonic())
 
 
-def _open_keeper(settings: Settings, engine: Engine, data_dir: DataDir | None) -> GossipKeeper | None:
+def _open_persistence(settings: Settings, engine: Engine, data_dir: DataDir | None) -> GossipPersistence | None:
     if data_dir is None or not settings.persistence.enabled:
         return None
-    return GossipKeeper(engine, data_dir.path, settings.persistence, settings.key_values)
+    return GossipPersistence(engine, data_dir.path, settings.persistence, settings.key_values)
 
 
 async def _serve(
@@ -94,7 +94,7 @@ async def _serve(
     agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer)
     part = LocalRaft(node, agent)
     stopping = asyncio.Event()
-    figures, loop_lag = HttpFigures(), LoopLag()
+    figures, loop_lag = HttpMetrics(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
     graceful_leave = GracefulLeave(node, part, settings.leave, stopping, health)
     forwarder = Forwarder(node.node.node_id, part, settings.http, stopping, tracer, tls)
@@ -119,7 +119,7 @@ async def _serve(
         settings.http,
         figures,
         settings.live,
-        lambda: tell_start(settings, node, sockets.address),
+        lambda: report_start(settings, node, sockets.address),
         stopping,
         None if tls is None else tls.server,
     )
@@ -127,13 +127,13 @@ async def _serve(
     guarding = asyncio.create_task(authority.watch(), name="tokens of open streams")
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, server.stop)
-    loop.add_signal_handler(signal.SIGTERM, _Terminating(graceful_leave, server.stop).signalled)
+    loop.add_signal_handler(signal.SIGTERM, _SigtermHandler(graceful_leave, server.stop).signalled)
     follow_purges(node)
     if agent is not None:
         await _start_agent(agent)
-    keeper = _open_keeper(settings, node.engine, data_dir)
+    persistence = _open_persistence(settings, node.engine, data_dir)
     reloader = Reloader(settings, load)
-    register_node(reloader, node, graceful_leave, keeper)
+    register_node(reloader, node, graceful_leave, persistence)
     reloader.register(
         ["auth.anonymous", "auth.tokens", "auth.max_tokens", "auth.cache_seconds"],
         lambda settings: lambda: authority.swap(settings.auth),
@@ -142,8 +142,8 @@ async def _serve(
         reloader.register([], partial(_reload_tls, tls), always=True)
     loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     await node.start()
-    if keeper is not None:
-        keeper.start()
+    if persistence is not None:
+        persistence.start()
     try:
         await server.serve(sockets=[sockets.tcp])
     finally:
@@ -153,8 +153,8 @@ async def _serve(
         if agent is not None:
             await agent.stop()
         await node.stop()
-        if keeper is not None:
-            await keeper.stop()
+        if persistence is not None:
+            await persistence.stop()
         if tracer is not None:
             tracer.shut_down()
 
@@ -218,12 +218,12 @@ async def _start_agent(agent: Agent) -> None:
         await agent.start()
     except OSError as error:
         host, port = agent.config.listen
-        raise ListenError(
+        raise BindError(
             f"raft.listen_addr {Address(host, port)}: {error.strerror or error}; choose another one"
         ) from None
 
 
-class _Terminating:
+class _SigtermHandler:
     """What SIGTERM does: at the first time what is set, at the second it just stops the node."""
 
     def __init__(self, graceful_leave: GracefulLeave, stop: Callable[[], None]) -> None:
@@ -260,11 +260,11 @@ def _public_address(settings: Settings, listening: Address) -> Address:
     return public if public.port else public._replace(port=listening.port)
 
 
-def _identity(settings: Settings, data_dir: DataDir | None, public: Address) -> Identity:
+def _identity(settings: Settings, data_dir: DataDir | None, public: Address) -> NodeIdentity:
     def generate() -> str:
         alphabet = string.ascii_lowercase + string.digits
         return f"server:{public}-{''.join(secrets.choice(alphabet) for _ in range(RANDOM_NAME_CHARACTERS))}"
 
     if data_dir is not None:
         return data_dir.next_identity(settings.node_id, generate, time.time())
-    return Identity(settings.node_id or generate(), int(time.time()))
+    return NodeIdentity(settings.node_id or generate(), int(time.time()))

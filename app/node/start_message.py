@@ -17,7 +17,7 @@ _MAY = {"read": "read everything", "write": "read and write everything", "admin"
 log = structlog.stdlib.get_logger("coterie")
 
 
-def tell_start(settings: Settings, node: GossipNode, listening: Address) -> None:
+def report_start(settings: Settings, node: GossipNode, listening: Address) -> None:
     """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
     _tell_openness(settings, listening)
     own = node.node

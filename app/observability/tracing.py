@@ -51,7 +51,7 @@ class Tracer(Protocol):
         """Put the trace at hand in the place of what `headers` say."""
 
 
-class Traced:
+class TracingMiddleware:
     """ASGI middleware: a span for each request."""
 
     def __init__(self, app: ASGIApp, tracer: Tracer) -> None:

@@ -19,7 +19,7 @@ from random import Random
 import structlog
 
 from coterie.app.api.app import create_app
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, Status, open_udp_socket
@@ -93,7 +93,7 @@ async def _serve(size: int, told: list[Address], up: threading.Event, stop: asyn
     sock = open_udp_socket(Address("127.0.0.1", 0))
     own = NodeId("watcher", 1_700_000_000, Address(*sock.getsockname()))
     node = GossipNode(Engine(CONFIG, own, Random(2), now=time.monotonic()), sock)
-    figures, loop_lag = HttpFigures(), LoopLag()
+    figures, loop_lag = HttpMetrics(), LoopLag()
     watching = asyncio.create_task(loop_lag.watch())
     stopping = asyncio.Event()
     app = create_app(node, HttpSettings(), stopping=stopping, figures=figures, loop_lag=loop_lag)

@@ -20,7 +20,7 @@ import pytest
 
 from coterie.app.node.storage import gossip_file
 from coterie.app.node.storage.data_dir import DataDir, DataDirError
-from coterie.app.node.storage.gossip_file import Kept, KeptKey, NewerFormatError
+from coterie.app.node.storage.gossip_file import NewerFormatError, SavedGossip, SavedKey
 from coterie.consensus.autopilot.announcement import IDENTITY_KEY, KEYS, Announcement, decode, encode
 from coterie.consensus.raft import messages
 from coterie.consensus.raft.net import session
@@ -71,7 +71,7 @@ def test_what_a_later_release_adds_is_passed_over() -> None:
     ping = messages.Ping(3, 4, 5)
     as_map = msgspec.msgpack.decode(messages.encode(ping)) | {"later": "x"}
     assert messages.decode(msgspec.msgpack.encode(as_map)) == ping
-    kept = Kept(written_at=1.0, cluster_id="c", keys=(KeptKey("k", "v", 1),))
+    kept = SavedGossip(written_at=1.0, cluster_id="c", keys=(SavedKey("k", "v", 1),))
     head = msgspec.msgpack.decode(msgspec.msgpack.encode(msgspec.structs.replace(kept, keys=()))) | {"later": 1}
     body = msgspec.msgpack.encode({"head": head, "chunks": [[["k", "v", 1, False, 0.0, "later"]]], "later": 1})
     content = struct.pack("<8sHQ", b"CTRYGSIP", 1, len(body)) + body
@@ -108,7 +108,7 @@ def test_files_of_a_later_release_stop_the_start_and_are_left_as_they_are(tmp_pa
     identity.write_text('{"format": 1, "node_id": "n", "generation": 7, "later": true}')
 
     file = tmp_path / gossip_file.FILE_NAME
-    content = gossip_file.encode(Kept(written_at=0.0, cluster_id="c"))
+    content = gossip_file.encode(SavedGossip(written_at=0.0, cluster_id="c"))
     content = content[:8] + b"\x02" + content[9:-4]
     file.write_bytes(content + struct.pack("<I", zlib.crc32(content)))
     with pytest.raises(NewerFormatError):

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from fastapi import FastAPI, Path, Request
 from starlette.responses import Response, StreamingResponse
 
-from coterie.app.api.cluster.cluster import show_decision, show_raft_members
+from coterie.app.api.cluster.overview import show_decision, show_raft_members
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import ReadCall, Timeout, answer, read_errors

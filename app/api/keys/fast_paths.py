@@ -14,7 +14,7 @@ from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
 from coterie.app.api.keys.metadata import read_lease, read_precondition
 from coterie.app.http.error_mapping import conflict
-from coterie.app.http.request import Exchange, Reply, json_reply
+from coterie.app.http.request import KeyRequest, Reply, json_reply
 from coterie.app.observability.metrics.http import ROUTE
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.types import Consistency
@@ -33,7 +33,7 @@ OF_GOSSIP = ("node", "ttl")
 _CONSISTENCIES = tuple(Consistency)
 
 
-class HotPaths:
+class FastPaths:
     """Serves the hot paths, and passes everything else on."""
 
     def __init__(self, context: Context) -> None:
@@ -50,111 +50,111 @@ class HotPaths:
         """Raises ApiError for refusals."""
         if scope["raw_path"].startswith(META):
             scope[ROUTE] = META_ROUTE
-            exchange = Exchange(scope, receive, self._context.limits, len(META))
+            request = KeyRequest(scope, receive, self._context.limits, len(META))
             layer = None
         else:
             scope[ROUTE] = KV_ROUTE
-            exchange = Exchange(scope, receive, self._context.limits, len(KV))
-            layer = exchange.choice("consistency", LAYERS) or "eventual"
+            request = KeyRequest(scope, receive, self._context.limits, len(KV))
+            layer = request.choice("consistency", LAYERS) or "eventual"
             if layer == "eventual":
-                await (await self._answer_gossip(exchange)).send(send)
+                await (await self._answer_gossip(request)).send(send)
                 return
             for name in OF_GOSSIP:
-                if exchange.parameter(name) is not None:
+                if request.parameter(name) is not None:
                     raise ApiError(
                         Code.INVALID_REQUEST, f"{name} is for gossip's keys; leave consistency=strong or it out", name
                     )
-        handler = self._meta.get(exchange.method)
+        handler = self._meta.get(request.method)
         if handler is None:
-            raise _wrong_method(exchange.method)
+            raise _wrong_method(request.method)
         metadata = self._context.raft.metadata
         if metadata is None:
-            await self._context.forwarder.to_leader(scope, receive, send, self._timeout(exchange))
+            await self._context.forwarder.to_leader(scope, receive, send, self._timeout(request))
             return
-        await (await handler(exchange, metadata, layer)).send(send)
+        await (await handler(request, metadata, layer)).send(send)
 
     # -- gossip --------------------------------------------------------------------------------------------------------
 
-    async def _answer_gossip(self, exchange: Exchange) -> Reply:
-        handler = self._gossip.get(exchange.method)
+    async def _answer_gossip(self, request: KeyRequest) -> Reply:
+        handler = self._gossip.get(request.method)
         if handler is None:
-            raise _wrong_method(exchange.method)
+            raise _wrong_method(request.method)
         for name in OF_METADATA:
-            if exchange.parameter(name) is not None:
+            if request.parameter(name) is not None:
                 raise ApiError(
                     Code.INVALID_REQUEST, f"{name} is for the metadata; use consistency=strong, or leave it out", name
                 )
-        return await handler(exchange)
+        return await handler(request)
 
-    async def _put_gossip(self, exchange: Exchange) -> Reply:
-        _refuse_preconditions(exchange)
-        _refuse_node(exchange)
-        ttl = exchange.flag("ttl")
-        return json_reply(gossip_keys.put(self._context.node, exchange.key, await exchange.body(), ttl=ttl))
+    async def _put_gossip(self, request: KeyRequest) -> Reply:
+        _refuse_preconditions(request)
+        _refuse_node(request)
+        ttl = request.flag("ttl")
+        return json_reply(gossip_keys.put(self._context.node, request.key, await request.body(), ttl=ttl))
 
-    async def _get_gossip(self, exchange: Exchange) -> Reply:
-        node, raw = self._context.node, exchange.flag("raw")
-        state, kv = gossip_keys.get(node, exchange.key, exchange.parameter("node"))
+    async def _get_gossip(self, request: KeyRequest) -> Reply:
+        node, raw = self._context.node, request.flag("raw")
+        state, kv = gossip_keys.get(node, request.key, request.parameter("node"))
         if raw:
             value = kv.value.encode()
             return Reply(value, headers=(*raw_headers(value), (b"coterie-version", b"%d" % kv.version)))
         return json_reply({"layer": "gossip", "consistency": "eventual", **gossip_keys.show(node, state, kv)})
 
-    async def _delete_gossip(self, exchange: Exchange) -> Reply:
-        _refuse_preconditions(exchange)
-        _refuse_node(exchange)
-        return json_reply(gossip_keys.delete(self._context.node, exchange.key, ttl=exchange.flag("ttl")))
+    async def _delete_gossip(self, request: KeyRequest) -> Reply:
+        _refuse_preconditions(request)
+        _refuse_node(request)
+        return json_reply(gossip_keys.delete(self._context.node, request.key, ttl=request.flag("ttl")))
 
     # -- metadata ------------------------------------------------------------------------------------------------------
 
-    def _timeout(self, exchange: Exchange) -> float:
-        return self._context.timeout(exchange.parameter("timeout"), exchange.header(b"coterie-timeout"))
+    def _timeout(self, request: KeyRequest) -> float:
+        return self._context.timeout(request.parameter("timeout"), request.header(b"coterie-timeout"))
 
-    async def _put(self, exchange: Exchange, metadata: MemberMetadata, layer: str | None) -> Reply:
-        prev = exchange.flag("prev")
+    async def _put(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
+        prev = request.flag("prev")
         done = await metadata_keys.put(
             metadata,
-            exchange.key,
-            await exchange.body(),
-            lease=read_lease(exchange.parameter("lease")),
+            request.key,
+            await request.body(),
+            lease=read_lease(request.parameter("lease")),
             prev=prev,
-            precondition=read_precondition(exchange.header(b"if-match"), exchange.header(b"if-none-match")),
-            request=request_id(metadata, exchange.header(b"coterie-request-id")),
-            seconds=self._timeout(exchange),
+            precondition=read_precondition(request.header(b"if-match"), request.header(b"if-none-match")),
+            request=request_id(metadata, request.header(b"coterie-request-id")),
+            seconds=self._timeout(request),
         )
-        return json_reply(_layered(layer, metadata_keys.show_put(exchange.key, done, prev=prev)), done.revision)
+        return json_reply(_layered(layer, metadata_keys.show_put(request.key, done, prev=prev)), done.revision)
 
-    async def _delete(self, exchange: Exchange, metadata: MemberMetadata, layer: str | None) -> Reply:
-        prev = exchange.flag("prev")
+    async def _delete(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
+        prev = request.flag("prev")
         done = await metadata_keys.delete(
             metadata,
-            exchange.key,
+            request.key,
             prev=prev,
-            precondition=read_precondition(exchange.header(b"if-match"), exchange.header(b"if-none-match")),
-            request=request_id(metadata, exchange.header(b"coterie-request-id")),
-            seconds=self._timeout(exchange),
+            precondition=read_precondition(request.header(b"if-match"), request.header(b"if-none-match")),
+            request=request_id(metadata, request.header(b"coterie-request-id")),
+            seconds=self._timeout(request),
         )
-        return json_reply(_layered(layer, metadata_keys.show_delete(exchange.key, done, prev=prev)))
+        return json_reply(_layered(layer, metadata_keys.show_delete(request.key, done, prev=prev)))
 
-    async def _get(self, exchange: Exchange, metadata: MemberMetadata, layer: str | None) -> Reply:
+    async def _get(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
         # On /v1/kv the word `consistency` chose the layer.
-        chosen = None if layer else exchange.choice("consistency", _CONSISTENCIES)
-        raw = exchange.flag("raw")
+        chosen = None if layer else request.choice("consistency", _CONSISTENCIES)
+        raw = request.flag("raw")
         answer = await metadata_keys.get(
             metadata,
-            exchange.key,
-            revision=exchange.number("revision"),
+            request.key,
+            revision=request.number("revision"),
             consistency=Consistency(chosen) if chosen else Consistency.LINEARIZABLE,
-            seconds=self._timeout(exchange),
+            seconds=self._timeout(request),
         )
         record = answer.value
         mod_revision = record.mod_revision if record is not None else 0
-        if not read_precondition(exchange.header(b"if-match"), None).holds(mod_revision):
+        if not read_precondition(request.header(b"if-match"), None).holds(mod_revision):
             raise conflict(mod_revision)
-        if not read_precondition(None, exchange.header(b"if-none-match")).holds(mod_revision):
+        if not read_precondition(None, request.header(b"if-none-match")).holds(mod_revision):
             return Reply(b"", 304, ((b"etag", b'"%d"' % mod_revision), (b"cache-control", b"no-store")))
         if record is None:
-            raise metadata_keys.not_found(exchange.key, answer)
+            raise metadata_keys.not_found(request.key, answer)
         shown = metadata_keys.show_answer(answer)
         if raw:
             headers = [*raw_headers(record.value), (b"etag", b'"%d"' % record.mod_revision)]
@@ -178,9 +178,9 @@ def _wrong_method(method: str) -> ApiError:
     )
 
 
-def _refuse_preconditions(exchange: Exchange) -> None:
+def _refuse_preconditions(request: KeyRequest) -> None:
     for name in ("If-Match", "If-None-Match"):
-        if exchange.header(name.lower().encode()) is not None:
+        if request.header(name.lower().encode()) is not None:
             raise ApiError(
                 Code.INVALID_REQUEST,
                 f"{name} needs agreement, which the gossip layer has not; use consistency=strong",
@@ -188,8 +188,8 @@ def _refuse_preconditions(exchange: Exchange) -> None:
             )
 
 
-def _refuse_node(exchange: Exchange) -> None:
-    if exchange.parameter("node") is not None:
+def _refuse_node(request: KeyRequest) -> None:
+    if request.parameter("node") is not None:
         raise ApiError(
             Code.INVALID_REQUEST,
             "a node's keys are written by the node itself: send this to that one, without the parameter node",

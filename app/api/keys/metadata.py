@@ -11,7 +11,7 @@ from math import ceil, inf
 from typing import Any
 
 from coterie.app.api.encoding import show_record
-from coterie.app.auth import token_store as kept
+from coterie.app.auth import token_store
 from coterie.app.http.error_mapping import api_error, conflict
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.errors import MetadataError, RefusedError
@@ -101,7 +101,7 @@ def check_writable(key: str) -> None:
 
 def check_readable(key: str) -> None:
     """Tokens are no keys for clients. Raises ApiError."""
-    if kept.is_hidden(key.encode()):
+    if token_store.is_hidden(key.encode()):
         raise ApiError(Code.RESERVED_KEY, "tokens are read at /v1/tokens, not as keys", "key")
 
 
@@ -255,7 +255,7 @@ async def page(
     return {
         **show_answer(answer),
         "revision": shown.revision,
-        "keys": [show_record(record) for record in shown.records if not kept.is_hidden(record.key)],
+        "keys": [show_record(record) for record in shown.records if not token_store.is_hidden(record.key)],
         "next_page": shown.next,
     }
 

@@ -15,7 +15,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import Responses, errors
 from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
-from coterie.app.api.keys.fast_paths import HotPaths
+from coterie.app.api.keys.fast_paths import FastPaths
 from coterie.app.api.parameters import (
     READ_ERRORS,
     WRITE_ERRORS,
@@ -151,10 +151,10 @@ def _once(*codes: Code) -> Responses:
     return errors(*dict.fromkeys(codes))
 
 
-class _Hot(Response):
+class _FastPath(Response):
     """An answer that the bare application gives."""
 
-    def __init__(self, hot: HotPaths) -> None:
+    def __init__(self, hot: FastPaths) -> None:
         super().__init__()
         self._hot = hot
 
@@ -163,7 +163,7 @@ class _Hot(Response):
 
 
 def add_key_routes(app: FastAPI, context: Context) -> None:
-    hot = HotPaths(context)
+    hot = FastPaths(context)
     # -- gossip --------------------------------------------------------------------------------------------------------
 
     @app.get(
@@ -196,7 +196,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
     )
     async def get_kv(key: KeyPath, node: OfNode = None, raw: Raw = False, consistency: Layer = "eventual") -> Response:
         """What this node knows of a key, of its own or of another's."""
-        return _Hot(hot)
+        return _FastPath(hot)
 
     @app.put(
         "/v1/kv/{key:path}",
@@ -211,7 +211,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
     async def put_kv(key: KeyPath, ttl: Ttl = False, consistency: Layer = "eventual") -> Response:
         """Writes a key of this node, at once and without asking anybody; from here it spreads to all others. Values
         are text in UTF-8."""
-        return _Hot(hot)
+        return _FastPath(hot)
 
     @app.delete(
         "/v1/kv/{key:path}",
@@ -224,7 +224,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
     )
     async def delete_kv(key: KeyPath, ttl: Ttl = False, consistency: Layer = "eventual") -> Response:
         """Deletes a key of this node, or with `ttl` lets it expire. A key that is not there is no error."""
-        return _Hot(hot)
+        return _FastPath(hot)
 
     # -- metadata ------------------------------------------------------------------------------------------------------
 
@@ -300,7 +300,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         if_none_match: IfNoneMatch = None,
     ) -> Response:
         """One key, now or at a revision."""
-        return _Hot(hot)
+        return _FastPath(hot)
 
     @app.put(
         "/v1/meta/{key:path}",
@@ -323,7 +323,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         if_none_match: IfNoneMatch = None,
     ) -> Response:
         """Writes a key; the answer comes once a majority has it on disk. Preconditions are checked with it."""
-        return _Hot(hot)
+        return _FastPath(hot)
 
     @app.delete(
         "/v1/meta/{key:path}",
@@ -344,4 +344,4 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         if_none_match: IfNoneMatch = None,
     ) -> Response:
         """Deletes a key. A key that is not there is no error, unless `If-Match` asks for it."""
-        return _Hot(hot)
+        return _FastPath(hot)

@@ -12,7 +12,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.encoding import read_value, show_record
 from coterie.app.api.keys.metadata import check_readable, check_writable
 from coterie.app.api.parameters import ChangeCall, answer, write_errors
-from coterie.app.auth import token_store as kept
+from coterie.app.auth import token_store
 from coterie.app.auth.authority import principal_of, require
 from coterie.app.auth.rules import Principal
 from coterie.app.http.error_mapping import api_error
@@ -263,7 +263,7 @@ def show_result(asked: Operation, result: Any) -> dict[str, Any]:
         case GetDone():
             return {name: {"record": None if result.record is None else show_record(result.record)}}
         case RangeDone():
-            keys = [show_record(record) for record in result.records if not kept.is_hidden(record.key)]
+            keys = [show_record(record) for record in result.records if not token_store.is_hidden(record.key)]
             return {name: {"keys": keys, "more": result.more}}
     raise TypeError(f"{type(result).__name__} is no result of a transaction's operation")
 

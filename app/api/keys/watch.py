@@ -22,7 +22,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors, event_stream
 from coterie.app.api.encoding import show_record, shown
 from coterie.app.api.parameters import ReadCall
-from coterie.app.auth import token_store as kept
+from coterie.app.auth import token_store
 from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.streams import abort, while_wanted
 from coterie.app.wire.errors import ApiError, Code
@@ -51,7 +51,7 @@ def render_changes(*, prev: bool) -> Render:
     """The changes of each revision as one event."""
 
     def render(batch: WatchBatch) -> Iterator[bytes]:
-        told = (event for event in batch.events if not kept.is_hidden(event.key))
+        told = (event for event in batch.events if not token_store.is_hidden(event.key))
         for revision, events in groupby(told, key=lambda event: event.revision):
             content = {"revision": revision, "changes": [_show_change(event, prev=prev) for event in events]}
             yield message("change", orjson.dumps(content), revision)

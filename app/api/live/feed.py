@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from coterie.app.api.live.events.filters import Filter
-from coterie.app.api.live.events.messages import Message, Sendable, ending
+from coterie.app.api.live.events.messages import FeedMessage, Sendable, ending
 from coterie.app.api.live.events.ring import PassedError
-from coterie.app.api.live.hub import Hub, Seat
-from coterie.app.api.live.snapshot import Pages
+from coterie.app.api.live.hub import Hub, Subscriber
+from coterie.app.api.live.snapshot import SnapshotPages
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.wire.errors import ApiError, Code
 
@@ -32,7 +32,7 @@ class LiveUpdates:
     def __init__(self, hub: Hub) -> None:
         self.stall_seconds = hub.settings.stall_seconds
         self._hub = hub
-        self._pages = Pages(hub)
+        self._pages = SnapshotPages(hub)
 
     def feed(self, asked: Subscription) -> Feed:
         """A new client's feed. Raises ApiError when there are too many clients."""
@@ -42,16 +42,16 @@ class LiveUpdates:
 class Feed:
     """One client's messages. Close it at the end; one task reads `messages`."""
 
-    def __init__(self, hub: Hub, pages: Pages, asked: Subscription) -> None:
+    def __init__(self, hub: Hub, pages: SnapshotPages, asked: Subscription) -> None:
         """Raises ApiError where there are too many clients."""
         self._hub = hub
         self._pages = pages
         self._asked = asked
         self._answered = False
-        self._seat: Seat = hub.enter(asked.wanted)
+        self._subscriber: Subscriber = hub.enter(asked.wanted)
 
     def close(self) -> None:
-        self._hub.leave(self._seat)
+        self._hub.leave(self._subscriber)
 
     @property
     def settled(self) -> bool:
@@ -62,7 +62,7 @@ class Feed:
         """Instead of what was asked for before."""
         self._asked = asked
         self._answered = False
-        self._seat.news.set()
+        self._subscriber.news.set()
 
     async def messages(self) -> AsyncGenerator[Sendable, None]:
         """Until something is said that ends it; the caller may stop before."""
@@ -91,16 +91,16 @@ class Feed:
                     self._hub.dropped += 1
                     yield ending(_too_slow())
                     return
-                await self._seat.news.wait()
+                await self._subscriber.news.wait()
             resume = asked is not self._asked
 
-    async def _begin(self, asked: Subscription, *, resume: bool) -> AsyncIterator[Message]:
+    async def _begin(self, asked: Subscription, *, resume: bool) -> AsyncIterator[FeedMessage]:
         """Hello, and a snapshot unless the client can go on from where it was."""
-        seat, ring = self._seat, self._hub.ring
-        seat.wanted = asked.wanted
+        subscriber, ring = self._subscriber, self._hub.ring
+        subscriber.wanted = asked.wanted
         position, why = (None, "gap") if not resume else self._position(asked)
-        seat.samples = self._hub.sample_round
-        yield Message(
+        subscriber.samples = self._hub.sample_round
+        yield FeedMessage(
             {
                 "type": "hello",
                 "node_id": self._hub.node.node.node_id,
@@ -115,12 +115,12 @@ class Feed:
             }
         )
         if position is not None:
-            seat.position = position
+            subscriber.position = position
             return
-        seat.position = self._pages.base()
+        subscriber.position = self._pages.base()
         async for message in self._pages.all(asked.wanted, asked.revision):
             # A sample that was taken since `hello` is part of the snapshot, and must not follow it again.
-            seat.samples = max(seat.samples, message.round)
+            subscriber.samples = max(subscriber.samples, message.round)
             yield message
 
     def _position(self, asked: Subscription) -> tuple[int | None, str]:
@@ -135,26 +135,26 @@ class Feed:
 
     async def _news(self) -> AsyncIterator[Sendable]:
         """All that has come by now."""
-        seat, hub, ring = self._seat, self._hub, self._hub.ring
-        seat.news.clear()
-        while seat.position < ring.last:
-            batch = ring.batch(seat.position, seat.wanted)
-            seat.position = batch.last
+        subscriber, hub, ring = self._subscriber, self._hub, self._hub.ring
+        subscriber.news.clear()
+        while subscriber.position < ring.last:
+            batch = ring.batch(subscriber.position, subscriber.wanted)
+            subscriber.position = batch.last
             if batch:
                 await hub.admit(len(batch.sse))
                 yield batch
-        if seat.samples != hub.sample_round:
-            had, seat.samples = seat.samples, hub.sample_round
+        if subscriber.samples != hub.sample_round:
+            had, subscriber.samples = subscriber.samples, hub.sample_round
             for kind, sample in list(hub.samples.items()):
-                if sample.round > had and (kind == "heartbeat" or kind in seat.wanted.kinds):
+                if sample.round > had and (kind == "heartbeat" or kind in subscriber.wanted.kinds):
                     yield sample if kind != "heartbeat" else self._heartbeat(sample)
 
-    def _heartbeat(self, told_to_all: Message) -> Message:
-        part = self._seat.wanted.part
+    def _heartbeat(self, told_to_all: FeedMessage) -> FeedMessage:
+        part = self._subscriber.wanted.part
         if part is None:
             return told_to_all
-        place = self._hub.ring.id_of(self._seat.position, part)
-        return Message({**told_to_all.content, "id": place}, place=place)
+        place = self._hub.ring.id_of(self._subscriber.position, part)
+        return FeedMessage({**told_to_all.content, "id": place}, place=place)
 
 
 def _part_of(wanted: Filter) -> dict[str, Any]:

@@ -16,15 +16,15 @@ from typing import Any
 import orjson
 import structlog
 
-from coterie.app.api.live.diff import metadata as metadata_look
-from coterie.app.api.live.diff.gossip import Change, GossipLook
-from coterie.app.api.live.diff.raft import RaftLook
+from coterie.app.api.live.diff import metadata as metadata_diff
+from coterie.app.api.live.diff.gossip import Change, GossipDiff
+from coterie.app.api.live.diff.raft import RaftDiff
 from coterie.app.api.live.events.filters import Filter
-from coterie.app.api.live.events.messages import Message
-from coterie.app.api.live.events.ring import Ring
+from coterie.app.api.live.events.messages import FeedMessage
+from coterie.app.api.live.events.ring import EventRing
 from coterie.app.api.live.samples.details import Details
 from coterie.app.api.live.samples.figures import NodeFigures
-from coterie.app.api.live.samples.samples import sample_leases, sample_phi
+from coterie.app.api.live.samples.layers import sample_leases, sample_phi
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.live import LiveSettings
 from coterie.app.wire.errors import ApiError, Code
@@ -33,10 +33,10 @@ from coterie.consensus.store import Event as StoreEvent
 from coterie.consensus.store import State
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
-RAFT_LOOK_SECONDS = 0.2
+RAFT_DIFF_SECONDS = 0.2
 """What gossip tells of the Raft layer is read as often."""
 
-MAX_CHANGES_PER_LOOK = 2_000
+MAX_CHANGES_PER_DIFF = 2_000
 """Of the metadata; the rest is told by the looks that follow."""
 
 WOKEN_AT_ONCE = 50
@@ -48,7 +48,7 @@ FAULT_PAUSE_SECONDS = 1.0
 log = structlog.stdlib.get_logger("live")
 
 
-class Seat:
+class Subscriber:
     """A client: what it wants, and what it has had. `news` wakes it."""
 
     def __init__(self, wanted: Filter) -> None:
@@ -72,19 +72,19 @@ class Hub:
         self.part = part
         self.settings = settings
         self.stopping = stopping
-        self.seats: set[Seat] = set()
+        self.subscribers: set[Subscriber] = set()
         self.ring = self._new_ring()
-        self.gossip: GossipLook | None = None
+        self.gossip: GossipDiff | None = None
         self.revision = 0
         """Of the metadata: told up to here."""
         self.state: State | None = None
         self.sample_round = 0
-        self.samples: dict[str, Message] = {}
+        self.samples: dict[str, FeedMessage] = {}
         """The newest of each kind; "heartbeat" among them."""
         self.dropped = 0
         """Clients that were too slow."""
-        self._raft: RaftLook | None = None
-        self._next_raft_look = 0.0
+        self._raft: RaftDiff | None = None
+        self._next_raft_diff = 0.0
         self._details = Details(node, figures)
         self._next_sample = 0.0
         self._next_details = 0.0
@@ -99,25 +99,25 @@ class Hub:
         self._room_at = 0.0
         self._has_room = asyncio.Event()
 
-    def _new_ring(self) -> Ring:
-        return Ring(secrets.token_hex(4), self.settings.buffer_events, self.settings.buffer_bytes)
+    def _new_ring(self) -> EventRing:
+        return EventRing(secrets.token_hex(4), self.settings.buffer_events, self.settings.buffer_bytes)
 
     # -- clients -----------------------------------------------------------------------------------------------------
 
-    def enter(self, wanted: Filter) -> Seat:
+    def enter(self, wanted: Filter) -> Subscriber:
         """Raises ApiError where too many are there."""
         limit = self.settings.max_clients
-        if len(self.seats) >= limit:
+        if len(self.subscribers) >= limit:
             raise ApiError(Code.TOO_MANY_STREAMS, f"this node serves live.max_clients = {limit} already")
         if self.idle:
             self._begin()
             self._task = asyncio.create_task(self._run(), name="live updates")
-        seat = Seat(wanted)
-        self.seats.add(seat)
-        return seat
+        subscriber = Subscriber(wanted)
+        self.subscribers.add(subscriber)
+        return subscriber
 
-    def leave(self, seat: Seat) -> None:
-        self.seats.discard(seat)
+    def leave(self, subscriber: Subscriber) -> None:
+        self.subscribers.discard(subscriber)
         self._empty_since = time.monotonic()
 
     @property
@@ -136,8 +136,8 @@ class Hub:
     def _begin(self) -> None:
         """A new epoch, of what is there now."""
         self.ring = self._new_ring()
-        self.gossip = GossipLook(self.node, self.settings.max_value_bytes)
-        self._raft = RaftLook(self.part)
+        self.gossip = GossipDiff(self.node, self.settings.max_value_bytes)
+        self._raft = RaftDiff(self.part)
         self.state = self.part.state
         self.revision = 0 if self.state is None else self.state.keyspace.revision
         self._take_samples()
@@ -154,7 +154,7 @@ class Hub:
                     await self._sleep(FAULT_PAUSE_SECONDS)
                     self._begin()
                     self._wake()
-                if not self.seats and time.monotonic() - self._empty_since > self.settings.keep_seconds:
+                if not self.subscribers and time.monotonic() - self._empty_since > self.settings.keep_seconds:
                     return
                 await self._sleep(self.settings.interval)
         finally:
@@ -170,18 +170,18 @@ class Hub:
     def _on_gossip_event(self, event: Event) -> None:
         """Who comes and goes is told at once, each step of it; keys wait for the next look."""
         if isinstance(event, NodeJoined | NodeAlive | NodeDead | NodeRemoved) and self.gossip is not None:
-            self._publish(self.gossip.look())
+            self._publish(self.gossip.changes())
             self._wake()
 
     def _turn(self, now: float) -> None:
         before, round_before = self.ring.last, self.sample_round
         self._refill(now)
         if self.gossip is not None:
-            self._publish(self.gossip.look())
-        if now >= self._next_raft_look and self._raft is not None:
-            self._next_raft_look = now + RAFT_LOOK_SECONDS
-            self._publish(self._raft.look())
-        self._look_at_metadata()
+            self._publish(self.gossip.changes())
+        if now >= self._next_raft_diff and self._raft is not None:
+            self._next_raft_diff = now + RAFT_DIFF_SECONDS
+            self._publish(self._raft.changes())
+        self._diff_metadata()
         if now >= self._next_sample:
             self._take_samples()
         if now >= self._next_details:
@@ -208,8 +208,8 @@ class Hub:
     async def _wake_all(self) -> None:
         while self._wakes_due:
             self._wakes_due = False
-            for number, seat in enumerate(list(self.seats), 1):
-                seat.news.set()
+            for number, subscriber in enumerate(list(self.subscribers), 1):
+                subscriber.news.set()
                 if number % WOKEN_AT_ONCE == 0:
                     await asyncio.sleep(0)
 
@@ -220,7 +220,7 @@ class Hub:
         for kind, key, content in changes:
             self.ring.add(kind, key, orjson.dumps({"kind": kind, "time": at, **content}))
 
-    def _look_at_metadata(self) -> None:
+    def _diff_metadata(self) -> None:
         state = self.part.state
         if state is not self.state or (state is not None and self.revision < state.keyspace.history.compacted):
             self._begin()  # this node came to hold the metadata, holds it no longer, or took a snapshot of it
@@ -231,16 +231,16 @@ class Hub:
         events: list[StoreEvent] = []
         told, room = state.keyspace.revision, self.settings.buffer_bytes // 8
         for event in state.keyspace.history.after(self.revision):
-            if (len(events) >= MAX_CHANGES_PER_LOOK or room <= 0) and event.revision != events[-1].revision:
+            if (len(events) >= MAX_CHANGES_PER_DIFF or room <= 0) and event.revision != events[-1].revision:
                 told = events[-1].revision
                 break
             events.append(event)
             room -= len(event.key) + (0 if event.record is None else len(event.record.value))
         self.revision = told
-        changes, decided = metadata_look.look(events, state, self.settings.max_value_bytes)
+        changes, decided = metadata_diff.diff(events, state, self.settings.max_value_bytes)
         self._publish(changes)
         if decided and self._raft is not None:
-            self._publish(self._raft.look_at_decisions())
+            self._publish(self._raft.new_decisions())
 
     # -- samples -----------------------------------------------------------------------------------------------------
 
@@ -257,14 +257,16 @@ class Hub:
 
     def _take_details(self) -> None:
         self._next_details = time.monotonic() + self.settings.figures_interval
-        wanted = frozenset[str]().union(*(seat.wanted.kinds for seat in self.seats)).intersection(DETAILS)
+        wanted = (
+            frozenset[str]().union(*(subscriber.wanted.kinds for subscriber in self.subscribers)).intersection(DETAILS)
+        )
         for stale in DETAILS:
             self.samples.pop(stale, None)
         if not wanted:
             self._details.end()
             return
         self.sample_round += 1
-        for kind, content in self._details.take(wanted, self.settings.max_sampled, len(self.seats)):
+        for kind, content in self._details.take(wanted, self.settings.max_sampled, len(self.subscribers)):
             self._sample(kind, {"type": "sample", "kind": kind, **content})
 
     def _cluster_time(self, state: State) -> int:
@@ -275,7 +277,7 @@ class Hub:
         return told + int((time.monotonic() - at) * 1000)
 
     def _sample(self, kind: str, content: dict[str, Any], place: str | None = None) -> None:
-        self.samples[kind] = message = Message({**content, "time": round(time.time(), 3)}, place=place)
+        self.samples[kind] = message = FeedMessage({**content, "time": round(time.time(), 3)}, place=place)
         message.round = self.sample_round
 
     def _beat(self) -> None:

@@ -13,13 +13,13 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import islice
 from typing import Any
 
-from coterie.app.api.cluster.cluster import show_decision
-from coterie.app.api.live.diff import gossip as gossip_look
-from coterie.app.api.live.diff import metadata as metadata_look
-from coterie.app.api.live.diff.raft import RaftLook, show_picture
+from coterie.app.api.cluster.overview import show_decision
+from coterie.app.api.live.diff import gossip as gossip_diff
+from coterie.app.api.live.diff import metadata as metadata_diff
+from coterie.app.api.live.diff.raft import RaftDiff, show_picture
 from coterie.app.api.live.events.filters import Filter
-from coterie.app.api.live.events.messages import Message
-from coterie.app.api.live.events.ring import Ring
+from coterie.app.api.live.events.messages import FeedMessage
+from coterie.app.api.live.events.ring import EventRing
 from coterie.app.api.live.hub import Hub
 from coterie.consensus.store import RESERVED_PREFIX, State, prefix_end
 
@@ -37,15 +37,15 @@ _KIND_OF = {"metadata_changes": "metadata"}
 """Of parts that are not named as the kind that they show."""
 
 
-class Pages:
+class SnapshotPages:
     """Makes pages, and keeps those of the last second."""
 
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
-        self._ring: Ring | None = None
+        self._ring: EventRing | None = None
         self._base = 0
         self._until = 0.0
-        self._kept: dict[tuple[Any, ...], tuple[Message, Any]] = {}
+        self._kept: dict[tuple[Any, ...], tuple[FeedMessage, Any]] = {}
         self._bytes = 0
 
     def base(self) -> int:
@@ -57,7 +57,7 @@ class Pages:
             self._bytes = 0
         return self._base
 
-    async def all(self, wanted: Filter, since_revision: int | None) -> AsyncIterator[Message]:
+    async def all(self, wanted: Filter, since_revision: int | None) -> AsyncIterator[FeedMessage]:
         """What the filter lets through, up to `live.snapshot_bytes`, and `ready` last, which says what is left out."""
         ring, kinds = self._hub.ring, wanted.kinds
         base = self.base()
@@ -88,7 +88,7 @@ class Pages:
             yield sample
         place = ring.id_of(base, wanted.part)
         told = {"revision": revision if state is not None and wanted.told_revision else None, "left_out": left_out}
-        yield Message({"type": "ready", "id": place, **told}, place=place)
+        yield FeedMessage({"type": "ready", "id": place, **told}, place=place)
 
     @staticmethod
     def _reaches_back(state: State | None, since: int | None) -> bool:
@@ -96,12 +96,12 @@ class Pages:
             return False
         return state.keyspace.history.compacted <= since <= state.keyspace.revision
 
-    def _page(self, part: str, starts: tuple[bytes, ...], at: Any) -> tuple[Message, Any]:
+    def _page(self, part: str, starts: tuple[bytes, ...], at: Any) -> tuple[FeedMessage, Any]:
         key = (part, starts, at)
         kept = self._kept.get(key)
         if kept is None:
             content, following = self._render(part, starts, at)
-            kept = Message({"type": "snapshot", "part": part, **content}), following
+            kept = FeedMessage({"type": "snapshot", "part": part, **content}), following
             self._bytes += len(kept[0].body)
             if self._bytes <= SHARED_BYTES:
                 self._kept[key] = kept
@@ -135,7 +135,7 @@ class Pages:
         part = self._hub.part
         return {
             "raft": show_picture(part, part.picture()),
-            "members": list(RaftLook(part).members.values()),
+            "members": list(RaftDiff(part).members.values()),
             "decisions": [show_decision(each) for each in part.decisions()],
         }
 
@@ -153,7 +153,7 @@ class Pages:
                     continue
                 if len(found) == PAGE or size > PAGE_BYTES:
                     return {"keys": found}, at
-                found.append(gossip_look.show_key(state.id, kv, most))
+                found.append(gossip_diff.show_key(state.id, kv, most))
                 size += min(len(kv.op), most)
                 at = (encoded, kv.key)
         return {"keys": found}, None
@@ -175,7 +175,7 @@ class Pages:
                     break
                 last = record.key
                 if not last.startswith(RESERVED_PREFIX):
-                    shown.append(metadata_look.show_key(record, most))
+                    shown.append(metadata_diff.show_key(record, most))
                     size += min(len(record.value), most)
             else:
                 if page.next is None:
@@ -195,7 +195,7 @@ class Pages:
                 return {"changes": shown, "revision": told}, told
             told = event.revision
             if event.key.startswith(starts) and not event.key.startswith(RESERVED_PREFIX):
-                shown.append(metadata_look.show_change(event, most))
+                shown.append(metadata_diff.show_change(event, most))
                 size += 0 if event.record is None else min(len(event.record.value), most)
         return {"changes": shown, "revision": state.keyspace.revision}, None
 
@@ -205,12 +205,12 @@ class Pages:
             return {"available": False, "queues": []}, None
         fitting = (each for each in _all_queues(state) if each[1].startswith(starts) and (at is None or each > at))
         found = list(islice(fitting, PAGE + 1))
-        kinds = list(metadata_look.QUEUE_WORDS)
-        shown = [metadata_look.show_queue(state, kinds[number], name) for number, name in found[:PAGE]]
+        kinds = list(metadata_diff.QUEUE_WORDS)
+        shown = [metadata_diff.show_queue(state, kinds[number], name) for number, name in found[:PAGE]]
         return {"available": True, "queues": shown}, found[PAGE - 1] if len(found) > PAGE else None
 
 
 def _all_queues(state: State) -> Iterator[tuple[int, bytes]]:
-    for number, kind in enumerate(metadata_look.QUEUE_WORDS):
+    for number, kind in enumerate(metadata_diff.QUEUE_WORDS):
         for name in state.queue_names(kind):
             yield number, name

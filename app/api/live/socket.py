@@ -19,10 +19,10 @@ from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
-from coterie.app.api.live.events.messages import Message, ending
+from coterie.app.api.live.authorization import asked_filter
+from coterie.app.api.live.events.messages import FeedMessage, ending
 from coterie.app.api.live.feed import Feed, LiveUpdates, Subscription
 from coterie.app.api.live.openapi import SOCKET_TEXT
-from coterie.app.api.live.reading import asked_filter
 from coterie.app.api.live.sse import HeldRevision, Kinds, LastId, Prefix
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.protocol import ABORT
@@ -176,7 +176,7 @@ class _Conversation:
                         await self._send({"type": "websocket.send", "text": message.text})
                     if self._feed.settled:
                         self._settled.set()
-                    if isinstance(message, Message) and message.ends is not None:
+                    if isinstance(message, FeedMessage) and message.ends is not None:
                         code = GOING_AWAY if message.ends is Code.UNAVAILABLE else TRY_AGAIN
                         async with asyncio.timeout(CLOSE_SECONDS):
                             await self._send({"type": "websocket.close", "code": code, "reason": message.ends.value})
@@ -199,7 +199,7 @@ class _Conversation:
                     await self._until_settled()
                     self._feed.subscribe(subscription(self._context, self._scope, said))
                     continue
-                answer = Message({"type": "pong"})
+                answer = FeedMessage({"type": "pong"})
             except ApiError as error:
                 answer = _refusal(error)
             async with asyncio.timeout(self._seconds):
@@ -234,8 +234,8 @@ def _flag(query: Mapping[str, str], name: str) -> bool:
     return text == "true"
 
 
-def _refusal(error: ApiError) -> Message:
-    return Message({"type": "error", **orjson.loads(error.body())})
+def _refusal(error: ApiError) -> FeedMessage:
+    return FeedMessage({"type": "error", **orjson.loads(error.body())})
 
 
 async def _close(send: Send, code: int, error: ApiError) -> None:

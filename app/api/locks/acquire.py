@@ -33,7 +33,7 @@ RELEASE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class AcquireRequest:
     """What is asked for."""
 
     kind: QueueKind
@@ -46,7 +46,7 @@ class Wish:
     """Answer at once, with the place in the queue where it is not free."""
 
 
-def show_place(place: QueueEntry) -> dict[str, Any]:
+def show_queue_entry(place: QueueEntry) -> dict[str, Any]:
     value, encoding = shown(place.value)
     return {
         "lease": place.lease,
@@ -58,17 +58,17 @@ def show_place(place: QueueEntry) -> dict[str, Any]:
 
 
 async def acquire(
-    metadata: MemberMetadata, wish: Wish, lease: int, request: RequestId, seconds: float
+    metadata: MemberMetadata, wanted: AcquireRequest, lease: int, request: RequestId, seconds: float
 ) -> dict[str, Any]:
-    """Get it, within the time that the wish waits. Raises ApiError (busy, lease_not_found, grant_ended, ...)."""
+    """Get it, within the time that the request waits. Raises ApiError (busy, lease_not_found, grant_ended, ...)."""
     try:
-        done = await _acquire(metadata, wish, lease, request, seconds)
+        done = await _acquire(metadata, wanted, lease, request, seconds)
     except LeaseLostError:
         raise ApiError(Code.LEASE_NOT_FOUND, "the lease ended while waiting", "lease") from None
     except MetadataError as error:
         raise api_error(error, request) from None
     return {
-        "name": wish.name.decode(),
+        "name": wanted.name.decode(),
         "lease": lease,
         "token": done.token or None,
         "key": done.key.decode(),
@@ -77,23 +77,25 @@ async def acquire(
     }
 
 
-async def _acquire(metadata: MemberMetadata, wish: Wish, lease: int, request: RequestId, seconds: float) -> AcquireDone:
-    operation = Acquire(wish.kind, wish.name, lease, wish.value, wish.permits, wish.stay or wish.wait > 0)
+async def _acquire(
+    metadata: MemberMetadata, wanted: AcquireRequest, lease: int, request: RequestId, seconds: float
+) -> AcquireDone:
+    operation = Acquire(wanted.kind, wanted.name, lease, wanted.value, wanted.permits, wanted.stay or wanted.wait > 0)
     done = cast(AcquireDone, await metadata.submit(operation, request=request, timeout=seconds))
-    if done.token or wish.stay:
+    if done.token or wanted.stay:
         return done
     try:
-        async with asyncio.timeout(wish.wait):
+        async with asyncio.timeout(wanted.wait):
             return await _granted(metadata, lease, done)
     except TimeoutError:
-        await _leave_surely(metadata, wish, lease, seconds)
+        await _leave_surely(metadata, wanted, lease, seconds)
         raise RefusedError(RefusalCode.BUSY) from None
     except UnavailableError:
-        await _leave_surely(metadata, wish, lease, seconds)
+        await _leave_surely(metadata, wanted, lease, seconds)
         raise
     except asyncio.CancelledError:
         # The client has gone: nobody would ever use the grant.
-        _in_background(_leave(metadata, wish, lease, RELEASE_SECONDS))
+        _in_background(_leave(metadata, wanted, lease, RELEASE_SECONDS))
         raise
 
 
@@ -128,18 +130,18 @@ async def _lost(metadata: MemberMetadata, lease: int) -> MetadataError:
     )
 
 
-async def _leave(metadata: MemberMetadata, wish: Wish, lease: int, seconds: float) -> None:
+async def _leave(metadata: MemberMetadata, wanted: AcquireRequest, lease: int, seconds: float) -> None:
     try:
-        await metadata.submit(Release(wish.kind, wish.name, lease), timeout=seconds)
+        await metadata.submit(Release(wanted.kind, wanted.name, lease), timeout=seconds)
     except RefusedError as error:
         if error.code not in {RefusalCode.NOT_HELD, RefusalCode.LEASE_NOT_FOUND}:
             raise
 
 
-async def _leave_surely(metadata: MemberMetadata, wish: Wish, lease: int, seconds: float) -> None:
+async def _leave_surely(metadata: MemberMetadata, wanted: AcquireRequest, lease: int, seconds: float) -> None:
     """Leave the queue. Raises UnknownOutcomeError where the place may still be there, and be granted one day."""
     try:
-        await _leave(metadata, wish, lease, seconds)
+        await _leave(metadata, wanted, lease, seconds)
     except UnavailableError as error:
         raise UnknownOutcomeError(f"the place in the queue was not given back: {error}") from None
 

@@ -10,7 +10,16 @@ from starlette.responses import Response
 from coterie.app.api.context import Context
 from coterie.app.api.encoding import shown
 from coterie.app.api.keys.gossip import find_node, is_alive
-from coterie.app.api.parameters import Call, ChangeCall, Limit, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.api.parameters import (
+    ChangeCall,
+    Limit,
+    MetadataCall,
+    ReadCall,
+    answer,
+    barrier,
+    read_errors,
+    write_errors,
+)
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal
 from coterie.app.http.error_mapping import api_error
@@ -47,7 +56,7 @@ def _may(principal: Principal, action: Action, key: bytes) -> bool:
 
 
 def add_leases(app: FastAPI, context: Context) -> None:
-    async def made(done: LeaseDone, call: Call) -> Response:
+    async def made(done: LeaseDone, call: MetadataCall) -> Response:
         lease = call.state.lease(done.lease)
         if lease is None:
             raise ApiError(Code.LEASE_NOT_FOUND, "the lease ended at once: its time is shorter than the request took")

@@ -12,7 +12,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import event_stream
 from coterie.app.api.encoding import read_value, shown
 from coterie.app.api.keys.watch import EventStream, enter, message
-from coterie.app.api.locks import acquire as holding
+from coterie.app.api.locks.acquire import AcquireRequest, acquire, on_new_lease, show_queue_entry
 from coterie.app.api.parameters import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.streams import while_wanted
@@ -62,7 +62,7 @@ ACQUIRE_ERRORS = (
 
 
 def show_queue(name: str, state: State, kind: QueueKind) -> dict[str, Any]:
-    places = [(place, holding.show_place(place)) for place in state.queue_entries(kind, name.encode())]
+    places = [(place, show_queue_entry(place)) for place in state.queue_entries(kind, name.encode())]
     return {
         "name": name,
         "revision": state.keyspace.revision,
@@ -117,13 +117,13 @@ def _add_kind(
             raise api_error(error) from None
         return answer({"revision": found.revision, "names": [shown(name)[0] for name in found.value]})
 
-    async def acquire(
+    async def acquire_route(
         name: Name,
         body: AcquireBody,
         request: Request,
         call: ChangeCall,
     ) -> Response:
-        wish = holding.Wish(
+        wanted = AcquireRequest(
             kind,
             name.encode(),
             read_value(body.value, body.encoding, "value"),
@@ -133,19 +133,19 @@ def _add_kind(
         )
 
         async def get(lease: int) -> dict[str, Any]:
-            return await holding.acquire(call.metadata, wish, lease, call.request, call.seconds)
+            return await acquire(call.metadata, wanted, lease, call.request, call.seconds)
 
         if body.lease is not None:
             work = get(body.lease)
         else:
-            work = holding.on_new_lease(call.metadata, body.ttl or 0.0, call.request, call.seconds, get)
+            work = on_new_lease(call.metadata, body.ttl or 0.0, call.request, call.seconds, get)
         held = await while_wanted(work, request.receive, context.stopping)
         if held is None:  # what was asked for is being given back, which a node that stops may not live to see
             raise api_error(UnknownOutcomeError("stopped"), call.request)
         return answer(held)
 
-    acquire.__annotations__["body"] = body_type
-    acquire.__doc__ = (
+    acquire_route.__annotations__["body"] = body_type
+    acquire_route.__doc__ = (
         f"Answers once it is held, or with `busy` when the time to wait is over; it is then not waited for any more. "
         f"Asking again with the same lease answers with the place that it has. The {word} is lost with the lease. "
         "Under the request id of a former try the answer is that try's, or `grant_ended` where what it got, or the "
@@ -159,7 +159,7 @@ def _add_kind(
         response_description="Held, with the fencing token",
         responses=write_errors(*ACQUIRE_ERRORS, *([Code.PERMITS_DIFFER] if kind is QueueKind.SEMAPHORE else [])),
         tags=[plural],
-    )(acquire)
+    )(acquire_route)
 
     @app.delete(
         f"/v1/{plural}/{{name:path}}",

@@ -30,7 +30,7 @@ class DataDirError(Exception):
 
 
 @dataclass(frozen=True)
-class Identity:
+class NodeIdentity:
     """Name and incarnation of a node."""
 
     node_id: str
@@ -70,7 +70,7 @@ class DataDir:
         """Let others open the directory. The end of the process does as much."""
         os.close(self._lock)
 
-    def next_identity(self, node_id: str | None, generate: Callable[[], str], now: float) -> Identity:
+    def next_identity(self, node_id: str | None, generate: Callable[[], str], now: float) -> NodeIdentity:
         """The identity of this start, on disk when this returns.
 
         `node_id` is the configured one; without it the one kept here stays, and the first one is generated.
@@ -78,7 +78,7 @@ class DataDir:
         """
         last = self._read()
         name = node_id or (last.node_id if last else generate())
-        identity = Identity(name, next_generation(now, last.generation if last else None))
+        identity = NodeIdentity(name, next_generation(now, last.generation if last else None))
         try:
             self._write(identity)
         except OSError as error:
@@ -88,7 +88,7 @@ class DataDir:
             ) from None
         return identity
 
-    def _read(self) -> Identity | None:
+    def _read(self) -> NodeIdentity | None:
         path = self.path / IDENTITY_FILE
         try:
             return _decode(json.loads(path.read_bytes()))
@@ -102,7 +102,7 @@ class DataDir:
                 "a new node, move it away (first make sure that the clock is right: the generation starts from it)"
             ) from None
 
-    def _write(self, identity: Identity) -> None:
+    def _write(self, identity: NodeIdentity) -> None:
         path = self.path / IDENTITY_FILE
         temporary = path.with_suffix(".tmp")
         content = {"format": FORMAT, "node_id": identity.node_id, "generation": identity.generation}
@@ -113,12 +113,12 @@ class DataDir:
         replace_durably(temporary, path)
 
 
-def _decode(content: Any) -> Identity:
+def _decode(content: Any) -> NodeIdentity:
     match content:
         case {"format": 1, "node_id": str(node_id), "generation": int(generation)} if (
             0 < len(node_id.encode()) <= MAX_ID_BYTES and type(generation) is int and 0 <= generation < MAX_GENERATION
         ):
-            return Identity(node_id, generation)
+            return NodeIdentity(node_id, generation)
         case {"format": int(other)} if other != FORMAT:
             raise ValueError(f"its format is {other}, and this release reads format {FORMAT}")
     raise ValueError("it does not hold a node_id and a generation")

@@ -39,7 +39,7 @@ MAX_VERSION = 2**62
 Version = Annotated[int, Meta(ge=1, le=MAX_VERSION)]
 
 
-class KeptKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class SavedKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A visible key of this node."""
 
     key: str
@@ -51,7 +51,7 @@ class KeptKey(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Seconds since its time to live began, when this was written."""
 
 
-class Kept(msgspec.Struct, frozen=True, kw_only=True):
+class SavedGossip(msgspec.Struct, frozen=True, kw_only=True):
     """What the file holds. Fields that a later release adds are ignored."""
 
     written_at: float
@@ -62,7 +62,7 @@ class Kept(msgspec.Struct, frozen=True, kw_only=True):
     """Keys that had the value of the table `key_values`: one that is taken out of there is not kept."""
     peers: tuple[tuple[str, Annotated[int, Meta(ge=1, le=65_535)]], ...] = ()
     """Where other nodes were, the live ones first."""
-    keys: tuple[KeptKey, ...] = ()
+    keys: tuple[SavedKey, ...] = ()
     """By ascending version."""
 
     @property
@@ -78,31 +78,31 @@ class NewerFormatError(Exception):
     """A later release wrote the file."""
 
 
-class _Body(msgspec.Struct):
-    """`Kept`, its keys encoded in chunks."""
+class _FileBody(msgspec.Struct):
+    """`SavedGossip`, its keys encoded in chunks."""
 
     head: msgspec.Raw
     chunks: list[msgspec.Raw]
 
 
 _encode = msgpack.Encoder().encode
-_body = msgpack.Decoder(_Body)
-_head = msgpack.Decoder(Kept)
-_chunk = msgpack.Decoder(tuple[KeptKey, ...])
+_body = msgpack.Decoder(_FileBody)
+_head = msgpack.Decoder(SavedGossip)
+_chunk = msgpack.Decoder(tuple[SavedKey, ...])
 
 
-def encode(kept: Kept) -> bytes:
+def encode(kept: SavedGossip) -> bytes:
     """The file's bytes. Takes a second for a million keys, in steps between which other threads get their turn."""
     chunks = [
         msgspec.Raw(_encode(kept.keys[at : at + KEYS_PER_CHUNK])) for at in range(0, len(kept.keys), KEYS_PER_CHUNK)
     ]
     head = msgspec.Raw(_encode(msgspec.structs.replace(kept, keys=())))
-    body = _encode(_Body(head, chunks))
+    body = _encode(_FileBody(head, chunks))
     start = _HEAD.pack(_MAGIC, FORMAT_VERSION, len(body))
     return b"".join((start, body, _CRC.pack(zlib.crc32(body, zlib.crc32(start)))))
 
 
-def decode(content: bytes) -> Kept:
+def decode(content: bytes) -> SavedGossip:
     """Raises DamagedError and NewerFormatError."""
     if len(content) < _HEAD.size + _CRC.size:
         raise DamagedError(f"it ends after {len(content)} bytes")
@@ -132,13 +132,13 @@ def decode(content: bytes) -> Kept:
     return msgspec.structs.replace(kept, keys=keys)
 
 
-def write(files: Files, directory: Path, kept: Kept) -> None:
+def write(files: Files, directory: Path, kept: SavedGossip) -> None:
     """Replace the file; durable on return. Raises OSError, and then the old one is there."""
     remove_draft(files, directory)
     create_durably(files, directory / FILE_NAME, encode(kept)).close()
 
 
-def read(files: Files, directory: Path) -> Kept | None:
+def read(files: Files, directory: Path) -> SavedGossip | None:
     """What was kept; None where nothing was. Raises DamagedError, NewerFormatError and OSError."""
     try:
         file = files.open(directory / FILE_NAME)
@@ -168,5 +168,5 @@ def remove_draft(files: Files, directory: Path) -> None:
         files.remove(directory / f"{FILE_NAME}.tmp")
 
 
-def status_of(key: KeptKey) -> Status:
+def status_of(key: SavedKey) -> Status:
     return Status.DELETE_AFTER_TTL if key.expires else Status.SET

@@ -17,7 +17,7 @@ import structlog
 
 from coterie.app.node.storage import gossip_file
 from coterie.app.node.storage.data_dir import DataDirError
-from coterie.app.node.storage.gossip_file import DamagedError, Kept, KeptKey, NewerFormatError
+from coterie.app.node.storage.gossip_file import DamagedError, NewerFormatError, SavedGossip, SavedKey
 from coterie.app.settings.operation import PersistenceSettings
 from coterie.consensus.journal import DiskFiles, DiskThread, Files
 from coterie.gossip import RESERVED_PREFIX, Engine, KeyValue, Status
@@ -28,7 +28,7 @@ MAX_DUTY = 0.1
 log = structlog.stdlib.get_logger("coterie")
 
 
-def take_up(
+def restore(
     engine: Engine,
     directory: Path,
     settings: PersistenceSettings,
@@ -54,7 +54,7 @@ def take_up(
         engine.set(key, value, now)
 
 
-def _read(files: Files, directory: Path) -> Kept | None:
+def _read(files: Files, directory: Path) -> SavedGossip | None:
     path = directory / gossip_file.FILE_NAME
     try:
         gossip_file.remove_draft(files, directory)
@@ -76,7 +76,7 @@ def _read(files: Files, directory: Path) -> Kept | None:
         raise DataDirError(f"{path} cannot be read: {error.strerror or error}") from None
 
 
-def _restore(engine: Engine, kept: Kept, configured: Mapping[str, str], unix_now: float, now: float) -> None:
+def _restore(engine: Engine, kept: SavedGossip, configured: Mapping[str, str], unix_now: float, now: float) -> None:
     dropped = {*kept.configured, *configured}
     # A clock that was set back stops the time to live, and never gives any back.
     away = max(0.0, unix_now - kept.written_at)
@@ -110,11 +110,11 @@ class _Job:
 
     def __call__(self) -> None:
         keys = tuple(
-            KeptKey(kv.key, kv.value, kv.version, kv.status == Status.DELETE_AFTER_TTL, self.ages.get(kv.key, 0.0))
+            SavedKey(kv.key, kv.value, kv.version, kv.status == Status.DELETE_AFTER_TTL, self.ages.get(kv.key, 0.0))
             for kv in self.held
             if kv.visible and not kv.key.startswith(RESERVED_PREFIX)
         )
-        kept = Kept(
+        kept = SavedGossip(
             written_at=time.time(),
             cluster_id=self.cluster_id,
             max_version=self.max_version,
@@ -125,7 +125,7 @@ class _Job:
         gossip_file.write(self.files, self.directory, kept)
 
 
-class GossipKeeper:
+class GossipPersistence:
     """Writes what changed, every now and then and at the end."""
 
     def __init__(

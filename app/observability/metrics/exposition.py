@@ -7,7 +7,7 @@ from prometheus_client.exposition import choose_encoder
 
 from coterie.app.observability.health import Health
 from coterie.app.observability.metrics.gossip import GossipCollector
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.observability.metrics.node import HttpCollector, NodeCollector
 from coterie.app.observability.metrics.raft import RaftCollector
@@ -16,7 +16,7 @@ from coterie.gossip import GossipNode
 
 
 class Exposition:
-    def __init__(self, node: GossipNode, raft: RaftView, health: Health, http: HttpFigures, loop_lag: LoopLag) -> None:
+    def __init__(self, node: GossipNode, raft: RaftView, health: Health, http: HttpMetrics, loop_lag: LoopLag) -> None:
         # Not the library's own registry, which all nodes in one process would share.
         self.registry = CollectorRegistry()
         for collector in (

@@ -33,7 +33,7 @@ STREAMS = frozenset({"/v1/watch", "/v1/ws", "/v1/events"})
 """Answers that last as long as the client likes: counted, but no durations."""
 
 
-class HttpFigures:
+class HttpMetrics:
     """Since the node's start."""
 
     def __init__(self) -> None:

@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 
 from coterie.app.observability.health import Health
 from coterie.app.observability.metrics.families import PREFIX, counter, counters, gauge, gauges, histogram
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.gossip import GossipNode
 
@@ -41,7 +41,7 @@ class NodeCollector(Collector):
 
 
 class HttpCollector(Collector):
-    def __init__(self, figures: HttpFigures) -> None:
+    def __init__(self, figures: HttpMetrics) -> None:
         self._figures = figures
 
     def collect(self) -> Iterator[Metric]:

@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from coterie.app.http.protocol import bounded_protocol, bounded_socket
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import Address
@@ -30,7 +30,7 @@ async def serving(app: ASGIApp, protocol: type[asyncio.Protocol] | None = None) 
     config = uvicorn.Config(
         app,
         http=protocol or bounded_protocol(HttpSettings()),
-        ws=bounded_socket(HttpSettings(), HttpFigures()),
+        ws=bounded_socket(HttpSettings(), HttpMetrics()),
         ws_max_size=LiveSettings().max_message_bytes,
         ws_per_message_deflate=False,
         lifespan="off",

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
 from coterie.app.http.protocol import bounded_protocol
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.gossip import GossipNode
 from tests.app.api.conftest import gossip_node, raw_request
@@ -72,7 +72,7 @@ async def ask(app: ASGIApp, method: str = "PUT", path: bytes = b"/v1/kv/b", head
     "headers", [declared(BODY), [(b"transfer-encoding", b"chunked")]], ids=["of known length", "of any length"]
 )
 async def test_bodies_take_no_more_than_they_may_together(node: GossipNode, headers: list[tuple[bytes, bytes]]) -> None:
-    figures = HttpFigures()
+    figures = HttpMetrics()
     limits = HttpSettings(max_bodies_bytes=2 * BODY, max_body_bytes=BODY)
     app = create_app(node, limits, figures=figures)
     two = [Pending(app, headers), Pending(app, headers)]
@@ -92,7 +92,7 @@ async def test_a_single_body_is_let_in_whatever_the_limit(node: GossipNode) -> N
 
 
 async def test_one_client_has_so_many_requests_at_a_time_and_others_have_theirs(node: GossipNode) -> None:
-    figures = HttpFigures()
+    figures = HttpMetrics()
     app = create_app(node, HttpSettings(max_requests_per_client=2), figures=figures)
     two = [Pending(app, declared(1)), Pending(app, declared(1))]
     await asyncio.sleep(0)
@@ -122,7 +122,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_nothing_piles_up_behin
     # More than the system's buffers hold.
     for number in range(1_500):
         node.set(f"key-{number}", "x" * 16_000)
-    figures = HttpFigures()
+    figures = HttpMetrics()
     limits = HttpSettings(send_seconds=3, max_unsent_bytes=100_000)
     app = create_app(node, limits, figures=figures)
     async with serving(app, bounded_protocol(limits, figures)) as address:

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
-from coterie.app.auth.rate_limit import Tries
+from coterie.app.auth.rate_limit import WrongTokenLimiter
 from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.tables import LogSettings
 from coterie.app.wire.errors import Code
@@ -26,7 +26,7 @@ __all__ = ["logs_restored"]
 
 
 def test_too_many_wrong_tokens_are_told_when_to_come_back() -> None:
-    tries = Tries(2, 60.0, 10)
+    tries = WrongTokenLimiter(2, 60.0, 10)
     assert [tries.wrong("192.0.2.1", 0.0), tries.wrong("192.0.2.1", 10.0)] == [None, None]
     refusal = tries.wrong("192.0.2.1", 20.5)
     assert refusal is not None
@@ -37,14 +37,14 @@ def test_too_many_wrong_tokens_are_told_when_to_come_back() -> None:
 
 
 def test_a_network_of_ipv6_counts_as_one_address() -> None:
-    tries = Tries(1, 60.0, 10)
+    tries = WrongTokenLimiter(1, 60.0, 10)
     assert tries.wrong("2001:db8::1", 0.0) is None
     assert tries.wrong("2001:db8::ffff:1", 0.0) is not None
     assert tries.wrong("2001:db8:0:1::1", 0.0) is None
 
 
 def test_addresses_are_remembered_in_bounded_memory() -> None:
-    tries = Tries(1, 60.0, 3)
+    tries = WrongTokenLimiter(1, 60.0, 3)
     for number in range(100):
         tries.wrong(f"192.0.2.{number}", 0.0)
     assert len(tries) == 3

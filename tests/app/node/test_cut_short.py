@@ -10,7 +10,7 @@ import pytest
 
 from coterie.app.auth.authority import Authority
 from coterie.app.http.gate import HttpGate
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 
 pytestmark = pytest.mark.anyio
@@ -39,7 +39,7 @@ async def test_what_is_cut_short_says_so(method: str, status: int, code: str) ->
     async def receive() -> Any:
         await asyncio.Event().wait()
 
-    gate = HttpGate(endless, HttpSettings(), HttpFigures(), cast(Authority, Everybody()))
+    gate = HttpGate(endless, HttpSettings(), HttpMetrics(), cast(Authority, Everybody()))
     path = "/v1/meta/k"
     scope = {
         "type": "http",

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coterie.app.node.storage.data_dir import DataDir, DataDirError, Identity, next_generation
+from coterie.app.node.storage.data_dir import DataDir, DataDirError, NodeIdentity, next_generation
 
 NOW = 1_700_000_000.9
 
@@ -29,14 +29,14 @@ def opened(path: Path) -> Iterator[DataDir]:
         data_dir.close()
 
 
-def start(path: Path, now: float = NOW, node_id: str | None = None, generated: str = "generated") -> Identity:
+def start(path: Path, now: float = NOW, node_id: str | None = None, generated: str = "generated") -> NodeIdentity:
     """One start and end of a node."""
     with opened(path) as data_dir:
         return data_dir.next_identity(node_id, lambda: generated, now)
 
 
 def test_the_first_start_generates_a_name_and_takes_the_time(tmp_path: Path) -> None:
-    assert start(tmp_path / "a" / "b") == Identity("generated", 1_700_000_000)
+    assert start(tmp_path / "a" / "b") == NodeIdentity("generated", 1_700_000_000)
 
 
 def test_a_generated_name_is_kept(tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_a_generated_name_is_kept(tmp_path: Path) -> None:
 
 def test_a_configured_name_wins_and_generations_go_on(tmp_path: Path) -> None:
     start(tmp_path, generated="first")
-    assert start(tmp_path, node_id="mine") == Identity("mine", 1_700_000_001)
-    assert start(tmp_path) == Identity("mine", 1_700_000_002)
+    assert start(tmp_path, node_id="mine") == NodeIdentity("mine", 1_700_000_001)
+    assert start(tmp_path) == NodeIdentity("mine", 1_700_000_002)
 
 
 @given(st.integers(0, 2**63 - 2), st.floats(-1e18, 1e18))
@@ -98,7 +98,7 @@ def test_a_start_that_cannot_write_does_not_happen(tmp_path: Path, monkeypatch: 
 def test_a_crash_while_writing_leaves_the_last_identity(tmp_path: Path) -> None:
     before = start(tmp_path)
     (tmp_path / "identity.tmp").write_text('{"format": 1, "node_')
-    assert start(tmp_path) == Identity(before.node_id, before.generation + 1)
+    assert start(tmp_path) == NodeIdentity(before.node_id, before.generation + 1)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.app.node.listening import ListenError, Sockets, open_sockets
+from coterie.app.node.listening import BindError, Sockets, open_sockets
 from coterie.gossip import Address
 from tests.app.processes import environment
 from tests.slow import some_quick
@@ -28,7 +28,7 @@ NAMES = ("node1", "node2", "node3")
 def free_addresses() -> list[Sockets]:
     try:
         return [open_sockets(Address(HOST, 0), backlog=1) for _ in NAMES]
-    except ListenError:
+    except BindError:
         pytest.skip("only Linux has all of 127/8 as loopback addresses")
 
 

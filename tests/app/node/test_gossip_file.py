@@ -14,21 +14,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.app.node.storage import gossip_file
-from coterie.app.node.storage.gossip_file import DamagedError, Kept, KeptKey, NewerFormatError, decode, encode
+from coterie.app.node.storage.gossip_file import DamagedError, NewerFormatError, SavedGossip, SavedKey, decode, encode
 from coterie.consensus.journal import DiskFiles
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles, PowerCut
 
 DIRECTORY = Path("/data")
 
-OLD = Kept(
+OLD = SavedGossip(
     written_at=1.5,
     cluster_id="testing",
     max_version=9,
     configured=("zone",),
     peers=(("127.0.0.1", 10_001), ("::1", 10_002)),
-    keys=(KeptKey("zone", "a", 1), KeptKey("lease", "", 7, True, 3.25)),
+    keys=(SavedKey("zone", "a", 1), SavedKey("lease", "", 7, True, 3.25)),
 )
-NEW = Kept(written_at=2.5, cluster_id="testing", max_version=11, keys=(KeptKey("zone", "b", 11),))
+NEW = SavedGossip(written_at=2.5, cluster_id="testing", max_version=11, keys=(SavedKey("zone", "b", 11),))
 
 kept_keys = st.lists(
     st.tuples(st.text(max_size=8), st.text(max_size=8), st.booleans(), st.floats(0, 1e6)),
@@ -39,17 +39,17 @@ kept_keys = st.lists(
 
 @given(kept_keys)
 def test_what_was_written_is_read(keys: list[tuple[str, str, bool, float]]) -> None:
-    kept = Kept(
+    kept = SavedGossip(
         written_at=0.0,
         cluster_id="c",
-        keys=tuple(KeptKey(k, v, i * 3 + 1, e, a) for i, (k, v, e, a) in enumerate(keys)),
+        keys=tuple(SavedKey(k, v, i * 3 + 1, e, a) for i, (k, v, e, a) in enumerate(keys)),
     )
     assert decode(encode(kept)) == kept
 
 
 def test_all_chunks_are_read() -> None:
-    keys = tuple(KeptKey(f"k{i}", "v", i + 1) for i in range(2 * gossip_file.KEYS_PER_CHUNK + 1))
-    assert decode(encode(Kept(written_at=0.0, cluster_id="c", keys=keys))).keys == keys
+    keys = tuple(SavedKey(f"k{i}", "v", i + 1) for i in range(2 * gossip_file.KEYS_PER_CHUNK + 1))
+    assert decode(encode(SavedGossip(written_at=0.0, cluster_id="c", keys=keys))).keys == keys
 
 
 def test_every_flipped_byte_and_every_cut_is_noticed() -> None:
@@ -79,19 +79,19 @@ def test_a_later_format_is_refused_as_such_and_not_as_damage() -> None:
 @pytest.mark.parametrize(
     "kept",
     [
-        Kept(written_at=0.0, cluster_id="c", keys=(KeptKey("a", "", 2), KeptKey("b", "", 2))),
-        Kept(written_at=0.0, cluster_id="c", keys=(KeptKey("a", "", 1), KeptKey("a", "", 2))),
-        Kept(written_at=0.0, cluster_id="c", keys=(KeptKey("a", "", 0),)),
-        Kept(written_at=0.0, cluster_id="c", peers=(("localhost", 1),)),
-        Kept(written_at=0.0, cluster_id="c", peers=(("127.0.0.1", 0),)),
+        SavedGossip(written_at=0.0, cluster_id="c", keys=(SavedKey("a", "", 2), SavedKey("b", "", 2))),
+        SavedGossip(written_at=0.0, cluster_id="c", keys=(SavedKey("a", "", 1), SavedKey("a", "", 2))),
+        SavedGossip(written_at=0.0, cluster_id="c", keys=(SavedKey("a", "", 0),)),
+        SavedGossip(written_at=0.0, cluster_id="c", peers=(("localhost", 1),)),
+        SavedGossip(written_at=0.0, cluster_id="c", peers=(("127.0.0.1", 0),)),
     ],
 )
-def test_contradictions_behind_a_right_checksum_are_refused(kept: Kept) -> None:
+def test_contradictions_behind_a_right_checksum_are_refused(kept: SavedGossip) -> None:
     with pytest.raises(DamagedError):
         decode(encode(kept))
 
 
-def start(files: MemoryFiles) -> Kept | None:
+def start(files: MemoryFiles) -> SavedGossip | None:
     gossip_file.remove_draft(files, DIRECTORY)
     return gossip_file.read(files, DIRECTORY)
 
@@ -154,13 +154,13 @@ WRITER = """
 import sys
 from pathlib import Path
 from coterie.app.node.storage import gossip_file
-from coterie.app.node.storage.gossip_file import Kept, KeptKey
+from coterie.app.node.storage.gossip_file import SavedGossip, SavedKey
 from coterie.consensus.journal import DiskFiles
 number = int(sys.argv[2])
 while True:
     number += 1
-    keys = tuple(KeptKey(f"k{i}", str(number), i + 1) for i in range(200))
-    gossip_file.write(DiskFiles(), Path(sys.argv[1]), Kept(written_at=number, cluster_id="c", keys=keys))
+    keys = tuple(SavedKey(f"k{i}", str(number), i + 1) for i in range(200))
+    gossip_file.write(DiskFiles(), Path(sys.argv[1]), SavedGossip(written_at=number, cluster_id="c", keys=keys))
     print(number, flush=True)
 """
 

@@ -12,8 +12,8 @@ import pytest
 
 from coterie.app.node.storage import gossip_file
 from coterie.app.node.storage.data_dir import DataDirError
-from coterie.app.node.storage.gossip_file import Kept, KeptKey, decode
-from coterie.app.node.storage.gossip_persistence import GossipKeeper, take_up
+from coterie.app.node.storage.gossip_file import SavedGossip, SavedKey, decode
+from coterie.app.node.storage.gossip_persistence import GossipPersistence, restore
 from coterie.app.settings.operation import PersistenceSettings
 from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
 from tests.consensus.journal.disks.memory_files import MemoryFiles
@@ -37,7 +37,7 @@ def new_engine(generation: int = 1, **config: Any) -> Engine:
 
 async def keep(engine: Engine, files: MemoryFiles, configured: Mapping[str, str] | None = None) -> None:
     """The end of a run."""
-    await GossipKeeper(engine, DIRECTORY, SETTINGS, configured or {}, files=files).stop()
+    await GossipPersistence(engine, DIRECTORY, SETTINGS, configured or {}, files=files).stop()
 
 
 def restart(
@@ -47,7 +47,7 @@ def restart(
     engine = new_engine(2, **config)
     kept = gossip_file.read(files, DIRECTORY)
     unix_now = 0.0 if kept is None else kept.written_at + after
-    take_up(engine, DIRECTORY, SETTINGS, configured or {}, files=files, unix_now=unix_now, now=0.0)
+    restore(engine, DIRECTORY, SETTINGS, configured or {}, files=files, unix_now=unix_now, now=0.0)
     return engine
 
 
@@ -78,7 +78,7 @@ async def test_time_to_live_goes_on_while_the_node_is_away(files: MemoryFiles) -
     (kept,) = decode(bytes(files.content(DIRECTORY / gossip_file.FILE_NAME))).keys
     age = kept.age
     engine = new_engine(marked_for_deletion_grace_period=age + 100.0)
-    take_up(engine, DIRECTORY, SETTINGS, {}, files=files, unix_now=0.0, now=0.0)
+    restore(engine, DIRECTORY, SETTINGS, {}, files=files, unix_now=0.0, now=0.0)
     assert keys_of(engine) == {"lease": ("x", 1, Status.DELETE_AFTER_TTL)}, "a clock that was set back takes nothing"
     engine = restart(files, after=60.0, marked_for_deletion_grace_period=age + 100.0)
     engine.round(39.0)
@@ -91,7 +91,7 @@ async def test_time_to_live_goes_on_while_the_node_is_away(files: MemoryFiles) -
 async def test_configured_keys_win_and_go_when_they_are_taken_out(files: MemoryFiles) -> None:
     configured = {"zone": "a", "rack": "1", "gone": "x"}
     engine = new_engine()
-    take_up(engine, DIRECTORY, SETTINGS, configured, files=files)
+    restore(engine, DIRECTORY, SETTINGS, configured, files=files)
     engine.set("rack", "set by a client", 0.0)
     engine.set("gone", "set by a client", 0.0)
     await keep(engine, files, configured)
@@ -129,7 +129,7 @@ async def test_peers_are_looked_for_until_they_are_met(files: MemoryFiles) -> No
 async def test_only_so_many_peers_are_kept(files: MemoryFiles) -> None:
     engine = new_engine()
     engine.look_for([Address("127.0.0.1", port) for port in range(2, 100)], 0.0)
-    await GossipKeeper(engine, DIRECTORY, PersistenceSettings(max_peers=10), {}, files=files).stop()
+    await GossipPersistence(engine, DIRECTORY, PersistenceSettings(max_peers=10), {}, files=files).stop()
     kept = gossip_file.read(files, DIRECTORY)
     assert kept is not None
     assert len(kept.peers) == 10
@@ -137,7 +137,7 @@ async def test_only_so_many_peers_are_kept(files: MemoryFiles) -> None:
 
 async def test_only_what_changed_is_written(files: MemoryFiles) -> None:
     engine = new_engine()
-    keeper = GossipKeeper(engine, DIRECTORY, SETTINGS, {}, files=files)
+    keeper = GossipPersistence(engine, DIRECTORY, SETTINGS, {}, files=files)
 
     async def writes() -> bool:
         before = files.calls
@@ -161,7 +161,7 @@ async def test_only_what_changed_is_written(files: MemoryFiles) -> None:
 async def test_a_disk_that_refuses_is_asked_again(files: MemoryFiles) -> None:
     engine = new_engine()
     engine.set("key", "1", 0.0)
-    keeper = GossipKeeper(engine, DIRECTORY, SETTINGS, {}, files=files)
+    keeper = GossipPersistence(engine, DIRECTORY, SETTINGS, {}, files=files)
     files.failing = lambda call: errno.EIO if call.startswith("sync") else None
     await keeper.keep()
     await keeper.keep()
@@ -173,12 +173,14 @@ async def test_a_disk_that_refuses_is_asked_again(files: MemoryFiles) -> None:
 
 def test_a_damaged_file_is_set_aside_and_not_obeyed(files: MemoryFiles) -> None:
     for number in (1, 2):
-        gossip_file.write(files, DIRECTORY, Kept(written_at=0.0, cluster_id="testing", keys=(KeptKey("k", "v", 1),)))
+        gossip_file.write(
+            files, DIRECTORY, SavedGossip(written_at=0.0, cluster_id="testing", keys=(SavedKey("k", "v", 1),))
+        )
         content = files.content(DIRECTORY / gossip_file.FILE_NAME)
         content[-6] ^= 1
         damaged = bytes(content)
         engine = new_engine()
-        take_up(engine, DIRECTORY, SETTINGS, {"zone": "a"}, files=files)
+        restore(engine, DIRECTORY, SETTINGS, {"zone": "a"}, files=files)
         assert list(keys_of(engine)) == ["zone"]
         aside = DIRECTORY / f"gossip.snapshot.damaged-{number}"
         assert bytes(files.content(aside)) == damaged
@@ -191,13 +193,15 @@ def test_a_file_that_cannot_be_read_stops_the_start(files: MemoryFiles, monkeypa
 
     monkeypatch.setattr(files, "open", fail)
     with pytest.raises(DataDirError, match=r"gossip\.snapshot cannot be read: Permission denied"):
-        take_up(new_engine(), DIRECTORY, SETTINGS, {}, files=files)
+        restore(new_engine(), DIRECTORY, SETTINGS, {}, files=files)
 
 
 def test_nothing_is_taken_up_where_it_is_switched_off(files: MemoryFiles) -> None:
-    gossip_file.write(files, DIRECTORY, Kept(written_at=0.0, cluster_id="testing", keys=(KeptKey("k", "v", 1),)))
+    gossip_file.write(
+        files, DIRECTORY, SavedGossip(written_at=0.0, cluster_id="testing", keys=(SavedKey("k", "v", 1),))
+    )
     engine = new_engine()
-    take_up(engine, DIRECTORY, PersistenceSettings(enabled=False), {}, files=files)
+    restore(engine, DIRECTORY, PersistenceSettings(enabled=False), {}, files=files)
     assert keys_of(engine) == {}
 
 

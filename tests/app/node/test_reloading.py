@@ -16,7 +16,7 @@ import pytest
 from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.node.reloadable import register_node
 from coterie.app.node.reloading import Reloaded, Reloader, ReloadError
-from coterie.app.node.storage.gossip_persistence import GossipKeeper
+from coterie.app.node.storage.gossip_persistence import GossipPersistence
 from coterie.app.observability.health import Health
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.loading import BadSettingsError
@@ -117,7 +117,7 @@ async def node() -> AsyncIterator[GossipNode]:
     await node.stop()
 
 
-def parts(source: Source, node: GossipNode, keeper: GossipKeeper | None = None) -> GracefulLeave:
+def parts(source: Source, node: GossipNode, keeper: GossipPersistence | None = None) -> GracefulLeave:
     raft, stopping = LocalRaft(node), asyncio.Event()
     settings = source.reloader.settings
     graceful_leave = GracefulLeave(node, raft, settings.leave, stopping, Health(node, raft, stopping, 10.0))
@@ -127,7 +127,7 @@ def parts(source: Source, node: GossipNode, keeper: GossipKeeper | None = None) 
 
 async def test_the_parts_of_a_node_take_what_is_theirs(node: GossipNode, tmp_path: Path) -> None:
     source = Source(keyring={"keys": KEYS[:1]}, key_values={"old": "1", "set": "1", "zone": "a"})
-    keeper = GossipKeeper(node.engine, tmp_path, PersistenceSettings(), {})
+    keeper = GossipPersistence(node.engine, tmp_path, PersistenceSettings(), {})
     graceful_leave = parts(source, node, keeper)
     node.set("old", "1")
     node.set("zone", "a")

@@ -13,7 +13,7 @@ from coterie.app.api.cluster.members import status_of
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.gossip import GossipNode, KeyValue, NodeId, NodeState, Status
 
-MAX_KEYS_PER_LOOK = 2_000
+MAX_KEYS_PER_DIFF = 2_000
 """The rest is told by the looks that follow: clients are to keep up, and the event loop is to go on."""
 
 _LABELS = tuple(status.label for status in Status)
@@ -64,7 +64,7 @@ def _mark(state: NodeState) -> tuple[object, ...]:
     return state.max_version, state.last_gc_version, state.liveness.alive, state.liveness.ever_alive, state.left
 
 
-class GossipLook:
+class GossipDiff:
     def __init__(self, node: GossipNode, max_value_bytes: int) -> None:
         """Begins with what is there now: only what comes after is told."""
         self._node = node
@@ -87,14 +87,14 @@ class GossipLook:
         seen.keys = {kv.key: kv.version for kv in state.key_values.values() if kv.visible}
         seen.version, seen.last_gc_version = state.max_version, state.last_gc_version
 
-    def look(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[Change]:
         """Every change since the last look, up to a bound."""
         known = self._node.engine.by_identity
         for encoded in self._seen.keys() - known.keys():
             node = self._seen.pop(encoded).id
             yield "members", None, {"change": "removed", "member": {**show_node(node), "status": "removed"}}
         states = list(known.values())
-        room = MAX_KEYS_PER_LOOK
+        room = MAX_KEYS_PER_DIFF
         for place in range(self._next, self._next + len(states)):
             state = states[place % len(states)]
             seen = self._seen.get(state.encoded)

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from coterie.app.api.encoding import show_record, shown
 from coterie.app.api.live.diff.gossip import Change
-from coterie.app.api.locks.acquire import show_place
+from coterie.app.api.locks.acquire import show_queue_entry
 from coterie.app.api.locks.leases import show_lease
 from coterie.consensus.autopilot.decision_log import DECISIONS_PREFIX
 from coterie.consensus.store import RESERVED_PREFIX, Event, QueueKind, Record, State, queue_of
@@ -42,7 +42,7 @@ def show_change(event: Event, max_value_bytes: int) -> dict[str, Any]:
 
 def show_queue(state: State, kind: QueueKind, name: bytes) -> dict[str, Any]:
     """Who holds it and who waits, in order; both are empty once nobody wants it."""
-    places = [(place, show_place(place)) for place in state.queue_entries(kind, name, MAX_PLACES)]
+    places = [(place, show_queue_entry(place)) for place in state.queue_entries(kind, name, MAX_PLACES)]
     return {
         "queue": QUEUE_WORDS[kind],
         "name": shown(name)[0],
@@ -63,7 +63,7 @@ def show_leases(state: State, time_ms: int, most: int) -> dict[str, Any]:
     return {"total": len(state.leases.table), "leases": shown}
 
 
-def look(events: Iterable[Event], state: State, max_value_bytes: int) -> tuple[Iterator[Change], bool]:
+def diff(events: Iterable[Event], state: State, max_value_bytes: int) -> tuple[Iterator[Change], bool]:
     """The events that tell of these changes, and whether a decision is among them."""
     told: list[Change] = []
     queues: dict[tuple[QueueKind, bytes], None] = {}

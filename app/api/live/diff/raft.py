@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from coterie.app.api.cluster.cluster import show_decision, show_raft_member
+from coterie.app.api.cluster.overview import show_decision, show_raft_member
 from coterie.app.api.live.diff.gossip import Change
 from coterie.app.raft.view import MemberPlace, RaftPicture, RaftView
 from coterie.consensus.autopilot.decision_log import DecisionRecord
@@ -31,7 +31,7 @@ def show_member(member: MemberPlace) -> dict[str, Any]:
     return {name: value for name, value in show_raft_member(member).items() if name != "reason"}
 
 
-class RaftLook:
+class RaftDiff:
     def __init__(self, part: RaftView) -> None:
         """Begins with what is there now."""
         self._part = part
@@ -42,7 +42,7 @@ class RaftLook:
         picture = self._part.picture()
         return show_picture(self._part, picture), {each.member_id: show_member(each) for each in picture.members}
 
-    def look(self) -> Iterator[Change]:
+    def changes(self) -> Iterator[Change]:
         """At most one event, with all that changed."""
         before, members_before = self.figures, self.members
         self.figures, self.members = self._read()
@@ -52,7 +52,7 @@ class RaftLook:
         if changes or moved or gone:
             yield "raft", None, {"changes": changes, "raft": self.figures, "members": moved, "gone": gone}
 
-    def look_at_decisions(self) -> Iterator[Change]:
+    def new_decisions(self) -> Iterator[Change]:
         """Those that came since the last look."""
         before = set(self._decided)
         self._decided = self._part.decisions()

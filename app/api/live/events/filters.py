@@ -12,8 +12,8 @@ MAX_PREFIX_BYTES = 4_096
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What may be told to who may not read everything (`app/api/live/reading.py`)."""
+class ReadablePart:
+    """What may be told to who may not read everything (`app/api/live/authorization.py`)."""
 
     rights: bytes
     """The same for the same rights alone: ids of events are sealed for them."""
@@ -35,7 +35,7 @@ class Filter:
 
     kinds: frozenset[str] = frozenset(USUAL)
     prefix: bytes = b""
-    part: Part | None = None
+    part: ReadablePart | None = None
     """None: everything may be told."""
 
     def wants(self, kind: str, key: bytes | None) -> bool:

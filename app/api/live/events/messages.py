@@ -20,7 +20,7 @@ class Sendable(Protocol):
         """As server-sent events."""
 
 
-class Message:
+class FeedMessage:
     """`content` has the member `type`, which is also the name of the server-sent event."""
 
     def __init__(self, content: dict[str, Any], *, place: str | None = None, ends: Code | None = None) -> None:
@@ -45,6 +45,6 @@ class Message:
         return b"%sevent: %s\ndata: %s\n\n" % (head, self.content["type"].encode(), self.body)
 
 
-def ending(error: ApiError) -> Message:
+def ending(error: ApiError) -> FeedMessage:
     """The last message: an error, as HTTP would have answered it."""
-    return Message({"type": "end", **orjson.loads(error.body())}, ends=error.code)
+    return FeedMessage({"type": "end", **orjson.loads(error.body())}, ends=error.code)

@@ -10,8 +10,8 @@ from collections import deque
 from functools import cached_property
 from typing import NamedTuple
 
-from coterie.app.api.live.events.filters import Filter, Part
-from coterie.app.api.live.events.sealing import Seal
+from coterie.app.api.live.events.event_ids import EventIdCipher
+from coterie.app.api.live.events.filters import Filter, ReadablePart
 
 MAX_BATCH_BYTES = 64 * 1024
 """One message to a client holds no more than this, unless a single event does."""
@@ -19,16 +19,16 @@ MAX_BATCH_BYTES = 64 * 1024
 MAX_SHARED_BATCHES = 256
 
 
-class Entry(NamedTuple):
+class RingEntry(NamedTuple):
     kind: str
     key: bytes | None
     body: bytes
     """JSON, with the id in it."""
     id: bytes
 
-    def under(self, other_id: bytes) -> Entry:
+    def under(self, other_id: bytes) -> RingEntry:
         """The same under another id."""
-        return Entry(self.kind, self.key, _with_id(self.body[len(_with_id(b"", self.id)) :], other_id), other_id)
+        return RingEntry(self.kind, self.key, _with_id(self.body[len(_with_id(b"", self.id)) :], other_id), other_id)
 
 
 def _with_id(rest: bytes, entry_id: bytes) -> bytes:
@@ -36,10 +36,10 @@ def _with_id(rest: bytes, entry_id: bytes) -> bytes:
     return b'{"id":"%s",%s' % (entry_id, rest)
 
 
-class Batch:
+class EventBatch:
     """Events in a row, as both transports send them; made once for all who are at the same place."""
 
-    def __init__(self, entries: list[Entry], last: int, last_id: bytes) -> None:
+    def __init__(self, entries: list[RingEntry], last: int, last_id: bytes) -> None:
         self.entries = entries
         self.last = last
         """Number of the last event looked at, wanted or not: where to go on from."""
@@ -64,29 +64,29 @@ class PassedError(Exception):
     """What the reader has not had is gone."""
 
 
-class Ring:
+class EventRing:
     """Numbers count from 1; `last` 0 is before the first event."""
 
     def __init__(self, epoch: str, max_events: int, max_bytes: int) -> None:
         self.epoch = epoch
         self.last = 0
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[RingEntry] = deque()
         self._bytes = 0
         self._max_events = max_events
         self._max_bytes = max_bytes
-        self._shared: dict[tuple[Filter, int], Batch] = {}
-        self._seal = Seal()
+        self._shared: dict[tuple[Filter, int], EventBatch] = {}
+        self._seal = EventIdCipher()
 
     @property
     def first(self) -> int:
         """Number of the oldest event held, or that of the next one."""
         return self.last - len(self._entries) + 1
 
-    def id_of(self, number: int, part: Part | None = None) -> str:
+    def id_of(self, number: int, part: ReadablePart | None = None) -> str:
         """`part`: of who is told this id."""
         return f"{self.epoch}-{number if part is None else self._seal.close(number, part.rights)}"
 
-    def read_id(self, text: str, part: Part | None = None) -> int | None:
+    def read_id(self, text: str, part: ReadablePart | None = None) -> int | None:
         """The number of an id, if it is one that this ring gave to who is told this part."""
         epoch, _, number = text.partition("-")
         if epoch != self.epoch:
@@ -105,21 +105,21 @@ class Ring:
         """`body`: a JSON object's bytes; the id becomes its first member."""
         self.last += 1
         entry_id = self.id_of(self.last).encode()
-        entry = Entry(kind, key, _with_id(body[1:], entry_id), entry_id)
+        entry = RingEntry(kind, key, _with_id(body[1:], entry_id), entry_id)
         self._entries.append(entry)
         self._bytes += len(entry.body)
         while len(self._entries) > self._max_events or (self._bytes > self._max_bytes and len(self._entries) > 1):
             self._bytes -= len(self._entries.popleft().body)
         self._shared.clear()
 
-    def batch(self, after: int, wanted: Filter) -> Batch:
+    def batch(self, after: int, wanted: Filter) -> EventBatch:
         """What comes behind number `after`, as far as one message may hold it. Raises PassedError."""
         shared = self._shared.get((wanted, after))
         if shared is not None:
             return shared
         if not self.holds_after(after):
             raise PassedError
-        found: list[Entry] = []
+        found: list[RingEntry] = []
         part = wanted.part
         size = 0
         number = after
@@ -131,7 +131,7 @@ class Ring:
                     break
                 found.append(entry if part is None else entry.under(self.id_of(number + 1, part).encode()))
             number += 1
-        batch = Batch(found, number, self.id_of(number, part).encode())
+        batch = EventBatch(found, number, self.id_of(number, part).encode())
         if len(self._shared) < MAX_SHARED_BATCHES:
             self._shared[wanted, after] = batch
         return batch

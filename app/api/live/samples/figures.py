@@ -12,7 +12,7 @@ from collections import Counter
 from typing import Any
 
 from coterie.app.api.live.samples.latencies import Latencies
-from coterie.app.observability.metrics.http import HttpFigures
+from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.raft.view import RaftView
 from coterie.gossip import GossipNode
@@ -24,7 +24,7 @@ _OUTCOMES = ("done", "refused", "unavailable", "unknown")
 
 
 class NodeFigures:
-    def __init__(self, node: GossipNode, part: RaftView, http: HttpFigures, loop_lag: LoopLag) -> None:
+    def __init__(self, node: GossipNode, part: RaftView, http: HttpMetrics, loop_lag: LoopLag) -> None:
         self._node = node
         self._part = part
         self._http = http

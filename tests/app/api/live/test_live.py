@@ -16,7 +16,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from coterie.app.api.app import create_app
 from coterie.app.api.live.hub import Hub
-from coterie.app.api.live.snapshot import Pages
+from coterie.app.api.live.snapshot import SnapshotPages
 from coterie.app.http import protocol as http_protocol
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
@@ -299,7 +299,7 @@ async def test_no_more_clients_than_are_allowed(gossip: GossipNode, part: Part) 
             async with httpx.AsyncClient(timeout=PATIENCE_SECONDS) as http:
                 answer = await http.get(f"http://{address}/v1/events")
                 assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
-        await eventually(lambda: not hub.seats)
+        await eventually(lambda: not hub.subscribers)
         async with listening(address) as client:
             await client.ready()
 
@@ -313,10 +313,10 @@ async def test_a_slow_client_is_told_and_dropped_and_others_go_on(gossip: Gossip
     ):
         await slow.ready()
         await quick.ready()
-        seat = next(seat for seat in hub.seats if seat.wanted.kinds == {"metadata"})
+        subscriber = next(subscriber for subscriber in hub.subscribers if subscriber.wanted.kinds == {"metadata"})
         number = 0
         # More than sockets hold: the slow one reads nothing all the time, the quick one everything.
-        while hub.ring.holds_after(seat.position):
+        while hub.ring.holds_after(subscriber.position):
             number += 1
             value = f"{number:090000}"
             await part.metadata.put(b"k", value.encode())
@@ -335,9 +335,9 @@ async def test_a_client_that_takes_nothing_is_cut_off(gossip: GossipNode, part: 
     async with served(gossip, part, **settings) as (address, hub):
         with socket.create_connection(address) as connection:
             connection.sendall(b"GET /v1/events?kinds=metadata HTTP/1.1\r\nhost: localhost\r\n\r\n")
-            await eventually(lambda: bool(hub.seats))
+            await eventually(lambda: bool(hub.subscribers))
             async with asyncio.timeout(PATIENCE_SECONDS):
-                while hub.seats:
+                while hub.subscribers:
                     await part.metadata.put(b"k", b"x" * 90_000)
 
 
@@ -368,11 +368,11 @@ async def test_a_stopping_node_says_so(gossip: GossipNode, part: Part) -> None:
         assert closed.value.rcvd.code == 1001
 
 
-async def test_a_fault_of_a_look_begins_anew(gossip: GossipNode, part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_fault_of_a_diff_begins_anew(gossip: GossipNode, part: Part, monkeypatch: pytest.MonkeyPatch) -> None:
     async with served(gossip, part) as (address, hub), listening(address) as client:
         await client.ready()
         assert hub.gossip is not None
-        monkeypatch.setattr(hub.gossip, "look", None)
+        monkeypatch.setattr(hub.gossip, "changes", None)
         await client.until(lambda d: d.hello["reason"] == "gap")
         await client.ready()
         gossip.set("a", "1")
@@ -382,15 +382,15 @@ async def test_a_fault_of_a_look_begins_anew(gossip: GossipNode, part: Part, mon
 async def test_a_sample_that_is_taken_during_a_snapshot_comes_once(
     gossip: GossipNode, part: Part, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = Pages._page
+    made = SnapshotPages._page
     async with served(gossip, part, sample_interval=3_600.0) as (address, hub):
 
-        def page(pages: Pages, *asked: Any) -> Any:
+        def page(pages: SnapshotPages, *asked: Any) -> Any:
             hub._take_samples()
             hub._wake()
             return made(pages, *asked)
 
-        monkeypatch.setattr(Pages, "_page", page)
+        monkeypatch.setattr(SnapshotPages, "_page", page)
         async with listening(address) as client:
             await client.ready()
             assert client.drawing.samples.keys() == {"phi", "leases"}

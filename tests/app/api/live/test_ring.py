@@ -9,19 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.app.api.live.events.filters import Filter
-from coterie.app.api.live.events.ring import MAX_BATCH_BYTES, PassedError, Ring
+from coterie.app.api.live.events.ring import MAX_BATCH_BYTES, EventRing, PassedError
 
 ALL = Filter()
 
 
-def filled(count: int, max_events: int = 100, max_bytes: int = 10**6) -> Ring:
-    ring = Ring("e", max_events, max_bytes)
+def filled(count: int, max_events: int = 100, max_bytes: int = 10**6) -> EventRing:
+    ring = EventRing("e", max_events, max_bytes)
     for number in range(1, count + 1):
         ring.add("gossip", b"key/%d" % number, b'{"n":%d}' % number)
     return ring
 
 
-def numbers(ring: Ring, after: int, wanted: Filter = ALL) -> list[int]:
+def numbers(ring: EventRing, after: int, wanted: Filter = ALL) -> list[int]:
     return [json.loads(entry.body)["n"] for entry in ring.batch(after, wanted).entries]
 
 
@@ -48,7 +48,7 @@ def test_a_reader_gets_all_that_follows_or_is_told_that_it_cannot(count: int, he
 
 
 def test_bytes_are_bounded_too_but_the_last_event_is_kept() -> None:
-    ring = Ring("e", 100, 1_000)
+    ring = EventRing("e", 100, 1_000)
     for number in range(10):
         ring.add("gossip", None, b'{"n":%d,"v":"%s"}' % (number, b"x" * 300))
     assert 1 <= ring.last - ring.first + 1 <= 3
@@ -74,7 +74,7 @@ def test_readers_at_one_place_share_one_rendering() -> None:
 
 
 def test_a_batch_is_bounded_and_says_where_to_go_on() -> None:
-    ring = Ring("e", 1_000, 10**8)
+    ring = EventRing("e", 1_000, 10**8)
     for _ in range(30):
         ring.add("gossip", None, b'{"v":"%s"}' % (b"x" * 10_000))
     at, seen = 0, 0

@@ -19,7 +19,7 @@ _NUMBER_BYTES = 8
 _SEALED_CHARACTERS = (_NONCE_BYTES + _NUMBER_BYTES + 16) // 3 * 4
 
 
-class Seal:
+class EventIdCipher:
     def __init__(self) -> None:
         self._cipher = AESGCM(AESGCM.generate_key(128))
 

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from coterie.app.api.context import Context
-from coterie.app.api.live.events.filters import Filter, Part, read_wish
+from coterie.app.api.live.events.filters import Filter, ReadablePart, read_wish
 from coterie.app.auth.authority import principal_of, refusal
 from coterie.app.auth.rules import Principal, Right
 from coterie.app.settings.auth import ANY_LAYER
@@ -90,7 +90,7 @@ def filter_for(principal: Principal, kinds: str | Iterable[str] | None, prefix: 
     if refused or len(withheld) == len(KINDS):
         raise _refusal(principal, refused, withheld, start.decode())
     starts = tuple((kind, tuple(each.encode() for each in reading[kind])) for kind in sorted(KEYED - set(withheld)))
-    return Filter(frozenset(named or USUAL) - set(withheld), start, Part(rights, withheld, starts, revision))
+    return Filter(frozenset(named or USUAL) - set(withheld), start, ReadablePart(rights, withheld, starts, revision))
 
 
 def _refusal(principal: Principal, refused: list[Kind], withheld: tuple[Kind, ...], prefix: str) -> ApiError:

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coterie.app.api.live.authorization import KEYED, RIGHTS, UNDER_PREFIX, filter_for
 from coterie.app.api.live.events.filters import Filter
-from coterie.app.api.live.events.ring import Ring
-from coterie.app.api.live.reading import KEYED, RIGHTS, UNDER_PREFIX, filter_for
+from coterie.app.api.live.events.ring import EventRing
 from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, anonymous
 from coterie.app.settings.auth import Rule
@@ -52,14 +52,14 @@ def allowed(principal: Principal, kind: Kind, key: str) -> bool:
     return principal.has(rights_of(scope))
 
 
-def filled(events: list[tuple[Kind, str]]) -> Ring:
-    ring = Ring("e", 1_000, 10**6)
+def filled(events: list[tuple[Kind, str]]) -> EventRing:
+    ring = EventRing("e", 1_000, 10**6)
     for number, (kind, key) in enumerate(events):
         ring.add(kind, key.encode() if kind in KEYED else None, b'{"n":%d}' % number)
     return ring
 
 
-def told(ring: Ring, wanted: Filter, after: int = 0) -> list[int]:
+def told(ring: EventRing, wanted: Filter, after: int = 0) -> list[int]:
     return [json.loads(entry.body)["n"] for entry in ring.batch(after, wanted).entries]
 
 
