@@ -12,7 +12,7 @@ from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, 
 from coterie.consensus.autopilot.decision_log import DecisionRecord, read_decisions
 from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
-from coterie.consensus.autopilot.shell.local_member import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.restore import backup
 from coterie.consensus.store import State
@@ -59,8 +59,8 @@ class LocalRaft:
     def reason(self) -> str:
         return self._gossip.reason if self._agent is None else self._agent.reason
 
-    def link_events(self) -> Sequence[LinkEvent]:
-        return () if self._agent is None else self._agent.link_events
+    def link_events(self) -> Sequence[LinkProblem]:
+        return () if self._agent is None else self._agent.link_problems
 
     def leader_address(self) -> Address | None:
         return self._gossip.leader_address()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from coterie.consensus.autopilot.decision_log import DecisionRecord
-from coterie.consensus.autopilot.shell.local_member import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus
@@ -76,7 +76,7 @@ class RaftView(Protocol):
     def reason(self) -> str:
         """Why this node is in no cluster, or what it waits for; empty where all is well."""
 
-    def link_events(self) -> Sequence[LinkEvent]:
+    def link_events(self) -> Sequence[LinkProblem]:
         """The latest, oldest first."""
 
     def leader_address(self) -> Address | None:

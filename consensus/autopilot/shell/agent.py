@@ -18,7 +18,7 @@ from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.bootstrapper import Bootstrapper
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
-from coterie.consensus.autopilot.shell.local_member import LinkEvent, LocalMember
+from coterie.consensus.autopilot.shell.local_member import LinkProblem, LocalMember
 from coterie.consensus.autopilot.voters.removal import RemovalCause, RemovalOutcome, removal_outcome
 from coterie.consensus.raft.errors import RaftError
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
@@ -218,9 +218,9 @@ class Agent:
         return self._bootstrapper.reason
 
     @property
-    def link_events(self) -> Sequence[LinkEvent]:
+    def link_problems(self) -> Sequence[LinkProblem]:
         """The latest, oldest first."""
-        return self._local.link_events
+        return self._local.link_problems
 
     @property
     def member(self) -> Member | None:

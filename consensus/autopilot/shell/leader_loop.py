@@ -19,7 +19,7 @@ from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.voters.explain import non_voters
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RemovalCause, ban_text
-from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide
+from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision, decide
 from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
 from coterie.consensus.autopilot.voters.view import ClusterView
 from coterie.consensus.member.member import Member
@@ -94,7 +94,7 @@ class LeaderLoop:
 
     # -- acting ------------------------------------------------------------------------------------------------------
 
-    async def _carry_out(self, decision: Decision, term: int) -> None:
+    async def _carry_out(self, decision: VoterDecision, term: int) -> None:
         node = self.view.member(decision.member).node if self.view is not None else ""
         try:
             await self._do(decision)
@@ -115,7 +115,7 @@ class LeaderLoop:
         with suppress(MetadataError):  # the log of this node has it anyhow
             await self.member.metadata.submit(record_decision(self.member.state, decision))
 
-    async def _do(self, decision: Decision) -> None:
+    async def _do(self, decision: VoterDecision) -> None:
         member = self.member
         match decision.kind:
             case DecisionKind.TRANSFER:

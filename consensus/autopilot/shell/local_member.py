@@ -28,12 +28,12 @@ from coterie.consensus.raft.errors import RaftError
 logger = logging.getLogger(__name__)
 
 
-MAX_LINK_EVENTS = 100
+MAX_LINK_PROBLEMS = 100
 """The latest are kept for operators."""
 
 
 @dataclass(frozen=True, slots=True)
-class LinkEvent:
+class LinkProblem:
     """Why a link to another member was refused or broken: a wrong secret, another cluster, a copied directory."""
 
     at: float
@@ -67,7 +67,7 @@ class LocalMember:
         self.member: Member | None = None
         self.leader_loop: LeaderLoop | None = None
         self._config = config
-        self.link_events: deque[LinkEvent] = deque(maxlen=MAX_LINK_EVENTS)
+        self.link_problems: deque[LinkProblem] = deque(maxlen=MAX_LINK_PROBLEMS)
         self._view = view
         self._on_change = on_change
         self._on_stop = on_stop
@@ -141,7 +141,7 @@ class LocalMember:
             founders,
             self._locate,
             self._config.member,
-            on_event=self._link_event,
+            on_event=self._note_problem,
             on_stop=self._on_stop,
         )
         try:
@@ -172,8 +172,8 @@ class LocalMember:
 
         return look
 
-    def _link_event(self, kind: str, detail: str) -> None:
-        self.link_events.append(LinkEvent(time.time(), kind, detail))
+    def _note_problem(self, kind: str, detail: str) -> None:
+        self.link_problems.append(LinkProblem(time.time(), kind, detail))
 
     def _locate(self, member: str) -> tuple[str, int] | None:
         """The address by gossip, else the last that worked."""

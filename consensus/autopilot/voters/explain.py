@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.readiness import blocked, readiness
-from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide, waits_for_pair
+from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision, decide, waits_for_pair
 from coterie.consensus.autopilot.voters.view import ClusterView
 
 
@@ -20,7 +20,7 @@ def non_voters(view: ClusterView, policy: Policy, now: float) -> dict[str, str]:
     return {member: reason or wait for member, reason in reasons.items()} | _next(decision)
 
 
-def _next(decision: Decision | None) -> dict[str, str]:
+def _next(decision: VoterDecision | None) -> dict[str, str]:
     if decision is None:
         return {}
     if decision.kind is DecisionKind.PROMOTE:

@@ -25,7 +25,7 @@ class DecisionKind(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class VoterDecision:
     kind: DecisionKind
     member: str
     """The member that is promoted, removed, or made leader."""
@@ -36,7 +36,7 @@ class Decision:
     """Of a removal: the observer to be promoted at once after it."""
 
 
-def decide(view: ClusterView, policy: Policy, now: float) -> Decision | None:
+def decide(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
     """The leader's next decision; None where there is none to take, or none can be taken."""
     if blocked(view) is not None:
         return None
@@ -68,7 +68,7 @@ def is_majority(of: Collection[str], agreeing: Collection[str]) -> bool:
 # -- removals ------------------------------------------------------------------------------------------------------
 
 
-def _requested_removal(view: ClusterView, now: float) -> Decision | None:
+def _requested_removal(view: ClusterView, now: float) -> VoterDecision | None:
     """A voter that asked to leave, or that an operator removes. It may go below `min_voters`; the last voter stays."""
     for member in view.voters:
         ban = view.member(member).ban
@@ -78,9 +78,9 @@ def _requested_removal(view: ClusterView, now: float) -> Decision | None:
         if member == view.own:
             target = _successor(view, now)
             if target is not None:
-                return Decision(DecisionKind.TRANSFER, target, f"the leader is to go: {asks}")
+                return VoterDecision(DecisionKind.TRANSFER, target, f"the leader is to go: {asks}")
         elif _may_remove(view, member, now):
-            return Decision(DecisionKind.REMOVE, member, asks, ban.cause)
+            return VoterDecision(DecisionKind.REMOVE, member, asks, ban.cause)
     return None
 
 
@@ -108,7 +108,7 @@ def is_dead(view: ClusterView, member: str, policy: Policy, now: float) -> bool:
     return member != view.own and not it.live and now - it.silent_since >= policy.dead_voter_grace
 
 
-def _dead_removal(view: ClusterView, policy: Policy, now: float) -> Decision | None:
+def _dead_removal(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
     """Replace a dead voter: it goes first, and the observer that stands ready follows."""
     dead = [voter for voter in view.voters if is_dead(view, voter, policy, now)]
     zones = Counter(view.member(voter).zone for voter in view.voters)
@@ -118,15 +118,15 @@ def _dead_removal(view: ClusterView, policy: Policy, now: float) -> Decision | N
         replacement = _replacement(view, member, policy, now)
         if replacement is not None:
             why = f"{silent}; {view.member(replacement).node or replacement} stands ready"
-            return Decision(DecisionKind.REMOVE, member, why, RemovalCause.DEAD, replacement)
+            return VoterDecision(DecisionKind.REMOVE, member, why, RemovalCause.DEAD, replacement)
         if _gains(view, dead, policy) and _may_remove(view, member, now):
-            return Decision(
+            return VoterDecision(
                 DecisionKind.REMOVE, member, f"{silent}; without it, fewer answers make a majority", RemovalCause.DEAD
             )
     return None
 
 
-def _begun_removal(view: ClusterView, policy: Policy, now: float) -> Decision | None:
+def _begun_removal(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
     """A voter that was banned as dead, and came back before its removal: it goes once it can be replaced."""
     for member in view.voters:
         ban = view.member(member).ban
@@ -138,10 +138,10 @@ def _begun_removal(view: ClusterView, policy: Policy, now: float) -> Decision | 
         if member == view.own:
             target = _successor(view, now)
             if target is not None:
-                return Decision(DecisionKind.TRANSFER, target, "the leader is barred, and can be replaced")
+                return VoterDecision(DecisionKind.TRANSFER, target, "the leader is barred, and can be replaced")
             continue
         why = f"its removal was begun; {view.member(replacement).node or replacement} stands ready"
-        return Decision(DecisionKind.REMOVE, member, why, ban.cause, replacement)
+        return VoterDecision(DecisionKind.REMOVE, member, why, ban.cause, replacement)
     return None
 
 
@@ -169,7 +169,7 @@ def _majority(count: int) -> int:
 # -- promotions ----------------------------------------------------------------------------------------------------
 
 
-def _promotion(view: ClusterView, policy: Policy, now: float) -> Decision | None:
+def _promotion(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
     ready = _ready(view, policy, now)
     count = len(view.voters)
     if not ready or count >= policy.max_voters:
@@ -184,7 +184,7 @@ def _promotion(view: ClusterView, policy: Policy, now: float) -> Decision | None
                 if replacing
                 else f"alive and caught up for {_stable_for(it, now):.0f} s"
             )
-            return Decision(DecisionKind.PROMOTE, it.member, f"{why}; {count} of at most {policy.max_voters} vote")
+            return VoterDecision(DecisionKind.PROMOTE, it.member, f"{why}; {count} of at most {policy.max_voters} vote")
     return None
 
 

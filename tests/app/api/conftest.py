@@ -21,7 +21,7 @@ from coterie.app.raft.view import MemberPlace, RaftPicture
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.autopilot.decision_log import DecisionRecord
-from coterie.consensus.autopilot.shell.local_member import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.member import Member, MemberConfig
 from coterie.consensus.member.metadata import MemberMetadata
@@ -66,7 +66,7 @@ class Part(LocalRaft):
     member: Member
     decided: list[DecisionRecord] = field(default_factory=list)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
-    links: list[LinkEvent] = field(default_factory=list)
+    links: list[LinkProblem] = field(default_factory=list)
     fails: MetadataError | None = None
 
     def __post_init__(self) -> None:
@@ -89,7 +89,7 @@ class Part(LocalRaft):
     def state(self) -> State:
         return self.member.state
 
-    def link_events(self) -> Sequence[LinkEvent]:
+    def link_events(self) -> Sequence[LinkProblem]:
         return self.links
 
     def picture(self) -> RaftPicture:

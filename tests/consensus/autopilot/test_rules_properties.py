@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from coterie.consensus.autopilot.voters.explain import non_voters
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import BanReason, RemovalCause
-from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide
+from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision, decide
 from coterie.consensus.autopilot.voters.view import ClusterView, MemberView
 
 NOW = 100.0
@@ -96,7 +96,7 @@ def majority(of: set[str], agreeing: set[str]) -> bool:
     return 2 * len(of & agreeing) > len(of)
 
 
-def changed(view: ClusterView, decision: Decision) -> set[str]:
+def changed(view: ClusterView, decision: VoterDecision) -> set[str]:
     voters = set(view.voters)
     match decision.kind:
         case DecisionKind.PROMOTE:
@@ -142,7 +142,7 @@ def test_no_decision_endangers_the_quorum(view: ClusterView, policy: Policy) -> 
             assert view.member(view.own).ban is not None
 
 
-def _removal(view: ClusterView, policy: Policy, decision: Decision, left: int) -> None:
+def _removal(view: ClusterView, policy: Policy, decision: VoterDecision, left: int) -> None:
     gone = view.member(decision.member)
     asked = gone.ban is not None and gone.ban.requested
     assert left >= 1

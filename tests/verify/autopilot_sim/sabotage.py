@@ -8,7 +8,7 @@ from coterie.consensus.autopilot.founding import bootstrap
 from coterie.consensus.autopilot.voters import rules
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RemovalOutcome
-from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind
+from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision
 from coterie.consensus.autopilot.voters.view import ClusterView
 from tests.verify.autopilot_sim import world
 
@@ -31,10 +31,10 @@ def the_first_to_be_seen_votes(patch: pytest.MonkeyPatch) -> None:
 def a_replacement_is_added_first(patch: pytest.MonkeyPatch) -> None:
     plain = rules.decide
 
-    def decide(view: ClusterView, policy: Policy, now: float) -> Decision | None:
+    def decide(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
         decision = plain(view, policy, now)
         if decision is not None and decision.replacement is not None:
-            return Decision(DecisionKind.PROMOTE, decision.replacement, "added first")
+            return VoterDecision(DecisionKind.PROMOTE, decision.replacement, "added first")
         return decision
 
     patch.setattr(world, "decide", decide)

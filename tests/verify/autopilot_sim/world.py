@@ -32,7 +32,7 @@ from coterie.consensus.autopilot.voters.removal import (
     ban_text,
     removal_outcome,
 )
-from coterie.consensus.autopilot.voters.rules import Decision, DecisionKind, decide
+from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision, decide
 from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
 from coterie.consensus.raft.configuration import decode_voters, is_membership
 from coterie.consensus.raft.errors import RaftError
@@ -317,7 +317,7 @@ class Computer:
             self.acting = True
             self._act(decision, bans)
 
-    def _act(self, decision: Decision, bans: dict[str, str]) -> None:
+    def _act(self, decision: VoterDecision, bans: dict[str, str]) -> None:
         life = self.life
 
         def ended(error: RaftError | None, _: object) -> None:
@@ -389,7 +389,7 @@ class JointWorld(World):
         self.of_member: dict[str, Computer] = {}
         self.side: dict[str, int] = {}
         self.clusters: dict[str, str] = {}  # member -> the cluster that it is bound to
-        self.decisions: list[tuple[float, str, Decision]] = []
+        self.decisions: list[tuple[float, str, VoterDecision]] = []
         self.lost_gossip = 0.0
         self.computers: dict[str, Computer] = {}
         for at in range(count):
@@ -444,7 +444,7 @@ class JointWorld(World):
         if len(set(self.clusters.values())) > 1:
             self.fail(f"two clusters: {self.clusters}")
 
-    def decided(self, computer: Computer, decision: Decision) -> None:
+    def decided(self, computer: Computer, decision: VoterDecision) -> None:
         self.note(f"{computer.name} decides: {decision.kind.value} {decision.member}: {decision.reason}")
         self.decisions.append((self.now, computer.member, decision))
         voters = set(computer.node.voters)

@@ -23,7 +23,7 @@ from coterie.app.wire.raft import (
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus, encode
 from coterie.consensus.autopilot.decision_log import DecisionRecord
-from coterie.consensus.autopilot.shell.local_member import LinkEvent
+from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.store import read_snapshot
 from coterie.gossip import Address, GossipNode, NodeId
 from coterie.gossip import Status as KeyStatus
@@ -182,7 +182,7 @@ async def test_a_dead_leader_leads_nobody(gossip: GossipNode) -> None:
 
 
 async def test_the_status_of_the_own_member(api: httpx.AsyncClient, part: Part) -> None:
-    part.links.append(LinkEvent(1_700_000_000.5, "wrong_cluster", "127.0.0.1:9"))
+    part.links.append(LinkProblem(1_700_000_000.5, "wrong_cluster", "127.0.0.1:9"))
     answer = await api.get("/v1/raft/status")
     RaftStatusAnswer.model_validate_json(answer.content, strict=True)
     status = answer.json()
