@@ -26,7 +26,8 @@ from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId, Watch
 
 if TYPE_CHECKING:
-    from coterie.consensus.member.member import Member, MemberConfig
+    from coterie.consensus.member.config import MemberConfig
+    from coterie.consensus.member.member import Member
     from coterie.consensus.member.metadata import MemberMetadata
     from coterie.consensus.member.status import MemberStatus, PeerStatus
     from coterie.consensus.member.watch import MemberWatch
@@ -57,7 +58,7 @@ __all__ = [
 
 _OF_A_MEMBER = {
     "Member": "coterie.consensus.member.member",
-    "MemberConfig": "coterie.consensus.member.member",
+    "MemberConfig": "coterie.consensus.member.config",
     "MemberStatus": "coterie.consensus.member.status",
     "MemberMetadata": "coterie.consensus.member.metadata",
     "PeerStatus": "coterie.consensus.member.status",

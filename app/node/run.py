@@ -21,6 +21,7 @@ from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.server import HttpServer
 from coterie.app.http.tls import Tls, TlsError
+from coterie.app.node import garbage_collection
 from coterie.app.node.listening import BindError, Sockets, open_sockets
 from coterie.app.node.open_files import allow_open_files
 from coterie.app.node.raft_agent import agent_config, open_agent
@@ -131,6 +132,7 @@ async def _serve(
     follow_purges(node)
     if agent is not None:
         await _start_agent(agent)
+        garbage_collection.tune()
     persistence = _open_persistence(settings, node.engine, data_dir)
     reloader = Reloader(settings, load)
     register_node(reloader, node, graceful_leave, persistence)

@@ -7,58 +7,26 @@ things start and stop, and what others may know of the member.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import secrets
-import ssl
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
 
 from coterie.consensus.journal import DiskThread, MemberDirectory
 from coterie.consensus.member.async_bridge import outcome
+from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.lease_expiry import LeaseExpiry
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
-from coterie.consensus.member.tracing import Tracing
 from coterie.consensus.raft.core import Member as Peer
 from coterie.consensus.raft.driver import Driver, SystemClock
 from coterie.consensus.raft.net.session import Identity
-from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
+from coterie.consensus.raft.net.tcp import Locate, TcpTransport
 from coterie.consensus.raft.node import RaftNode
-from coterie.consensus.raft.settings import RaftSettings
-from coterie.consensus.store import Limits, State
+from coterie.consensus.store import State
 
 logger = logging.getLogger(__name__)
-
-GC_THRESHOLDS = (50_000, 20, 100)
-"""Log entries and records are immutable and free of cycles: with the interpreter's own thresholds the collector would
-walk over them many times a second, for milliseconds."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MemberConfig:
-    secret: bytes
-    """Shared by all members; without it nobody gets a link."""
-    raft: RaftSettings = field(default_factory=RaftSettings)
-    net: NetSettings = field(default_factory=NetSettings)
-    limits: Limits = field(default_factory=Limits)
-    """What the state begins with. Must be equal at all founders; later it is changed by an operation."""
-    request_timeout: float = 5.0
-    """Seconds that a call takes at most, where it does not say otherwise."""
-    max_watches: int = 1_000
-    """Open at once at this member."""
-    server_tls: ssl.SSLContext | None = None
-    client_tls: ssl.SSLContext | None = None
-    tls_name: str | None = None
-    """What other members' certificates must bear; None: the address that they are called at."""
-    tracing: Tracing | None = None
-    """Who records traces; None: nobody."""
-
-    def __post_init__(self) -> None:
-        if not self.secret:
-            raise ValueError("secret must not be empty")
 
 
 class Member:
@@ -138,9 +106,6 @@ class Member:
         Raises OSError where the address cannot be had, CorruptStateError where the snapshot cannot be loaded.
         """
         self._driver.run(self.node)
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*GC_THRESHOLDS)
         self.machine.hub.feed()
         where = await self.transport.listen(host, port)
         for voter in self.node.voters:

@@ -8,7 +8,7 @@ from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RejoinPolicy
 from coterie.consensus.journal import JournalConfig
-from coterie.consensus.member.member import MemberConfig
+from coterie.consensus.member.config import MemberConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,7 +23,8 @@ from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.journal import open_member_directory
-from coterie.consensus.member.member import Member, MemberConfig
+from coterie.consensus.member.config import MemberConfig
+from coterie.consensus.member.member import Member
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus

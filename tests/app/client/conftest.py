@@ -13,7 +13,8 @@ from coterie.app.client import Client
 from coterie.app.settings.tables import HttpSettings
 from coterie.consensus import Metadata
 from coterie.consensus.journal import open_member_directory
-from coterie.consensus.member.member import Member, MemberConfig
+from coterie.consensus.member.config import MemberConfig
+from coterie.consensus.member.member import Member
 from coterie.consensus.raft.settings import RaftSettings as MemberSettings
 from coterie.gossip import Address
 from tests.app.api.conftest import RAFT, FailingMetadata, Part, gossip_node

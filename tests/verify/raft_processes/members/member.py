@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from coterie.app.node import garbage_collection
 from coterie.consensus import (
     CompactedError,
     Consistency,
@@ -176,6 +177,7 @@ async def serve(arguments: argparse.Namespace) -> int:
     loop = asyncio.get_running_loop()
     async with member:
         address = await member.start("127.0.0.1", 0)
+        garbage_collection.tune()
         out, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, sys.stdout.buffer)
         service.out = out
         service.say(wire.Listening(member.id, address))

@@ -1,0 +1,35 @@
+"""The configuration of a member of a Raft group, with units and defaults."""
+
+from __future__ import annotations
+
+import ssl
+from dataclasses import dataclass, field
+
+from coterie.consensus.member.tracing import Tracing
+from coterie.consensus.raft.net.tcp import NetSettings
+from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.store import Limits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberConfig:
+    secret: bytes
+    """Shared by all members; without it nobody gets a link."""
+    raft: RaftSettings = field(default_factory=RaftSettings)
+    net: NetSettings = field(default_factory=NetSettings)
+    limits: Limits = field(default_factory=Limits)
+    """What the state begins with. Must be equal at all founders; later it is changed by an operation."""
+    request_timeout: float = 5.0
+    """Seconds that a call takes at most, where it does not say otherwise."""
+    max_watches: int = 1_000
+    """Open at once at this member."""
+    server_tls: ssl.SSLContext | None = None
+    client_tls: ssl.SSLContext | None = None
+    tls_name: str | None = None
+    """What other members' certificates must bear; None: the address that they are called at."""
+    tracing: Tracing | None = None
+    """Who records traces; None: nobody."""
+
+    def __post_init__(self) -> None:
+        if not self.secret:
+            raise ValueError("secret must not be empty")
