@@ -15,9 +15,8 @@ from uuid import uuid4
 
 from coterie.consensus.journal import JournalConfig, open_member_directory
 from coterie.consensus.member.member import Member
-from coterie.consensus.raft.configuration import encode_voters
-from coterie.consensus.raft.engine import MEMBERSHIP, NO_OP, REGULAR
-from coterie.consensus.raft.entries import decode_batch
+from coterie.consensus.raft.core.model.configuration import encode_voters
+from coterie.consensus.raft.core.model.entries import MEMBERSHIP, NO_OP, REGULAR, decode_batch
 from coterie.consensus.raft.errors import CorruptStateError
 from coterie.consensus.raft.ports import SnapshotInfo
 from coterie.consensus.store import State, apply, read_snapshot, write_snapshot

@@ -39,7 +39,7 @@ class LeaseExpiry:
             if deadline is not None:
                 wait = min(wait, max(0.01, (deadline - replica.now_ms) / 1000))
             await asyncio.sleep(wait)
-            if not node.leading or node.noop_index is None or node.applied < node.noop_index:
+            if not node.leading or not node.state.noop_applied:
                 self._proposed.clear()
                 continue
             self._keep_time()

@@ -18,8 +18,7 @@ from coterie.consensus.member.lease_expiry import LeaseExpiry
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.state_machine import MetadataStateMachine
-from coterie.consensus.member.status import MemberStatus, PeerStatus, leader_of, member_status, peer_statuses
-from coterie.consensus.raft.core import Member as Peer
+from coterie.consensus.member.status import MemberStatus, PeerStatus, member_status, peer_statuses
 from coterie.consensus.raft.driver import Driver, SystemClock
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Locate, TcpTransport
@@ -96,7 +95,7 @@ class Member:
             tracing=config.tracing,
         )
         if config.tracing is not None:
-            self.node.on_forwarded = config.tracing.forwarded
+            self.node.state.on_forwarded = config.tracing.forwarded
 
     # life
 
@@ -110,7 +109,7 @@ class Member:
         where = await self.transport.listen(host, port)
         for voter in self.node.voters:
             if voter != self.id:
-                self.transport.addNode(Peer(voter))
+                self.transport.add(voter)
         expiry = LeaseExpiry(self.node, self.machine, self.config.request_timeout)
         self._tasks = [asyncio.create_task(expiry.run(), name="leases"), asyncio.create_task(self._second())]
         return where
@@ -199,7 +198,7 @@ class Member:
     @property
     def leader(self) -> str | None:
         """Member id of the leader, as far as this member knows."""
-        return leader_of(self.node)
+        return self.node.leader
 
     def staleness(self) -> float:
         """How old what is applied here may be at most, in seconds."""
@@ -214,8 +213,8 @@ class Member:
         return MemberMetrics(
             raft=node.figures,
             state=self.state.sizes(),
-            pending_proposals=node.pending,
-            waiting_reads=node.waiting_reads,
+            pending_proposals=node.state.pending.proposals,
+            waiting_reads=node.state.pending.reads,
             open_watches=len(self.metadata.watches),
             log_bytes=self.directory.journal.memory_bytes,
             disk_full=self.directory.journal.disk_full,

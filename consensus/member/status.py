@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coterie.consensus.raft.core.model.state import State
 from coterie.consensus.raft.node import RaftNode
 
 
@@ -50,60 +51,54 @@ class MemberStatus:
     """Why this member has stopped its part in Raft."""
 
 
-def leader_of(node: RaftNode) -> str | None:
-    """Member id of the leader, as far as this member knows."""
-    if node.leading:
-        return node.own
-    leader = node.leader
-    return None if leader is None else str(leader.id)
-
-
 def member_status(node: RaftNode, cluster: str, revision: int, election_max: float, now: float) -> MemberStatus:
     """`revision`: of the state as applied. `election_max`: a majority that is silent for longer is not there (s)."""
-    role = "leader" if node.leading else "candidate" if node.campaign is not None else "follower"
+    state = node.state
+    role = "leader" if state.leading else "candidate" if state.campaign is not None else "follower"
     return MemberStatus(
-        member=node.own,
+        member=state.own,
         cluster=cluster,
-        role=role if node.votes else "observer",
-        leader=leader_of(node),
-        term=node.term,
-        voters=node.voters,
-        connected=tuple(sorted(str(peer.id) for peer in node.connected)),
-        last_index=node.last_index,
-        commit_index=node.commit,
-        applied_index=node.applied,
-        snapshot_index=node.snapshot_index,
-        log_entries=len(node.log),
+        role=role if state.votes else "observer",
+        leader=state.leader,
+        term=state.term,
+        voters=state.voters,
+        connected=tuple(sorted(state.links)),
+        last_index=state.log.last_index,
+        commit_index=state.commit,
+        applied_index=state.applied,
+        snapshot_index=state.snapshot_index,
+        log_entries=len(state.log),
         revision=revision,
-        founding=node.founding,
-        change_pending=node.configurations.latest_index > node.commit,
-        quorum=_silent_seconds(node, now) < election_max,
+        founding=state.founding,
+        change_pending=state.change_pending,
+        quorum=_silent_seconds(state, now) < election_max,
         failure=repr(node.failure) if node.failure is not None else None,
     )
 
 
-def _silent_seconds(node: RaftNode, now: float) -> float:
+def _silent_seconds(state: State, now: float) -> float:
     """Since a majority was known to be there: heard from as a leader, or heard of from one."""
-    if not node.leading:
-        return now - node.leader_contact
-    heard = sorted(now - node.heard.get(node.member(voter), 0.0) for voter in node.voters if voter != node.own)
-    needed = len(node.voters) // 2
+    if not state.leading:
+        return now - state.leader_contact
+    heard = sorted(now - state.progress[voter].heard for voter in state.others)
+    needed = len(state.voters) // 2
     return heard[needed - 1] if needed else 0.0
 
 
 def peer_statuses(node: RaftNode, now: float) -> list[PeerStatus]:
     """What a member knows of the others; matches and silences are a leader's knowledge."""
+    state = node.state
     found = []
-    for peer in sorted(node.others | node.connected, key=str):
-        flow = node.flows.get(peer)
+    for peer in sorted({*state.others, *state.links}):
+        progress = state.progress.get(peer)
         found.append(
             PeerStatus(
-                member=str(peer.id),
-                voter=str(peer.id) in node.voters,
-                connected=peer in node.connected,
-                match=node.match.get(peer, 0) if node.leading else 0,
-                silent_seconds=now - node.heard[peer] if node.leading and peer in node.heard else float("inf"),
-                receives_snapshot=flow is not None and flow.transfer is not None,
+                member=peer,
+                voter=peer in state.voters,
+                connected=peer in state.links,
+                match=0 if progress is None else progress.match,
+                silent_seconds=float("inf") if progress is None else now - progress.heard,
+                receives_snapshot=progress is not None and progress.transfer is not None,
             )
         )
     return found

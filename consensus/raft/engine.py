@@ -1,6 +1,6 @@
 """The one place that imports PySyncObj: checks that it is the known release, and undoes what its import breaks.
 
-The node replaces private methods, so it runs only on sources whose hash it knows (specification, section 2).
+What is said of PySyncObj holds for sources whose hash is known here, and for no others (specification, section 2).
 Importing PySyncObj replaces `socket.inet_ntop` by a Windows stub and patches pickle's dispatch table (fault 15).
 """
 
@@ -12,7 +12,7 @@ import importlib.util
 import pickle  # only to put its dispatch table back as it was; nothing is ever loaded
 import socket
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from coterie.consensus.raft.errors import EngineMismatchError
 
@@ -62,56 +62,11 @@ def _package() -> Path:
 
 check_sources(_package())
 
-import pysyncobj.syncobj as _syncobj  # type: ignore[import-untyped]  # noqa: E402 - only after its sources were checked
-from pysyncobj.config import FAIL_REASON, SyncObjConf  # type: ignore[import-untyped]  # noqa: E402
-from pysyncobj.fast_queue import FastQueue  # type: ignore[import-untyped]  # noqa: E402
+import pysyncobj.syncobj as syncobj  # type: ignore[import-untyped]  # noqa: E402, PLR0402 - after its sources were checked
+from pysyncobj.config import SyncObjConf  # type: ignore[import-untyped]  # noqa: E402
 from pysyncobj.node import Node  # type: ignore[import-untyped]  # noqa: E402
 from pysyncobj.transport import Transport  # type: ignore[import-untyped]  # noqa: E402
 
 repair_import()
 
-if TYPE_CHECKING:
-
-    class SyncObj:
-        """The face of PySyncObj's node that the subclass stands on, private names included."""
-
-        conf: Any
-        selfNode: Node  # noqa: N815
-
-        def __init__(self, *args: Any, **kwargs: Any) -> None: ...
-        def _applyCommand(self, *args: Any) -> None: ...  # noqa: N802
-        def __getattr__(self, name: str) -> Any: ...
-        def getStatus(self) -> dict[str, Any]: ...  # noqa: N802
-        def destroy(self) -> None: ...
-else:
-    SyncObj = _syncobj.SyncObj
-
-REGULAR: Final = bytes([_syncobj._COMMAND_TYPE.REGULAR])
-NO_OP: Final = bytes([_syncobj._COMMAND_TYPE.NO_OP])
-MEMBERSHIP: Final = bytes([_syncobj._COMMAND_TYPE.MEMBERSHIP])
-
-FOLLOWER: Final[int] = _syncobj._RAFT_STATE.FOLLOWER
-CANDIDATE: Final[int] = _syncobj._RAFT_STATE.CANDIDATE
-LEADER: Final[int] = _syncobj._RAFT_STATE.LEADER
-
-syncobj = _syncobj
-"""PySyncObj's main module: the constructor's `createJournal` and `Serializer` are swapped in here."""
-
-__all__ = [
-    "CANDIDATE",
-    "FAIL_REASON",
-    "FOLLOWER",
-    "LEADER",
-    "MEMBERSHIP",
-    "NO_OP",
-    "REGULAR",
-    "FastQueue",
-    "Node",
-    "SyncObj",
-    "SyncObjConf",
-    "Transport",
-    "check_sources",
-    "repair_import",
-    "source_hash",
-    "syncobj",
-]
+__all__ = ["Node", "SyncObjConf", "Transport", "check_sources", "repair_import", "source_hash", "syncobj"]

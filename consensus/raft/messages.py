@@ -17,7 +17,6 @@ import msgspec
 from msgspec import Meta, Struct
 
 from coterie.consensus.raft.errors import ProtocolError
-from coterie.consensus.raft.ports import Entry
 
 Index = Annotated[int, Meta(ge=0, le=2**62)]
 Term = Annotated[int, Meta(ge=0, le=2**62)]
@@ -69,7 +68,7 @@ class NextNodeIdx(Struct, frozen=True, tag="next_node_idx"):
 
 
 class Ping(Struct, frozen=True, tag="ping"):
-    """The heartbeat, and a read-index round. Times as `consensus/raft/freshness.py` says."""
+    """The heartbeat, and a read-index round. Times as `consensus/raft/core/model/staleness.py` says."""
 
     term: Term
     round: Index
@@ -219,7 +218,6 @@ __all__ = [
     "FIRST_KINDS",
     "KINDS",
     "AppendEntries",
-    "Entry",
     "Forward",
     "ForwardReply",
     "Message",

@@ -1,50 +1,47 @@
-"""The hardened Raft node: PySyncObj's node with the methods in the table below replaced (specification, section 2b).
+"""A member's node: carries out what Raft's core decides. It owns no socket, thread or timer.
 
-It owns no socket, thread or timer. Whoever runs it calls `start` once, then `tick` on every loop turn in which
-something
-happened and at `next_wakeup` at the latest; the transport calls it with messages, the disk with finished jobs.
+Whoever runs it calls `start` once, then `tick` on every loop turn in which something happened and at `next_wakeup` at
+the latest; the transport calls it with messages, the disk with finished jobs.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
-from coterie.consensus.raft import engine
-from coterie.consensus.raft.configuration import Configurations
-from coterie.consensus.raft.core import Member
-from coterie.consensus.raft.durability import Durability
-from coterie.consensus.raft.errors import ProtocolError, RaftError
-from coterie.consensus.raft.messages import (
-    AppendEntries,
-    Forward,
-    ForwardReply,
-    Message,
-    NextNodeIdx,
-    Ping,
-    Pong,
-    RequestVote,
-    ResponseVote,
-    SnapshotAck,
-    SnapshotChunk,
-    TimeoutNow,
+from coterie.consensus.raft.core.calls import queue_proposal, queue_read
+from coterie.consensus.raft.core.events import (
+    Event,
+    HandOver,
+    Job,
+    JobDone,
+    LinkDown,
+    LinkUp,
+    Ready,
+    Received,
+    Start,
+    Synced,
+    Tick,
 )
-from coterie.consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine
-from coterie.consensus.raft.proposals import Proposals
+from coterie.consensus.raft.core.model.configuration import encode_change
+from coterie.consensus.raft.core.model.entries import MEMBERSHIP, REGULAR
+from coterie.consensus.raft.core.model.pending import Callback, Proposal, Read
+from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.parts.pings import staleness
+from coterie.consensus.raft.core.step import next_wakeup, step, stop
+from coterie.consensus.raft.errors import StoppedError
+from coterie.consensus.raft.figures import RaftFigures
+from coterie.consensus.raft.messages import Message
+from coterie.consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine, Transport
 from coterie.consensus.raft.recovery import recover
 from coterie.consensus.raft.settings import RaftSettings
 
 logger = logging.getLogger(__name__)
 
 
-class _NoSerializer:
-    """Stands where PySyncObj's Serializer would: snapshots do not pass through it."""
-
-    def __init__(self, *_: Any) -> None: ...
-
-
-class RaftNode(Proposals):
+class RaftNode:
     def __init__(
         self,
         member_id: str,
@@ -53,7 +50,7 @@ class RaftNode(Proposals):
         journal: Journal,
         snapshots: SnapshotStore,
         machine: StateMachine,
-        transport: engine.Transport,
+        transport: Transport,
         disk: Disk,
         clock: Clock,
         settings: RaftSettings,
@@ -65,160 +62,239 @@ class RaftNode(Proposals):
         Raises CorruptStateError or OSError where the data directory must not be started from.
         """
         self.own = member_id
-        self.me = Member(member_id)
-        self.settings = settings
         self.clock = clock
-        self.disk = disk
-        self.machine = machine
-        self.snapshots = snapshots
-        self.on_stop = on_stop
-        self.on_work = on_work
-        self._prepare_core()
-        self._prepare_elections()
-        self._prepare_snapshots()
-        self._prepare_replication()
-        self._prepare_reads()
-        self._prepare_transfers()
-        self._prepare_proposals()
-        info = recover(journal, snapshots)
-        base = bootstrap_voters if info is None else info.voters
-        self.configurations = Configurations(base, journal[:], from_snapshot=info is not None)
-        others = [self.member(voter) for voter in self.voters if voter != member_id]
-        self._construct(journal, others, transport)
-        if self.durability.dirty:
-            journal.sync()
-            self.durability.dirty = False
-
-    def _construct(self, journal: Journal, others: list[Member], transport: engine.Transport) -> None:
-        """Run PySyncObj's constructor with our journal in, and its serializer out."""
-        module: Any = engine.syncobj
-        make_journal, serializer = module.createJournal, module.Serializer
-        module.createJournal, module.Serializer = (lambda _: journal), _NoSerializer
-        founding = not len(journal)
-        try:
-            engine.SyncObj.__init__(
-                self, self.me, others, self.settings.engine_conf(), nodeClass=Member, transport=transport
-            )
-        finally:
-            module.createJournal, module.Serializer = make_journal, serializer
-        self.durability = Durability(self.last_index)
-        self.durability.dirty = founding  # the constructor has added the first entry
-        self.commit = max(self.commit, 1)
-        self._postpone_election()
+        self.failure: BaseException | None = None
+        self._journal = journal
+        self._transport = transport
+        self._disk = disk
+        self._on_stop = on_stop
+        self._on_work = on_work
+        self.state = State(
+            member_id,
+            recover(journal, snapshots, bootstrap_voters),
+            machine=machine,
+            snapshots=snapshots,
+            settings=settings,
+            random=clock.random,
+        )
+        self._linked = self.state.voters
+        transport.bind(self.received, self.link_up, self.link_down)
 
     # running
 
     def start(self) -> None:
-        """The first tick: loads the snapshot. The transport delivers nothing before (fault 28).
+        """Load the snapshot. The transport delivers nothing before (fault 28).
 
         Raises what went wrong: a node that cannot load its state does not run.
         """
+        self._event(Start())
         self.tick()
         if self.failure is not None:
             raise self.failure
 
     def tick(self) -> None:
         """Do what is due: deadlines, campaigns, commits, applying, sending, snapshots, one sync."""
-        self._event(self._tick)
+        self._event(Tick())
+
+    def next_wakeup(self) -> float:
+        """When a tick is due although nothing happens (the clock's seconds)."""
+        return next_wakeup(self.state)
 
     def stop(self) -> None:
         """Leave: every waiting call gets its outcome. Whoever opened the journal closes it, once the disk is idle."""
         if not self.stopped:
-            self._stop()
+            self._stop(Ready())
 
-    def _on_tick(self, timeToWait: float = 0.0) -> None:  # noqa: N803
-        self.tick()
+    # calls
 
-    def _tick(self) -> None:
-        if self.load_pending:
-            self._SyncObj__loadDumpFile(clearJournal=False)
-            self.load_pending = False
-        self._expire()
-        self._campaign_if_due()
-        if self.leading:
-            self._advance_commit()
-            self._check_quorum()
-            self._check_disk()
-        self._SyncObj__applyLogEntries()
-        if self.leading and not self.votes and self.configurations.latest_index <= self.commit:
-            self._send_append_entries()
-            self._become_follower(self.term, None)  # its own removal is committed (thesis 4.2.2)
-        self._checkCommandsToApply()
-        self._serve_reads()
-        if self.leading:
-            self._hand_over()
-            self._ping_if_due()
-            self._SyncObj__sendAppendEntries()
-        self._SyncObj__tryLogCompaction()
+    def propose(self, op: bytes, callback: Callback, timeout: float, trace: str = "") -> None:
+        """Replicate one operation; `callback(error, result)` with the state machine's result. `trace` goes along to the
+        leader.
 
-    def next_wakeup(self) -> float:
-        """When a tick is due although nothing happens (the clock's seconds)."""
-        due = self.election_deadline
-        if self.leading:
-            notices = [flow.notice_due for flow in self.flows.values() if flow.notice_due is not None]
-            due = min([self.ping_due, *notices])
-        if self.handover is not None:
-            due = min(due, self.handover.deadline)
-        first = self.deadlines.next
-        return due if first is None else min(due, first)
+        Errors: RefusedError and UnavailableError (nothing happened), UnknownOutcomeError. Raises StoppedError.
+        """
+        self._propose(REGULAR + op, callback, timeout, trace)
 
-    # messages
+    def change_voters(self, member: str, callback: Callback, timeout: float, *, add: bool) -> None:
+        """Add or remove one voter, at the leader; `callback(error, voters)`. Errors as for `propose`."""
+        self._propose(MEMBERSHIP + encode_change(member, add=add), callback, timeout)
 
-    def _message_received(self, member: Any, message: Message) -> None:
-        self._event(self._receive, self.member(member.id), message)
+    def _propose(self, command: bytes, callback: Callback, timeout: float, trace: str = "") -> None:
+        now = self._running()
+        queue_proposal(self.state, Proposal(callback, command, now, timeout, trace))
+        self._wake()
 
-    def _receive(self, sender: Member, message: Message) -> None:
-        handler = _HANDLERS.get(type(message))
+    def read(self, callback: Callback, timeout: float, trace: str = "") -> None:
+        """Wait until what is applied here is as fresh as anything acknowledged before now.
+
+        `callback(error, index)`. Failures are UnavailableError or RefusedError: a read can be made again. `trace` goes
+        along to the leader. Raises StoppedError.
+        """
+        now = self._running()
+        queue_read(self.state, Read(callback, now + timeout, trace))
+        self._wake()
+
+    def transfer(self, callback: Callback, target: str | None = None) -> None:
+        """Hand leadership to `target`, or to the connected voter that holds most of the log; `callback(error,
+        target)`, without an error once the target leads. UnknownOutcomeError: it was asked, and may yet take over."""
+        self._running()
+        self._event(HandOver(callback, target))
+
+    def compact(self) -> None:
+        """Take a snapshot soon, however short the log is."""
+        self.state.save_forced = True
+
+    def _running(self) -> float:
+        if self.stopped:
+            raise StoppedError("stopped", repr(self.failure) if self.failure else "")
+        self.state.now = self.clock.monotonic()
+        return self.state.now
+
+    def _wake(self) -> None:
+        """There is work for a tick."""
+        if self._on_work is not None:
+            self._on_work()
+
+    # what the transport reports
+
+    def received(self, sender: str, message: Message) -> None:
+        self._event(Received(sender, message))
+
+    def link_up(self, member: str) -> None:
+        self._event(LinkUp(member))
+
+    def link_down(self, member: str) -> None:
+        self._event(LinkDown(member))
+
+    # events
+
+    def _event(self, event: Event) -> None:
+        """Decide, store, and only then send and call back."""
+        if self.stopped:
+            return
+        ready = Ready()
         try:
-            if handler is None or self.load_pending or sender == self.me:
-                raise ProtocolError(f"{type(message).__name__} cannot be taken")
-            handler(self, sender, message)
-        except ProtocolError as error:
-            logger.warning("%s breaks the protocol: %s", sender, error)
-            self.transport.dropNode(sender)
+            ready = step(self.state, event, self.clock.monotonic())
+            self._store(ready)
+        except BaseException as error:
+            self.failure = error
+            logger.critical("the Raft node %s stops: %r", self.own, error, exc_info=error)
+            self._stop(ready)
+            if not isinstance(error, Exception):
+                raise
+            return
+        self._publish(ready)
+        if not isinstance(event, Tick):
+            self._wake()
 
-    # what PySyncObj does that this node does not
+    def _store(self, ready: Ready) -> None:
+        if ready.hard_state is not None:
+            self._journal.setCurrentTerm(*ready.hard_state)
+        self._submit(ready)
+        if ready.sync:
+            self._disk.submit(self._timed(self._journal.begin_sync()), self._synced)
 
-    def _no_code_version(self, *_: Any, **__: Any) -> None:
-        """There are no replicated methods, and so no versions of them (faults 8, 14)."""
+    def _submit(self, ready: Ready) -> None:
+        jobs, ready.jobs = ready.jobs, []
+        for job in jobs:
+            self._disk.submit(job.run, partial(self._job_done, job))
 
-    def setCodeVersion(self, newVersion: int, callback: Any = None) -> None:  # noqa: N802, N803
-        raise RaftError("operations carry their own version")
+    def _timed(self, write: Callable[[], None]) -> Callable[[], float]:
+        def timed() -> float:
+            began = self.clock.monotonic()
+            write()
+            return self.clock.monotonic() - began
 
-    def _no_change_request(self, command: bytes) -> None:
-        """Configurations follow from the log; PySyncObj's own machinery for them is never entered (fault 20)."""
+        return timed
 
-    # The table of what is replaced. PySyncObj looks all of these up by name at run time.
-    _onTick = _on_tick  # noqa: N815
-    _checkCommandsToApply = Proposals._check_commands_to_apply  # noqa: N815
-    _SyncObj__onMessageReceived = _message_received
-    _SyncObj__onNodeConnected = Proposals._node_connected
-    _SyncObj__onNodeDisconnected = Proposals._node_disconnected
-    _SyncObj__onReadonlyNodeConnected = Proposals._node_connected
-    _SyncObj__onReadonlyNodeDisconnected = Proposals._node_disconnected
-    _SyncObj__connectedToAnyone = Proposals._connected_to_anyone
-    _SyncObj__onBecomeLeader = Proposals._become_leader
-    _SyncObj__setCurrentTerm = Proposals._store_term
-    _SyncObj__generateRaftTimeout = Proposals._election_timeout
-    _SyncObj__sendAppendEntries = Proposals._send_append_entries
-    _SyncObj__applyLogEntries = Proposals._apply_log_entries
-    _SyncObj__doApplyCommand = Proposals._do_apply_command
-    _SyncObj__loadDumpFile = Proposals._load_dump_file
-    _SyncObj__tryLogCompaction = Proposals._try_log_compaction
-    _SyncObj__parseChangeClusterRequest = _no_change_request
-    _SyncObj__onSetCodeVersion = _no_code_version
+    def _synced(self, seconds: float | None, error: BaseException | None) -> None:
+        if seconds is not None:
+            self.state.figures.sync_seconds.observe(seconds)
+        self._event(Synced(error))
 
+    def _job_done(self, job: Job, result: Any, error: BaseException | None) -> None:
+        self._event(JobDone(job.then, result, error))
 
-_HANDLERS: dict[type, Callable[[RaftNode, Member, Any], None]] = {
-    RequestVote: RaftNode._on_request_vote,
-    ResponseVote: RaftNode._on_response_vote,
-    AppendEntries: RaftNode._on_append_entries,
-    NextNodeIdx: RaftNode._on_next_node_idx,
-    Ping: RaftNode._on_ping,
-    Pong: RaftNode._on_pong,
-    SnapshotChunk: RaftNode._on_snapshot_chunk,
-    SnapshotAck: RaftNode._on_snapshot_ack,
-    TimeoutNow: RaftNode._on_timeout_now,
-    Forward: RaftNode._on_forward,
-    ForwardReply: RaftNode._on_forward_reply,
-}
+    def _publish(self, ready: Ready) -> None:
+        for member, error in ready.refused:
+            logger.warning("%s breaks the protocol: %s", member, error)
+            self._transport.drop(member)
+        voters = self.state.voters
+        if voters is not self._linked:
+            for member in voters:
+                if member not in self._linked and member != self.own:
+                    self._transport.add(member)
+            self._linked = voters
+        for member, message in ready.messages:
+            self._transport.send(member, message)
+        self._complete(ready)
+
+    def _complete(self, ready: Ready) -> None:
+        """Call back, those too whose call a callback makes and that end at once."""
+        while ready.completions:
+            for callback, error, result, _ in ready.completions:
+                try:
+                    callback(error, result)
+                except Exception:
+                    logger.exception("a caller's callback failed")
+            ready.completions, self.state.ready.completions = self.state.ready.completions, []
+
+    def _stop(self, unfinished: Ready) -> None:
+        """Nothing is sent, voted or answered any more, but what was decided is completed."""
+        ready = stop(self.state, self.clock.monotonic())
+        ready.jobs = unfinished.jobs + ready.jobs
+        ready.completions = unfinished.completions + ready.completions
+        self._submit(ready)
+        self._complete(ready)
+        if self._on_stop is not None:
+            self._on_stop(self.failure)
+
+    # views
+
+    @property
+    def stopped(self) -> bool:
+        """Has it left, or failed? `failure` says why."""
+        return self.state.stopped
+
+    @property
+    def term(self) -> int:
+        return self.state.term
+
+    @property
+    def leading(self) -> bool:
+        return self.state.leading
+
+    @property
+    def leader(self) -> str | None:
+        """The leader's member id, as far as this node knows."""
+        return self.state.leader
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        """The latest configuration, committed or not."""
+        return self.state.voters
+
+    @property
+    def commit(self) -> int:
+        return self.state.commit
+
+    @property
+    def applied(self) -> int:
+        return self.state.applied
+
+    @property
+    def last_index(self) -> int:
+        return self.state.log.last_index
+
+    @property
+    def snapshot_index(self) -> int:
+        """Index of the last entry in the installed snapshot; 0 without one."""
+        return self.state.snapshot_index
+
+    @property
+    def figures(self) -> RaftFigures:
+        return self.state.figures
+
+    def staleness(self) -> float:
+        """How old what is applied here may be at most, in seconds; infinite where that is not known."""
+        return staleness(self.state, self.clock.monotonic())

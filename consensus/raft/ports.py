@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol, overload
 
+from coterie.consensus.raft.messages import Message
+
 Entry = tuple[bytes, int, int]
 """A log entry, always a tuple: (command, index, term). The first byte of the command is its type."""
 
@@ -57,11 +59,6 @@ class Journal(Protocol):
     def getCurrentTerm(self) -> int: ...  # noqa: N802
 
     def getVotedForNodeId(self) -> str | None: ...  # noqa: N802
-
-    def setRaftCommitIndex(self, raftCommitIndex: int) -> None: ...  # noqa: N802, N803
-
-    def getRaftCommitIndex(self) -> int:  # noqa: N802
-        """1: what is committed is learnt from the snapshot and from the cluster, never from this file."""
 
     def onOneSecondTimer(self) -> None: ...  # noqa: N802
 
@@ -166,6 +163,27 @@ class StateMachine(Protocol):
 
     def loader(self) -> StateLoader:
         """Begin to load another state in slices; what is applied meanwhile goes to the state that is there."""
+
+
+class Transport(Protocol):
+    """Links to the other members: FIFO, no duplicates, loss only by a link that breaks."""
+
+    def bind(
+        self,
+        received: Callable[[str, Message], None],
+        link_up: Callable[[str], None],
+        link_down: Callable[[str], None],
+    ) -> None:
+        """Where to report to: what a member sent, and each member whose link came up or broke."""
+
+    def send(self, member: str, message: Message) -> None:
+        """Only enqueues; never calls back. Without a link the message is lost."""
+
+    def add(self, member: str) -> None:
+        """Keep a link to a member."""
+
+    def drop(self, member: str) -> None:
+        """The member broke the protocol: close its link. It may come back."""
 
 
 class Disk(Protocol):

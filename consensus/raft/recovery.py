@@ -5,16 +5,30 @@ A gap or a contradiction stops the node here, before it can vote. It never start
 
 from __future__ import annotations
 
+from coterie.consensus.raft.core.model.configuration import Configurations
+from coterie.consensus.raft.core.model.entries import NO_OP
+from coterie.consensus.raft.core.model.log import Log
 from coterie.consensus.raft.errors import CorruptStateError
 from coterie.consensus.raft.ports import Journal, SnapshotInfo, SnapshotStore
 
 
-def recover(journal: Journal, snapshots: SnapshotStore) -> SnapshotInfo | None:
-    """Fit the journal to the installed snapshot, sync it, and return the snapshot's description.
+def recover(journal: Journal, snapshots: SnapshotStore, founders: tuple[str, ...]) -> Log:
+    """Fit the journal to the installed snapshot, sync it, and return the log, which has its first entry at least: a
+    no-op, the same in every log. Its configuration is that of snapshot *and* entries, committed or not (fault 3).
 
     Raises CorruptStateError, CorruptSnapshotError, OSError.
     """
     info = snapshots.latest()
+    _fit(journal, info)
+    voters = founders if info is None else info.voters
+    configurations = Configurations(voters, journal[:], from_snapshot=info is not None)
+    if not len(journal):
+        journal.add(NO_OP, 1, 0)
+        journal.sync()
+    return Log(journal, configurations, 1 if info is None else info.index)
+
+
+def _fit(journal: Journal, info: SnapshotInfo | None) -> None:
     _check_entries(journal)
     if info is None:
         if len(journal) and journal[0][1] != 1:
@@ -24,7 +38,6 @@ def recover(journal: Journal, snapshots: SnapshotStore) -> SnapshotInfo | None:
     else:
         _align(journal, info)
     journal.sync()
-    return info
 
 
 def _check_entries(journal: Journal) -> None:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
-
-from coterie.consensus.raft.engine import SyncObjConf
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,19 +60,3 @@ class RaftSettings:
             raise ValueError("leader_fallback must exceed three heartbeats")
         if not 0 < self.max_op_bytes + 4 <= self.max_batch_bytes:
             raise ValueError("max_batch_bytes must exceed max_op_bytes by 4")
-
-    def engine_conf(self) -> Any:
-        """PySyncObj's own settings, where what is left of it reads them."""
-        return SyncObjConf(
-            autoTick=False,
-            appendEntriesPeriod=self.heartbeat,
-            raftMinTimeout=self.election_min,
-            raftMaxTimeout=self.election_max,
-            leaderFallbackTimeout=self.leader_fallback,
-            connectionTimeout=max(10.0, self.election_max),
-            commandsWaitLeader=False,
-            commandsQueueSize=0,
-            dynamicMembershipChange=True,
-            appendEntriesUseBatch=True,
-            appendEntriesBatchSizeBytes=self.max_batch_bytes + 1024,
-        )

@@ -139,7 +139,7 @@ class Agent:
             return
         what, why = removal_outcome(
             self.member_id,
-            member.node.configurations.as_of(member.node.applied),  # a removal counts once it is committed
+            member.node.state.committed_voters,  # a removal counts once it is committed
             leader_loop.bans(),
             self.config.rejoining,
             leaving=self._leaving,

@@ -70,20 +70,20 @@ class LeaderLoop:
             await asyncio.gather(self._acting, return_exceptions=True)
 
     def _facts(self) -> RaftFacts:
-        node = self.member.node
+        node, state = self.member.node, self.member.node.state
         leading = node.leading
         return RaftFacts(
             own=self.member.id,
             cluster_id=self.member.cluster,
             term=node.term,
             leading=leading,
-            settled=leading and node.noop_index is not None and node.applied >= node.noop_index,
-            change_pending=node.configurations.latest_index > node.commit,
-            transferring=node.transferring,
+            settled=leading and state.noop_applied,
+            change_pending=state.change_pending,
+            transferring=state.transfer is not None,
             voters=node.voters,
-            last_index=node.last_index,
-            match={str(peer.id): index for peer, index in node.match.items()} if leading else {},
-            heard_at={str(peer.id): at for peer, at in node.heard.items()} if leading else {},
+            last_index=state.log.last_index,
+            match={peer: progress.match for peer, progress in state.progress.items()},
+            heard_at={peer: progress.heard for peer, progress in state.progress.items()},
             bans=self.bans(),
             answer_window=self.member.config.raft.election_max,
         )

@@ -189,9 +189,9 @@ class LocalMember:
             return
         here = announced(seen, self.id)
         member.link(link_targets(self.id, member.cluster, member.node.voters, here))
-        for other in member.node.connected:
-            if (it := here.get(str(other.id))) is not None:
-                self.addresses.note(str(other.id), it.address)
+        for other in member.node.state.links:
+            if (it := here.get(other)) is not None:
+                self.addresses.note(other, it.address)
         self.addresses.save()
 
     async def transfer_leadership(self) -> None:

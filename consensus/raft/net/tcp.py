@@ -1,4 +1,4 @@
-"""The transport: PySyncObj's interface over asyncio TCP (specification, sections 2 and 2b; faults 6, 12, 13, 16).
+"""The transport, over asyncio TCP (specification, sections 2 and 2b; faults 6, 12, 13, 16).
 
 FIFO, no duplicates, loss only by closing a link. Of two members the one with the higher id calls; its partner's
 address is asked for, and resolved, at every call. Who may connect is decided here, by proof, and never by a
@@ -16,8 +16,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, cast
 
-from coterie.consensus.raft.core import Member
-from coterie.consensus.raft.engine import Transport
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net.admission import Admission
@@ -69,7 +67,7 @@ class Link(asyncio.Protocol):
             max_frame=owner.settings.max_frame_bytes,
         )
         self.socket: asyncio.Transport | None = None
-        self.member: Member | None = None  # once it is open
+        self.member: str | None = None  # once it is open
         self.not_understood: frozenset[str] = frozenset()
         """Kinds of messages that the other side does not know: an earlier release."""
         self.met_unknown = False
@@ -104,7 +102,7 @@ class Link(asyncio.Protocol):
                 except UnknownKindError as error:
                     self.owner._passed_over(self, error)
                     continue
-                self.owner._onMessageReceived(member, message)
+                self.owner.received(member, message)
         except HandshakeError as error:
             if error.reason != "refused_by_peer":
                 self.session.refuse(error.reason)
@@ -123,7 +121,7 @@ class Link(asyncio.Protocol):
     @property
     def name(self) -> str:
         if self.member is not None:
-            return str(self.member.id)
+            return self.member
         where = self.socket.get_extra_info("peername") if self.socket is not None else None
         return str(where)
 
@@ -159,7 +157,7 @@ class Link(asyncio.Protocol):
             self.socket.abort()
 
 
-class TcpTransport(Transport):  # type: ignore[misc]
+class TcpTransport:
     """`on_event(kind, detail)` hears what an operator should: wrong cluster, wrong secret, clones, bad bytes."""
 
     def __init__(
@@ -176,7 +174,6 @@ class TcpTransport(Transport):  # type: ignore[misc]
     ) -> None:
         """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
         certificates of called members must bear; None: the host that is called."""
-        super().__init__(None, None, [])
         self.refuse = refuse
         self.identity = identity
         self.locate = locate
@@ -186,7 +183,8 @@ class TcpTransport(Transport):  # type: ignore[misc]
         self.tls_name = tls_name
         self.on_event = on_event
         self.loop = asyncio.get_running_loop()
-        self.links: dict[Member, Link] = {}
+        self.bind(lambda _member, _message: None, lambda _member: None, lambda _member: None)
+        self.links: dict[str, Link] = {}
         self.strangers: dict[Link, float] = {}  # not open yet -> since when; oldest first
         self.all: set[Link] = set()
         self.wanted: dict[str, asyncio.Task[None]] = {}
@@ -222,17 +220,16 @@ class TcpTransport(Transport):  # type: ignore[misc]
         for _ in range(ACCEPT_TURNS):
             await asyncio.sleep(0)
 
-    def destroy(self) -> None:
-        """PySyncObj's end; `close` waits for it."""
-        self._stopping = True
-        for link in list(self.all):
-            link.abort()
+    # what the node calls
 
-    # PySyncObj's interface
+    def bind(
+        self, received: Callable[[str, Message], None], link_up: Callable[[str], None], link_down: Callable[[str], None]
+    ) -> None:
+        """Where to report to: what a member sent, and each member whose link came up or broke."""
+        self.received, self.link_up, self.link_down = received, link_up, link_down
 
-    def addNode(self, node: Any) -> None:  # noqa: N802
+    def add(self, member: str) -> None:
         """Keep a link to a member. The one with the higher id calls, the other waits to be called."""
-        member = str(node.id)
         if self.identity.member > member and member not in self.wanted and not self._stopping:
             self.wanted[member] = self.loop.create_task(self._keep(member))
 
@@ -242,23 +239,23 @@ class TcpTransport(Transport):  # type: ignore[misc]
             if member not in members:
                 self.wanted.pop(member).cancel()
                 self._reports.forget(member)
-                self.dropNode(Member(member))
+                self.drop(member)
         for member in sorted(members):
-            self.addNode(Member(member))
+            self.add(member)
 
-    def dropNode(self, node: Any) -> None:  # noqa: N802
+    def drop(self, member: str) -> None:
         """The member broke the protocol: close its link. It may come back."""
-        link = self.links.get(node)
+        link = self.links.get(member)
         if link is not None:
             self.loop.call_soon(link.abort)
 
-    def send(self, node: Any, message: Message) -> bool:
-        """Only enqueues; never calls back."""
-        link = self.links.get(node)
+    def send(self, member: str, message: Message) -> None:
+        """Only enqueues; never calls back. Without a link, or to a member that does not know such messages, nothing is
+        sent."""
+        link = self.links.get(member)
         if link is None or link.closed or (link.not_understood and kind_of(message) in link.not_understood):
-            return False
+            return
         link.put(link.session.send(encode(message)))
-        return True
 
     # links
 
@@ -333,7 +330,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
             raise HandshakeError(reason, f"{peer.member} is refused")
         self.admission.admit(peer)
         self.strangers.pop(link, None)
-        member = Member(peer.member)
+        member = peer.member
         former = self.links.get(member)
         if former is not None:
             self._forget(former)
@@ -342,7 +339,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
         link.not_understood = KINDS - peer.understood
         self.links[member] = link
         self._reports.forget(peer.member)
-        self._onNodeConnected(member)
+        self.link_up(member)
 
     def _passed_over(self, link: Link, error: UnknownKindError) -> None:
         """A later release says what this one does not know, though it was told so: it was proved to be a member, the
@@ -360,7 +357,7 @@ class TcpTransport(Transport):  # type: ignore[misc]
     def _forget(self, link: Link) -> None:
         if link.member is not None and self.links.get(link.member) is link:
             del self.links[link.member]
-            self._onNodeDisconnected(link.member)
+            self.link_down(link.member)
 
     async def _take_care(self) -> None:
         """Say that we live, close what is dead, drop strangers that take too long."""

@@ -7,8 +7,8 @@ from random import Random
 from typing import Any
 
 from coterie.consensus.journal import MemberDirectory, open_member_directory
-from coterie.consensus.raft import engine
 from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftSettings
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
@@ -16,17 +16,14 @@ from tests.consensus.journal.member import DIRECTORY, SMALL
 from tests.verify.raft_sim.workload.machine import Registers, encode_op
 
 
-class NoTransport(engine.Transport):  # type: ignore[misc] # has no types
-    ready = True
+class NoTransport:
+    def bind(self, *_: Any) -> None: ...
 
-    def __init__(self) -> None:
-        super().__init__(None, None, [])
+    def send(self, _member: str, _message: Message) -> None: ...
 
-    def tryGetReady(self) -> None:  # noqa: N802 - PySyncObj's name
-        pass
+    def add(self, _member: str) -> None: ...
 
-    def send(self, _node: Any, _message: Any) -> bool:
-        return True
+    def drop(self, _member: str) -> None: ...
 
 
 class Hand:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from coterie.consensus.raft.core import Member
+from coterie.consensus.raft.core.events import JobDone
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.node import RaftNode
@@ -15,12 +15,16 @@ from tests.verify.raft_sim.workload.machine import encode_op
 from tests.verify.raft_sim.world import SETTINGS, Host, World
 
 
-def recorder(sent: list[tuple[str, Message]]) -> Callable[[Any, Message], bool]:
-    def send(node: Any, message: Message) -> bool:
-        sent.append((node.id, message))
-        return True
+def recorder(sent: list[tuple[str, Message]]) -> Callable[[str, Message], None]:
+    def send(member: str, message: Message) -> None:
+        sent.append((member, message))
 
     return send
+
+
+def act(node: RaftNode, work: Callable[..., None], *args: Any, **options: Any) -> None:
+    """Run one function of the core as an event of its own."""
+    node._event(JobDone(lambda state, _result, _error: work(state, *args, **options), None, None))
 
 
 class Answer:
@@ -130,7 +134,7 @@ class Group(World):
         sent: list[tuple[str, Message]] = []
         host.transport.send = recorder(sent)  # type: ignore[method-assign,assignment]
         try:
-            node._message_received(Member(sender), message)
+            node.received(sender, message)
         finally:
             del host.transport.send
         return sent
@@ -142,4 +146,4 @@ class Group(World):
         return host.node
 
 
-__all__ = ["SETTINGS", "Answer", "Group", "recorder"]
+__all__ = ["SETTINGS", "Answer", "Group", "act", "recorder"]

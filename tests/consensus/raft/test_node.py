@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from coterie.consensus.raft.core import transitions
+from coterie.consensus.raft.core.parts import elections, replication
 from coterie.consensus.raft.errors import (
     UnavailableError,
     UnknownOutcomeError,
@@ -21,7 +23,7 @@ from coterie.consensus.raft.messages import (
     SnapshotAck,
     SnapshotChunk,
 )
-from tests.consensus.raft.helpers import SETTINGS, Group
+from tests.consensus.raft.helpers import SETTINGS, Group, act
 
 NO_OP = b"\x01"
 
@@ -59,24 +61,18 @@ def test_a_stale_leader_is_told_the_term(group: Group) -> None:
     ):
         [(_, answer)] = group.feed("n1", "n2", message)
         assert answer.term == node.term  # type: ignore[union-attr]
-        assert node.leader == node.member("n0")
+        assert node.leader == "n0"
 
 
 def test_a_vote_is_durable_before_it_is_sent(group: Group) -> None:
     node = group.node("n1")
-    node.leader_contact = -1e9
-    group.hosts["n1"].platter.failing = errno.EIO
-    group.hosts["n1"].rng.seed(1)
-    while group.hosts["n1"].rng.random() >= 0.5:
-        pass
-    state = group.hosts["n1"].rng.getstate()
-    for seed in range(50):  # until the injected fault meets the vote itself
-        group.hosts["n1"].rng.seed(seed)
-        if group.hosts["n1"].rng.random() < 0.5:
-            group.hosts["n1"].rng.seed(seed)
-            break
-    assert state
-    sent = group.feed("n1", "n2", RequestVote(node.term + 1, node.last_index, node.last_term))
+    node.state.leader_contact = -1e9
+
+    def fails(*_: object) -> None:
+        raise OSError(errno.EIO, "injected")
+
+    group.hosts["n1"].journal.setCurrentTerm = fails
+    sent = group.feed("n1", "n2", RequestVote(node.term + 1, node.last_index, node.state.log.last_term))
     assert sent == []
     assert node.stopped
 
@@ -92,7 +88,7 @@ def test_a_learner_never_campaigns(group: Group) -> None:
     group.cut_off("n3")
     group.run(5.0)
     node = group.node("n3")
-    assert node.campaign is None
+    assert node.state.campaign is None
     assert node.term == group.node("n0").term
 
 
@@ -112,14 +108,11 @@ def test_no_founder_leads_before_all_have_voted_and_then_a_majority_is_enough() 
     assert group.leader() is None
     for name in ("n0", "n1", "n2", "n3"):
         node = group.node(name)
-        assert node.founding
-        assert "n4" in node.missing_votes
-    assert any(group.node(name).missing_votes == ("n4",) for name in ("n0", "n1", "n2", "n3"))
+        assert node.state.founding
     assert {group.node(name).term for name in ("n0", "n1", "n2", "n3")} == {0}  # a pre-vote took all of them too
     group.hosts["n4"].start()
     leader = group.lead("n0")
-    assert not leader.founding
-    assert leader.missing_votes == ()
+    assert not leader.state.founding
     group.hosts["n0"].crash()
     group.hosts["n3"].crash()
     assert group.run_until(lambda: group.leader() is not None, 5.0)
@@ -130,27 +123,27 @@ def test_a_vote_that_only_some_founders_gave_elects_nobody() -> None:
     for name in ("n0", "n1"):
         group.hosts[name].start()
     node = group.node("n0")
-    node._event(lambda: node._campaign(pre=False))
+    act(node, elections.campaign, pre=False)
     group.feed("n0", "n1", ResponseVote(node.term, granted=True))
     assert not node.leading
-    assert node.missing_votes == ("n2",)
     group.feed("n0", "n2", ResponseVote(node.term, granted=True))
     assert node.leading
 
 
 def test_a_new_term_and_the_vote_in_it_take_one_sync(group: Group) -> None:
     node = group.node("n1")
-    node.leader_contact = -1e9
+    node.state.leader_contact = -1e9
     stored: list[tuple[int, str | None]] = []
-    store = node.log.setCurrentTerm
+    journal = group.hosts["n1"].journal
+    store = journal.setCurrentTerm
 
     def store_and_tell(term: int, vote: str | None) -> None:
         stored.append((term, vote))
         store(term, vote)
 
-    node.log.setCurrentTerm = store_and_tell  # type: ignore[method-assign,assignment]
+    journal.setCurrentTerm = store_and_tell
     term = node.term + 1
-    assert group.feed("n1", "n2", RequestVote(term, node.last_index, node.last_term)) != []
+    assert group.feed("n1", "n2", RequestVote(term, node.last_index, node.state.log.last_term)) != []
     assert stored == [(term, "n2")]
     platter = group.hosts["n1"].platter
     assert (platter.term, platter.voted_for) == (term, "n2")
@@ -167,7 +160,7 @@ def test_a_follower_repairs_a_diverged_tail(group: Group) -> None:
     group.puts(winner, 3)
     group.heal()
     assert group.run_until(group.settled, 5.0)
-    assert group.node("n0").log[-1] == group.node(winner).log[-1]
+    assert group.node("n0").state.log.journal[-1] == group.node(winner).state.log.journal[-1]
     for answer in lost:
         assert isinstance(answer.error, UnavailableError | UnknownOutcomeError)
     assert set(group.hosts["n0"].machine.ids) & {1, 2, 3} == set()
@@ -178,16 +171,20 @@ def test_entries_of_a_former_term_wait_for_one_of_the_own(group: Group) -> None:
     entry = (NO_OP, leader.last_index + 1, leader.term)
     group.invariants.check = lambda host: None  # type: ignore[method-assign]
     node = group.node("n1")
-    group.feed("n1", "n0", AppendEntries(leader.term, leader.last_index, leader.last_term, leader.commit, (entry,)))
-    node._event(node._store_term, node.term + 1, "n1")
-    node._event(node._become_leader)
-    node.durability.durable = node.last_index
+    group.feed(
+        "n1",
+        "n0",
+        AppendEntries(leader.term, leader.last_index, leader.state.log.last_term, leader.commit, (entry,)),
+    )
+    act(node, transitions.store_term, node.term + 1, "n1")
+    act(node, transitions.become_leader)
+    node.state.log.durability.durable = node.last_index
     before = node.commit
     group.feed("n1", "n2", NextNodeIdx(node.term, success=True, match=entry[1]))
-    node._event(node._advance_commit)
+    act(node, replication.advance_commit)
     assert node.commit == before  # on two of three, but of a former term
     group.feed("n1", "n2", NextNodeIdx(node.term, success=True, match=node.last_index))
-    node._event(node._advance_commit)
+    act(node, replication.advance_commit)
     assert node.commit == node.last_index
 
 
@@ -197,14 +194,13 @@ def test_appends_in_flight_are_bounded(group: Group) -> None:
     for number in range(100):
         group.put("n0", number, 5.0)
         leader.tick()
-    flow = leader.flows[leader.member("n1")]
-    assert len(flow.in_flight) <= SETTINGS.max_appends_in_flight
+    assert len(leader.state.progress["n1"].in_flight) <= SETTINGS.max_appends_in_flight
 
 
 def test_an_acknowledgement_of_what_was_never_sent_is_a_breach(group: Group) -> None:
     leader = group.lead("n0")
     dropped: list[Any] = []
-    group.hosts["n0"].transport.dropNode = dropped.append  # type: ignore[method-assign,assignment]
+    group.hosts["n0"].transport.drop = dropped.append  # type: ignore[method-assign,assignment]
     group.feed("n0", "n1", NextNodeIdx(leader.term, success=True, match=leader.last_index + 1))
     assert len(dropped) == 1
     assert leader.leading
@@ -214,7 +210,7 @@ def test_a_full_disk_keeps_following_and_catches_up(group: Group) -> None:
     group.hosts["n1"].platter.full = True
     group.puts("n0", 10)
     assert group.node("n1").last_index < group.node("n0").last_index
-    assert group.node("n1").leader == group.node("n1").member("n0")
+    assert group.node("n1").leader == "n0"
     group.hosts["n1"].platter.full = False
     assert group.run_until(group.settled, 5.0)
 
@@ -229,19 +225,6 @@ def test_all_proposals_of_a_turn_are_one_entry_and_one_sync(group: Group) -> Non
     assert [answer.result for answer in answers] == list(range(1, 51))
 
 
-def test_the_engines_status_is_that_of_the_node(group: Group) -> None:
-    leader = group.lead("n0")
-    group.puts("n0", 3)
-    group.run(0.2)  # until both others have acknowledged, not only one
-    status = leader.getStatus()
-    assert status["leader"] == leader.me
-    assert (status["commit_idx"], status["last_applied"]) == (leader.commit, leader.applied)
-    assert status["match_idx_server_n1"] == leader.last_index
-    assert status["partner_nodes_count"] == 2
-    assert status["readonly_nodes_count"] == 1
-    assert status["has_quorum"]
-
-
 def test_a_leader_whose_disk_hangs_gives_up_its_place_and_does_not_campaign_until_it_is_back(group: Group) -> None:
     hung = group.lead("n0")
     group.hosts["n0"].disk.free_at = group.now + 30.0
@@ -252,11 +235,11 @@ def test_a_leader_whose_disk_hangs_gives_up_its_place_and_does_not_campaign_unti
     other = group.lead("n1")
     assert group.node("n0").term == other.term
     group.puts("n1", 2)
-    hung.election_deadline = -1.0
+    hung.state.election_deadline = -1.0
     hung.tick()
-    assert hung.campaign is None
+    assert hung.state.campaign is None
     group.run(30.0)
-    assert not hung.disk_hangs()
+    assert not hung.state.disk_hangs()
     assert group.run_until(group.settled, 5.0)
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.core.model.configuration import encode_voters
+from coterie.consensus.raft.core.parts import elections, proposals
 from coterie.consensus.raft.errors import (
     NotLeaderError,
     RefusedError,
@@ -25,7 +26,7 @@ from coterie.consensus.raft.messages import (
     ResponseVote,
     TimeoutNow,
 )
-from tests.consensus.raft.helpers import SETTINGS, Answer, Group, recorder
+from tests.consensus.raft.helpers import SETTINGS, Answer, Group, act, recorder
 from tests.verify.raft_sim.workload.machine import encode_op
 
 NO_OP = b"\x01"
@@ -63,11 +64,11 @@ def test_a_read_at_a_deposed_leader_is_not_served_from_its_past(group: Group) ->
 def test_waiting_reads_share_a_round(group: Group) -> None:
     leader = group.lead("n0")
     reads = [Answer() for _ in range(100)]
-    before = leader.round
+    before = leader.state.round
     for read in reads:
         leader.read(read, 1.0)
     leader.tick()
-    assert leader.round == before + 1
+    assert leader.state.round == before + 1
     assert group.run_until(lambda: not any(read.open for read in reads), 1.0)
     assert all(read.error is None for read in reads)
 
@@ -75,16 +76,16 @@ def test_waiting_reads_share_a_round(group: Group) -> None:
 def test_a_round_counts_only_answers_sent_after_the_read_arrived(group: Group) -> None:
     leader = group.lead("n0")
     group.cut_off("n0")
-    old = leader.round
+    old = leader.state.round
     read = Answer()
     leader.read(read, 5.0)
     leader.tick()
     for name in ("n1", "n2"):
         group.feed("n0", name, Pong(leader.term, old))
     assert read.open
-    group.feed("n0", "n3", Pong(leader.term, leader.round))  # no voter
+    group.feed("n0", "n3", Pong(leader.term, leader.state.round))  # no voter
     assert read.open
-    group.feed("n0", "n1", Pong(leader.term, leader.round))
+    group.feed("n0", "n1", Pong(leader.term, leader.state.round))
     assert read.error is None
 
 
@@ -98,13 +99,13 @@ def test_a_new_leader_serves_no_read_before_its_no_op_is_applied(group: Group) -
     leader.read(read, 5.0)
     while read.open:
         assert group.now < 60
-        assert leader.noop_index is not None
-        at_noop = leader.applied >= leader.noop_index
+        assert leader.state.noop_index is not None
+        at_noop = leader.applied >= leader.state.noop_index
         group.run(0.005)
     assert read.error is None
-    assert leader.noop_index is not None
-    assert read.result >= leader.noop_index
-    assert at_noop or leader.applied >= leader.noop_index
+    assert leader.state.noop_index is not None
+    assert read.result >= leader.state.noop_index
+    assert at_noop or leader.applied >= leader.state.noop_index
 
 
 @pytest.mark.parametrize("name", ["n1", "n3"])
@@ -170,12 +171,12 @@ def test_a_target_that_lacks_entries_is_not_asked(group: Group) -> None:
 
 def test_a_target_without_a_link_is_unavailable_at_once(group: Group) -> None:
     leader = group.lead("n0")
-    leader._node_disconnected(leader.member("n1"))
+    leader.link_down("n1")
     done = Answer()
     leader.transfer(done, "n1")
     assert isinstance(done.error, UnavailableError)
     assert done.error.reason == "target_unreachable"
-    assert not leader.transferring
+    assert leader.state.transfer is None
 
 
 def gives_way(group: Group) -> Answer:
@@ -186,7 +187,11 @@ def gives_way(group: Group) -> Answer:
     done = Answer()
     leader.transfer(done, "n1")
     leader.tick()
-    group.feed("n0", "n1", RequestVote(leader.term + 1, leader.last_index, leader.last_term, pre=False, transfer=True))
+    group.feed(
+        "n0",
+        "n1",
+        RequestVote(leader.term + 1, leader.last_index, leader.state.log.last_term, pre=False, transfer=True),
+    )
     assert not leader.leading
     assert done.open  # that n1 campaigns does not say that it is elected
     return done
@@ -207,11 +212,11 @@ def test_a_transfer_is_not_done_where_another_is_elected(group: Group, elected: 
     if elected == "n2":
         group.feed("n0", elected, Ping(node.term + 1, 1, node.commit))
     else:
-        node._campaign(pre=False)
+        act(node, elections.campaign, pre=False)
         group.feed("n0", "n2", ResponseVote(node.term, granted=True))
     assert isinstance(done.error, UnavailableError)
     assert done.error.reason == "other_leader"
-    assert not node.transferring
+    assert node.state.transfer is None
 
 
 def test_a_transfer_ends_as_unknown_where_nobody_is_heard_of(group: Group) -> None:
@@ -221,12 +226,12 @@ def test_a_transfer_ends_as_unknown_where_nobody_is_heard_of(group: Group) -> No
     assert group.run_until(lambda: not done.open, 5.0)
     assert isinstance(done.error, UnknownOutcomeError)
     assert group.now - began <= SETTINGS.election_max + 0.1
-    assert not group.node("n0").transferring
+    assert group.node("n0").state.transfer is None
 
 
 def test_a_target_that_asks_whether_the_leader_is_gone_takes_over(group: Group) -> None:
     node = group.node("n1")
-    node._campaign(pre=True)
+    act(node, elections.campaign, pre=True)
     assert node.leader is None
     sent = group.feed("n1", "n0", TimeoutNow(node.term))
     assert {message.transfer for _, message in sent if isinstance(message, RequestVote) and not message.pre} == {True}
@@ -248,7 +253,7 @@ def test_timeout_now_is_taken_from_the_leader_of_the_term_only(group: Group) -> 
     node = group.node("n1")
     for sender, term in (("n2", node.term), ("n0", node.term - 1), ("n0", node.term + 1)):
         assert group.feed("n1", sender, TimeoutNow(term)) == []
-        assert node.campaign is None
+        assert node.state.campaign is None
     sent = group.feed("n1", "n0", TimeoutNow(node.term))
     assert {message.transfer for _, message in sent if isinstance(message, RequestVote)} == {True}
 
@@ -272,12 +277,12 @@ def test_a_configuration_counts_when_appended_and_not_when_truncated(group: Grou
     at = node.last_index
     group.invariants.check = lambda host: None  # type: ignore[method-assign]
     entry = (encode_voters(["n0", "n1", "n2", "n3"]), at + 1, leader.term)
-    group.feed("n1", "n0", AppendEntries(leader.term, at, node.last_term, node.commit, (entry,)))
+    group.feed("n1", "n0", AppendEntries(leader.term, at, node.state.log.last_term, node.commit, (entry,)))
     assert "n3" in node.voters
     other = (NO_OP, at + 1, leader.term + 1)
     group.feed("n1", "n2", AppendEntries(leader.term + 1, at, leader.term, node.commit, (other,)))
     assert node.voters == ("n0", "n1", "n2")
-    assert {member.id for member in node.others} == {"n0", "n2"}
+    assert node.state.others == ["n0", "n2"]
 
 
 def test_a_leader_whose_removal_commits_steps_down_and_does_not_come_back(group: Group) -> None:
@@ -288,7 +293,7 @@ def test_a_leader_whose_removal_commits_steps_down_and_does_not_come_back(group:
     group.run(5.0)
     assert not leader.leading
     assert any(group.node(name).leading for name in ("n1", "n2"))
-    assert leader.campaign is None
+    assert leader.state.campaign is None
 
 
 def test_a_voter_whose_removal_it_alone_has_is_needed_until_that_is_committed() -> None:
@@ -307,11 +312,12 @@ def test_a_voter_whose_removal_it_alone_has_is_needed_until_that_is_committed() 
 
 def test_a_change_waits_for_the_own_no_op(group: Group) -> None:
     leader = group.lead("n0")
-    leader.commit, commit = 1, leader.commit
+    leader.state.commit, commit = 1, leader.commit
     refused = Answer()
     leader.change_voters("n3", refused, 1.0, add=True)
-    leader._event(leader._check_commands_to_apply)
-    leader.commit = commit
+    proposals.take_queue(leader.state)
+    leader.state.commit = commit
+    leader.tick()
     assert isinstance(refused.error, RefusedError)
     assert refused.error.reason == "leader_too_new"
 
@@ -429,11 +435,10 @@ def test_an_answer_goes_back_over_the_link_that_the_call_came_by(
     group: Group, *, restarted: bool, answers: int
 ) -> None:
     leader = group.lead("n0")
-    member = leader.member("n1")
     group.feed("n0", "n1", Forward(1, "propose", encode_op((5, "k", 5)), 2.0))
     if restarted:  # a new process of n1 numbers its calls anew
-        leader._node_disconnected(member)
-        leader._node_connected(member)
+        leader.link_down("n1")
+        leader.link_up("n1")
     sent: list[Any] = []
     group.hosts["n0"].transport.send = recorder(sent)  # type: ignore[method-assign,assignment]
     leader.tick()

@@ -9,21 +9,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.consensus.raft import rules
+from coterie.consensus.raft.core import rules
+from coterie.consensus.raft.core.rules import VoteAnswer, Voter, answer_vote
 from coterie.consensus.raft.errors import ProtocolError, SafetyError
 from coterie.consensus.raft.messages import AppendEntries, RequestVote
-from coterie.consensus.raft.rules import Ballot, VoteAnswer, answer_vote
 
-BALLOT = Ballot(term=5, voted_for=None, last_index=10, last_term=4, has_leader=False)
+BALLOT = Voter(term=5, voted_for=None, last_index=10, last_term=4, has_leader=False)
 
 
 def ask(term: int = 6, index: int = 10, last: int = 4, *, pre: bool = False, transfer: bool = False) -> RequestVote:
     return RequestVote(term, index, last, pre, transfer)
 
 
-def ballot(**changes: object) -> Ballot:
+def ballot(**changes: object) -> Voter:
     fields = {"term": 5, "voted_for": None, "last_index": 10, "last_term": 4, "has_leader": False, **changes}
-    return Ballot(**fields)  # type: ignore[arg-type]
+    return Voter(**fields)  # type: ignore[arg-type]
 
 
 # quorums

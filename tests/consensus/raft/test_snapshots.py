@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from coterie.consensus.raft.core.model.drafts import Loading
 from coterie.consensus.raft.messages import AppendEntries, Message, SnapshotAck, SnapshotChunk
-from coterie.consensus.raft.snapshot_receiving import Loading
 from tests.consensus.raft.helpers import SETTINGS, Answer, Group
 
 
@@ -25,7 +25,7 @@ def _behind(writes: int = 150, chunk: int = 256) -> Group:
         node = group.node(name)
         group.run(0.3)
         node.compact()
-        assert group.run_until(lambda node=node: node.first_index > writes, 5.0)  # type: ignore[misc]
+        assert group.run_until(lambda node=node: node.state.log.first_index > writes, 5.0)  # type: ignore[misc]
     return group
 
 
@@ -37,16 +37,16 @@ def _loading(group: Group) -> Loading:
     fed: list[bytes] = []
 
     def begun() -> bool:
-        loading = None if node.incoming is None else node.incoming.loading
+        loading = None if node.state.incoming is None else node.state.incoming.loading
         if loading is not None and not fed:
             feed = loading.loader.feed
             loading.loader.feed = lambda chunk: (fed.append(chunk), feed(chunk))[1]  # type: ignore[method-assign,func-returns-value]
         return len(fed) > 2
 
     assert group.run_until(begun, 20.0)
-    assert node.incoming is not None
-    assert node.incoming.loading is not None
-    return node.incoming.loading
+    assert node.state.incoming is not None
+    assert node.state.incoming.loading is not None
+    return node.state.incoming.loading
 
 
 def _state(group: Group, name: str) -> tuple[int, int, list[int]]:
@@ -58,9 +58,9 @@ def test_a_state_is_loaded_beside_the_old_one_and_switched_over_at_once() -> Non
     group = _behind()
     node = group.node("n2")
     loading = _loading(group)
-    while not node.state_ahead:
+    while not node.state.state_ahead:
         assert len(group.hosts["n2"].machine.ids) < 100  # what it held before, to the last slice
-        assert group.run_until(lambda: group.steps % 2 == 0 or node.state_ahead, 5.0)
+        assert group.run_until(lambda: group.steps % 2 == 0 or node.state.state_ahead, 5.0)
         group.run(0.001)
     assert len(group.hosts["n2"].machine.ids) >= 150
     assert node.applied < loading.info.index  # the log follows once the disk has the snapshot under its name
@@ -77,7 +77,7 @@ def test_only_one_slice_is_loaded_in_one_event() -> None:
     fed: list[int] = []
     feed = loading.loader.feed
     loading.loader.feed = lambda chunk: (fed.append(group.steps), feed(chunk))[1]  # type: ignore[method-assign,func-returns-value]
-    assert group.run_until(lambda: node.incoming is None, 10.0)
+    assert group.run_until(lambda: node.state.incoming is None, 10.0)
     assert len(fed) > 2
     assert max(fed.count(step) for step in fed) <= SETTINGS.snapshot_load_slice
 
@@ -100,8 +100,8 @@ def test_another_leader_between_slices_changes_nothing() -> None:
     loading = _loading(group)
     group.node("n0").transfer(Answer(), "n1")
     assert group.run_until(lambda: group.node("n1").leading, 5.0)
-    assert node.incoming is not None
-    assert node.incoming.loading is loading  # what is committed stays good whoever leads
+    assert node.state.incoming is not None
+    assert node.state.incoming.loading is loading  # what is committed stays good whoever leads
     term = group.node("n1").term
     offer = SnapshotChunk(term, 999, loading.info.index, loading.info.term, 0, b"x", final=False)
     [answer] = [message for _, message in group.feed("n2", "n1", offer) if isinstance(message, SnapshotAck)]
@@ -116,8 +116,8 @@ def test_a_newer_snapshot_waits_until_the_one_that_is_here_is_loaded() -> None:
     loading = _loading(group)
     newer = SnapshotChunk(leader.term, 999, loading.info.index + 5, leader.term, 0, b"x", final=False)
     assert group.feed("n2", "n0", newer) == [("n0", SnapshotAck(leader.term, 999, 0, "failed"))]
-    assert node.incoming is not None
-    assert node.incoming.loading is loading
+    assert node.state.incoming is not None
+    assert node.state.incoming.loading is loading
     assert group.run_until(lambda: node.snapshot_index == loading.info.index, 10.0)
 
 
@@ -126,10 +126,12 @@ def test_a_snapshot_that_the_commit_index_passes_between_slices_is_dropped() -> 
     node, leader = group.node("n2"), group.node("n0")
     loading = _loading(group)
     everything = [entry for entry in _whole_log(group) if node.last_index < entry[1] <= loading.info.index]
-    append = AppendEntries(leader.term, node.last_index, node.last_term, loading.info.index, tuple(everything))
+    append = AppendEntries(
+        leader.term, node.last_index, node.state.log.last_term, loading.info.index, tuple(everything)
+    )
     group.feed("n2", "n0", append)
     assert node.commit == loading.info.index
-    assert group.run_until(lambda: node.incoming is None, 5.0)
+    assert group.run_until(lambda: node.state.incoming is None, 5.0)
     assert node.snapshot_index == 0
     assert group.run_until(group.settled, 5.0)
     assert _state(group, "n2") == _state(group, "n0")
@@ -143,16 +145,16 @@ def test_what_is_committed_while_the_disk_installs_is_applied_after_it() -> None
     group = _behind()
     node, leader = group.node("n2"), group.node("n0")
     loading = _loading(group)
-    assert group.run_until(lambda: node.state_ahead, 5.0)
+    assert group.run_until(lambda: node.state.state_ahead, 5.0)
     entries = [entry for entry in _whole_log(group) if entry[1] > node.last_index]
-    append = AppendEntries(leader.term, node.last_index, node.last_term, leader.commit, tuple(entries))
+    append = AppendEntries(leader.term, node.last_index, node.state.log.last_term, leader.commit, tuple(entries))
     group.feed("n2", "n0", append)
     node.tick()
     assert node.commit >= loading.info.index
     assert node.applied < loading.info.index
     offer = SnapshotChunk(leader.term, 999, loading.info.index, loading.info.term, 0, b"x", final=False)
     group.feed("n2", "n0", offer)
-    assert node.incoming is not None  # the disk is still at work on it
+    assert node.state.incoming is not None  # the disk is still at work on it
     assert group.run_until(group.settled, 5.0)
     assert _state(group, "n2") == _state(group, "n0")
 
@@ -163,7 +165,7 @@ def test_a_stop_or_a_crash_in_the_middle_of_loading_loses_nothing(when: str) -> 
     node = group.node("n2")
     _loading(group)
     if when == "installing":
-        assert group.run_until(lambda: node.state_ahead, 5.0)
+        assert group.run_until(lambda: node.state.state_ahead, 5.0)
     node.stop()
     group.run(1.0)
     assert node.stopped
@@ -181,7 +183,7 @@ def test_an_install_that_fails_stops_the_node_and_keeps_the_log(name: str) -> No
     if name == "n0":
         group.puts("n0", 5, start=5000)
         node.compact()
-    before = node.first_index
+    before = node.state.log.first_index
     host.snapshots.fail_install = errno.ENOSPC  # whatever the errno: the name may be there or not
     group.heal()
     assert group.run_until(lambda: node.stopped, 20.0)
@@ -228,7 +230,10 @@ def test_a_transfer_whose_link_breaks_goes_on_from_what_is_there() -> None:
     node, leader = group.node("n2"), group.node("n0")
     size = group.hosts["n0"].snapshots.open().size
     for share in (4, 2):
-        assert group.run_until(lambda: node.incoming is not None and node.incoming.offset > size // share, 20.0)  # noqa: B023
+        assert group.run_until(
+            lambda part=size // share: node.state.incoming is not None and node.state.incoming.offset > part,  # type: ignore[misc]
+            20.0,
+        )
         group.network.cut("n0", "n2")
         group.network.connect("n0", "n2")
     assert group.run_until(group.settled, 20.0)
@@ -253,7 +258,7 @@ def test_another_leaders_bytes_are_not_mixed_with_those_that_are_here() -> None:
     group = _behind(chunk=16)
     group.heal()
     node = group.node("n2")
-    assert group.run_until(lambda: node.incoming is not None and node.incoming.offset > 64, 20.0)
+    assert group.run_until(lambda: node.state.incoming is not None and node.state.incoming.offset > 64, 20.0)
     group.node("n0").transfer(Answer(), "n1")
     assert group.run_until(lambda: group.node("n1").leading, 5.0)
     sent = _sent_chunks(group)
@@ -266,12 +271,12 @@ def test_a_member_that_claims_more_than_there_is_breaks_the_protocol() -> None:
     group = _behind(chunk=16)
     leader = group.node("n0")
     group.heal()
-    flow = leader.flows[leader.member("n2")]
-    assert group.run_until(lambda: flow.transfer is not None and not flow.transfer.final_sent, 20.0)
+    progress = leader.state.progress["n2"]
+    assert group.run_until(lambda: progress.transfer is not None and not progress.transfer.final_sent, 20.0)
     dropped: list[Any] = []
-    group.hosts["n0"].transport.dropNode = dropped.append  # type: ignore[method-assign,assignment]
-    assert flow.transfer is not None
-    ack = SnapshotAck(leader.term, flow.transfer.number, flow.transfer.reader.size + 1, "receiving")
+    group.hosts["n0"].transport.drop = dropped.append  # type: ignore[method-assign,assignment]
+    assert progress.transfer is not None
+    ack = SnapshotAck(leader.term, progress.transfer.number, progress.transfer.reader.size + 1, "receiving")
     group.feed("n0", "n2", ack)
     assert len(dropped) == 1
 

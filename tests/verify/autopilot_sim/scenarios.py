@@ -180,7 +180,7 @@ def voters_die(seed: int, count: int) -> JointWorld:
 def _all_alive(world: JointWorld, left: int) -> bool:
     """One dead voter of five may stay where nobody replaces it: without it no more failures would be survived."""
     chief = world.chief()
-    if chief is None or chief.node.configurations.latest_index > chief.node.commit:
+    if chief is None or chief.node.state.log.configurations.latest_index > chief.node.commit:
         return False
     voters = chief.node.voters
     dead = [member for member in voters if not world.of_member[member].up]

@@ -34,7 +34,7 @@ from coterie.consensus.autopilot.voters.removal import (
 )
 from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision, decide
 from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
-from coterie.consensus.raft.configuration import decode_voters, is_membership
+from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
 from coterie.consensus.raft.errors import RaftError
 from tests.verify.autopilot_sim.gossips import ROUND, EngineGossip, Gossip, Lies, TableGossip
 from tests.verify.raft_sim.disk import read_snapshot
@@ -249,7 +249,7 @@ class Computer:
             return
         bans = self._bans()
         verdict, why = removal_outcome(
-            self.member, node.configurations.as_of(node.applied), bans, RejoinPolicy(after_force=True), leaving=False
+            self.member, node.state.committed_voters, bans, RejoinPolicy(after_force=True), leaving=False
         )
         if verdict is RemovalOutcome.REJOIN:
             self.archive_directory(why)
@@ -292,19 +292,19 @@ class Computer:
     def _govern(self, bans: dict[str, str]) -> None:
         node = self.node
         now = self.data.host.clock.monotonic()
-        leading = node.leading
+        leading, state = node.leading, node.state
         facts = RaftFacts(
             own=self.member,
             cluster_id=self.data.cluster or "",
             term=node.term,
             leading=leading,
-            settled=leading and node.noop_index is not None and node.applied >= node.noop_index,
-            change_pending=node.configurations.latest_index > node.commit,
-            transferring=node.transferring,
+            settled=leading and state.noop_applied,
+            change_pending=state.change_pending,
+            transferring=state.transfer is not None,
             voters=node.voters,
-            last_index=node.last_index,
-            match={str(peer.id): index for peer, index in node.match.items()} if leading else {},
-            heard_at={str(peer.id): at for peer, at in node.heard.items()} if leading else {},
+            last_index=state.log.last_index,
+            match={peer: progress.match for peer, progress in state.progress.items()},
+            heard_at={peer: progress.heard for peer, progress in state.progress.items()},
             bans=bans,
             answer_window=self.world.settings.election_max,
         )
@@ -481,7 +481,7 @@ class JointWorld(World):
                     and it.node.voters == chief.node.voters
                     for it in self.running_computers
                 )
-                and chief.node.configurations.latest_index <= chief.node.commit
+                and chief.node.state.log.configurations.latest_index <= chief.node.commit
             )
 
         return holds

@@ -11,11 +11,12 @@ import pytest
 from pysyncobj.tcp_connection import TcpConnection  # type: ignore[import-untyped]
 
 from coterie.consensus.raft import messages
-from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.core.model.configuration import encode_voters
+from coterie.consensus.raft.core.parts import elections
 from coterie.consensus.raft.errors import ProtocolError, UnknownOutcomeError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, ResponseVote
 from tests import ROOT
-from tests.consensus.raft.helpers import Group
+from tests.consensus.raft.helpers import Group, act
 from tests.verify.pysyncobj_faults.stock import Outcome, Stock, StockGroup
 
 pytestmark = pytest.mark.filterwarnings("ignore::ResourceWarning")  # stock PySyncObj leaves files open
@@ -290,7 +291,7 @@ def test_fault_07_ours_counts_votes_by_voter() -> None:
     group.lead("n1")
     group.cut_off("n0")
     node = group.node("n0")
-    node._event(lambda: node._campaign(pre=False))
+    act(node, elections.campaign, pre=False)
     for voter in ("n1", "n1", "n1", "n5", "stranger"):
         group.feed("n0", voter, ResponseVote(node.term, granted=True))
     assert not node.leading
@@ -303,11 +304,11 @@ def test_fault_07_ours_keeps_a_suffix_that_matches() -> None:
     leader = group.lead("n0")
     group.puts("n0", 5)
     follower = group.node("n1")
-    before = follower.log[:]
+    before = follower.state.log.journal[:]
     early = AppendEntries(leader.term, before[1][1], before[1][2], 2)
     [(_, answer)] = group.feed("n1", "n0", early)
-    assert answer == NextNodeIdx(leader.term, success=True, match=follower.verified)
-    assert follower.log[:] == before
+    assert answer == NextNodeIdx(leader.term, success=True, match=follower.state.verified)
+    assert follower.state.log.journal[:] == before
 
 
 def test_fault_08_stock_is_stuck_after_an_exception_in_a_method(stock: StockGroup) -> None:

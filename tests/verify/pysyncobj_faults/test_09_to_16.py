@@ -14,7 +14,7 @@ from pysyncobj.tcp_connection import CONNECTION_STATE, TcpConnection  # type: ig
 from pysyncobj.tcp_server import TcpServer  # type: ignore[import-untyped]
 
 from coterie.consensus.raft import engine
-from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.errors import CorruptSnapshotError, UnknownOutcomeError
 from tests.consensus.raft.helpers import SETTINGS, Group
 from tests.verify.pysyncobj_faults.stock import Outcome, Stock, StockGroup
@@ -125,7 +125,7 @@ def test_fault_12_ours_installs_a_snapshot_that_takes_long() -> None:
     group.cut_off("n2")
     group.puts("n0", 60)
     leader.compact()
-    assert group.run_until(lambda: leader.first_index > 50, 5.0)
+    assert group.run_until(lambda: leader.state.log.first_index > 50, 5.0)
     group.network.latency = 0.15  # a chunk at a time, each there and back
     began = group.now
     group.heal()
@@ -147,7 +147,7 @@ def test_fault_13_ours_never_drops_a_link_for_a_configuration() -> None:
     group = Group(3)
     group.lead("n0")
     dropped: list[object] = []
-    group.hosts["n0"].transport.dropNode = dropped.append  # type: ignore[method-assign,assignment]
+    group.hosts["n0"].transport.drop = dropped.append  # type: ignore[method-assign,assignment]
     group.cut_off("n0")
     group.change("n0", "n2", add=False)
     group.run(0.1)
@@ -171,8 +171,8 @@ def test_fault_14_stock_function_ids_move_when_a_method_is_added(stock: StockGro
 
 def test_fault_14_ours_has_no_function_ids() -> None:
     node = Group(1).node("n0")
-    assert node._methodToID == {}
-    assert node._idToMethod == {}
+    assert not isinstance(node, engine.syncobj.SyncObj)
+    assert not hasattr(node, "_methodToID")
 
 
 def _python(code: str) -> subprocess.CompletedProcess[str]:
@@ -235,5 +235,5 @@ def test_membership_entries_of_a_removed_member_still_reach_it() -> None:
     assert group.run_until(lambda: group.node("n2").voters == ("n0", "n1"), 2.0)
     group.run(3.0)
     assert leader.leading
-    assert not group.node("n2").votes
-    assert encode_voters(["n0", "n1"]) in [entry[0] for entry in group.node("n2").log[:]]
+    assert not group.node("n2").state.votes
+    assert encode_voters(["n0", "n1"]) in [entry[0] for entry in group.node("n2").state.log.journal[:]]

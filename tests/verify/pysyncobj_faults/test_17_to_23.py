@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from coterie.consensus.raft import engine
-from coterie.consensus.raft.configuration import encode_voters
+from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.messages import AppendEntries, RequestVote, ResponseVote, SnapshotAck, SnapshotChunk
 from tests.consensus.raft.helpers import Group, recorder
 from tests.verify.pysyncobj_faults.stock import Stock, StockGroup
@@ -55,11 +55,11 @@ def test_fault_17_ours_moves_nothing_on_a_chunk() -> None:
     leader = group.lead("n0")
     node = group.node("n1")
     tail = ((NO_OP, node.last_index + 1, leader.term),)
-    group.feed("n1", "n0", AppendEntries(leader.term, node.last_index, node.last_term, node.commit, tail))
-    before = (node.commit, node.log[:])
+    group.feed("n1", "n0", AppendEntries(leader.term, node.last_index, node.state.log.last_term, node.commit, tail))
+    before = (node.commit, node.state.log.journal[:])
     part = SnapshotChunk(leader.term + 1, 1, node.last_index + 9, leader.term + 1, 0, b"some bytes", final=False)
     group.feed("n1", "n2", part)
-    assert (node.commit, node.log[:]) == before
+    assert (node.commit, node.state.log.journal[:]) == before
 
 
 def test_fault_18_stock_is_rewound_by_a_second_snapshot(stock: StockGroup) -> None:
@@ -102,10 +102,10 @@ def test_fault_18_ours_does_not_install_what_it_has() -> None:
     leader, node = group.node("n0"), group.node("n1")
     blob = group.hosts["n0"].platter.snapshot
     assert blob is not None
-    before = (node.commit, node.applied, node.log[:])
+    before = (node.commit, node.applied, node.state.log.journal[:])
     [(_, answer)] = _send_snapshot(group, "n1", leader.term, blob, leader.snapshot_index, leader.term)
     assert answer.state == "installed"
-    assert (node.commit, node.applied, node.log[:]) == before
+    assert (node.commit, node.applied, node.state.log.journal[:]) == before
 
 
 def test_fault_18_ours_keeps_a_suffix_that_matches_a_newer_snapshot() -> None:
@@ -125,7 +125,12 @@ def test_fault_18_ours_keeps_a_suffix_that_matches_a_newer_snapshot() -> None:
     group.invariants.check = lambda host: None  # type: ignore[method-assign]
     [(_, answer)] = _send_snapshot(group, "n1", leader.term, blob, at + 3, leader.term)
     assert answer.state == "installed"
-    assert (node.first_index, node.last_index, node.commit, node.applied) == (at + 2, at + 5, at + 3, at + 3)
+    assert (node.state.log.first_index, node.last_index, node.commit, node.applied) == (
+        at + 2,
+        at + 5,
+        at + 3,
+        at + 3,
+    )
 
 
 def test_fault_19_stock_takes_the_dumps_configuration_over_the_given_one(stock: StockGroup, tmp_path: Path) -> None:
@@ -234,10 +239,10 @@ def test_fault_23_ours_votes_whatever_its_own_log_says() -> None:
     group = Group(3, 1)
     group.lead("n0")
     node = group.node("n3")
-    assert not node.votes
+    assert not node.state.votes
     group.cut_off("n3")
     group.run(1.0)
     sent = group.feed("n3", "n1", RequestVote(node.term + 1, node.last_index + 5, node.term))
     assert sent == [("n1", ResponseVote(node.term, granted=True))]
     group.run(3.0)
-    assert node.campaign is None  # and it never campaigns
+    assert node.state.campaign is None  # and it never campaigns

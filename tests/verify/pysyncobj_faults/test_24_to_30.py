@@ -71,8 +71,9 @@ def test_fault_25_ours_answers_chunks_and_pings() -> None:
     sent = group.feed("n1", "n0", Ping(leader.term, 9, 1))
     assert ("n0", SnapshotAck(leader.term, 5, 0, "receiving")) in sent
     assert any(isinstance(each, Pong) and (to, each.round) == ("n0", 9) for to, each in sent)
-    leader.heard[leader.member("n1")] = leader.heard[leader.member("n2")] = -1e9
-    group.feed("n0", "n1", Pong(leader.term, leader.round))
+    for progress in leader.state.progress.values():
+        progress.heard = -1e9
+    group.feed("n0", "n1", Pong(leader.term, leader.state.round))
     leader.tick()
     assert leader.leading
 
@@ -144,7 +145,7 @@ def test_fault_27_ours_decodes_tuples_and_refuses_lists() -> None:
     host = group.hosts["n0"]
     host.journal.entries[1] = list(host.journal.entries[1])
     with pytest.raises(CorruptStateError):
-        recover(host.journal, host.snapshots)
+        recover(host.journal, host.snapshots, ("n0",))
 
 
 def test_fault_28_stock_answers_before_it_has_loaded_its_dump(stock: StockGroup, tmp_path: Path) -> None:
@@ -159,9 +160,9 @@ def test_fault_28_ours_takes_no_message_before_it_has_loaded() -> None:
     group = Group(3)
     leader = group.lead("n0")
     node = group.node("n1")
-    node.load_pending = True
+    node.state.started = False
     refused: list[object] = []
-    group.hosts["n1"].transport.dropNode = refused.append  # type: ignore[method-assign,assignment]
+    group.hosts["n1"].transport.drop = refused.append  # type: ignore[method-assign,assignment]
     assert group.feed("n1", "n0", Ping(leader.term, 1, 1)) == []
     assert len(refused) == 1
 
@@ -189,7 +190,7 @@ def test_fault_29_ours_touches_only_what_conflicts() -> None:
     leader = group.lead("n0")
     group.puts("n0", 6)
     node = group.node("n1")
-    before = node.log[:]
+    before = node.state.log.journal[:]
     removed: list[object] = []
     group.hosts["n1"].journal.on_remove = removed.append
     [(_, answer)] = group.feed(
@@ -198,7 +199,7 @@ def test_fault_29_ours_touches_only_what_conflicts() -> None:
     assert isinstance(answer, NextNodeIdx)
     assert answer.match == before[-1][1]
     assert removed == []
-    assert node.log[:] == before
+    assert node.state.log.journal[:] == before
 
 
 def test_fault_30_stock_pipe_runs_full() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coterie.consensus.raft.configuration import decode_voters, is_membership, latest
-from coterie.consensus.raft.engine import NO_OP
+from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
+from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.errors import CorruptSnapshotError
 from coterie.consensus.raft.ports import Entry
 
@@ -37,8 +37,8 @@ class Invariants:
         )
 
     def started(self, host: Host) -> None:
-        node = host.node
-        assert node is not None
+        assert host.node is not None
+        node = host.node.state
         self.seen[host.name] = (node.commit, node.applied, node.term)
         self.voters[host.name] = node.voters
         self.check(host)
@@ -77,8 +77,8 @@ class Invariants:
                 self.world.fail(f"{host.name} restarted without entry {index}, which is committed and was durable")
 
     def check(self, host: Host) -> None:
-        node = host.node
-        assert node is not None
+        assert host.node is not None
+        node = host.node.state
         name = host.name
         before = self.seen[name]
         now = (node.commit, node.applied, node.term)
@@ -123,16 +123,16 @@ class Invariants:
             self.world.fail(f"election safety: {self.leaders[node.term]} and {host.name} lead term {node.term}")
         self.world.note(f"{host.name} leads term {node.term} (voters {node.voters})")
         self._founded(host, node)
-        for index in range(node.first_index, self.top + 1):
+        for index in range(node.log.first_index, self.top + 1):
             term, _, commit_term = self.committed[index]
-            if commit_term < node.term and (index > node.last_index or node.term_at(index) != term):
+            if commit_term < node.term and (index > node.log.last_index or node.log.term_at(index) != term):
                 self.world.fail(
                     f"leader completeness: {host.name}, leader of {node.term}, lacks committed entry {index}"
                 )
 
     def _founded(self, host: Host, node: Any) -> None:
         """A leader without an entry of a leader before it has the votes of all founders."""
-        known = [entry for entry in node.log[:] if entry[1] > 1 and entry[2] < node.term]
+        known = [entry for entry in node.log.journal[:] if entry[1] > 1 and entry[2] < node.term]
         if known or host.snapshots.latest() is not None:
             return
         absent = [voter for voter in host.bootstrap if self.votes.get((voter, node.term)) != host.name]
@@ -141,8 +141,8 @@ class Invariants:
 
     def _committed(self, host: Host, node: Any, before: int) -> None:
         """What is committed anywhere is committed everywhere, and was durable on a majority when it was."""
-        for index in range(max(before + 1, node.first_index), node.commit + 1):
-            command, _, term = node.log[index - node.first_index]
+        for index in range(max(before + 1, node.log.first_index), node.commit + 1):
+            command, _, term = node.log.journal[index - node.log.first_index]
             known = self.committed.get(index)
             if known is None:
                 if index != self.top + 1:
@@ -173,12 +173,14 @@ class Invariants:
             self.world.fail(f"state machine safety: {host.name} differs at {node.applied}")
 
     def _configuration(self, host: Host, node: Any) -> None:
-        """The configuration is the function of snapshot and log; PySyncObj's `otherNodes` is a cache of it."""
+        """The configuration is the function of snapshot and log."""
         info = host.snapshots.latest()
-        voters = latest(host.bootstrap if info is None else info.voters, node.log[:])
-        if tuple(sorted(voters)) != node.voters or {m.id for m in node.others} != set(voters) - {host.name}:
+        voters = host.bootstrap if info is None else info.voters
+        for command, _, _ in node.log.journal[:]:
+            voters = decode_voters(command) if is_membership(command) else voters
+        if tuple(sorted(voters)) != node.voters:
             self.world.fail(f"{host.name}: configuration {node.voters}, by its log {voters}")
-        if node.durability.durable > node.last_index:
+        if node.log.durability.durable > node.log.last_index:
             self.world.fail(f"{host.name}: durable beyond its log")
         if info is not None and info.voters != self._committed_voters(info.index):
             self.world.fail(f"{host.name}: its snapshot up to {info.index} names {info.voters} as voters")

@@ -6,48 +6,44 @@ lost."""
 from __future__ import annotations
 
 import random
-from functools import cache, partial
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from coterie.consensus.raft.core import Member
-from coterie.consensus.raft.engine import Transport
 from coterie.consensus.raft.messages import Message, decode, encode
 
 if TYPE_CHECKING:
     from tests.verify.raft_sim.world import Host, World
 
 
-class SimTransport(Transport):  # type: ignore[misc]
+class SimTransport:
     def __init__(self, world: World, own: str) -> None:
-        super().__init__(None, None, [])
         self.world = world
         self.own = own
         self.closed = False
         self.sessions: dict[str, int] = {}  # links that this host knows to be up
 
-    def send(self, node: Any, message: Message) -> bool:
-        if not self.closed:
-            self.world.network.send(self.own, node.id, message, self.sessions.get(node.id))
-        return True
+    def bind(
+        self, received: Callable[[str, Message], None], link_up: Callable[[str], None], link_down: Callable[[str], None]
+    ) -> None:
+        self.deliver, self.link_up, self.link_down = received, link_up, link_down
 
-    def dropNode(self, node: Any) -> None:  # noqa: N802
-        self.world.fail(f"{self.own} refused a message of {node.id} as a breach of the protocol")
+    def send(self, member: str, message: Message) -> None:
+        if not self.closed:
+            self.world.network.send(self.own, member, message, self.sessions.get(member))
+
+    def add(self, member: str) -> None: ...
+
+    def drop(self, member: str) -> None:
+        self.world.fail(f"{self.own} refused a message of {member} as a breach of the protocol")
 
     def up(self, peer: str, session: int) -> None:
         self.sessions[peer] = session
-        self._onNodeConnected(_member(peer))
+        self.link_up(peer)
 
     def down(self, peer: str) -> None:
         self.sessions.pop(peer, None)
-        self._onNodeDisconnected(_member(peer))
-
-    def deliver(self, peer: str, message: Message) -> None:
-        self._onMessageReceived(_member(peer), message)
-
-
-@cache
-def _member(name: str) -> Member:
-    return Member(name)
+        self.link_down(peer)
 
 
 def _down(peer: str, host: Host) -> None:

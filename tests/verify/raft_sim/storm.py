@@ -85,7 +85,9 @@ class Storm:
 
     def _founded(self) -> bool:
         """Does every founder know that the cluster has begun?"""
-        return all(host.node is not None and not host.node.founding for host in self.world.live() if host.bootstrap)
+        return all(
+            host.node is not None and not host.node.state.founding for host in self.world.live() if host.bootstrap
+        )
 
     def _restarter(self) -> None:
         """Nodes that an injected fault stopped are started again."""
@@ -119,7 +121,7 @@ class Storm:
                 host.snapshots.failure_rate = host.snapshots.flip_rate = 0.0
         if not world.run_until(lambda: self._settled() and not self.history.open, 20.0):
             states = [
-                (h.name, n.role, n.term, n.commit, n.applied, n.last_index, n.voters)
+                (h.name, n.state.role, n.term, n.commit, n.applied, n.last_index, n.voters)
                 for h in world.live()
                 if (n := h.node) is not None
             ]
@@ -136,9 +138,9 @@ class Storm:
         leader = self.world.leader()
         if leader is None or leader.node is None or leader.node.commit != leader.node.last_index:
             return False
-        if leader.node.transferring:
+        if leader.node.state.transfer is not None:
             return False
-        commit, me = leader.node.commit, leader.node.me
+        commit, me = leader.node.commit, leader.name
         nodes = [host.node for host in self.world.hosts.values()]
         return all(node is not None and node.applied == commit and node.leader == me for node in nodes)
 

@@ -6,12 +6,10 @@ from __future__ import annotations
 import heapq
 import logging
 import random
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from coterie.consensus.raft import engine
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import Entry
@@ -125,19 +123,19 @@ class Host:
         self.machine: Any = self.world.make_machine(self)
         self.transport = SimTransport(self.world, self.name)
         try:
-            with self.world.engine_clock(self):
-                node = self.world.node_class(
-                    self.name,
-                    self.bootstrap,
-                    journal=self.journal,
-                    snapshots=self.snapshots,
-                    machine=self.machine,
-                    transport=self.transport,
-                    disk=self.disk,
-                    clock=self.clock,
-                    settings=self.world.settings,
-                )
-                node.start()
+            node = self.world.node_class(
+                self.name,
+                self.bootstrap,
+                journal=self.journal,
+                snapshots=self.snapshots,
+                machine=self.machine,
+                transport=self.transport,
+                disk=self.disk,
+                clock=self.clock,
+                settings=self.world.settings,
+            )
+            self.rng.random()  # each seed keeps its run: a start has always drawn once more than it needs
+            node.start()
         except OSError:
             self.life += 1
             self._end_process()
@@ -284,17 +282,6 @@ class World:
         return True
 
     # hosts
-
-    @contextmanager
-    def engine_clock(self, host: Host) -> Iterator[None]:
-        """What is left of PySyncObj reads this host's clock and randomness."""
-        module: Any = engine.syncobj
-        before = module.monotonicTime, module.random
-        module.monotonicTime, module.random = host.clock.monotonic, host.rng
-        try:
-            yield
-        finally:
-            module.monotonicTime, module.random = before
 
     def is_up(self, name: str) -> bool:
         return self.hosts[name].node is not None

@@ -138,10 +138,10 @@ class Said:
         self.forwards: list[Forward] = []
         send = member.transport.send
 
-        def watch(node: Any, message: Message) -> bool:
+        def watch(to: str, message: Message) -> None:
             if isinstance(message, Forward):
                 self.forwards.append(message)
-            return send(node, message)
+            send(to, message)
 
         monkeypatch.setattr(member.transport, "send", watch)
 
@@ -223,7 +223,7 @@ async def test_a_trace_that_is_none_and_a_recorder_that_fails_cost_spans_alone(
 
     for recorder in (fails, ends_badly):
         for member in group.members.values():
-            member.node.on_forwarded = recorder
+            member.node.state.on_forwarded = recorder
         await follower.metadata.put(b"a", b"y")
     assert not any(member.node.stopped for member in group.members.values())
 

@@ -17,7 +17,6 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from coterie.consensus.raft.core import Member
 from coterie.consensus.raft.driver import Driver, SystemClock
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
@@ -81,7 +80,7 @@ class Peer:
         group.where[self.name] = await self.transport.listen(host, 0)
         for other in group.voters:
             if other != self.name:
-                self.transport.addNode(Member(other))
+                self.transport.add(other)
 
     async def stop(self) -> None:
         self.driver.stop()
@@ -145,7 +144,7 @@ async def test_a_group_elects_writes_and_survives_its_leader(group: TcpGroup) ->
     assert leader is not None
     await leader.stop()
     rest = [peer for peer in group.peers if peer is not leader]
-    await eventually(lambda: not any(Member(leader.name) in peer.transport.links for peer in rest))
+    await eventually(lambda: not any(leader.name in peer.transport.links for peer in rest))
     assert await rest[0].put(100) == 11
     await eventually(lambda: all(peer.machine.ids[-1:] == [100] for peer in rest))
     group.peers = rest
@@ -154,10 +153,10 @@ async def test_a_group_elects_writes_and_survives_its_leader(group: TcpGroup) ->
 async def test_idle_links_stay(group: TcpGroup) -> None:
     await group.peers[0].put(1)
     followers = [peer for peer in group.peers if not peer.node.leading]
-    link = followers[0].transport.links[Member(followers[1].name)]
+    link = followers[0].transport.links[followers[1].name]
     first = link.heard
     await eventually(lambda: link.heard > first + 1.0)  # between followers nothing but the keep-alive is said
-    assert followers[0].transport.links[Member(followers[1].name)] is link
+    assert followers[0].transport.links[followers[1].name] is link
 
 
 async def test_random_bytes_and_giant_lengths_do_not_disturb(group: TcpGroup) -> None:
@@ -188,7 +187,7 @@ async def linked(group: TcpGroup) -> tuple[Session, asyncio.StreamReader, asynci
         session.outgoing.clear()
         session.feed(await reader.read(4096))
     writer.writelines(session.outgoing)
-    await eventually(lambda: Member("z") in group.peers[0].transport.links)
+    await eventually(lambda: "z" in group.peers[0].transport.links)
     return session, reader, writer
 
 
@@ -196,7 +195,7 @@ async def test_a_kind_of_message_that_is_not_known_is_passed_over_and_told_once(
     await group.peers[0].put(1)
     transport = group.peers[0].transport
     session, reader, writer = await linked(group)
-    link = transport.links[Member("z")]
+    link = transport.links["z"]
     later = msgspec.msgpack.encode({"type": "later", "term": 10**6, "more": [1, {"x": None}]})
     for _ in range(3):
         writer.write(session.send(later))
@@ -207,7 +206,7 @@ async def test_a_kind_of_message_that_is_not_known_is_passed_over_and_told_once(
     async with asyncio.timeout(30):
         while not answers:
             answers += [body for body in session.feed(await reader.read(65_536)) if b"pong" in body]
-    assert transport.links[Member("z")] is link
+    assert transport.links["z"] is link
     assert transport.unknown_messages == 4
     assert await group.peers[1].put(2) == 2
     writer.write(session.send(msgspec.msgpack.encode({"type": "ping", "term": "much"})))
@@ -223,8 +222,8 @@ async def test_what_a_member_does_not_understand_is_not_said_to_it(
     monkeypatch.setattr(net_session, "KINDS", {"ping", "pong"})
     session, reader, writer = await linked(group)
     monkeypatch.undo()
-    assert not transport.send(Member("z"), TimeoutNow(1))
-    assert transport.send(Member("z"), Ping(1, 7, 0))
+    transport.send("z", TimeoutNow(1))
+    transport.send("z", Ping(1, 7, 0))
     heard: list[bytes] = []
     async with asyncio.timeout(30):
         while encode(Ping(1, 7, 0)) not in heard:
@@ -275,10 +274,10 @@ async def test_a_stranger_is_refused_and_reported(group: TcpGroup, identity: dic
     await group.peers[0].put(1)
     stranger = Peer(group, "z", identity=identity)
     stranger.node.start()
-    stranger.transport.addNode(Member("a"))
+    stranger.transport.add("a")
     await eventually(lambda: stranger.events)
     assert stranger.transport.links == {}
-    assert Member("z") not in group.peers[0].transport.links
+    assert "z" not in group.peers[0].transport.links
     if "cluster" in identity:
         await eventually(lambda: reason in group.peers[0].events)
     else:
@@ -291,7 +290,7 @@ async def test_a_copied_data_directory_is_refused(group: TcpGroup) -> None:
     await group.peers[0].put(1)
     clone = Peer(group, "c")  # the same member and start, another process
     clone.node.start()
-    clone.transport.addNode(Member("a"))
+    clone.transport.add("a")
     await eventually(lambda: "cloned" in group.peers[0].events)
     assert await group.peers[0].put(2) == 2
     await clone.stop()
@@ -311,14 +310,14 @@ async def test_recorded_frames_are_worth_nothing(group: TcpGroup) -> None:
     tail = b"".join(session.outgoing) + session.send(encode(Ping(term, 1, 1)))
     recorded += tail
     writer.write(tail)
-    await eventually(lambda: Member("zz") in group.peers[0].transport.links)
+    await eventually(lambda: "zz" in group.peers[0].transport.links)
     writer.close()
     await writer.wait_closed()
-    await eventually(lambda: Member("zz") not in group.peers[0].transport.links)
+    await eventually(lambda: "zz" not in group.peers[0].transport.links)
     reader, writer = await asyncio.open_connection(*group.where["a"])
     writer.write(recorded)
     await closed_by_peer(reader, writer)
-    assert Member("zz") not in group.peers[0].transport.links
+    assert "zz" not in group.peers[0].transport.links
     assert "wrong_secret" in group.peers[0].events
 
 
@@ -337,8 +336,8 @@ async def test_a_thousand_open_connections_leave_the_group_available(group: TcpG
         assert await group.peers[1].put(2) == 2
         leader = group.leader()
         assert leader is not None
-        transport.links[Member("b")].abort()  # and a member that has lost its link gets in among them
-        await eventually(lambda: Member("b") in transport.links)
+        transport.links["b"].abort()  # and a member that has lost its link gets in among them
+        await eventually(lambda: "b" in transport.links)
     finally:
         for sock in sockets:
             sock.close()

@@ -7,15 +7,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from coterie.consensus.raft import rules
-from coterie.consensus.raft.configuration import is_membership
-from coterie.consensus.raft.core import Core
-from coterie.consensus.raft.durability import Durability
-from coterie.consensus.raft.node import _HANDLERS
+from coterie.consensus.raft.core import calls, rules
+from coterie.consensus.raft.core.model.configuration import is_membership
+from coterie.consensus.raft.core.model.log import Durability
+from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.parts import elections, pings, proposals, reads, replication
 from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from tests.verify.consistency.sabotage.catalogue import Sabotage
 from tests.verify.raft_sim.sabotage import patches as ways
-from tests.verify.raft_sim.sabotage.patches import Patch, method
+from tests.verify.raft_sim.sabotage.patches import Patch, function
 
 
 def _broken(*parts: Callable[[], list[Patch]]) -> Callable[[], None]:
@@ -23,56 +23,53 @@ def _broken(*parts: Callable[[], list[Patch]]) -> Callable[[], None]:
 
     def apply() -> None:
         for part in parts:
-            for owner, name, value in part():
-                former = getattr(owner, name, None)
-                _HANDLERS.update({kind: value for kind, handler in _HANDLERS.items() if handler is former})
-                setattr(owner, name, value)
+            ways.put(part())
 
     return apply
 
 
 def _answer_at_once(serve: Any) -> Any:
-    def serve_reads(node: Any) -> None:
-        reads, node.reads_arrived = node.reads_arrived, []
-        for read in reads:
-            node._end(read, None, node.applied)
+    def serve_reads(s: Any) -> None:
+        arrived, s.reads_arrived = s.reads_arrived, []
+        for read in arrived:
+            calls.end(s, read, None, s.applied)
 
     return serve_reads
 
 
 def _of_this_term(on_message: Any) -> Any:
-    def handle(node: Any, leader: Any, message: Any) -> None:
-        follows = not node.leading and message.term < node.term
-        on_message(node, leader, replace(message, term=node.term) if follows else message)
+    def handle(s: Any, leader: str, message: Any) -> None:
+        follows = not s.leading and message.term < s.term
+        on_message(s, leader, replace(message, term=s.term) if follows else message)
 
     return handle
 
 
 def _undone(apply: Any) -> Any:
-    def do_apply(node: Any, command: bytes, index: int) -> Any:
-        before = node.configurations.as_of(index - 1)
-        done = apply(node, command, index)
+    def do_apply(s: Any, command: bytes, index: int) -> Any:
+        configurations = s.log.configurations
+        before = configurations.as_of(index - 1)
+        done = apply(s, command, index)
         if is_membership(command) and before:
-            node.configurations._changes.append((index, before))
-            node._configuration_changed()
+            configurations._changes.append((index, before))
         return done
 
     return do_apply
 
 
-_LEADS_WITHOUT_MAJORITY = method("_check_quorum", ways.stay)
+_LEADS_WITHOUT_MAJORITY = function(elections, "check_quorum", ways.stay)
 
 RAFT: tuple[Sabotage, ...] = (
     Sabotage(
         "reads-without-round",
         "a leader answers reads without asking whether it still leads",
-        _broken(method("_serve_reads", ways.read_at_once), _LEADS_WITHOUT_MAJORITY),
+        _broken(function(reads, "serve", ways.read_at_once), _LEADS_WITHOUT_MAJORITY),
         "isolations",
     ),
     Sabotage(
         "reads-where-they-come",
         "every node answers reads by what it has applied itself",
-        _broken(method("_serve_reads", _answer_at_once)),
+        _broken(function(reads, "serve", _answer_at_once)),
         "partitions",
     ),
     Sabotage(
@@ -91,14 +88,16 @@ RAFT: tuple[Sabotage, ...] = (
         "stale-leader-obeyed",
         "followers take entries and pings of a leader of an earlier term, which never gives up",
         _broken(
-            method("_on_append_entries", _of_this_term), method("_on_ping", _of_this_term), _LEADS_WITHOUT_MAJORITY
+            function(replication, "on_append_entries", _of_this_term),
+            function(pings, "on_ping", _of_this_term),
+            _LEADS_WITHOUT_MAJORITY,
         ),
         "isolations",
     ),
     Sabotage(
         "configuration-applied-twice",
         "a change of voters is applied once more when it is committed, and so undone",
-        _broken(method("_do_apply_command", _undone)),
+        _broken(function(proposals, "apply_entry", _undone)),
         "members",
         seconds=45.0,
     ),
@@ -108,7 +107,7 @@ RAFT: tuple[Sabotage, ...] = (
         _broken(
             ways.rule("up_to_date", ways.no_log_check),
             ways.rule("answer_vote", ways.not_sticky),
-            method("_campaign", ways.straight_campaign),
+            function(elections, "campaign", ways.straight_campaign),
         ),
         "isolations",
     ),
@@ -121,7 +120,7 @@ RAFT: tuple[Sabotage, ...] = (
     Sabotage(
         "leads-on-a-hung-disk",
         "a leader does not mind that its disk hangs",
-        _broken(lambda: [(Core, "disk_hangs", lambda _: False)]),
+        _broken(lambda: [(State, "disk_hangs", lambda _: False)]),
         "hung-sync",
     ),
 )

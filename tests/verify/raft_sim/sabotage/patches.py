@@ -1,4 +1,4 @@
-"""How a fix is switched off: functions that take a method or rule of the node and give back one without it."""
+"""How a fix is switched off: functions that take a part of the core and give back one without it."""
 
 from __future__ import annotations
 
@@ -6,30 +6,41 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from coterie.consensus.raft import rules
-from coterie.consensus.raft.configuration import Configurations, is_membership
+from coterie.consensus.raft.core import calls, rules, step, transitions
+from coterie.consensus.raft.core.model.configuration import Configurations, is_membership
+from coterie.consensus.raft.core.parts import elections, snapshot_taking
 from coterie.consensus.raft.errors import UnavailableError
 from coterie.consensus.raft.messages import NextNodeIdx
-from coterie.consensus.raft.node import RaftNode
 
 Patch = tuple[Any, str, Any]
 
+_MISSING = object()
+
+
+def function(owner: Any, name: str, make: Callable[[Any], Any]) -> Callable[[], list[Patch]]:
+    """Replace a function of a module, or a method of a class."""
+    return lambda: [(owner, name, make(getattr(owner, name)))]
+
 
 def rule(name: str, make: Callable[[Any], Any]) -> Callable[[], list[Patch]]:
-    return lambda: [(rules, name, make(getattr(rules, name)))]
+    return function(rules, name, make)
 
 
-def method(name: str, make: Callable[[Any], Any]) -> Callable[[], list[Patch]]:
-    """Replace a method of the node, wherever it is looked up: by name, in the override table, as a handler."""
-
-    def patches() -> list[Patch]:
-        former = getattr(RaftNode, name)
-        new = make(former)
-        found: list[Patch] = [(RaftNode, name, new)]
-        found += [(RaftNode, key, new) for key, value in vars(RaftNode).items() if value is former and key != name]
-        return found
-
-    return patches
+def put(patches: list[Patch]) -> list[Patch]:
+    """Put patches in place, in the tables of events and messages too. Returns the patches that undo it."""
+    before = []
+    for owner, name, value in patches:
+        former = vars(owner).get(name, _MISSING)
+        for table in (step.EVENTS, step.MESSAGES):
+            for kind, handler in table.items():
+                if handler is former:
+                    table[kind] = value
+        before.append((owner, name, former))
+        if value is _MISSING:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, value)
+    return before[::-1]
 
 
 def one_change_off(may_change: Any) -> Any:
@@ -43,9 +54,8 @@ def noop_gate_off(may_change: Any) -> Any:
 def committed_only(start: Any) -> Any:
     def start_with_snapshot_configuration(node: Any) -> None:
         start(node)
-        base = Configurations(node.configurations._base, [], from_snapshot=node.snapshot_index > 0)
-        node.configurations = base
-        node._configuration_changed()
+        log = node.state.log
+        log.configurations = Configurations(log.configurations._base, [], from_snapshot=node.snapshot_index > 0)
 
     return start_with_snapshot_configuration
 
@@ -63,30 +73,30 @@ def begin_is_done(self: Any, last: int) -> None:
 
 
 def own_vote_early(advance: Any) -> Any:
-    def advance_commit(node: Any) -> None:
-        durable, node.durability.durable = node.durability.durable, node.last_index
-        advance(node)
-        node.durability.durable = durable
+    def advance_commit(s: Any) -> None:
+        durable, s.log.durability.durable = s.log.durability.durable, s.log.last_index
+        advance(s)
+        s.log.durability.durable = durable
 
     return advance_commit
 
 
 def terms_ignored(answered: Any) -> Any:
-    def accept(node: Any, member: Any, term: int) -> bool:
-        return bool(answered(node, member, node.term if node.leading else term))
+    def accept(s: Any, member: str, term: int) -> Any:
+        return answered(s, member, s.term if s.leading else term)
 
     return accept
 
 
 def count_twice(become: Any) -> Any:
-    def on_response_vote(node: Any, voter: Any, response: Any) -> None:
-        become(node, voter, response)
-        campaign = node.campaign
+    def on_response_vote(s: Any, voter: Any, response: Any) -> None:
+        become(s, voter, response)
+        campaign = s.campaign
         if campaign is not None and response.granted and campaign.term == response.term:
-            node.campaign.granted.add(voter.id + " again")
-            if len(campaign.granted) * 2 > len(node.voters):
-                node.campaign.granted.update(node.voters)
-                node._count_votes()
+            s.campaign.granted.add(voter + " again")
+            if len(campaign.granted) * 2 > len(s.voters):
+                s.campaign.granted.update(s.voters)
+                elections.count_votes(s)
 
     return on_response_vote
 
@@ -112,83 +122,86 @@ def rewrite(plan_append: Any) -> Any:
 
 
 def no_votes_of_non_voters(on_request_vote: Any) -> Any:
-    def handle(node: Any, candidate: Any, request: Any) -> None:
-        if node.votes:
-            on_request_vote(node, candidate, request)
+    def handle(s: Any, candidate: Any, request: Any) -> None:
+        if s.votes:
+            on_request_vote(s, candidate, request)
 
     return handle
 
 
 def straight_campaign(campaign: Any) -> Any:
-    return lambda node, *, pre, transfer=False: campaign(node, pre=False, transfer=transfer)
+    return lambda s, *, pre, transfer=False: campaign(s, pre=False, transfer=transfer)
 
 
 def not_sticky(answer_vote: Any) -> Any:
-    return lambda ballot, request, who: answer_vote(replace(ballot, has_leader=False), request, who)
+    return lambda voter, request, who: answer_vote(replace(voter, has_leader=False), request, who)
 
 
 def no_transfer_flag(answer_vote: Any) -> Any:
-    def answer(ballot: Any, request: Any, who: str) -> Any:
-        return answer_vote(ballot, type(request)(request.term, request.last_index, request.last_term, request.pre), who)
+    def answer(voter: Any, request: Any, who: str) -> Any:
+        return answer_vote(voter, type(request)(request.term, request.last_index, request.last_term, request.pre), who)
 
     return answer
 
 
 def pongs_do_not_count(on_pong: Any) -> Any:
-    def handle(node: Any, member: Any, message: Any) -> None:
-        heard = dict(node.heard)
-        on_pong(node, member, message)
-        if node.leading:
-            node.heard.update(heard)
+    def handle(s: Any, member: Any, message: Any) -> None:
+        heard = {each: progress.heard for each, progress in s.progress.items()}
+        on_pong(s, member, message)
+        for each, progress in s.progress.items():
+            progress.heard = heard[each]
 
     return handle
 
 
 def link_by_configuration(receive: Any) -> Any:
-    def handle(node: Any, sender: Any, message: Any) -> None:
-        if sender in node.others:
-            receive(node, sender, message)
+    def handle(s: Any, event: Any) -> None:
+        if event.sender in s.others:
+            receive(s, event)
 
     return handle
 
 
-def accept_unloaded(receive: Any) -> Any:
-    def handle(node: Any, sender: Any, message: Any) -> None:
-        pending, node.load_pending = node.load_pending, False
-        receive(node, sender, message)
-        node.load_pending = pending
-
-    return handle
+def no_load(start: Any) -> Any:
+    return lambda s, event: transitions.postpone_election(s)
 
 
 def load_late(tick: Any) -> Any:
-    def late(node: Any) -> None:
-        node.ticks = getattr(node, "ticks", 0) + 1
-        pending = node.load_pending and node.ticks <= 30
-        node.load_pending = node.load_pending and not pending
-        tick(node)
-        node.load_pending = node.load_pending or pending
+    def late(s: Any, event: Any) -> None:
+        s.ticks = getattr(s, "ticks", 0) + 1
+        if not s.started and s.ticks > 30:
+            snapshot_taking.load(s)
+            s.started = True
+        tick(s, event)
 
     return late
 
 
+def accept_unloaded(receive: Any) -> Any:
+    def handle(s: Any, event: Any) -> None:
+        started, s.started = s.started, True
+        receive(s, event)
+        s.started = started
+
+    return handle
+
+
 def configuration_of_dump(load: Any) -> Any:
-    def load_dump(node: Any, clearJournal: bool = False) -> None:  # noqa: N803
-        load(node)
-        info = node.snapshots.latest()
+    def load_dump(s: Any) -> None:
+        load(s)
+        info = s.snapshots.latest()
         if info is not None:
-            node.configurations = Configurations(info.voters, (), from_snapshot=True)
-            node._configuration_changed()
+            s.log.configurations = Configurations(info.voters, (), from_snapshot=True)
 
     return load_dump
 
 
 def applied_again(apply: Any) -> Any:
-    def do_apply(node: Any, command: bytes, index: int) -> Any:
+    def do_apply(s: Any, command: bytes, index: int) -> Any:
         if is_membership(command):
-            node.configurations._changes.append((index, node.configurations.as_of(index)))
-            node._configuration_changed()
-        return apply(node, command, index)
+            configurations = s.log.configurations
+            configurations._changes.append((index, configurations.as_of(index)))
+        return apply(s, command, index)
 
     return do_apply
 
@@ -198,13 +211,11 @@ def uncommitted_in_snapshot(as_of: Any) -> Any:
 
 
 def failed_is_installed(answer: Any) -> Any:
-    return lambda node, incoming, state, offset: answer(
-        node, incoming, "installed" if state == "failed" else state, offset
-    )
+    return lambda s, incoming, state, offset: answer(s, incoming, "installed" if state == "failed" else state, offset)
 
 
 def sync_errors_ignored(synced: Any) -> Any:
-    return lambda node, error: synced(node, None)
+    return lambda s, error: synced(s, None)
 
 
 def old_terms_commit(leader_commit: Any) -> Any:
@@ -216,9 +227,9 @@ def no_log_check(up_to_date: Any) -> Any:
 
 
 def vote_not_stored(store: Any) -> Any:
-    def store_term(node: Any, term: int, voted_for: Any) -> None:
-        if term > node.term:
-            store(node, term, voted_for if voted_for == node.own else None)
+    def store_term(s: Any, term: int, voted_for: Any) -> None:
+        if term > s.term:
+            store(s, term, voted_for if voted_for == s.own else None)
 
     return store_term
 
@@ -228,99 +239,100 @@ def majority_founds(is_elected: Any) -> Any:
 
 
 def verified_forever(term_changed: Any) -> Any:
-    def handle(node: Any) -> None:
-        verified = getattr(node, "verified", 0)
-        term_changed(node)
-        node.verified = verified
+    def handle(s: Any) -> None:
+        verified = getattr(s, "verified", 0)
+        term_changed(s)
+        s.verified = verified
 
     return handle
 
 
 def full_disk_acknowledged(on_append: Any) -> Any:
-    def handle(node: Any, leader: Any, message: Any) -> None:
-        if message.term == node.term and message.entries and not node.log.has_room(1):
-            node._send(leader, NextNodeIdx(node.term, success=True, match=message.entries[-1][1]))
+    def handle(s: Any, leader: Any, message: Any) -> None:
+        if message.term == s.term and message.entries and not s.log.journal.has_room(1):
+            s.ready.send(leader, NextNodeIdx(s.term, success=True, match=message.entries[-1][1]))
         else:
-            on_append(node, leader, message)
+            on_append(s, leader, message)
 
     return handle
 
 
 def read_at_once(serve: Any) -> Any:
-    def serve_reads(node: Any) -> None:
-        if node.leading:
-            reads, node.reads_arrived = node.reads_arrived, []
+    def serve_reads(s: Any) -> None:
+        if s.leading:
+            reads, s.reads_arrived = s.reads_arrived, []
             for read in reads:
-                node._end(read, None, node.applied)
+                calls.end(s, read, None, s.applied)
         else:
-            serve(node)
+            serve(s)
 
     return serve_reads
 
 
 def any_pong(answered: Any) -> Any:
-    def handle(node: Any, member: Any, number: int) -> None:
-        answered(node, member, number + 1000)
+    def handle(s: Any, member: Any, number: int) -> None:
+        answered(s, member, number + 1000)
 
     return handle
 
 
 def heard_is_asked(on_ping: Any) -> Any:
-    def handle(node: Any, leader: Any, message: Any) -> None:
-        on_ping(node, leader, message)
-        if message.term == node.term:
-            node.freshness.told(node.clock.monotonic(), message.commit, node.applied)
+    def handle(s: Any, leader: Any, message: Any) -> None:
+        on_ping(s, leader, message)
+        if message.term == s.term:
+            s.freshness.heard(s.now, message.commit, s.applied)
 
     return handle
 
 
 def no_noop_wait(serve: Any) -> Any:
-    def serve_reads(node: Any) -> None:
-        noop, node.noop_index = node.noop_index, 0
-        serve(node)
-        node.noop_index = noop
+    def serve_reads(s: Any) -> None:
+        noop, s.noop_index = s.noop_index, 0
+        serve(s)
+        s.noop_index = noop
 
     return serve_reads
 
 
 def unapplied(finish: Any) -> Any:
-    def finish_reads(node: Any) -> None:
-        node.reads_at = [(0, read) for _, read in node.reads_at]
-        finish(node)
+    def finish_reads(s: Any) -> None:
+        s.reads_confirmed = [(0, read) for _, read in s.reads_confirmed]
+        finish(s)
 
     return finish_reads
 
 
-def stay(become_follower: Any) -> Any:
-    return lambda node: None
+def stay(act: Any) -> Any:
+    return lambda s: None
 
 
 def always_happened(decided: Any) -> Any:
-    return lambda node, waiting, results, happened: decided(node, waiting, results or [0] * 1000, True)
+    return lambda s, decision, results, *, happened: decided(s, decision, results or [0] * 1000, happened=True)
 
 
 def any_link(reply: Any) -> Any:
-    return lambda node, sender, link, answer: node._send(sender, answer)
+    return lambda s, origin, message: s.ready.send(origin.member, message)
 
 
 def reset_below_match(on_next: Any) -> Any:
-    def handle(node: Any, member: Any, message: Any) -> None:
-        on_next(node, member, message)
-        if node.leading and not message.success and member in node.match:
-            node.match[member] = min(node.match[member], message.match)
-            node.next[member] = max(2, min(node.next[member], message.match))
+    def handle(s: Any, member: Any, message: Any) -> None:
+        on_next(s, member, message)
+        progress = s.progress.get(member)
+        if progress is not None and not message.success:
+            progress.match = min(progress.match, message.match)
+            progress.next = max(2, min(progress.next, message.match))
 
     return handle
 
 
 def lost_is_refused(forward_lost: Any) -> Any:
-    return lambda node, call: node._end(call, UnavailableError("link"))
+    return lambda s, call: calls.end(s, call, UnavailableError("link"))
 
 
 def commit_unverified(on_append: Any) -> Any:
-    def handle(node: Any, leader: Any, message: Any) -> None:
-        on_append(node, leader, message)
-        if message.term == node.term and not node.leading:
-            node._commit_to(min(message.commit, node.last_index))
+    def handle(s: Any, leader: Any, message: Any) -> None:
+        on_append(s, leader, message)
+        if message.term == s.term and not s.leading:
+            transitions.commit_to(s, min(message.commit, s.log.last_index))
 
     return handle

@@ -1,9 +1,8 @@
 """Who votes: a pure function of (the snapshot's configuration, the log), and the commands that change it.
 
 Specification, section 2b: a MEMBERSHIP entry carries the full new voter list, takes effect when appended, is undone
-when
-truncated and does nothing when it commits (faults 3, 20, 26); a snapshot stores the list as of its last entry (fault
-21).
+when truncated and does nothing when it commits (faults 3, 20, 26); a snapshot stores the list as of its last entry
+(fault 21).
 """
 
 from __future__ import annotations
@@ -12,10 +11,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from coterie.consensus.raft.core.model.entries import MEMBERSHIP
 from coterie.consensus.raft.errors import CorruptStateError, RefusedError
 from coterie.consensus.raft.ports import Entry
 
-MEMBERSHIP_TYPE = 2
 MAX_VOTERS = 255
 
 
@@ -32,12 +31,12 @@ _decode_change = msgspec.msgpack.Decoder(_Change).decode
 
 
 def is_membership(command: bytes) -> bool:
-    return command[:1] == b"\x02"
+    return command[:1] == MEMBERSHIP
 
 
 def encode_voters(voters: Iterable[str]) -> bytes:
     """The command of a MEMBERSHIP entry."""
-    return b"\x02" + _encode(sorted(set(voters)))
+    return MEMBERSHIP + _encode(sorted(set(voters)))
 
 
 def decode_voters(command: bytes) -> tuple[str, ...]:
@@ -59,15 +58,6 @@ def encode_change(member: str, *, add: bool) -> bytes:
 def decode_change(body: bytes) -> tuple[str, bool]:
     change = _decode_change(body)
     return change.member, change.add
-
-
-def latest(base: tuple[str, ...], entries: Iterable[Entry]) -> tuple[str, ...]:
-    """The configuration in force with `entries` in the log, committed or not."""
-    voters = base
-    for command, _, _ in entries:
-        if is_membership(command):
-            voters = decode_voters(command)
-    return voters
 
 
 def changed(voters: Sequence[str], member: str, *, add: bool) -> tuple[str, ...]:
@@ -123,6 +113,10 @@ class Configurations:
         One that is to go is needed until that is committed: it may be the only one that knows (thesis 4.2.2).
         """
         return member in self.as_of(commit) or any(member in voters for at, voters in self._changes if at > commit)
+
+    def uncommitted(self, commit: int) -> int:
+        """How many changes are in the log beyond `commit`."""
+        return sum(1 for at, _ in self._changes if at > commit)
 
     def appended(self, entry: Entry) -> None:
         if is_membership(entry[0]):

@@ -1,25 +1,31 @@
-"""What a leader keeps for one member beside its match and next index: how much may be sent to it now (section 2b, flow
+"""What a leader keeps for one member: how far its log is, and how much may be sent to it now (section 2b, flow
 control). One record a member id, whatever its role (fault 24)."""
 
 from __future__ import annotations
 
 from collections import deque
+from math import inf
 
 from coterie.consensus.raft.ports import SnapshotReader
 
 PROBE, STREAM, SNAPSHOT = "probe", "stream", "snapshot"
 
 
-class Flow:
+class Progress:
     """`PROBE`: one append at a time until one is acknowledged. `STREAM`: appends in a window. `SNAPSHOT`: chunks
     only."""
 
     __slots__ = (
+        "asked",
         "awaited",
+        "clock",
         "commit_sent",
+        "heard",
         "in_flight",
         "in_flight_bytes",
+        "match",
         "mode",
+        "next",
         "notice_due",
         "probe_due",
         "probe_seq",
@@ -27,17 +33,22 @@ class Flow:
         "transfer",
     )
 
-    def __init__(self, now: float) -> None:
+    def __init__(self, next_index: int, now: float) -> None:
+        self.match = 0
+        self.next = next_index
+        self.heard = now  # when it last answered this leader
+        self.asked = -inf  # when the latest ping that it answered was sent
+        self.clock: float | None = None  # its clock when it answered, on the present link
         self.mode = PROBE
         self.in_flight: deque[tuple[int, int]] = deque()  # (last index, bytes) of appends not yet acknowledged
         self.in_flight_bytes = 0
-        self.commit_sent = 0  # the commit index that the member was last told
+        self.commit_sent = 0  # the commit index that the member was last sent
         self.awaited = 0  # the highest index that a forwarded call of the member waits for
-        self.notice_due: float | None = None  # when it is told the commit index at the latest
+        self.notice_due: float | None = None  # when it is sent the commit index at the latest
         self.probe_due = now  # a probe may be (re)sent from here on
         self.probe_seq = 0
         self.progress_at = now  # when something was last acknowledged, or sent while nothing was in flight
-        self.transfer: Transfer | None = None
+        self.transfer: SnapshotTransfer | None = None
 
     def sent(self, last_index: int, size: int, now: float) -> None:
         if not self.in_flight:
@@ -46,8 +57,14 @@ class Flow:
         self.in_flight_bytes += size
 
     def acknowledged(self, match: int, now: float) -> None:
+        """The member's log is as the leader's up to `match`, and durable."""
+        self.match = max(self.match, match)
         while self.in_flight and self.in_flight[0][0] <= match:
             self.in_flight_bytes -= self.in_flight.popleft()[1]
+            self.progress_at = now
+        self.next = max(self.next, match + 1)
+        if self.mode == PROBE:
+            self.mode = STREAM
             self.progress_at = now
 
     def probe(self, now: float) -> None:
@@ -61,13 +78,26 @@ class Flow:
         self.notice_due = None
         self.drop_transfer()
 
+    def restart(self) -> None:
+        """Go on from what is known to be there; everybody's log begins with the same first entry."""
+        self.next = max(self.match, 1) + 1
+
+    def link_up(self, last_index: int, now: float) -> None:
+        self.probe(now)
+        self.next = max(self.match + 1, min(self.next, last_index + 1))
+
+    def link_down(self, now: float) -> None:
+        """It may come back as another process, with another clock."""
+        self.probe(now)
+        self.clock = None
+
     def drop_transfer(self) -> None:
         if self.transfer is not None:
             self.transfer.reader.close()
             self.transfer = None
 
 
-class Transfer:
+class SnapshotTransfer:
     """A snapshot on its way to one member: `sent` bytes went out, `held` arrived."""
 
     __slots__ = ("answered", "final_sent", "held", "number", "reader", "sent", "since")

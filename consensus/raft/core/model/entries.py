@@ -1,11 +1,18 @@
-"""A log entry of proposals: all of one loop turn travel as one entry (specification, section 2b, the loop)."""
+"""What a log entry's command holds: its type, then the operations of one loop turn (specification, section 2b, the
+loop)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from struct import Struct
+from typing import Final
 
 from coterie.consensus.raft.errors import CorruptStateError
+
+REGULAR: Final = b"\x00"
+NO_OP: Final = b"\x01"
+MEMBERSHIP: Final = b"\x02"
+"""The first byte of a command: PySyncObj's numbers."""
 
 _length = Struct("<I")
 

@@ -33,7 +33,7 @@ def up_to_date(last_term: int, last_index: int, own_term: int, own_index: int) -
 
 
 @dataclass(frozen=True, slots=True)
-class Ballot:
+class Voter:
     """What a voter knows when it is asked."""
 
     term: int
@@ -53,16 +53,16 @@ class VoteAnswer:
     record: bool = False  # store the vote durably before answering
 
 
-def answer_vote(ballot: Ballot, request: RequestVote, candidate: str) -> VoteAnswer:
+def answer_vote(voter: Voter, request: RequestVote, candidate: str) -> VoteAnswer:
     """Grant, refuse or ignore a vote. Who is a voter plays no part: the candidate counts (fault 23)."""
-    complete = up_to_date(request.last_term, request.last_index, ballot.last_term, ballot.last_index)
+    complete = up_to_date(request.last_term, request.last_index, voter.last_term, voter.last_index)
     if request.pre:
-        return VoteAnswer(ballot.term, request.term > ballot.term and complete and not ballot.has_leader)
-    if request.term < ballot.term:
-        return VoteAnswer(ballot.term, granted=False)  # tells a stale candidate the term
-    if ballot.has_leader and not request.transfer:
-        return VoteAnswer(ballot.term, granted=None)
-    voted_for = ballot.voted_for if request.term == ballot.term else None
+        return VoteAnswer(voter.term, request.term > voter.term and complete and not voter.has_leader)
+    if request.term < voter.term:
+        return VoteAnswer(voter.term, granted=False)  # tells a stale candidate the term
+    if voter.has_leader and not request.transfer:
+        return VoteAnswer(voter.term, granted=None)
+    voted_for = voter.voted_for if request.term == voter.term else None
     granted = complete and voted_for in {None, candidate}
     return VoteAnswer(request.term, granted, record=granted and voted_for is None)
 

@@ -1,0 +1,110 @@
+"""What happens to a node, and what it answers: the two sides of `step`.
+
+A `Ready` is carried out in this order: store `hard_state` and sync it, hand `jobs` to the disk, begin a sync of the log
+where `sync` says so; then send `messages`, then complete calls. Where storing fails nothing is sent: the node stops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from coterie.consensus.raft.errors import ProtocolError, RaftError
+from coterie.consensus.raft.messages import Message
+
+
+class Start(NamedTuple):
+    """Once, before everything else: load the installed snapshot."""
+
+
+class Tick(NamedTuple):
+    """Time has passed, or calls have been queued: do what is due."""
+
+
+class Received(NamedTuple):
+    sender: str
+    message: Message
+
+
+class LinkUp(NamedTuple):
+    member: str
+
+
+class LinkDown(NamedTuple):
+    member: str
+
+
+class Synced(NamedTuple):
+    """The sync that was begun last has ended."""
+
+    error: BaseException | None
+
+
+class JobDone(NamedTuple):
+    """A disk job has ended; `then` came with it."""
+
+    then: Callable[[Any, Any, BaseException | None], None]
+    result: Any
+    error: BaseException | None
+
+
+class HandOver(NamedTuple):
+    """Give leadership to `target`, or to the connected voter that holds most of the log."""
+
+    callback: Callable[[Any, Any], None]
+    target: str | None
+
+
+Event = Start | Tick | Received | LinkUp | LinkDown | Synced | JobDone | HandOver
+
+
+class HardState(NamedTuple):
+    """What must be durable before anything is sent (paper, Figure 2, persistent state; the log goes by `sync`)."""
+
+    term: int
+    voted_for: str | None
+
+
+class Job(NamedTuple):
+    """`run` waits for the disk; its result goes back as `JobDone(then, result, error)`."""
+
+    run: Callable[[], Any]
+    then: Callable[[Any, Any, BaseException | None], None]
+
+
+class Completion(NamedTuple):
+    """A call that ended: `callback(error, result)`."""
+
+    callback: Callable[[Any, Any], None]
+    error: RaftError | None
+    result: Any
+    doubt: RaftError | None = None
+    """What it ends with instead where the rest of the event fails: what the event decided may be wrong then."""
+
+    def doubted(self) -> Completion:
+        return self if self.error is not None else Completion(self.callback, self.doubt, None)
+
+
+class Ready:
+    __slots__ = ("completions", "hard_state", "jobs", "messages", "refused", "sync")
+
+    def __init__(self) -> None:
+        self.hard_state: HardState | None = None
+        """Term and vote, where they changed."""
+        self.jobs: list[Job] = []
+        self.sync = False
+        """The log has changed, and no sync of it is in flight: begin one, and report its end as `Synced`."""
+        self.messages: list[tuple[str, Message]] = []
+        self.refused: list[tuple[str, ProtocolError]] = []
+        """Members whose links are to be closed."""
+        self.completions: list[Completion] = []
+
+    def send(self, to: str, message: Message) -> None:
+        self.messages.append((to, message))
+
+    def job(self, run: Callable[[], Any], then: Callable[[Any, Any, BaseException | None], None]) -> None:
+        self.jobs.append(Job(run, then))
+
+
+def ignore(_state: object, _result: object, _error: BaseException | None) -> None:
+    """After a job whose end nobody waits for."""

@@ -1,0 +1,1 @@
+"""What a node knows, as plain records: nothing here decides."""

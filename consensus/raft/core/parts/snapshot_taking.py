@@ -1,0 +1,115 @@
+"""Snapshots: loaded at the start, taken in slices (paper 7; faults 4, 10, 19, 21; specification, section 2b,
+durability and flow control). Everything that waits for the disk is a job."""
+
+from __future__ import annotations
+
+import errno
+import logging
+from functools import partial
+from itertools import islice
+
+from coterie.consensus.raft.core import transitions as become
+from coterie.consensus.raft.core.model.configuration import Configurations
+from coterie.consensus.raft.core.model.drafts import Saving
+from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter
+
+logger = logging.getLogger(__name__)
+
+
+def is_full(error: BaseException) -> bool:
+    """Did a disk call fail for want of space alone? A draft is then dropped and nothing is lost. Any other failure of
+    the disk is fatal: nobody knows what it holds."""
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+
+
+def load(s: State) -> None:
+    """Load the installed snapshot, before any message (fault 28). It was verified before; what still goes wrong stops
+    the node (fault 10). The configuration stays that of snapshot *and* log (fault 19)."""
+    info = s.snapshots.latest()
+    if info is None:
+        return
+    s.machine.restore(s.snapshots.state())
+    s.snapshot_index = s.applied = info.index
+    become.commit_to(s, info.index)
+    entries = s.log.entries_from(info.index + 1, len(s.log))
+    s.log.configurations = Configurations(info.voters, entries, from_snapshot=True)
+
+
+def compact_if_due(s: State) -> None:
+    """Take the next slice of a snapshot, or start one where the log has grown enough."""
+    if s.saving is not None:
+        _save_slice(s, s.saving)
+        return
+    grown = s.applied - max(s.snapshot_index, 1)
+    if s.state_ahead or grown <= 0 or s.now < s.save_not_before:
+        return
+    if not s.save_forced:
+        if grown < s.settings.compact_after:
+            return
+        sending = any(progress.transfer is not None for progress in s.progress.values())
+        if sending and grown < 4 * s.settings.compact_after:
+            return  # or the log after the snapshot on its way would be gone when it arrives
+    s.save_forced = False
+    prev, last = s.log.entries_from(s.applied - 1, 2)
+    info = SnapshotInfo(prev, last, s.log.configurations.as_of(s.applied))
+    if not info.voters:
+        return  # a newcomer that does not know the configuration yet
+    try:
+        writer = s.snapshots.create(info)
+    except OSError as error:
+        _save_failed(s, None, error)
+        return
+    s.saving = Saving(info, s.machine.snapshot(), writer)
+    _save_slice(s, s.saving)
+
+
+def _save_slice(s: State, saving: Saving) -> None:
+    if saving.busy:
+        return
+    chunks = list(islice(saving.chunks, s.settings.snapshot_slice))
+    writer = saving.writer
+
+    def write() -> bool:
+        for chunk in chunks:
+            writer.write(chunk)
+        if not chunks:
+            writer.seal()
+        return not chunks
+
+    saving.busy = True
+    s.ready.job(write, partial(_slice_saved, saving))
+
+
+def _slice_saved(saving: Saving, s: State, sealed: bool, error: BaseException | None) -> None:
+    saving.busy = False
+    if error is not None:
+        _save_failed(s, saving.writer, error)
+    elif not sealed:
+        _save_slice(s, saving)
+    else:
+        saving.busy = True
+        s.ready.job(saving.writer.install, partial(_saved, saving))
+
+
+def _saved(saving: Saving, s: State, _: object, error: BaseException | None) -> None:
+    """It is durable under its name, and only now the log may be cut (fault 4)."""
+    if error is not None:
+        raise error  # a name that may or may not be there: never tried again
+    s.saving = None
+    s.figures.snapshots["taken"] += 1
+    if saving.info.index > s.snapshot_index:  # else a newer one has arrived from the leader meanwhile
+        s.snapshot_index = saving.info.index
+        s.log.cut(saving.info)
+
+
+def _save_failed(s: State, writer: SnapshotWriter | None, error: BaseException) -> None:
+    """A full disk is tried again later, with a new file; anything else stops the node."""
+    if not is_full(error):
+        raise error
+    logger.warning("a snapshot could not be written: %s", error)
+    s.figures.snapshots["failed"] += 1
+    s.saving = None
+    if writer is not None:
+        become.discard(s, writer)
+    s.save_not_before = s.now + s.settings.snapshot_backoff
