@@ -1,0 +1,1 @@
+"""The documentation as tests: snippets, recipes, links, names, citations."""

@@ -1,0 +1,1 @@
+"""A Raft group of real processes: killed, stopped, cut from power, attacked."""

@@ -1,0 +1,1 @@
+"""Runs for people: a page for one, tables for many."""

@@ -1,0 +1,1 @@
+"""What is claimed of gossip, shown in virtual time."""

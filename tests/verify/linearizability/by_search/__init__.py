@@ -1,0 +1,1 @@
+"""The second opinion: a search for a linearization, by answers and real time alone."""

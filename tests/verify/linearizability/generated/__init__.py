@@ -1,0 +1,1 @@
+"""Histories made linearizable, and the same with one thing broken."""

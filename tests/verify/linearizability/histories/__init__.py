@@ -1,0 +1,1 @@
+"""What a history is, the sequential model behind it, and how it is kept and written down."""

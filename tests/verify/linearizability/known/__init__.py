@@ -1,0 +1,1 @@
+"""Histories with known verdicts, good and bad."""

@@ -1,4 +1,4 @@
-"""Known histories and what each checker must say of them. The table is in `known_good` and the four `known_bad_*`."""
+"""Known histories and what each checker must say of them. The table is in `good` and the four `bad_*`."""
 
 from __future__ import annotations
 

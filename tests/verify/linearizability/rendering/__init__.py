@@ -1,0 +1,1 @@
+"""What a checker finds, in words and drawn."""

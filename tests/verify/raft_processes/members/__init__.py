@@ -1,0 +1,1 @@
+"""The members as processes: started, driven over their pipes, ended."""

@@ -1,0 +1,1 @@
+"""Clients of a simulated group, its state machines, and the history of what they saw."""

@@ -1,0 +1,1 @@
+"""What the gossip layer claims, judged: versions, values, liveness, convergence."""

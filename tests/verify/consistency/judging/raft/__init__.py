@@ -1,0 +1,1 @@
+"""What the Raft layer claims, judged: linearizability, watches, fences, leases."""

@@ -1,0 +1,1 @@
+"""Load on the gossip layer, and observers of every node."""

@@ -1,0 +1,1 @@
+"""Load on the Raft layer: keys, transactions, locks, leases, watches."""
