@@ -1,4 +1,4 @@
-"""The Raft layer: linearizable, replicated cluster metadata (consensus specification).
+"""The Raft layer: linearizable, replicated cluster metadata (docs/spec/raft.md).
 
 `MemberMetadata` is the face; a `Member` is a node's part in the group; `coterie.consensus.store` has the operations and
 results. The parts of a member are imported where they are first named: a program that speaks to members over HTTP needs

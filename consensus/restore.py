@@ -1,4 +1,4 @@
-"""Backup, and the two ways to begin a new cluster from what is left of an old one (consensus specification, section 4).
+"""Backup, and the two ways to begin a new cluster from what is left of an old one (raft spec 4).
 
 A backup is the state alone: its stream is versioned and checksummed. Restoring one, or going on from a survivor after
 a lost majority, makes a *new* cluster of one member: with a new cluster id and member id, its revision raised by 10^9

@@ -1,1 +1,1 @@
-"""The hardened Raft node on PySyncObj (consensus specification, sections 1, 2 and 2b)."""
+"""The hardened Raft node: a pure core, and the shell that carries out what it decides (raft spec 1, 2 and 2b)."""

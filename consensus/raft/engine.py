@@ -1,6 +1,6 @@
 """The one place that imports PySyncObj: checks that it is the known release, and undoes what its import breaks.
 
-What is said of PySyncObj holds for sources whose hash is known here, and for no others (specification, section 2).
+What is said of PySyncObj holds for sources whose hash is known here, and for no others (raft spec 2).
 Importing PySyncObj replaces `socket.inet_ntop` by a Windows stub and patches pickle's dispatch table (fault 15).
 """
 

@@ -1,4 +1,4 @@
-"""What can go wrong, as types. Every call ends in a result or in one of the first five (specification, promise 4)."""
+"""What can go wrong, as types. Every call ends in a result or in one of the first five (raft spec 1, promise 4)."""
 
 from __future__ import annotations
 

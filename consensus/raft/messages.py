@@ -1,5 +1,4 @@
-"""What Raft nodes say to each other, typed (specification, sections 2 and 2b); names follow PySyncObj's where it has
-one.
+"""What Raft nodes say to each other, typed (raft spec 2b); names follow PySyncObj's where it has one.
 
 Encoded as tagged msgpack maps. Decoding checks every type and range; nothing here can run code (fault 6), and an entry
 comes back as a tuple (fault 27). A message of stock PySyncObj that has no class here (`apply_command`, `transmission`

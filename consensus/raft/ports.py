@@ -1,6 +1,6 @@
 """What the Raft node asks of its surroundings: journal, snapshot store, state machine, disk thread, transport, clock.
 
-The rules behind these shapes are in the consensus specification, section 2b (durability, flow control, the loop).
+The rules behind these shapes are in raft spec 2b (durability, flow control, the loop).
 Anything that keeps them can stand behind a port: files and sockets in a process, memory with faults in a simulation.
 """
 

@@ -1,4 +1,4 @@
-"""Before a node starts: is what the disk holds whole, and do journal and snapshot fit? (Faults 3, 4, 10; section 2b.)
+"""Before a node starts: is what the disk holds whole, and do journal and snapshot fit? (Faults 3, 4, 10; raft spec 2b.)
 
 A gap or a contradiction stops the node here, before it can vote. It never starts empty in their place.
 """

@@ -1,4 +1,4 @@
-"""Settings of the Raft node, with units and defaults (specification, section 2, "a known-good starting point")."""
+"""Settings of the Raft node, with units and defaults (raft spec 2, timing)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What a node keeps on disk: its identity, in a directory that one process holds at a time.
 
-A restart must come with a higher generation (spec sections 1 and 10), even within the same second and when the clock
+A restart must come with a higher generation (gossip spec 1 and 10), even within the same second and when the clock
 was set back. So the generation is written, to the disk itself, before it is used.
 """
 

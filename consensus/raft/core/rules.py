@@ -20,8 +20,7 @@ def is_quorum(voters: Collection[str], agreeing: Collection[str]) -> bool:
 
 
 def is_elected(voters: Collection[str], granted: Collection[str], *, founding: bool) -> bool:
-    """Has a candidate the votes that it needs? A majority; to found a cluster, those of all (specification, section
-    4)."""
+    """Has a candidate the votes that it needs? A majority; to found a cluster, those of all (raft spec 4)."""
     if founding:
         return bool(voters) and all(voter in granted for voter in voters)
     return is_quorum(voters, granted)

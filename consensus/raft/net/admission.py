@@ -1,4 +1,4 @@
-"""Which proved peers may have a link: a rolled-back or copied data directory may not (specification, section 2b)."""
+"""Which proved peers may have a link: a rolled-back or copied data directory may not (raft spec 2b)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The transport, over asyncio TCP (specification, sections 2 and 2b; faults 6, 12, 13, 16).
+"""The transport, over asyncio TCP (raft spec 2 and 2b; faults 6, 12, 13, 16).
 
 FIFO, no duplicates, loss only by closing a link. Of two members the one with the higher id calls; its partner's
 address is asked for, and resolved, at every call. Who may connect is decided here, by proof, and never by a

@@ -1,4 +1,4 @@
-"""The age that a stale read tells holds, whatever the messages waited for (specification, section 3)."""
+"""The age that a stale read tells holds, whatever the messages waited for (raft spec 3)."""
 
 from __future__ import annotations
 

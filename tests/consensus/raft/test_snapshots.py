@@ -1,5 +1,5 @@
 """Snapshots on the running node: nothing blocks the loop, what is loaded appears at once and at the end, and a transfer
-goes on where its link broke (specification, sections 2 (12, 18, 22) and 2b)."""
+goes on where its link broke (faults 12, 18, 22; raft spec 2b)."""
 
 from __future__ import annotations
 

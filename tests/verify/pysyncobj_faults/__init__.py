@@ -1,1 +1,1 @@
-"""The thirty faults of PySyncObj 0.3.17 (specification, section 2): shown on stock, and gone here."""
+"""The thirty faults of PySyncObj 0.3.17 (docs/spec/pysyncobj-faults.md): shown on stock, and gone here."""

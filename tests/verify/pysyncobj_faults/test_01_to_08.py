@@ -56,8 +56,8 @@ def test_fault_01_ours_takes_one_change_at_a_time() -> None:
 
 
 def test_fault_02_stock_two_founding_lists_elect_two_leaders(stock: StockGroup) -> None:
-    """Ours alone cannot show the cure in this layer: one agreed, persisted list is section 4's, and a foreign cluster
-    id is refused by the handshake, which the transport's tests show."""
+    """Ours alone cannot show the cure in this layer: the founders agree to one list and store it (raft spec 4), and the
+    handshake refuses another cluster id, which the transport's tests show."""
     for name in ("a", "b", "c"):
         stock.add(name, [other for other in "abc" if other != name])
     for name in ("d", "e"):

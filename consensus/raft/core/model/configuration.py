@@ -1,8 +1,7 @@
 """Who votes: a pure function of (the snapshot's configuration, the log), and the commands that change it.
 
-Specification, section 2b: a MEMBERSHIP entry carries the full new voter list, takes effect when appended, is undone
-when truncated and does nothing when it commits (faults 3, 20, 26); a snapshot stores the list as of its last entry
-(fault 21).
+A MEMBERSHIP entry carries the full new voter list, takes effect when appended, is undone when truncated and does
+nothing when it commits (raft spec 2b; faults 3, 20, 26). A snapshot stores the list as of its last entry (fault 21).
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What a log entry's command holds: its type, then the operations of one loop turn (specification, section 2b, the
-loop)."""
+"""What a log entry's command holds: its type, then the operations of one loop turn (raft spec 2b, the loop)."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """The log: entries, how far they are on disk, and the configuration that follows from them.
 
-Every change to the journal goes through here, so that configuration and durability are kept in step (specification,
-section 2b, configuration and durability).
+Every change to the journal goes through here, so that configuration and durability are kept in step (raft spec 2b,
+configuration and durability).
 """
 
 from __future__ import annotations

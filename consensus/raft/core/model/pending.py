@@ -1,4 +1,4 @@
-"""Calls that wait for an outcome, and how they end: every call ends, at the latest at its deadline (specification,
+"""Calls that wait for an outcome, and how they end: every call ends, at the latest at its deadline (raft spec 1,
 promise 4; fault 9)."""
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a leader keeps for one member: how far its log is, and how much may be sent to it now (section 2b, flow
+"""What a leader keeps for one member: how far its log is, and how much may be sent to it now (raft spec 2b, flow
 control). One record a member id, whatever its role (fault 24)."""
 
 from __future__ import annotations

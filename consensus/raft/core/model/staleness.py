@@ -1,4 +1,4 @@
-"""How old what is applied here may be, at most: what a stale read is answered with (specification, section 3).
+"""How old what is applied here may be, at most: what a stale read is answered with (raft spec 3).
 
 Time is counted from when a question was *asked*, never from when its answer came: a message may have waited anywhere,
 and others may have committed meanwhile. A leader asks by pings, and knows itself to have been the leader, with all

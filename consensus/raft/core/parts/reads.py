@@ -1,5 +1,4 @@
-"""Linearizable reads without writing: read-index rounds, shared by all that wait (thesis 6.4; specification, section
-3)."""
+"""Linearizable reads without writing: read-index rounds, shared by all that wait (thesis 6.4; raft spec 3)."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 """Sending a snapshot to a member: acknowledged chunks in a window, resumed where a broken link left off (faults 12, 25;
-specification, section 2b, flow control)."""
+raft spec 2b, flow control)."""
 
 from __future__ import annotations
 

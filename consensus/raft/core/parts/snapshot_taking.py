@@ -1,5 +1,5 @@
-"""Snapshots: loaded at the start, taken in slices (paper 7; faults 4, 10, 19, 21; specification, section 2b,
-durability and flow control). Everything that waits for the disk is a job."""
+"""Snapshots: loaded at the start, taken in slices (paper 7; faults 4, 10, 19, 21; raft spec 2b, durability
+and flow control). Everything that waits for the disk is a job."""
 
 from __future__ import annotations
 

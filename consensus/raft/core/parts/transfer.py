@@ -1,4 +1,4 @@
-"""Leadership transfer (thesis 3.10; specification, section 2b): hold proposals, let the target catch up, hand over, and
+"""Leadership transfer (thesis 3.10; raft spec 2b): hold proposals, let the target catch up, hand over, and
 resume after an election timeout where it did not take. It is done once the target is heard of as the leader: that this
 node gave way says only that some member campaigned."""
 

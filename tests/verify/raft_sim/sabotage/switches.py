@@ -1,7 +1,7 @@
 """Each fix switched off, one at a time: what the simulator must find (the table in consensus/DESIGN.md).
 
 A switch patches the core's functions, so that one rule of the specification does not hold.
-The number beside each is the fault of the specification's section 2 that comes back, or the rule of 2b.
+Beside each stands the fault that comes back, or the section or the figure with the rule.
 """
 
 from __future__ import annotations
@@ -28,69 +28,75 @@ from tests.verify.raft_sim.sabotage import patches as sabotage
 from tests.verify.raft_sim.sabotage.patches import Patch, function
 
 SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
-    "one change at a time": ("1", sabotage.rule("may_change", sabotage.one_change_off)),
-    "no change before the no-op": ("1", sabotage.rule("may_change", sabotage.noop_gate_off)),
-    "uncommitted configuration at restart": ("3", function(RaftNode, "start", sabotage.committed_only)),
-    "log kept where it goes past the snapshot": ("4", lambda: [(recovery, "_align", sabotage.stock_align)]),
-    "acknowledge after the sync": ("5", lambda: [(Durability, "begin", sabotage.begin_is_done)]),
-    "own entries count after the sync": ("5", function(replication, "advance_commit", sabotage.own_vote_early)),
-    "term in acknowledgements": ("7", function(transitions, "hear_answer", sabotage.terms_ignored)),
-    "votes per member": ("7", function(elections, "on_response_vote", sabotage.count_twice)),
-    "matching suffix stays": ("7", sabotage.rule("plan_append", sabotage.truncate_rest)),
-    "calls end at their deadline": ("9", function(calls, "expire", sabotage.stay)),
-    "pre-vote": ("11", function(elections, "campaign", sabotage.straight_campaign)),
-    "stickiness": ("11", sabotage.rule("answer_vote", sabotage.not_sticky)),
-    "check-quorum": ("11", function(elections, "check_quorum", sabotage.stay)),
-    "links outlive the configuration": ("13", function(step, "receive", sabotage.link_by_configuration)),
-    "commit only what is verified": ("17", function(replication, "on_append_entries", sabotage.commit_unverified)),
-    "no snapshot below the commit index": ("18", lambda: [(rules, "wants_snapshot", lambda *_: True)]),
-    "suffix after a snapshot stays": ("18", lambda: [(rules, "keeps_suffix", lambda *_: False)]),
-    "no reset below a match": ("18", function(replication, "on_next_node_idx", sabotage.reset_below_match)),
+    "one change at a time": ("fault 1", sabotage.rule("may_change", sabotage.one_change_off)),
+    "no change before the no-op": ("fault 1", sabotage.rule("may_change", sabotage.noop_gate_off)),
+    "uncommitted configuration at restart": ("fault 3", function(RaftNode, "start", sabotage.committed_only)),
+    "log kept where it goes past the snapshot": ("fault 4", lambda: [(recovery, "_align", sabotage.stock_align)]),
+    "acknowledge after the sync": ("fault 5", lambda: [(Durability, "begin", sabotage.begin_is_done)]),
+    "own entries count after the sync": ("fault 5", function(replication, "advance_commit", sabotage.own_vote_early)),
+    "term in acknowledgements": ("fault 7", function(transitions, "hear_answer", sabotage.terms_ignored)),
+    "votes per member": ("fault 7", function(elections, "on_response_vote", sabotage.count_twice)),
+    "matching suffix stays": ("fault 7", sabotage.rule("plan_append", sabotage.truncate_rest)),
+    "calls end at their deadline": ("fault 9", function(calls, "expire", sabotage.stay)),
+    "pre-vote": ("fault 11", function(elections, "campaign", sabotage.straight_campaign)),
+    "stickiness": ("fault 11", sabotage.rule("answer_vote", sabotage.not_sticky)),
+    "check-quorum": ("fault 11", function(elections, "check_quorum", sabotage.stay)),
+    "links outlive the configuration": ("fault 13", function(step, "receive", sabotage.link_by_configuration)),
+    "commit only what is verified": (
+        "fault 17",
+        function(replication, "on_append_entries", sabotage.commit_unverified),
+    ),
+    "no snapshot below the commit index": ("fault 18", lambda: [(rules, "wants_snapshot", lambda *_: True)]),
+    "suffix after a snapshot stays": ("fault 18", lambda: [(rules, "keeps_suffix", lambda *_: False)]),
+    "no reset below a match": ("fault 18", function(replication, "on_next_node_idx", sabotage.reset_below_match)),
     "the dump does not set the configuration": (
-        "19",
+        "fault 19",
         function(snapshot_taking, "load", sabotage.configuration_of_dump),
     ),
-    "a commit changes no configuration": ("20", function(proposals, "apply_entry", sabotage.applied_again)),
+    "a commit changes no configuration": ("fault 20", function(proposals, "apply_entry", sabotage.applied_again)),
     "a snapshot's configuration is as of its index": (
-        "21",
+        "fault 21",
         lambda: [(Configurations, "as_of", sabotage.uncommitted_in_snapshot(None))],
     ),
     "a failed snapshot is not acknowledged": (
-        "22",
+        "fault 22",
         function(snapshot_receiving, "answer_incoming", sabotage.failed_is_installed),
     ),
-    "everybody grants votes": ("23", function(elections, "on_request_vote", sabotage.no_votes_of_non_voters)),
-    "pings count as contact": ("25", function(reads, "on_pong", sabotage.pongs_do_not_count)),
-    "a failed sync stops the node": ("26", function(replication, "synced", sabotage.sync_errors_ignored)),
+    "everybody grants votes": ("fault 23", function(elections, "on_request_vote", sabotage.no_votes_of_non_voters)),
+    "pings count as contact": ("fault 25", function(reads, "on_pong", sabotage.pongs_do_not_count)),
+    "a failed sync stops the node": ("fault 26", function(replication, "synced", sabotage.sync_errors_ignored)),
     "load before listening": (
-        "28",
+        "fault 28",
         lambda: [
             *function(step, "start", sabotage.no_load)(),
             *function(step, "tick", sabotage.load_late)(),
             *function(step, "receive", sabotage.accept_unloaded)(),
         ],
     ),
-    "truncate only from a conflict": ("29", sabotage.rule("plan_append", sabotage.rewrite)),
+    "truncate only from a conflict": ("fault 29", sabotage.rule("plan_append", sabotage.rewrite)),
     "only entries of the own term are counted": ("Figure 2", sabotage.rule("leader_commit", sabotage.old_terms_commit)),
-    "all founders elect the first leader": ("4", sabotage.rule("is_elected", sabotage.majority_founds)),
+    "all founders elect the first leader": ("raft spec 4", sabotage.rule("is_elected", sabotage.majority_founds)),
     "votes for complete logs only": ("Figure 2", sabotage.rule("up_to_date", sabotage.no_log_check)),
     "votes are stored": ("Figure 2", function(transitions, "store_term", sabotage.vote_not_stored)),
-    "verified starts over with the term": ("2b", function(transitions, "new_term", sabotage.verified_forever)),
+    "verified starts over with the term": (
+        "raft spec 2b",
+        function(transitions, "new_term", sabotage.verified_forever),
+    ),
     "a full disk acknowledges nothing": (
         "2b",
         function(replication, "on_append_entries", sabotage.full_disk_acknowledged),
     ),
-    "reads take a round": ("3, reads", function(reads, "serve", sabotage.read_at_once)),
-    "ages count from the question": ("3, reads", function(pings, "on_ping", sabotage.heard_is_asked)),
-    "rounds are numbered": ("3, reads", function(reads, "round_answered", sabotage.any_pong)),
-    "reads wait for the no-op": ("3, reads", function(reads, "serve", sabotage.no_noop_wait)),
-    "reads wait until applied": ("3, reads", function(calls, "finish_reads", sabotage.unapplied)),
-    "a transfer overrides stickiness": ("2b", sabotage.rule("answer_vote", sabotage.no_transfer_flag)),
+    "reads take a round": ("raft spec 3", function(reads, "serve", sabotage.read_at_once)),
+    "ages count from the question": ("raft spec 3", function(pings, "on_ping", sabotage.heard_is_asked)),
+    "rounds are numbered": ("raft spec 3", function(reads, "round_answered", sabotage.any_pong)),
+    "reads wait for the no-op": ("raft spec 3", function(reads, "serve", sabotage.no_noop_wait)),
+    "reads wait until applied": ("raft spec 3", function(calls, "finish_reads", sabotage.unapplied)),
+    "a transfer overrides stickiness": ("raft spec 2b", sabotage.rule("answer_vote", sabotage.no_transfer_flag)),
     "an overwritten proposal did not happen": ("promise 4", function(calls, "decide", sabotage.always_happened)),
     "answers go back over their own link": ("promise 4", function(forwarding, "reply", sabotage.any_link)),
     "a lost forward is unknown": ("promise 4", function(calls, "forward_lost", sabotage.lost_is_refused)),
 }
-"""Name of the fix -> (fault or sabotage.rule, what switches it off)."""
+"""Name of the fix -> (fault or rule, what switches it off)."""
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Clients of the real replicated state: writes that are tried again under one request id, transactions, reads now,
-stale and of the past, and watches that go on elsewhere. The checkers judge what they saw (specification, sections 1 and
-3)."""
+stale and of the past, and watches that go on elsewhere. The checkers judge what they saw (raft spec 1 and 3)."""
 
 from __future__ import annotations
 
