@@ -15,6 +15,7 @@ import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from tests.verify.consistency.network.namespaces import set_namespace
@@ -34,10 +35,16 @@ def die_with_parent() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def _replace(module: ModuleType, name: str, stand_in: Any) -> None:
+    """Raises KeyError where the module does not use such a name: the stand-in would never be called."""
+    _ = vars(module)[name]
+    vars(module)[name] = stand_in
+
+
 def replace_disk(told: Told, *, power: bool) -> None:
     from coterie.consensus.autopilot.shell import local_member
 
-    vars(local_member)["DiskFiles"] = lambda: BadFiles(told, power=power)
+    _replace(local_member, "DiskFiles", lambda: BadFiles(told, power=power))
 
 
 def shorten_logs() -> None:
@@ -52,7 +59,7 @@ def shorten_logs() -> None:
         journal = JournalConfig(segment_bytes=SEGMENT_BYTES, reserve_bytes=SEGMENT_BYTES // 8)
         return replace(config, member=replace(config.member, raft=raft), journal=journal)
 
-    vars(raft_agent)["agent_config"] = agent_config
+    _replace(raft_agent, "agent_config", agent_config)
 
 
 def replace_clock(told: Told) -> None:
