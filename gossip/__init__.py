@@ -1,10 +1,10 @@
 """Membership, failure detection and eventually consistent key-values: the chitchat gossip protocol, wire version 0.
 
 `GossipNode` runs a node on a UDP socket inside an event loop; `Engine` is the same node as a pure state machine.
-What is imported here is the package's public face.
+The names imported here are the public face of the package.
 """
 
-from coterie.gossip.anti_entropy.exchange_stats import Exchanged, PeerBook
+from coterie.gossip.anti_entropy.handshake_stats import HandshakeStats, PeerHandshakes
 from coterie.gossip.config import LEFT_KEY, RESERVED_PREFIX, GossipConfig
 from coterie.gossip.engine import Engine
 from coterie.gossip.errors import (
@@ -18,13 +18,13 @@ from coterie.gossip.errors import (
     WireError,
 )
 from coterie.gossip.events.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
-from coterie.gossip.monitoring.convergence import Convergence, Spread, measure_convergence, recent_exchanges
-from coterie.gossip.monitoring.metrics import Figures, Survey
+from coterie.gossip.monitoring.convergence import Convergence, Spread, measure_convergence, recent_handshakes
+from coterie.gossip.monitoring.metrics_sampler import GossipMetrics, MetricsSampler
 from coterie.gossip.shell.node import GossipNode, open_udp_socket
 from coterie.gossip.shell.seeds import Seed
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
-from coterie.gossip.wire.key_value import KeyValue, Status
+from coterie.gossip.wire.key_value import KeyStatus, KeyValue
 from coterie.gossip.wire.keyring import KEY_BYTES, REPLAY_WINDOW, SEAL_BYTES, SESSION_BYTES, Keyring, Plain
 
 __all__ = [
@@ -40,32 +40,32 @@ __all__ = [
     "Convergence",
     "Engine",
     "Event",
-    "Exchanged",
-    "Figures",
     "GossipConfig",
     "GossipError",
+    "GossipMetrics",
     "GossipNode",
+    "HandshakeStats",
     "KeyRefusedError",
+    "KeyStatus",
     "KeyTooLargeError",
     "KeyValue",
     "Keyring",
+    "MetricsSampler",
     "NodeAlive",
     "NodeDead",
     "NodeId",
     "NodeJoined",
     "NodeRemoved",
     "NodeState",
-    "PeerBook",
+    "PeerHandshakes",
     "Plain",
     "ReservedKeyError",
     "Seed",
     "Spread",
     "StateUpdateError",
-    "Status",
-    "Survey",
     "TooManyKeysError",
     "WireError",
     "measure_convergence",
     "open_udp_socket",
-    "recent_exchanges",
+    "recent_handshakes",
 ]

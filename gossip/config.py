@@ -1,4 +1,4 @@
-"""The protocol's settings, with defaults and units. Section numbers are those of the protocol specification."""
+"""The settings of the protocol, with defaults and units."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ MAX_DATAGRAM_BYTES = 65_507
 """Largest payload of a UDP datagram over IPv4: 65,535 less 20 bytes of IP and 8 of UDP header."""
 
 MAX_KEY_VALUE_BYTES_CEILING = 60_000
-"""No key and value above this may be allowed: beside a Node operation and block headers it must fit a datagram."""
+"""The most that `max_key_value_bytes` may be: with a Node operation and block headers it must fit a datagram."""
 
 RESERVED_PREFIX = "coterie/"
-"""Keys under this prefix are written by the node itself, never by its clients (gossip spec 6)."""
+"""The node itself writes keys under this prefix; its clients never do (gossip spec 6)."""
 
 LEFT_KEY = RESERVED_PREFIX + "left"
-"""A node that says goodbye sets this key, to its Unix time: it is not alive from then on, whatever else is heard of it.
-To real chitchat nodes it is a key like others."""
+"""A node that leaves sets this key to its Unix time, and is not alive from then on. To chitchat nodes it is an ordinary
+key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GossipConfig:
-    """Everything about the protocol that can be set. Times are in seconds."""
+    """Every setting of the protocol. Times are in seconds."""
 
     cluster_id: str = "testing"
     gossip_interval: float = 0.5
@@ -62,7 +62,7 @@ class GossipConfig:
             raise ConfigError("max_key_value_bytes", f"must be at most {MAX_KEY_VALUE_BYTES_CEILING}")
         if self.max_datagram_bytes > MAX_DATAGRAM_BYTES:
             raise ConfigError("max_datagram_bytes", f"must be at most {MAX_DATAGRAM_BYTES}, UDP's own limit")
-        # A Node operation is at most 17 bytes and an identity of 1,024 + 31; a striped digest holds the sender
-        # twice. What is left must take the largest key-value with its headers, whatever else the datagram carries.
+        # A Node operation takes at most 17 bytes and an identity of 1,024 + 31; a striped digest holds the sender
+        # twice. The rest must take the largest key-value with its headers.
         if self.max_digest_bytes > self.max_datagram_bytes - 4_096:
             raise ConfigError("max_digest_bytes", "must be at least 4,096 below max_datagram_bytes")

@@ -1,4 +1,4 @@
-"""What can go wrong, as types: bad bytes from the network, refused writes, bad configuration."""
+"""The errors of gossip: bad bytes from the network, refused writes, bad configuration."""
 
 
 class GossipError(Exception):
@@ -8,7 +8,7 @@ class GossipError(Exception):
 class WireError(GossipError):
     """A datagram breaks a rule of the wire format (gossip spec 2) and is dropped whole.
 
-    `reason` is one of a small fixed set of words, fit for a metric's label.
+    `reason` is one of a small fixed set of words, fit for the label of a metric.
     """
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -17,7 +17,7 @@ class WireError(GossipError):
 
 
 class ConfigError(GossipError):
-    """A setting has a value that cannot work; `field` names it and the message says the fix."""
+    """A setting has a value that cannot work; `field` names it, and the message says what to set."""
 
     def __init__(self, field: str, problem: str) -> None:
         super().__init__(f"{field}: {problem}")
@@ -42,7 +42,7 @@ class TooManyKeysError(KeyRefusedError):
 
 
 class ReservedKeyError(KeyRefusedError):
-    """The key stands under the prefix that a node keeps for itself."""
+    """The key has the prefix that only the node itself writes."""
 
 
 class StateUpdateError(GossipError, ValueError):

@@ -1,4 +1,4 @@
-"""Which peers were addressed recently, and with what: to tell answers from what nobody asked for (gossip spec 10)."""
+"""Handshakes that await an answer: tells answers apart from unsolicited messages (gossip spec 10)."""
 
 from __future__ import annotations
 
@@ -7,56 +7,56 @@ from typing import NamedTuple
 from coterie.gossip.wire.identity import Address
 from coterie.gossip.wire.stripe import Stripe
 
-MAX_EXCHANGES = 20_000
-"""Addresses remembered each way; the oldest give way."""
+MAX_PENDING_HANDSHAKES = 20_000
+"""Addresses remembered each way; the oldest is dropped."""
 
 
-class OpenedSyn(NamedTuple):
-    """What a Syn listed: the nodes of `stripe`, out of the first `births` that became known."""
+class PendingSyn(NamedTuple):
+    """What a Syn listed: the nodes of `stripe` with a join sequence below `next_join_sequence`."""
 
-    births: int
+    next_join_sequence: int
     stripe: Stripe
 
 
-class Exchanges:
-    """A Syn opens an exchange and lets a SynAck be expected; answering one lets an Ack be expected."""
+class PendingHandshakes:
+    """A sent Syn awaits a SynAck; a sent SynAck awaits an Ack."""
 
     def __init__(self, window: float) -> None:
-        """`window`: for how many seconds an answer counts as asked for."""
+        """`window`: how many seconds an answer may take."""
         self._window = window
-        self._opened: dict[Address, tuple[float, OpenedSyn]] = {}
-        self._answered: dict[Address, float] = {}
+        self._syns: dict[Address, tuple[float, PendingSyn]] = {}
+        self._syn_acks: dict[Address, float] = {}
 
-    def opened(self, peer: Address, now: float, births: int, stripe: Stripe) -> None:
-        self._opened.pop(peer, None)
-        self._opened[peer] = (now, OpenedSyn(births, stripe))
-        if len(self._opened) > MAX_EXCHANGES:
-            del self._opened[next(iter(self._opened))]
+    def sent_syn(self, peer: Address, now: float, next_join_sequence: int, stripe: Stripe) -> None:
+        self._syns.pop(peer, None)
+        self._syns[peer] = (now, PendingSyn(next_join_sequence, stripe))
+        if len(self._syns) > MAX_PENDING_HANDSHAKES:
+            del self._syns[next(iter(self._syns))]
 
-    def answered(self, peer: Address, now: float) -> None:
-        self._answered.pop(peer, None)
-        self._answered[peer] = now
-        if len(self._answered) > MAX_EXCHANGES:
-            del self._answered[next(iter(self._answered))]
+    def sent_syn_ack(self, peer: Address, now: float) -> None:
+        self._syn_acks.pop(peer, None)
+        self._syn_acks[peer] = now
+        if len(self._syn_acks) > MAX_PENDING_HANDSHAKES:
+            del self._syn_acks[next(iter(self._syn_acks))]
 
-    def syn_to(self, peer: Address, now: float) -> OpenedSyn | None:
-        """What was sent to a peer that now answers; None where nothing was, of late."""
-        at, syn = self._opened.get(peer, (float("-inf"), None))
+    def syn_to(self, peer: Address, now: float) -> PendingSyn | None:
+        """The Syn that a SynAck from this peer answers; None where none was sent within the window."""
+        at, syn = self._syns.get(peer, (float("-inf"), None))
         return syn if now - at <= self._window else None
 
     def expects_ack(self, peer: Address, now: float) -> bool:
-        return now - self._answered.get(peer, float("-inf")) <= self._window
+        return now - self._syn_acks.get(peer, float("-inf")) <= self._window
 
-    def forget_before(self, now: float) -> None:
-        """Drop what is older than the window. Both books are in the order of their times."""
+    def expire(self, now: float) -> None:
+        """Drop what is older than the window. Both dictionaries are in the order of their times."""
         oldest = now - self._window
-        while self._opened:
-            peer, (at, _) = next(iter(self._opened.items()))
+        while self._syns:
+            peer, (at, _) = next(iter(self._syns.items()))
             if at >= oldest:
                 break
-            del self._opened[peer]
-        while self._answered:
-            peer, at = next(iter(self._answered.items()))
+            del self._syns[peer]
+        while self._syn_acks:
+            peer, at = next(iter(self._syn_acks.items()))
             if at >= oldest:
                 break
-            del self._answered[peer]
+            del self._syn_acks[peer]

@@ -1,87 +1,87 @@
-"""Which part of its digest a node sends when the whole outgrows a datagram (gossip spec 9)."""
+"""Chooses the stripe of the digest to send, where the whole digest outgrows a datagram (gossip spec 9)."""
 
 from __future__ import annotations
 
 from collections import Counter
 
-from coterie.gossip.state.node_table import DIGEST_COUNT_BYTES, Roster, entry_bytes
+from coterie.gossip.state.node_table import DIGEST_COUNT_BYTES, NodeTable, entry_bytes
 from coterie.gossip.wire.stripe import MAX_STRIPE_BITS, WHOLE, Stripe
 
 RELAX_ROUNDS = 120
-"""After this many rounds with fewer stripes, a new growth stretches the detector's intervals again. Without the wait a
-cluster at the edge of a datagram would stretch them at every step to and fro."""
+"""After this many rounds with fewer stripes, a new growth scales the detector's intervals again. Without the wait, a
+cluster at the edge of a datagram would scale them at every step to and fro."""
 
 
 class StripePlan:
-    """Into how many stripes the own digest is cut, and whose turn it is."""
+    """How many stripes the own digest has, and which comes next."""
 
-    def __init__(self, roster: Roster, whole_limit: int, max_digest_bytes: int) -> None:
-        """`whole_limit` is what a Syn has room for; a stripe takes `max_digest_bytes` at the most."""
-        self._roster = roster
+    def __init__(self, nodes: NodeTable, whole_limit: int, max_digest_bytes: int) -> None:
+        """Limits in bytes. `whole_limit`: of a whole digest in a Syn. `max_digest_bytes`: of a stripe."""
+        self._nodes = nodes
         self._whole_limit = whole_limit
         self._max_digest_bytes = max_digest_bytes
         self._turns: dict[tuple[Stripe, int], int] = {}
         self._measured_at = -1
         self._bits = 0
-        self._stretched_bits = 0
+        self._interval_bits = 0
         self._relaxed_rounds = 0
 
     @property
     def bits(self) -> int:
         """The digest is cut into 2^bits stripes; 0 is the whole digest."""
-        if self._roster.revision != self._measured_at:
-            self._measured_at = self._roster.revision
-            whole = DIGEST_COUNT_BYTES + self._roster.listed_bytes
+        if self._nodes.revision != self._measured_at:
+            self._measured_at = self._nodes.revision
+            whole = DIGEST_COUNT_BYTES + self._nodes.listed_bytes
             self._bits = 0 if whole <= self._whole_limit else self._fewest_bits()
         return self._bits
 
     @property
-    def stretch_factor(self) -> int:
-        """How many times more slowly signs of life are taken to come than with whole digests."""
-        return 1 << self._stretched_bits
+    def interval_factor(self) -> int:
+        """How many times longer heartbeat intervals are expected to be than with whole digests."""
+        return 1 << self._interval_bits
 
     def growth(self) -> int:
-        """Called once a round: by which power of two the detector's intervals are to be multiplied now."""
-        grown = self.bits - self._stretched_bits
+        """The power of two to multiply the detector's intervals by now. Called once a round."""
+        grown = self.bits - self._interval_bits
         if grown >= 0:
-            self._stretched_bits += grown
+            self._interval_bits += grown
             self._relaxed_rounds = 0
             return grown
         self._relaxed_rounds += 1
         if self._relaxed_rounds >= RELAX_ROUNDS:
-            self._stretched_bits = self._bits
+            self._interval_bits = self._bits
         return 0
 
     def _fewest_bits(self) -> int:
-        room = self._max_digest_bytes - DIGEST_COUNT_BYTES - entry_bytes(self._roster.own)
+        room = self._max_digest_bytes - DIGEST_COUNT_BYTES - entry_bytes(self._nodes.own)
         for bits in range(1, MAX_STRIPE_BITS):
             mask = (1 << bits) - 1
             sizes = Counter[int]()
-            for state in self._roster.listed:
+            for state in self._nodes.listed:
                 sizes[state.stripe_hash & mask] += entry_bytes(state)
             if max(sizes.values()) <= room:
                 return bits
         return MAX_STRIPE_BITS
 
     def next_syn(self) -> Stripe:
-        """What the next Syn lists."""
+        """The stripe that the next Syn lists."""
         return self._turn(WHOLE, self.bits)
 
     def for_answer(self, asked: Stripe, room: int) -> Stripe:
-        """What the answer to a Syn of stripe `asked` lists: the same, or where that does not fit, a part of it.
+        """The stripe that the answer to a Syn of stripe `asked` lists: the same, or a finer one if need be.
 
         A whole digest may take `room` bytes.
         """
         stripe, bits = asked, asked.bits
         while bits < MAX_STRIPE_BITS:
-            if self._roster.digest_bytes(stripe) <= (self._max_digest_bytes if stripe.bits else room):
+            if self._nodes.digest_bytes(stripe) <= (self._max_digest_bytes if stripe.bits else room):
                 break
             bits += 1
             stripe = self._turn(asked, bits)
         return stripe
 
     def _turn(self, within: Stripe, bits: int) -> Stripe:
-        """The next of the stripes of `bits` bits inside another, in turn."""
+        """The next stripe of `bits` bits within another, in turn."""
         if bits == within.bits:
             return within
         turn = self._turns.get((within, bits), 0)

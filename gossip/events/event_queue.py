@@ -1,4 +1,4 @@
-"""What the engine has to tell: events, until the shell takes them, and how often what happened."""
+"""The queue of events that the shell takes, and the counters."""
 
 from __future__ import annotations
 
@@ -19,26 +19,26 @@ _MEMBERSHIP_COUNTERS: Mapping[type[Event], str] = {
 
 
 class EventQueue:
-    """Of one engine; all its parts write to it."""
+    """The events of one engine; all its parts write to it."""
 
     def __init__(self, listeners: Listeners) -> None:
-        """`listeners`: changes of keys that none of them wants are not told."""
+        """`listeners`: a change of a key that none of them subscribes to makes no event."""
         self.listeners = listeners
         self.counters: Counter[str] = Counter()
-        """What happened how often, under names of a small fixed set."""
+        """How often what happened, under a small fixed set of names."""
         self._events: list[Event] = []
 
     def put(self, event: Event) -> None:
         self._events.append(event)
 
-    def membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
-        """A node comes or goes: told and counted."""
+    def put_membership(self, event: NodeJoined | NodeAlive | NodeDead | NodeRemoved) -> None:
+        """Put and count an event of membership."""
         left = isinstance(event, NodeDead) and event.left
         self.counters["nodes_left" if left else _MEMBERSHIP_COUNTERS[type(event)]] += 1
         self._events.append(event)
 
     def key_written(self, state: NodeState, kv: KeyValue) -> None:
-        if kv.status != DELETE and self.listeners.wants(kv.key):
+        if kv.status != DELETE and self.listeners.has_listener(kv.key):
             self._events.append(KeyChanged(state.id, kv))
 
     def take(self) -> list[Event]:

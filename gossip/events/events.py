@@ -1,4 +1,4 @@
-"""What happened, as the state machine tells it to its shell."""
+"""The events that the state machine reports (gossip spec 8)."""
 
 from __future__ import annotations
 
@@ -12,37 +12,37 @@ from coterie.gossip.wire.key_value import KeyValue
 
 @dataclass(frozen=True, slots=True)
 class NodeJoined:
-    """An identity was seen for the first time. It is not alive yet: nothing but hearsay so far."""
+    """An identity is known from now on. It is not alive yet: only digests of others list it."""
 
     node: NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class NodeAlive:
-    """Signs of life are coming in: for the first time, or again."""
+    """A node is alive, for the first time or again."""
 
     node: NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class NodeDead:
-    """A node that was alive no longer is. A node that never was alive does not die."""
+    """A node that was alive is dead. A node that never was alive does not die."""
 
     node: NodeId
     left: bool = False
-    """It said goodbye."""
+    """It left on purpose."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeRemoved:
-    """The grace period of a dead node is over; its state is gone."""
+    """The grace period of a dead node is over; its state is removed."""
 
     node: NodeId
 
 
 @dataclass(frozen=True, slots=True)
 class KeyChanged:
-    """A visible version of a key, to whose prefix somebody listens, was written."""
+    """A visible version of a key was written, and a listener subscribes to its prefix."""
 
     node: NodeId
     key_value: KeyValue
@@ -50,28 +50,28 @@ class KeyChanged:
 
 @dataclass(frozen=True, slots=True)
 class CaughtUp:
-    """A message reset these nodes: what was held of them was dropped and taken anew. Told once a message."""
+    """A message reset these nodes: their held states were dropped and replaced. One event a message."""
 
     nodes: tuple[NodeId, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class LiveSetChanged:
-    """The live set, or a live node's max_version, changed: every live node, the own one included."""
+    """The live set or a live node's max_version changed. `live` holds every live node, the own one included."""
 
     live: Mapping[NodeId, NodeState]
 
 
 @dataclass(frozen=True, slots=True)
-class OwnStateOvertaken:
-    """Others hold versions of this identity above its own; it moved its namespace above them (gossip spec 10)."""
+class OwnStateRefuted:
+    """Others hold higher versions of this identity; it moved its namespace above `version` (gossip spec 10)."""
 
     version: int
 
 
 @dataclass(frozen=True, slots=True)
 class DatagramRejected:
-    """A datagram was dropped without effect; `reason` is a word of a small fixed set."""
+    """A datagram was dropped without effect; `reason` is one of a small fixed set of words."""
 
     source: Address
     reason: str
@@ -80,7 +80,7 @@ class DatagramRejected:
 
 @dataclass(frozen=True, slots=True)
 class WrongCluster:
-    """A peer of another cluster: it refused our Syn, or we refused its."""
+    """A peer of another cluster refused a Syn, or sent one."""
 
     source: Address
     cluster_id: str | None
@@ -88,7 +88,7 @@ class WrongCluster:
 
 @dataclass(frozen=True, slots=True)
 class StripesChanged:
-    """The digest is now cut into 2^bits stripes, because it outgrew a datagram or fits one again."""
+    """The digest now has 2^bits stripes: it outgrew a datagram, or fits one again."""
 
     bits: int
 
@@ -101,7 +101,7 @@ Event = (
     | KeyChanged
     | CaughtUp
     | LiveSetChanged
-    | OwnStateOvertaken
+    | OwnStateRefuted
     | DatagramRejected
     | WrongCluster
     | StripesChanged

@@ -9,11 +9,11 @@ from coterie.gossip.events.events import KeyChanged
 from coterie.gossip.wire.identity import NodeId
 
 KeyListener = Callable[[str, str, NodeId], None]
-"""Called with the key less the prefix, the value, and the node whose key it is."""
+"""Called with the key without the prefix, the value, and the owner of the key."""
 
 
 class Listeners:
-    """Who wants to know of which keys. Subscribing replays nothing."""
+    """The listeners of one node. Subscribing replays nothing."""
 
     def __init__(self) -> None:
         self._by_prefix: dict[str, list[KeyListener]] = {}
@@ -22,7 +22,7 @@ class Listeners:
         return bool(self._by_prefix)
 
     def subscribe(self, prefix: str, listener: KeyListener) -> Callable[[], None]:
-        """Call `listener` for each visible key written under `prefix` from now on. Returns what ends it."""
+        """Call `listener` for each visible key written under `prefix` from now on. Returns what ends that."""
         self._by_prefix.setdefault(prefix, []).append(listener)
 
         def unsubscribe() -> None:
@@ -34,11 +34,11 @@ class Listeners:
 
         return unsubscribe
 
-    def wants(self, key: str) -> bool:
+    def has_listener(self, key: str) -> bool:
         return any(key.startswith(prefix) for prefix in self._by_prefix)
 
     def calls(self, event: KeyChanged) -> Iterator[Callable[[], None]]:
-        """The calls that an event asks for, in no promised order. Whoever makes them catches what they raise."""
+        """The calls that an event needs, in any order. The caller catches what they raise."""
         kv = event.key_value
         for prefix, listeners in list(self._by_prefix.items()):
             if kv.key.startswith(prefix):

@@ -1,63 +1,61 @@
-"""How far a node may trust its own verdicts (local health awareness).
+"""Local health: how far this node may trust its own failure detector (memberlist calls it awareness).
 
 After Dadgar, Phillips and Currey, "Lifeguard: Local Health Awareness for More Accurate Failure Detection", DSN 2018: a
-node that is slow, or that nobody answers, is more likely to be the sick one than all the others. A score says how
-much speaks for that; it multiplies the time of silence after which this node takes another for dead. Nothing of it
-is sent.
+node that is slow, or that nobody answers, is more likely to be the faulty one than all others are. The health score
+multiplies the silence after which this node takes another for dead. The score is never sent.
 """
 
 from __future__ import annotations
 
 MIN_PROBES = 3
-"""Of fewer unanswered peers it cannot be told whether they died or this node did not hear them: in a cluster of
-three, deaths are found as fast as ever."""
+"""Fewer unanswered peers prove nothing: either they died or this node did not hear them. So a cluster of three finds
+deaths as fast as without local health."""
 
 SILENT_ROUNDS = 2
-"""So many rounds in a row without any answer count: a lost datagram or two do not."""
+"""This many rounds in a row without any answer raise the score: one or two lost datagrams do not."""
 
-MOST_BY_SILENCE = 2
-"""Unanswered probes alone raise the score to this and no further: one that is alone for good should see it soon."""
+MAX_SCORE_BY_SILENCE = 2
+"""Unanswered probes alone raise the score no further: a node that is alone for good shall notice it soon."""
 
 
 class LocalHealth:
-    """Told once a round what speaks against this node."""
+    """The health score, judged once a round. 0 is healthy."""
 
-    __slots__ = ("_answers", "_most", "_probes", "_silent_rounds", "score")
+    __slots__ = ("_answers", "_max_score", "_probes", "_silent_rounds", "score")
 
-    def __init__(self, most: int) -> None:
-        """`most`: the highest score."""
+    def __init__(self, max_score: int) -> None:
         self.score = 0
-        self._most = most
+        self._max_score = max_score
         self._probes = 0
         self._answers = 0
         self._silent_rounds = 0
 
     @property
-    def patience(self) -> int:
-        """What the time of silence is multiplied by: 1 in health."""
+    def timeout_multiplier(self) -> int:
+        """Multiplies the failure detector's threshold: 1 where this node is healthy."""
         return 1 + self.score
 
-    def answered(self) -> None:
-        """An answer to a probe has come, from whomever: behind a NAT it has not the address that was asked."""
+    def probe_answered(self) -> None:
+        """Count an answer from any address: behind a NAT it is not the one that was probed."""
         self._answers += 1
 
-    def probes(self, live_peers: int) -> None:
-        """So many peers that are taken for alive are asked in the round that begins."""
+    def begin_probes(self, live_peers: int) -> None:
+        """Note how many live peers the round that begins probes."""
         self._probes = live_peers
 
     def end_round(self, intervals_late: int, *, backlog: bool) -> None:
         """Judge the round that ends.
 
-        `intervals_late`: by how many gossip intervals the next one is late. `backlog`: more datagrams waited in the
-        socket than are read at a time.
+        `intervals_late`: how many gossip intervals late the next round is. `backlog`: the socket held more datagrams
+        than the shell reads at a time.
         """
         silent = self._probes >= MIN_PROBES and self._answers == 0
         self._silent_rounds = self._silent_rounds + 1 if silent else 0
         if intervals_late or backlog:
-            self.score = min(self._most, self.score + max(1, intervals_late))
+            self.score = min(self._max_score, self.score + max(1, intervals_late))
         elif self._silent_rounds < SILENT_ROUNDS:
             self.score = max(0, self.score - 1)
-        elif self.score < MOST_BY_SILENCE:
-            self.score = min(self._most, self.score + 1)
+        elif self.score < MAX_SCORE_BY_SILENCE:
+            self.score = min(self._max_score, self.score + 1)
         self._probes = 0
         self._answers = 0

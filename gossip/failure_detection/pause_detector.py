@@ -1,13 +1,13 @@
-"""Whether this node's own rounds come in time (gossip spec 3): who slept must not take the others for silent."""
+"""Detects that this node itself paused: a node that slept must not take the others for silent (gossip spec 3)."""
 
 from __future__ import annotations
 
-LATE_ROUNDS = 2
-"""A round this many intervals late means that this node slept."""
+PAUSE_INTERVALS = 2
+"""A round more than this many intervals late means that this node paused."""
 
 
-class RoundClock:
-    """Knows when the last round began. Times in seconds."""
+class PauseDetector:
+    """Compares the times of rounds with the gossip interval. Times in seconds."""
 
     __slots__ = ("_interval", "_last_round")
 
@@ -18,15 +18,15 @@ class RoundClock:
     def begin_round(self, now: float) -> None:
         self._last_round = now
 
-    def delay(self, now: float) -> float:
-        """By how much the next round is overdue where this node slept; otherwise 0."""
+    def pause(self, now: float) -> float:
+        """How long the next round is overdue where this node paused; otherwise 0."""
         if self._last_round is None:
             return 0.0
-        delay = now - (self._last_round + self._interval)
-        return delay if delay > LATE_ROUNDS * self._interval else 0.0
+        overdue = now - (self._last_round + self._interval)
+        return overdue if overdue > PAUSE_INTERVALS * self._interval else 0.0
 
     def intervals_late(self, now: float) -> int:
-        """By how many whole intervals the round is overdue that now begins."""
+        """How many whole intervals late the round is that begins now."""
         if self._last_round is None:
             return 0
         return max(0, int((now - self._last_round) / self._interval) - 1)

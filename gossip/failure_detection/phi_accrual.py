@@ -1,7 +1,7 @@
-"""Phi-accrual failure detection (gossip spec 5).
+"""The phi-accrual failure detector (gossip spec 5).
 
-After Hayashibara et al., "The φ accrual failure detector", SRDS 2004; here phi is linear:
-the time since the last sign of life, in units of the mean interval between signs of life.
+After Hayashibara et al., "The φ accrual failure detector", SRDS 2004. Here phi is linear: the time since the last
+heartbeat arrived, in units of the mean interval between arrivals.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ PRIOR_WEIGHT = 5
 
 
 class Liveness:
-    """What a node knows of another's signs of life: its recent arrival intervals, and the verdict on it."""
+    """The recent heartbeat arrivals of one node, and the verdict on it."""
 
     __slots__ = ("alive", "cursor", "dead_since", "ever_alive", "intervals", "last_arrival", "total")
 
     def __init__(self) -> None:
         self.intervals = array("f")  # seconds; a ring once it holds `sampling_window`
-        self.cursor = 0  # where the ring overwrites next
-        self.total = 0.0  # sum of the intervals: exact, for 32-bit floats add up in 64 bits without rounding
+        self.cursor = 0  # the place in the ring that the next interval overwrites
+        self.total = 0.0  # sum of the intervals, exact: 32-bit floats add up in 64 bits without rounding
         self.last_arrival: float | None = None
         self.alive = False
         self.ever_alive = False
@@ -38,19 +38,19 @@ class PhiAccrualDetector:
         sampling_window: int,
         min_mean: float = 0.0,
     ) -> None:
-        """`min_mean`: seconds. A node that many speak of at once, as of the seeds when all nodes start, or that wakes
-        and answers all that waited, shows many signs of life in no time; in the calm after it no such mean may count.
+        """Times in seconds. `min_mean` bounds the mean interval from below: a burst of heartbeats, as from seeds when
+        all nodes start, must not make the detector impatient in the calm that follows.
         """
         self.phi_threshold = phi_threshold
-        self.patience = 1
-        """How many times longer than that a node is waited for: this node's own health (`local_health.py`)."""
-        self._calm_min_mean = self._min_mean = min_mean
-        self._calm_max_interval = self.max_interval = max_interval
-        self._calm_prior = self._prior = PRIOR_WEIGHT * initial_interval
+        self.timeout_multiplier = 1
+        """Multiplies `phi_threshold`, as this node's local health asks (`local_health.py`)."""
+        self._base_min_mean = self._min_mean = min_mean
+        self._base_max_interval = self.max_interval = max_interval
+        self._base_prior = self._prior = PRIOR_WEIGHT * initial_interval
         self._window = sampling_window
 
-    def arrival(self, liveness: Liveness, now: float) -> None:
-        """A sign of life at `now` (seconds). An interval above `max_interval` is not recorded."""
+    def record_arrival(self, liveness: Liveness, now: float) -> None:
+        """Record a heartbeat that arrived at `now` (seconds). An interval above `max_interval` is not recorded."""
         last = liveness.last_arrival
         liveness.last_arrival = now
         if last is None:
@@ -69,8 +69,8 @@ class PhiAccrualDetector:
             liveness.total += intervals[at] - old
             liveness.cursor = at + 1 if at + 1 < self._window else 0
 
-    def late_arrival(self, liveness: Liveness, now: float) -> None:
-        """A sign of life that waited until `now` while this node slept: how long it took to come is not known."""
+    def record_late_arrival(self, liveness: Liveness, now: float) -> None:
+        """Record a heartbeat that waited until `now` while this node paused: its interval is unknown."""
         liveness.last_arrival = now
 
     def phi(self, liveness: Liveness, now: float) -> float | None:
@@ -83,27 +83,27 @@ class PhiAccrualDetector:
 
     def is_alive(self, liveness: Liveness, now: float) -> bool:
         phi = self.phi(liveness, now)
-        return phi is not None and phi <= self.phi_threshold * self.patience
+        return phi is not None and phi <= self.phi_threshold * self.timeout_multiplier
 
-    def forget_intervals(self, liveness: Liveness) -> None:
-        """Drop the record, but not the last arrival: a return starts afresh."""
+    def clear_intervals(self, liveness: Liveness) -> None:
+        """Drop the intervals but not the last arrival: a node that returns starts afresh."""
         if liveness.intervals:
             liveness.intervals = array("f")
         liveness.cursor = 0
         liveness.total = 0.0
 
-    def excuse(self, liveness: Liveness, delay: float, now: float) -> None:
-        """Move the last arrival forward by the `delay` (seconds) that this node itself slept, to `now` at most."""
+    def shift_last_arrival(self, liveness: Liveness, delay: float, now: float) -> None:
+        """Move the last arrival forward by the `delay` (seconds) of this node's own pause, to `now` at most."""
         if liveness.last_arrival is not None:
             liveness.last_arrival = min(now, liveness.last_arrival + delay)
 
-    def expect_slower(self, factor: int) -> None:
-        """Take signs of life to come `factor` times more slowly than was configured, of nodes not yet known too."""
-        self.max_interval = self._calm_max_interval * factor
-        self._prior = self._calm_prior * factor
-        self._min_mean = self._calm_min_mean * factor
+    def scale_expected(self, factor: int) -> None:
+        """Expect intervals `factor` times longer than configured, for nodes not known yet too."""
+        self.max_interval = self._base_max_interval * factor
+        self._prior = self._base_prior * factor
+        self._min_mean = self._base_min_mean * factor
 
-    def stretch(self, liveness: Liveness, factor: int) -> None:
-        """Multiply the recorded intervals, when signs of life are about to come `factor` times more slowly."""
+    def scale_recorded(self, liveness: Liveness, factor: int) -> None:
+        """Multiply the recorded intervals: heartbeats will arrive `factor` times less often."""
         liveness.intervals = array("f", [min(x * factor, self.max_interval) for x in liveness.intervals])
         liveness.total = sum(liveness.intervals)

@@ -1,4 +1,4 @@
-"""Going away on purpose: a node says goodbye with a key of its own, until enough others hold it.
+"""Leaving on purpose: a node sets the key LEFT_KEY and sends it until enough live nodes hold it.
 
 A restart is a new identity, without the key.
 """
@@ -7,43 +7,42 @@ from __future__ import annotations
 
 from random import Random
 
-from coterie.gossip.state.node_table import Roster
+from coterie.gossip.state.node_table import NodeTable
 from coterie.gossip.wire.identity import Address
 from coterie.gossip.wire.key_value import KeyValue
 
 
-class Farewell:
-    """Whom a node that leaves has yet to tell."""
+class LeaveBroadcast:
+    """Tracks which peers hold this node's LEFT_KEY."""
 
-    def __init__(self, roster: Roster, rng: Random) -> None:
-        self._roster = roster
+    def __init__(self, nodes: NodeTable, rng: Random) -> None:
+        self._nodes = nodes
         self._rng = rng
-        self._told: set[Address] = set()  # who has shown that they hold the goodbye
-        self.goodbye: KeyValue | None = None
-        """The key-value that says it; None: this node stays."""
+        self._acknowledged: set[Address] = set()
+        self.left_key: KeyValue | None = None
+        """This node's LEFT_KEY; None where it does not leave."""
 
     @property
-    def told(self) -> int:
-        """How many others have shown that they know."""
-        return len(self._told)
+    def acknowledged(self) -> int:
+        """How many peers hold LEFT_KEY, by their digests."""
+        return len(self._acknowledged)
 
-    def shown(self, peer: Address, own_version: int) -> None:
-        """A peer showed how far it holds this node's namespace."""
-        if self.goodbye is not None and own_version >= self.goodbye.version:
-            self._told.add(peer)
+    def receive_digest(self, peer: Address, own_version: int) -> None:
+        """Note how far a peer holds this node's namespace."""
+        if self.left_key is not None and own_version >= self.left_key.version:
+            self._acknowledged.add(peer)
 
     def choose(self, peers: int) -> list[Address]:
-        """Whom to tell now, so that so many live nodes know, all of those that are there if they are fewer.
+        """The peers to send to next, until `peers` live nodes hold LEFT_KEY, or all live ones if they are fewer.
 
-        Where this node has just started, and nobody is alive for it yet, one of those whom it knows by hearsay will
-        do.
+        Where no node is alive yet, as after a start, known nodes that never were alive take their place.
         """
-        others = [(state.id.gossip_advertise_addr, state.liveness) for state in self._roster.others()]
+        others = [(state.id.gossip_advertise_addr, state.liveness) for state in self._nodes.others()]
         live = {address for address, liveness in others if liveness.alive}
         if live:
-            untold = sorted(live - self._told)
-            missing = min(peers, len(live | self._told)) - len(self._told)
+            unaware = sorted(live - self._acknowledged)
+            missing = min(peers, len(live | self._acknowledged)) - len(self._acknowledged)
         else:
-            untold = sorted({address for address, liveness in others if not liveness.ever_alive})
-            missing = 0 if self._told else peers
-        return self._rng.sample(untold, max(0, min(missing, len(untold))))
+            unaware = sorted({address for address, liveness in others if not liveness.ever_alive})
+            missing = 0 if self._acknowledged else peers
+        return self._rng.sample(unaware, max(0, min(missing, len(unaware))))

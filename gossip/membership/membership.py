@@ -1,6 +1,6 @@
-"""Who is there: nodes become known, live, die, and are forgotten (gossip spec 5).
+"""Membership: nodes join, become alive, die or leave, and are removed (gossip spec 5).
 
-The detector judges one node; here is what its verdicts do to the roster, and what of it is told.
+The failure detector judges one node. This module applies its verdicts to the node table and reports the events.
 """
 
 from __future__ import annotations
@@ -11,39 +11,39 @@ from coterie.gossip.events.event_queue import EventQueue
 from coterie.gossip.events.events import LiveSetChanged, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 from coterie.gossip.failure_detection.phi_accrual import PhiAccrualDetector
 from coterie.gossip.state.node_state import NodeState
-from coterie.gossip.state.node_table import Roster
+from coterie.gossip.state.node_table import NodeTable
 from coterie.gossip.wire.identity import NodeId, decode_node_id
 
 MAX_GENERATIONS = 16
-"""Identities known of one node_id at a time. All share a stripe at every number of stripes, so that a process that
-crashes and restarts all day would else outgrow a datagram by itself."""
+"""Identities known of one node_id at a time. All of them share a stripe, however many stripes there are: without this
+bound, a process that restarts all day would outgrow a datagram by itself."""
 
 
 class Membership:
-    """Of the nodes of a roster."""
+    """Joins, judges and removes the nodes of one table."""
 
     def __init__(
         self,
-        roster: Roster,
+        nodes: NodeTable,
         detector: PhiAccrualDetector,
         events: EventQueue,
         dead_node_grace_period: float,
         live_filter: Callable[[NodeState], bool] | None,
     ) -> None:
-        """`live_filter`: the extra predicate on what `LiveSetChanged` tells."""
-        self._roster = roster
+        """`live_filter`: the extra predicate on the nodes in `LiveSetChanged`."""
+        self._nodes = nodes
         self._detector = detector
         self._events = events
         self._grace = dead_node_grace_period
         self._live_filter = live_filter
         self._live_versions: dict[NodeId, int] = {}
 
-    # -- coming ------------------------------------------------------------------------------------------------------
+    # -- joining -----------------------------------------------------------------------------------------------------
 
     def discover(self, encoded: bytes, heartbeat: int) -> None:
-        """A peer spoke of an unknown identity."""
+        """Create an unknown identity that a peer's digest lists, unless it was removed here."""
         node = decode_node_id(encoded)
-        if self._roster.remembers(node, heartbeat):
+        if self._nodes.was_removed(node, heartbeat):
             self._events.counters["identities_collected_before"] += 1
             return
         state = self.create(node)
@@ -51,102 +51,102 @@ class Membership:
             state.heartbeat = heartbeat
 
     def create(self, node: NodeId) -> NodeState | None:
-        """Make an unknown node known. None where that would be one too many."""
-        state = self._roster.create(node) if self._make_way(node) else None
+        """Make an unknown node known. None where too many are known."""
+        state = self._nodes.create(node) if self._make_room(node) else None
         if state is None:
             self._events.counters["identities_over_limit"] += 1
         else:
-            self._events.membership(NodeJoined(node))
+            self._events.put_membership(NodeJoined(node))
         return state
 
-    def _make_way(self, node: NodeId) -> bool:
-        """Whether there is room for one more generation of a node_id, if need be in its oldest dead one's place."""
-        siblings = self._roster.generations(node.node_id)
+    def _make_room(self, node: NodeId) -> bool:
+        """Whether one more generation of a node_id has room, if need be in place of its oldest dead one."""
+        siblings = self._nodes.generations(node.node_id)
         if len(siblings) < MAX_GENERATIONS:
             return True
-        dead = [s for s in siblings if s is not self._roster.own and not s.liveness.alive]
+        dead = [s for s in siblings if s is not self._nodes.own and not s.liveness.alive]
         oldest = min(dead, key=lambda s: s.id.generation, default=None)
         if oldest is None or oldest.id.generation > node.generation:
             return False
         self._remove(oldest)
         return True
 
-    # -- going -------------------------------------------------------------------------------------------------------
+    # -- leaving -----------------------------------------------------------------------------------------------------
 
-    def see_off(self, state: NodeState, now: float) -> None:
-        """A node said goodbye: it is not waited for until the next evaluation."""
+    def mark_left(self, state: NodeState, now: float) -> None:
+        """Count a node that left as dead at once, before the next evaluation."""
         state.liveness.alive = False
         state.liveness.dead_since = now
-        self._events.membership(NodeDead(state.id, left=True))
+        self._events.put_membership(NodeDead(state.id, left=True))
 
     def forget(self, node_id: str, generation: int) -> list[NodeId]:
-        """Drop the identities of a node up to a generation, as if their grace period were over; who that was.
+        """Remove the dead identities of a node up to a generation, as after their grace period; returns them.
 
-        Those that are alive stay, and so does the own one. Peers that still speak of them bring none of them back.
+        Live identities and the own one stay. Peers that still list a removed identity do not bring it back.
         """
-        gone = [
+        removed = [
             state
-            for state in self._roster.generations(node_id)
-            if state is not self._roster.own and not state.liveness.alive and state.id.generation <= generation
+            for state in self._nodes.generations(node_id)
+            if state is not self._nodes.own and not state.liveness.alive and state.id.generation <= generation
         ]
-        for state in gone:
+        for state in removed:
             self._remove(state)
-        return [state.id for state in gone]
+        return [state.id for state in removed]
 
     def _remove(self, state: NodeState) -> None:
-        self._roster.collect(state)
-        self._events.membership(NodeRemoved(state.id))
+        self._nodes.remove(state)
+        self._events.put_membership(NodeRemoved(state.id))
 
-    # -- living and dying --------------------------------------------------------------------------------------------
+    # -- liveness ----------------------------------------------------------------------------------------------------
 
     def evaluate(self, now: float, *, keys_collected: bool = False) -> None:
-        """Judge everybody, and tell what changed. `keys_collected`: so did somebody's visible keys."""
+        """Judge every other node and report changes. `keys_collected`: visible keys of some node were collected."""
         is_alive = self._detector.is_alive
-        own = self._roster.own
-        alive = [state for state in self._roster.others() if is_alive(state.liveness, now) and not state.left]
-        living = self._without_outlived(alive)
+        own = self._nodes.own
+        alive = [state for state in self._nodes.others() if is_alive(state.liveness, now) and not state.left]
+        living = self._without_superseded(alive)
         live_versions: dict[NodeId, int] = {own.id: own.max_version}
         grace = self._grace
         gone: list[NodeState] = []
-        for state in self._roster.others():
+        for state in self._nodes.others():
             liveness = state.liveness
             if state.encoded in living:
                 live_versions[state.id] = state.max_version
                 if not liveness.alive:
                     liveness.alive = liveness.ever_alive = True
                     liveness.dead_since = None
-                    self._roster.schedule(state, False)
-                    self._events.membership(NodeAlive(state.id))
+                    self._nodes.schedule(state, False)
+                    self._events.put_membership(NodeAlive(state.id))
                 continue
             if liveness.alive:
                 liveness.alive = False
-                self._events.membership(NodeDead(state.id, state.left))
-            self._detector.forget_intervals(liveness)
+                self._events.put_membership(NodeDead(state.id, state.left))
+            self._detector.clear_intervals(liveness)
             if liveness.dead_since is None:
                 liveness.dead_since = now
             dead_for = now - liveness.dead_since
             if dead_for >= grace:
                 gone.append(state)
             elif dead_for >= grace / 2:
-                self._roster.schedule(state, True)
+                self._nodes.schedule(state, True)
         for state in gone:
             self._remove(state)
         if keys_collected or live_versions != self._live_versions:
-            self._tell_live_set(live_versions)
+            self._publish_live_set(live_versions)
 
-    def _without_outlived(self, alive: Sequence[NodeState]) -> Mapping[bytes, NodeState]:
-        """The identities that are alive: not those of whose node_id a higher generation is."""
+    def _without_superseded(self, alive: Sequence[NodeState]) -> Mapping[bytes, NodeState]:
+        """The identities that are alive, without those that a higher live generation of the same node_id supersedes."""
         living = {state.encoded: state for state in alive}
-        for incarnations in self._roster.incarnations():
-            present = [s for s in incarnations if s is self._roster.own or s.encoded in living]
+        for generations in self._nodes.restarted():
+            present = [s for s in generations if s is self._nodes.own or s.encoded in living]
             newest = max((s.id.generation for s in present), default=0)
             for state in present:
                 if state.id.generation < newest:
                     living.pop(state.encoded, None)
         return living
 
-    def _tell_live_set(self, live_versions: dict[NodeId, int]) -> None:
+    def _publish_live_set(self, live_versions: dict[NodeId, int]) -> None:
         self._live_versions = live_versions
-        states = {node: self._roster.known[node.encoded] for node in live_versions}
+        states = {node: self._nodes.known[node.encoded] for node in live_versions}
         wanted = self._live_filter
         self._events.put(LiveSetChanged({n: s for n, s in states.items() if wanted is None or wanted(s)}))

@@ -1,7 +1,7 @@
-"""How far the nodes' writes have spread, by what peers show in their digests: for whoever watches.
+"""Convergence: how far the writes of each node have spread, by the digests of peers.
 
-A digest says how far a peer held each node's namespace when it was sent. What was written since counts as not there
-until the peer's next one says otherwise.
+A digest says how far a peer held each node's namespace when it was sent. Later writes count as missing there until the
+peer's next digest.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from coterie.gossip.anti_entropy.exchange_stats import MAX_NODES_COMPARED, Exchanged, PeerBook
+from coterie.gossip.anti_entropy.handshake_stats import MAX_NODES_COMPARED, HandshakeStats, PeerHandshakes
 from coterie.gossip.engine import Engine
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.wire.identity import Address, NodeId
@@ -17,35 +17,35 @@ from coterie.gossip.wire.identity import Address, NodeId
 
 @dataclass(slots=True)
 class Spread:
-    """Of one node's namespace, over the live peers whose digest tells of it."""
+    """How far one node's namespace has spread among live peers."""
 
     node: NodeId
     live: bool
     version: int
-    """As known here."""
+    """The max_version held here."""
     confirmed: int = 0
-    """Peers that hold at least this."""
+    """How many peers hold at least `version`."""
     behind: list[NodeId] = field(default_factory=list)
-    """Peers that do not."""
+    """Peers that hold less."""
     max_behind: int = 0
-    """Versions that the furthest of them lacks."""
+    """How many versions the last of them lacks."""
     here_behind: int = 0
-    """Versions by which a peer is ahead of what is known here."""
+    """How many versions a peer is ahead of this node."""
 
 
 @dataclass(frozen=True, slots=True)
 class Convergence:
     all_nodes: bool
-    """False: too many are known, and only the engine's own namespace is told of."""
+    """False where too many nodes are known: only the engine's own namespace is compared then."""
     live_peers: int
     heard: list[tuple[NodeId, float]]
-    """Live peers, and when their digest came."""
+    """Live peers, and when their last digest arrived (engine's clock, seconds)."""
     spreads: list[Spread]
     """By node id."""
 
 
 def peers_by_address(engine: Engine) -> dict[Address, NodeState]:
-    """Who is there: of several incarnations the live one, or else the newest."""
+    """The node at each address: of several identities the live one, or else the newest."""
     found: dict[Address, NodeState] = {}
     own = engine.own
     for state in engine.known:
@@ -61,8 +61,11 @@ def _rank(state: NodeState) -> tuple[bool, int]:
     return state.liveness.alive, state.id.generation
 
 
-def measure_convergence(engine: Engine, book: PeerBook, now: float) -> Convergence:
-    """`book`: the engine's own, for some time. Takes about as long as the pairs of peers and nodes that differ."""
+def measure_convergence(engine: Engine, stats: HandshakeStats, now: float) -> Convergence:
+    """Compare what peers hold with what is held here. `stats`: the engine's own, set for some rounds.
+
+    The cost grows with the pairs of peers and nodes that differ.
+    """
     own = engine.own
     live = {address: state for address, state in peers_by_address(engine).items() if state.liveness.alive}
     all_nodes = len(engine.by_identity) <= MAX_NODES_COMPARED
@@ -71,10 +74,10 @@ def measure_convergence(engine: Engine, book: PeerBook, now: float) -> Convergen
         for state in (sorted(_listed(engine), key=lambda each: each.id.sort_key) if all_nodes else (own,))
     }
     heard = []
-    # In a settled cluster all peers list the same nodes: what they show is then compared column by column.
+    # In a settled cluster all peers list the same nodes, so their digests are compared column by column.
     columns: dict[tuple[bool, tuple[bytes, ...]], list[tuple[NodeId, Sequence[int]]]] = {}
-    for address, entry in book.peers(now).items():
-        peer, shown = live.get(address), entry.shown
+    for address, entry in stats.peers(now).items():
+        peer, shown = live.get(address), entry.last_digest
         if peer is not None and shown is not None:
             heard.append((peer.id, shown.at))
             columns.setdefault((shown.whole, shown.ids), []).append((peer.id, shown.max_versions))
@@ -82,7 +85,7 @@ def measure_convergence(engine: Engine, book: PeerBook, now: float) -> Convergen
         _compare(spreads, ids, shown_by)
         unlisted = (spreads.keys() if whole else {own.encoded}) - set(ids)
         for encoded in unlisted:
-            # Of a dead node each forgets in its own time; a live one that is not spoken of is not known there yet.
+            # Peers remove a dead node at different times; a live node that a peer does not list is unknown there.
             if spreads[encoded].live:
                 _compare({encoded: spreads[encoded]}, (encoded,), [(peer, (0,)) for peer, _ in shown_by])
     return Convergence(all_nodes, len(live), heard, list(spreads.values()))
@@ -117,8 +120,8 @@ def _differ(spread: Spread | None, peer: NodeId, shown: int) -> None:
         spread.max_behind = max(spread.max_behind, spread.version - shown)
 
 
-def recent_exchanges(engine: Engine, book: PeerBook, now: float) -> list[tuple[NodeId, Exchanged]]:
-    """With whom this node exchanged of late, by node id. What an address without a node did is left out."""
+def recent_handshakes(engine: Engine, stats: HandshakeStats, now: float) -> list[tuple[NodeId, PeerHandshakes]]:
+    """The recent handshakes with each known node, by node id."""
     known = peers_by_address(engine)
-    found = [(known[address].id, entry) for address, entry in book.peers(now).items() if address in known]
+    found = [(known[address].id, entry) for address, entry in stats.peers(now).items() if address in known]
     return sorted(found, key=lambda each: each[0].sort_key)

@@ -1,4 +1,4 @@
-"""What a node writes to its log. What peers can cause at will is counted, and logged at a bounded rate."""
+"""A node's log lines. Lines that peers can cause at will are counted, and logged at a bounded rate."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from coterie.gossip.events.events import (
     NodeDead,
     NodeJoined,
     NodeRemoved,
-    OwnStateOvertaken,
+    OwnStateRefuted,
     StripesChanged,
     WrongCluster,
 )
 from coterie.gossip.shell.throttle import Throttle
 
 DIGEST_WARNING_BYTES = 52_000
-"""A warning is due here: at 65,406 bytes of digest real chitchat nodes stop gossiping."""
+"""A digest of this size is warned of: at 65,406 bytes chitchat nodes stop gossiping."""
 
 LOG_PERIOD_SECONDS = 10.0
-"""Of each kind of noise that peers can make, one line is logged in this time."""
+"""Each kind of line that peers can cause is logged once in this time."""
 
 MEMBERSHIP_LOG_BURST = 100
-"""Of nodes that come and go, this many lines are logged in the same time: identities can be forged."""
+"""This many lines of membership are logged in the same time: identities can be forged."""
 
 ALONE_SECONDS = 10.0
-"""For so long a node that has seeds may know of nobody before it says so: others may be starting as well."""
+"""A node with seeds that knows no other node for this long warns: until then the others may be starting too."""
 
 _MEMBERSHIP_LINES: Mapping[type[Event], tuple[int, str]] = {
     NodeJoined: (logging.DEBUG, "node joined"),
@@ -45,7 +45,7 @@ log = structlog.stdlib.get_logger("gossip")
 
 
 class NodeLog:
-    """Of one node."""
+    """The log of one node."""
 
     def __init__(self, engine: Engine, clock: Callable[[], float]) -> None:
         """`clock`: seconds, monotonic."""
@@ -53,48 +53,48 @@ class NodeLog:
         self._clock = clock
         self._throttle = Throttle(LOG_PERIOD_SECONDS)
         self._membership_throttle = Throttle(LOG_PERIOD_SECONDS, MEMBERSHIP_LOG_BURST)
-        self._warned_of_size = False
+        self._warned_size = False
         self._alone_since: float | None = None
-        self._warned_of_being_alone = False
+        self._warned_alone = False
 
-    def noise(self, what: str, counter: str, **fields: object) -> None:
-        """Count, and log at a bounded rate, what peers and the network can cause as often as they like."""
+    def warn_limited(self, what: str, counter: str, **fields: object) -> None:
+        """Count what peers or the network cause, and log it at a bounded rate."""
         self._engine.counters[counter] += 1
         suppressed = self._throttle.admit(counter, self._clock())
         if suppressed is not None:
             log.warning(what, suppressed=suppressed, **fields)
 
-    def fault(self, where: str) -> None:
-        """The exception that is being handled is a fault of this program."""
+    def internal_error(self, where: str) -> None:
+        """Count and log the exception that is being handled: it is a bug of this program."""
         self._engine.counters["internal_errors"] += 1
         suppressed = self._throttle.admit("internal_errors", self._clock())
         if suppressed is not None:
             log.exception("internal error: please report it", where=where, suppressed=suppressed)
 
     def callback_failed(self, what: str) -> None:
-        """With the exception that is being handled."""
+        """Log the exception that is being handled."""
         log.exception("callback failed", callback=what)
 
     def lookups_failed(self, failed: Mapping[str, OSError], retry_seconds: float) -> None:
         for seed, error in failed.items():
             log.warning("seed look-up failed", seed=seed, error=str(error), retry_seconds=retry_seconds)
 
-    def digest_size(self) -> None:
-        """Once a round: warn, once, where the digest has grown too large for real chitchat nodes."""
+    def warn_digest_size(self) -> None:
+        """Warn once where the digest grows too large for chitchat nodes. Called once a round."""
         size = self._engine.digest_bytes
-        if size >= DIGEST_WARNING_BYTES and not self._warned_of_size:
+        if size >= DIGEST_WARNING_BYTES and not self._warned_size:
             log.warning("the digest nears the size at which real chitchat nodes fail", digest_bytes=size)
-        self._warned_of_size = size >= DIGEST_WARNING_BYTES
+        self._warned_size = size >= DIGEST_WARNING_BYTES
 
-    def being_alone(self) -> None:
-        """Once a round: warn, once, where there are seeds and none of them has ever been heard of."""
+    def warn_when_alone(self) -> None:
+        """Warn once where there are seeds and no other node is known. Called once a round."""
         if not self._engine.seeds or len(self._engine.by_identity) > 1:
-            self._alone_since, self._warned_of_being_alone = None, False
+            self._alone_since, self._warned_alone = None, False
             return
         now = self._clock()
         self._alone_since = now if self._alone_since is None else self._alone_since
-        if now - self._alone_since >= ALONE_SECONDS and not self._warned_of_being_alone:
-            self._warned_of_being_alone = True
+        if now - self._alone_since >= ALONE_SECONDS and not self._warned_alone:
+            self._warned_alone = True
             seeds = [str(seed) for seed in self._engine.seeds]
             log.warning("no seed answers; this node knows of no other: is one running there, over UDP?", seeds=seeds)
 
@@ -103,13 +103,15 @@ class NodeLog:
             case CaughtUp(nodes):
                 log.info("caught up", nodes=[str(n.node_id) for n in nodes])
             case DatagramRejected(source, reason, detail):
-                self.noise("datagram rejected", "rejected", source=str(source), reason=reason, detail=detail)
+                self.warn_limited("datagram rejected", "rejected", source=str(source), reason=reason, detail=detail)
             case WrongCluster(source, cluster_id):
-                self.noise("peer of another cluster", "wrong_cluster", peer=str(source), cluster_id=cluster_id)
+                self.warn_limited("peer of another cluster", "wrong_cluster", peer=str(source), cluster_id=cluster_id)
             case NodeJoined() | NodeAlive() | NodeDead() | NodeRemoved():
                 self._membership(event)
-            case OwnStateOvertaken(version):
-                self.noise("peers held newer versions of this node; moved above them", "overtaken", version=version)
+            case OwnStateRefuted(version):
+                self.warn_limited(
+                    "peers held newer versions of this node; moved above them", "overtaken", version=version
+                )
             case StripesChanged(bits):
                 log.warning("digest cut into stripes", stripes=1 << bits, digest_bytes=self._engine.digest_bytes)
 

@@ -1,4 +1,4 @@
-"""Seeds by address and by host name, looked up again and again (gossip spec 7)."""
+"""Seeds by address and by host name; names are looked up repeatedly (gossip spec 7)."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from coterie.gossip.errors import ConfigError
 from coterie.gossip.wire.identity import Address
 
 Lookup = Callable[[str, int], Awaitable[Iterable[str]]]
-"""Host name and port to the textual addresses of the family that the node speaks. Raises OSError."""
+"""From a host name and port to addresses, as text, of the family of the node's socket. Raises OSError."""
 
 _HOST_PORT = re.compile(r"(?P<host>[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_.])?):(?P<port>[0-9]{1,5})")
 
 
 class Seed:
-    """One configured seed: a fixed address, or a name with the addresses it had last."""
+    """One configured seed: a fixed address, or a host name with its last addresses."""
 
     def __init__(self, text: str) -> None:
         """Raises ConfigError where `text` is neither `ip:port` nor `host:port`."""
@@ -29,7 +29,7 @@ class Seed:
             self.port = self.addresses[0].port
         except ValueError:
             match = _HOST_PORT.fullmatch(text)
-            # What looks like an IPv4 address but is none shall not be looked up as a name.
+            # A malformed IPv4 address must not be looked up as a name.
             if match is None or re.fullmatch(r"[0-9.]+", match["host"]) or int(match["port"]) > 0xFFFF:
                 raise ConfigError("seed", f"{text!r} is neither ip:port, [ipv6]:port nor host:port") from None
             self.host = match["host"]
@@ -42,8 +42,8 @@ class Seed:
         return bool(self.host)
 
 
-class SeedBook:
-    """All seeds, and the addresses they stand for now."""
+class SeedList:
+    """All seeds, and their current addresses."""
 
     def __init__(self, seeds: Sequence[str], own: Address, lookup: Lookup) -> None:
         """Raises ConfigError."""
@@ -51,25 +51,25 @@ class SeedBook:
         self._own = own
         self._lookup = lookup
 
-    def replaced(self, seeds: Sequence[str]) -> SeedBook:
-        """A book of other seeds, which has the addresses that names of this one have. Raises ConfigError."""
-        book = SeedBook(seeds, self._own, self._lookup)
+    def replaced(self, seeds: Sequence[str]) -> SeedList:
+        """Other seeds, which keep the addresses of names that both have. Raises ConfigError."""
+        other = SeedList(seeds, self._own, self._lookup)
         known = {seed.text: seed for seed in self._seeds}
-        book._seeds = [known.get(seed.text, seed) for seed in book._seeds]
-        return book
+        other._seeds = [known.get(seed.text, seed) for seed in other._seeds]
+        return other
 
     @property
     def has_names(self) -> bool:
         return any(seed.is_name for seed in self._seeds)
 
     def addresses(self) -> tuple[Address, ...]:
-        """Every address of every seed, none twice, the own one left out."""
+        """Every address of every seed, none twice, without the own one."""
         found = dict.fromkeys(address for seed in self._seeds for address in seed.addresses)
         found.pop(self._own, None)
         return tuple(found)
 
     async def refresh(self) -> dict[str, OSError]:
-        """Look all names up at once. A name that fails keeps its last addresses; returns those with their errors."""
+        """Look all names up at once. Returns the errors by seed; a seed whose look-up fails keeps its addresses."""
         names = [seed for seed in self._seeds if seed.is_name]
         answers = await asyncio.gather(*(self._lookup(seed.host, seed.port) for seed in names), return_exceptions=True)
         failed: dict[str, OSError] = {}
@@ -84,7 +84,7 @@ class SeedBook:
 
 
 def lookup_of_family(family: socket.AddressFamily) -> Lookup:
-    """A look-up by the system's resolver, for the one address family that the node's socket can send to."""
+    """A look-up by the system's resolver, for the address family that the node's socket sends to."""
 
     async def lookup(host: str, port: int) -> Iterable[str]:
         try:

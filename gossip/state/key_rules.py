@@ -7,7 +7,7 @@ from coterie.gossip.errors import KeyRefusedError, KeyTooLargeError, ReservedKey
 
 
 def check_key_value(key: str, value: str, config: GossipConfig, *, internal: bool = False) -> None:
-    """Refuse, with an error that names the limit, what must not be written (gossip spec 6, gossip spec 10).
+    """Raise KeyRefusedError, which names the limit, where a key or value must not be written.
 
     `internal` writes are the node's own: only they may use the reserved prefix.
     """
@@ -24,7 +24,7 @@ def check_key_value(key: str, value: str, config: GossipConfig, *, internal: boo
 
 
 def check_key(key: str, config: GossipConfig, *, internal: bool = False) -> None:
-    """The part of `check_key_value` that deletions share."""
+    """Check the key alone, as for a deletion."""
     if not internal and key.startswith(RESERVED_PREFIX):
         raise ReservedKeyError(
             "reserved_prefix", f"keys under {RESERVED_PREFIX!r} are written by the node itself; choose another prefix"

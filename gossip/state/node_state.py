@@ -1,7 +1,7 @@
 """One node's namespace: heartbeat, versioned key-values, tombstones (gossip spec 1, gossip spec 4, gossip spec 6).
 
 `key_values` is kept in version order: every write moves its key to the end, and deltas arrive by ascending version.
-So "everything newer than version v" is the tail of a dictionary, and nothing needs sorting.
+So the key-values newer than a version are the tail of the dictionary, and nothing needs sorting.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from coterie.gossip.wire.identity import NodeId
 from coterie.gossip.wire.key_value import DELETE, DELETE_AFTER_TTL, SET, KeyValue
 
 
-class Outcome(Enum):
-    """What became of a node delta (gossip spec 4, "Applying")."""
+class ApplyOutcome(Enum):
+    """What applying a node delta did (gossip spec 4, "Applying")."""
 
     IGNORED = auto()
     FROM_THE_FUTURE = auto()
@@ -32,11 +32,11 @@ class NodeState:
     """A replica of one node's namespace; for the own node, the original."""
 
     __slots__ = (
-        "born",
-        "dying",
         "encoded",
+        "expiring",
         "heartbeat",
         "id",
+        "join_sequence",
         "key_values",
         "last_gc_version",
         "liveness",
@@ -45,7 +45,7 @@ class NodeState:
         "stripe_hash",
     )
 
-    def __init__(self, node: NodeId, *, heartbeat: int = 0, born: int = 0) -> None:
+    def __init__(self, node: NodeId, *, heartbeat: int = 0, join_sequence: int = 0) -> None:
         self.id = node
         self.encoded = node.encoded
         self.stripe_hash = node.stripe_hash
@@ -53,12 +53,12 @@ class NodeState:
         self.max_version = 0
         self.last_gc_version = 0
         self.key_values: dict[str, KeyValue] = {}
-        # When this node learnt of each Delete and DeleteAfterTtl, oldest first; None while there is none.
-        self.dying: dict[str, float] | None = None
+        # When this node learnt of each Delete and DeleteAfterTtl, oldest first; None where there is none.
+        self.expiring: dict[str, float] | None = None
         self.liveness = Liveness()
         self.scheduled_for_deletion = False
-        # The place of this state in the order in which its holder came to know nodes.
-        self.born = born
+        # The place of this node in the order in which its holder learnt of nodes.
+        self.join_sequence = join_sequence
 
     def get(self, key: str) -> KeyValue | None:
         """The visible version of `key`, if there is one."""
@@ -67,7 +67,7 @@ class NodeState:
 
     @property
     def left(self) -> bool:
-        """Whether its owner said goodbye."""
+        """Whether its owner left on purpose."""
         return LEFT_KEY in self.key_values and self.get(LEFT_KEY) is not None
 
     def visible(self) -> Iterator[KeyValue]:
@@ -113,48 +113,48 @@ class NodeState:
         self.max_version = kv.version
         return kv
 
-    def overtake(self, version: int) -> None:
-        """Reclaim the own namespace from versions up to `version` that others hold (gossip spec 10).
+    def refute(self, version: int) -> None:
+        """Move the own namespace above `version`, which others hold of it (gossip spec 10).
 
-        Tombstones go, the rest gets versions above, and the raised last_gc_version makes peers drop what is not ours.
+        Drops tombstones and gives the rest higher versions. The raised last_gc_version makes peers drop foreign keys.
         """
         kept = [kv for kv in self.key_values.values() if kv.status != DELETE]
         self.last_gc_version = version + 1
         renumbered = (kv.with_version(version + 2 + i) for i, kv in enumerate(kept))
         self.key_values = {kv.key: kv for kv in renumbered}
-        if self.dying is not None:
-            self.dying = {key: at for key, at in self.dying.items() if key in self.key_values} or None
+        if self.expiring is not None:
+            self.expiring = {key: at for key, at in self.expiring.items() if key in self.key_values} or None
         self.max_version = version + 1 + len(kept)
 
-    # -- what a replica takes from others ----------------------------------------------------------------------------
+    # -- what a replica applies --------------------------------------------------------------------------------------
 
     def apply(
         self, delta: NodeDelta, now: float, max_keys: int, *, from_owner: bool = False
-    ) -> tuple[Outcome, list[KeyValue]]:
-        """Take what a peer, or the owner itself, sent of this node: the outcome, and the key-values that were set.
+    ) -> tuple[ApplyOutcome, list[KeyValue]]:
+        """Apply a node delta from a peer, or from the owner: the outcome, and the key-values that were set.
 
-        Stops, at a prefix, before the state would hold more than `max_keys` keys.
+        Applies a prefix where the state would otherwise hold more than `max_keys` keys.
         """
-        # A delta without KeyValue or SetMaxVersion shows max_version 0; so would SetMaxVersion(0), which says no more.
+        # A delta without KeyValue or SetMaxVersion has max_version 0; SetMaxVersion(0) says no more.
         if delta.max_version == 0:
-            return Outcome.IGNORED, []
+            return ApplyOutcome.IGNORED, []
         if delta.from_version_excluded > self.max_version:
-            return Outcome.FROM_THE_FUTURE, []
-        outcome = Outcome.APPLIED
+            return ApplyOutcome.FROM_THE_FUTURE, []
+        outcome = ApplyOutcome.APPLIED
         if delta.last_gc_version > self.last_gc_version and delta.last_gc_version > self.max_version:
             if delta.from_version_excluded != 0:
-                return Outcome.GAP, []
-            outcome = Outcome.RESET
+                return ApplyOutcome.GAP, []
+            outcome = ApplyOutcome.RESET
             self.key_values.clear()
-            self.dying = None
+            self.expiring = None
             self.max_version = 0
             self.last_gc_version = delta.last_gc_version
         elif delta.max_version <= self.max_version:
-            return Outcome.NOTHING_NEW, []
+            return ApplyOutcome.NOTHING_NEW, []
         elif not from_owner and max(delta.last_gc_version, delta.max_version) < self.last_gc_version:
-            # Half rebuilt after a reset; a source that has yet to come as far may still show what was deleted. Only
-            # the owner never does.
-            return Outcome.STALE_SOURCE, []
+            # This state is half rebuilt after a reset: a source that lags behind may still hold deleted keys. The owner
+            # never does.
+            return ApplyOutcome.STALE_SOURCE, []
 
         floor, gc = self.max_version, self.last_gc_version
         fresh = delta.key_values
@@ -168,18 +168,18 @@ class NodeState:
 
     def _take(self, fresh: list[KeyValue], now: float) -> None:
         if not self.key_values:
-            # A newcomer's first sight of a node, all at once; a key that comes twice needs its place in the order.
+            # The first delta of a node, taken at once. A key that comes twice must keep its place in the order.
             taken = {kv.key: kv for kv in fresh}
             if len(taken) == len(fresh):
                 self.key_values = taken
-                self.dying = {kv.key: now for kv in fresh if kv.status != SET} or None
+                self.expiring = {kv.key: now for kv in fresh if kv.status != SET} or None
                 return
         for kv in fresh:
             self.put(kv, now)
 
     def _apply_within(
-        self, fresh: list[KeyValue], now: float, max_keys: int, outcome: Outcome
-    ) -> tuple[Outcome, list[KeyValue]]:
+        self, fresh: list[KeyValue], now: float, max_keys: int, outcome: ApplyOutcome
+    ) -> tuple[ApplyOutcome, list[KeyValue]]:
         for i, kv in enumerate(fresh):
             if len(self.key_values) >= max_keys and kv.key not in self.key_values:
                 return outcome, fresh[:i]
@@ -188,23 +188,23 @@ class NodeState:
         return outcome, fresh
 
     def put(self, kv: KeyValue, now: float) -> None:
-        """Store a version above all others, and keep the book of what is to be collected."""
+        """Store a version above all others, and note where it expires."""
         key = kv.key
         if key in self.key_values:
             del self.key_values[key]
-            if self.dying is not None:
-                self.dying.pop(key, None)
+            if self.expiring is not None:
+                self.expiring.pop(key, None)
         self.key_values[key] = kv
         if kv.status != SET:
-            if self.dying is None:
-                self.dying = {}
-            self.dying[key] = now
+            if self.expiring is None:
+                self.expiring = {}
+            self.expiring[key] = now
 
     def replace(
         self, key_values: Iterable[KeyValue], max_version: int, last_gc_version: int, now: float
     ) -> list[KeyValue]:
-        """Take a full state fetched by other means: keys not given vanish, older ones stay. Returns what was set."""
-        held, dying = self.key_values, self.dying or {}
+        """Import a full state: drops keys that are not given, keeps newer versions. Returns what was set."""
+        held, expiring = self.key_values, self.expiring or {}
         set_now = []
         merged: dict[str, KeyValue] = {}
         for kv in key_values:
@@ -216,28 +216,28 @@ class NodeState:
                 set_now.append(kv)
         self.key_values = {kv.key: kv for kv in sorted(merged.values(), key=lambda kv: kv.version)}
         learnt = {
-            key: dying.get(key, now) if held.get(key) is kv else now
+            key: expiring.get(key, now) if held.get(key) is kv else now
             for key, kv in self.key_values.items()
             if kv.status != SET
         }
-        self.dying = dict(sorted(learnt.items(), key=lambda item: item[1])) or None
+        self.expiring = dict(sorted(learnt.items(), key=lambda item: item[1])) or None
         self.max_version = max_version
         self.last_gc_version = max(self.last_gc_version, last_gc_version)
         return set_now
 
-    # -- collection --------------------------------------------------------------------------------------------------
+    # -- tombstone collection ----------------------------------------------------------------------------------------
 
-    def collect(self, now: float, grace: float) -> bool:
-        """Remove what was deleted or expired `grace` seconds ago or more. True where a visible key went."""
+    def collect_tombstones(self, now: float, grace: float) -> bool:
+        """Remove keys deleted or expired for `grace` seconds. True where one of them was visible (gossip spec 6)."""
         visible_gone = False
-        while self.dying:
-            key, learnt = next(iter(self.dying.items()))
+        while self.expiring:
+            key, learnt = next(iter(self.expiring.items()))
             if now - learnt < grace:
                 break
-            del self.dying[key]
+            del self.expiring[key]
             kv = self.key_values.pop(key)
             visible_gone |= kv.status != DELETE
             self.last_gc_version = max(self.last_gc_version, kv.version)
-        if not self.dying:
-            self.dying = None
+        if not self.expiring:
+            self.expiring = None
         return visible_gone

@@ -1,6 +1,6 @@
-"""All nodes that a node knows: by identity, in digest order, in stripes; and the memory of collected ones.
+"""The node table: known nodes by identity, by node_id and in digest order, and the heartbeats of removed ones.
 
-gossip spec 2 (order), gossip spec 5 (creation, scheduling, removal), gossip spec 9 (stripes).
+The order is that of gossip spec 2; creation and removal follow gossip spec 5, stripes gossip spec 9.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from coterie.gossip.wire.digest import DigestLayout, encode_digest
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
 from coterie.gossip.wire.stripe import Stripe
 
-MIN_COLLECTED_REMEMBERED = 500
-"""The heartbeats of at least this many collected nodes are remembered, and of as many as there are known nodes."""
+MIN_REMOVED_REMEMBERED = 500
+"""At least this many heartbeats of removed nodes are remembered, and as many as there are known nodes."""
 
 DIGEST_COUNTERS_BYTES = 24
 DIGEST_COUNT_BYTES = 2
@@ -30,7 +30,7 @@ def _sort_key(state: NodeState) -> tuple[bytes, int, int, bytes, int]:
     return state.id.sort_key
 
 
-class Roster:
+class NodeTable:
     """Known nodes, the own one included."""
 
     def __init__(self, own: NodeState, max_known_nodes: int) -> None:
@@ -39,14 +39,14 @@ class Roster:
         self._max_known = max_known_nodes
         self._listed: list[NodeState] = []  # those not scheduled for deletion, by node id
         self._layouts: dict[Stripe, DigestLayout[NodeState]] = {}
-        self._incarnations: dict[str, list[NodeState]] = {}
+        self._by_node_id: dict[str, list[NodeState]] = {}
         self._addresses: Counter[Address] = Counter()
-        self._collected: OrderedDict[bytes, int] = OrderedDict()
-        self._births = 0
+        self._removed: OrderedDict[bytes, int] = OrderedDict()
+        self._next_join_sequence = 0
         self.listed_bytes = 0
         """Size of the entries of all listed nodes in a digest."""
         self.revision = 0
-        """Rises with every change to what is listed."""
+        """Rises with every change of the listed nodes."""
         self._add(own)
 
     def __len__(self) -> int:
@@ -58,70 +58,70 @@ class Roster:
 
     @property
     def listed(self) -> list[NodeState]:
-        """The nodes that digests and deltas speak of, by node id. Not to be changed."""
+        """The nodes that digests and deltas list, by node id. Do not change it."""
         return self._listed
 
     @property
-    def births(self) -> int:
-        """How many identities came to be known so far: what is `born` from here on was not listed before."""
-        return self._births
+    def next_join_sequence(self) -> int:
+        """What the next node gets for `join_sequence`: from here on, no node was listed before."""
+        return self._next_join_sequence
 
     def has_address(self, address: tuple[str, int]) -> bool:
         return address in self._addresses
 
-    def incarnations(self) -> Iterator[list[NodeState]]:
-        """The identities that share a node_id, where there are several."""
-        return (states for states in self._incarnations.values() if len(states) > 1)
+    def restarted(self) -> Iterator[list[NodeState]]:
+        """The identities of each node_id that has several."""
+        return (states for states in self._by_node_id.values() if len(states) > 1)
 
     def generations(self, node_id: str) -> Sequence[NodeState]:
-        """The identities known of a node_id."""
-        return self._incarnations.get(node_id, ())
+        """The known identities of a node_id."""
+        return self._by_node_id.get(node_id, ())
 
     # -- coming and going --------------------------------------------------------------------------------------------
 
     def create(self, node: NodeId) -> NodeState | None:
-        """Make the state of an identity, with heartbeat 0. None where too many are known, or its name is too long.
+        """Add an identity, with heartbeat 0. None where too many are known, or its name is too long.
 
-        No node starts with such a name; a few of them would fill a datagram.
+        No node starts with so long a name; a few of them would fill a datagram.
         """
         if len(self.known) >= self._max_known or len(node.sort_key[0]) > MAX_ID_BYTES:
             return None
-        self._collected.pop(node.encoded, None)
-        state = NodeState(node, born=self._births)
+        self._removed.pop(node.encoded, None)
+        state = NodeState(node, join_sequence=self._next_join_sequence)
         self._add(state)
         return state
 
-    def remembers(self, node: NodeId, heartbeat: int = 0) -> bool:
-        """Whether a node was collected here, and `heartbeat` is no news of it since."""
-        return self._collected.get(node.encoded, -1) >= heartbeat
+    def was_removed(self, node: NodeId, heartbeat: int = 0) -> bool:
+        """Whether a node was removed here, and `heartbeat` is not newer than then."""
+        return self._removed.get(node.encoded, -1) >= heartbeat
 
     def _add(self, state: NodeState) -> None:
-        self._births += 1
+        self._next_join_sequence += 1
         self.known[state.encoded] = state
-        self._incarnations.setdefault(state.id.node_id, []).append(state)
+        self._by_node_id.setdefault(state.id.node_id, []).append(state)
         self._addresses[state.id.gossip_advertise_addr] += 1
         self._list(state)
 
-    def collect(self, state: NodeState) -> None:
-        """Forget a node, but not how far its heartbeat had come."""
+    def remove(self, state: NodeState) -> None:
+        """Forget a node, but remember its heartbeat."""
         del self.known[state.encoded]
-        siblings = self._incarnations[state.id.node_id]
+        siblings = self._by_node_id[state.id.node_id]
         siblings.remove(state)
         if not siblings:
-            del self._incarnations[state.id.node_id]
+            del self._by_node_id[state.id.node_id]
         address = state.id.gossip_advertise_addr
         self._addresses[address] -= 1
         if not self._addresses[address]:
             del self._addresses[address]
         if not state.scheduled_for_deletion:
             self._unlist(state)
-        self._collected[state.encoded] = state.heartbeat
-        self._collected.move_to_end(state.encoded)
-        while len(self._collected) > max(MIN_COLLECTED_REMEMBERED, len(self.known)):
-            self._collected.popitem(last=False)
+        self._removed[state.encoded] = state.heartbeat
+        self._removed.move_to_end(state.encoded)
+        while len(self._removed) > max(MIN_REMOVED_REMEMBERED, len(self.known)):
+            self._removed.popitem(last=False)
 
     def schedule(self, state: NodeState, scheduled: bool) -> None:
-        """Take a node out of digests and deltas, or back in."""
+        """Schedule a dead node for deletion, which takes it out of digests and deltas, or undo that."""
         if state.scheduled_for_deletion != scheduled:
             state.scheduled_for_deletion = scheduled
             (self._unlist if scheduled else self._list)(state)
@@ -142,7 +142,7 @@ class Roster:
     # -- digests -----------------------------------------------------------------------------------------------------
 
     def layout(self, stripe: Stripe) -> DigestLayout[NodeState]:
-        """What this node lists of a stripe, by node id."""
+        """The entries that this node lists of a stripe, by node id."""
         layout = self._layouts.get(stripe)
         if layout is None:
             if stripe.bits == 0:
@@ -154,7 +154,7 @@ class Roster:
         return layout
 
     def digest_bytes(self, stripe: Stripe) -> int:
-        """Size of the encoded digest of a stripe, with the sender's own entry before it."""
+        """Size of the encoded digest of a stripe, the sender's own entry included."""
         if stripe.bits == 0:
             return DIGEST_COUNT_BYTES + self.listed_bytes
         return DIGEST_COUNT_BYTES + entry_bytes(self.own) + self.layout(stripe).size

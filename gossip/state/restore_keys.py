@@ -1,4 +1,4 @@
-"""The keys of an earlier incarnation, taken up by a new one."""
+"""Restores the keys of an earlier generation into a new one, after a restart."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from coterie.gossip.config import GossipConfig
 from coterie.gossip.errors import KeyRefusedError
 from coterie.gossip.state.key_rules import check_key_value
 from coterie.gossip.state.node_state import NodeState
-from coterie.gossip.wire.key_value import SET, KeyValue, Status
+from coterie.gossip.wire.key_value import SET, KeyStatus, KeyValue
 
 
 def restore_keys(
     own: NodeState,
     config: GossipConfig,
-    kept: Iterable[tuple[str, str, int, Status, float]],
+    saved: Iterable[tuple[str, str, int, KeyStatus, float]],
     max_version: int,
     now: float,
     spare: int,
 ) -> Mapping[str, str]:
-    """See `Engine.restore`."""
+    """See `Engine.restore_keys`."""
     refused: dict[str, str] = {}
     own.max_version = max_version
     grace = config.marked_for_deletion_grace_period
-    for key, value, version, status, since in kept:
+    for key, value, version, status, since in saved:
         if status != SET and now - since >= grace:
             continue
         try:
@@ -36,6 +36,6 @@ def restore_keys(
             continue
         own.put(KeyValue.make(key, value, version, status), since)
         own.max_version = max(own.max_version, version)
-    if own.dying is not None:
-        own.dying = dict(sorted(own.dying.items(), key=lambda item: item[1]))
+    if own.expiring is not None:
+        own.expiring = dict(sorted(own.expiring.items(), key=lambda item: item[1]))
     return refused

@@ -1,4 +1,4 @@
-"""Key-values of another node that came by other means than gossip: only what gossip itself could have carried."""
+"""Checks a node's full state that came by other means than gossip: gossip must be able to carry it (gossip spec 4)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Iterable
 
 from coterie.gossip.errors import StateUpdateError
 from coterie.gossip.wire.identity import MAX_STRING_BYTES, U64_MAX
-from coterie.gossip.wire.key_value import KeyValue, Status
+from coterie.gossip.wire.key_value import KeyStatus, KeyValue
 
 
-def check_full_state(
-    key_values: Iterable[tuple[str, str, int, Status]], max_version: int, last_gc_version: int
+def check_imported_state(
+    key_values: Iterable[tuple[str, str, int, KeyStatus]], max_version: int, last_gc_version: int
 ) -> list[KeyValue]:
-    """The key-values of (key, value, version, status) each.
+    """Make key-values of (key, value, version, status) tuples.
 
-    Raises StateUpdateError where a version is not between 1 and `max_version`, where a key or version comes twice, and
-    where the wire could not carry it.
+    Raises StateUpdateError where a version is not between 1 and `max_version`, where a key or version repeats, and
+    where the wire cannot carry it.
     """
     if not (0 <= max_version <= U64_MAX and 0 <= last_gc_version <= U64_MAX):
         raise StateUpdateError("max_version and last_gc_version must be from 0 to 2^64 - 1")

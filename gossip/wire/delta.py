@@ -25,7 +25,7 @@ _VERSION_STATUS = struct.Struct("<QB")
 
 
 class Known(Protocol):
-    """Whatever a reader keeps under an encoded identity."""
+    """What a reader holds under an encoded identity."""
 
     @property
     def id(self) -> NodeId: ...
@@ -33,7 +33,7 @@ class Known(Protocol):
 
 @dataclass(slots=True)
 class NodeDelta:
-    """What a message says of one node. `max_version` is 0 where it holds no KeyValue and no SetMaxVersion."""
+    """One node's part of a delta. `max_version` is 0 where it has no KeyValue and no SetMaxVersion."""
 
     node: NodeId
     last_gc_version: int
@@ -93,20 +93,20 @@ class DeltaWriter:
 def read_delta(
     buf: bytes, start: int, known: Mapping[bytes, Known], max_bytes: int, max_ops: int
 ) -> tuple[list[NodeDelta], int]:
-    """Read the delta at `start`: its node deltas, and the offset behind its end byte.
+    """Read the delta at `start`: its node deltas, and the offset after its end byte. Raises WireError.
 
-    Where a bound stopped the reading early, that offset is the end of the buffer: what follows is unknown.
+    Where a bound ends the reading early, the offset is the end of the buffer: what follows is unknown.
     """
     plain, end, cut = read_blocks(buf, start, max_bytes)
     return _read_ops(plain, known, max_ops, cut), end
 
 
 def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: bool) -> list[NodeDelta]:
-    """Turn operations into node deltas. Where the bytes were `cut`, an operation that ends outside them is left out."""
+    """Decode operations. Where the bytes were `cut`, the operation that ends outside them is left out."""
     deltas: list[NodeDelta] = []
     seen: set[bytes] = set()
     key_values: list[KeyValue] = []
-    keys: dict[bytes, str] = {}  # nodes of one system mostly share their keys: each is decoded, and held, once
+    keys: dict[bytes, str] = {}  # most nodes share their keys: each is decoded and held once
     head, u16, version_status = _OP_HEAD.unpack_from, _U16.unpack_from, _VERSION_STATUS.unpack_from
     size = len(plain)
     at = ops = 0
@@ -125,7 +125,7 @@ def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: boo
                     raise WireError("status", f"the status of a key-value is 0, 1 or 2, not {status}")
                 value = plain[key_end + 2 : value_end]
                 if not value.isascii():
-                    str(value, "utf-8")  # only checked here: `KeyValue` reads it again when asked
+                    str(value, "utf-8")  # only checked: `KeyValue.value` decodes it again
                 raw_key = plain[at + 3 : key_end]
                 key = keys.get(raw_key)
                 if key is None:

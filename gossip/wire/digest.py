@@ -1,7 +1,7 @@
-"""Digests: what a node says it knows of every node (gossip spec 2, gossip spec 9).
+"""Digests: how far a node holds the state of every node (gossip spec 2).
 
 In a settled cluster all nodes list the same identities in the same order, so one compiled `struct` reads a whole digest
-in one call: `DigestLayout`. A digest that does not fit the layout is read entry by entry.
+in one call (`DigestLayout`). A digest of another layout is read entry by entry.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ _U16 = struct.Struct("<H")
 _COUNTERS = struct.Struct("<QQQ")
 
 
-class Entry(Protocol):
-    """A node as a digest shows it."""
+class DigestEntry(Protocol):
+    """One node's row of a digest."""
 
     @property
     def encoded(self) -> bytes: ...
@@ -33,7 +33,7 @@ class Entry(Protocol):
     def max_version(self) -> int: ...
 
 
-EntryT_co = TypeVar("EntryT_co", bound=Entry, covariant=True)
+EntryT_co = TypeVar("EntryT_co", bound=DigestEntry, covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +46,8 @@ class Digest:
     max_versions: Sequence[int] = ()
 
 
-def encode_digest(entries: Sequence[Entry]) -> bytes:
-    """Write entries in the order given: by rule, ascending node id order."""
+def encode_digest(entries: Sequence[DigestEntry]) -> bytes:
+    """Write entries in the order given, which by the protocol is ascending node id order."""
     pack = _COUNTERS.pack
     return _U16.pack(len(entries)) + b"".join(
         [e.encoded + pack(e.heartbeat, e.last_gc_version, e.max_version) for e in entries]
@@ -55,7 +55,7 @@ def encode_digest(entries: Sequence[Entry]) -> bytes:
 
 
 class DigestLayout(Generic[EntryT_co]):
-    """The identities that a digest is expected to list, in order, and what reads them all at once."""
+    """The identities that a digest is expected to list, in order; reads them all in one call."""
 
     def __init__(self, entries: Sequence[EntryT_co]) -> None:
         self.entries = entries
@@ -70,7 +70,7 @@ class DigestLayout(Generic[EntryT_co]):
         return struct.Struct("<" + "".join([f"{len(i)}sQQQ" for i in self.ids]))
 
     def read(self, buf: bytes, at: int) -> Digest | None:
-        """The rows at `at`, or None where they are not those of this layout."""
+        """Read the rows at `at`; None where they have another layout."""
         if at + self.size > len(buf):
             return None
         flat = self.struct.unpack_from(buf, at)
@@ -80,12 +80,12 @@ class DigestLayout(Generic[EntryT_co]):
 
 
 def read_digest(
-    buf: bytes, start: int, known: Mapping[bytes, object], layout: DigestLayout[Entry] | None, led_by_sender: bool
+    buf: bytes, start: int, known: Mapping[bytes, object], layout: DigestLayout[DigestEntry] | None, led_by_sender: bool
 ) -> tuple[Digest, int]:
-    """Read the digest at `start`: its rows, and the offset behind it.
+    """Read the digest at `start`: its rows, and the offset after it. Raises WireError.
 
-    `layout` is the guess at what it lists, behind the sender's own entry where it is `led_by_sender`. Identities that
-    are not `known` have their text checked.
+    `layout` is the expected layout, after the sender's own entry where the digest is `led_by_sender`. Only the text of
+    identities that are not `known` is checked.
     """
     if start + 2 > len(buf):
         raise WireError("short", "the datagram ends before the digest's count")
@@ -105,7 +105,7 @@ def read_digest(
 
 
 def _with_sender(sender: Digest, rows: Digest) -> Digest:
-    """Put the sender's row before a stripe's, unless the stripe repeats it: the last of a duplicate wins."""
+    """Put the sender's row before a stripe's rows. Where the stripe repeats it, the later row wins."""
     if sender.ids[0] in rows.ids:
         return rows
     return Digest(

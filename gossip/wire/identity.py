@@ -1,7 +1,7 @@
 """Addresses and node identities, with their encoding and order (gossip spec 1, gossip spec 2).
 
-An identity is the triple (node_id, generation, gossip_advertise_addr). Its encoded form is kept beside it: inside the
-package that byte string *is* the identity, so that reading a known node costs a slice and a dictionary look-up.
+An identity is the triple (node_id, generation, gossip_advertise_addr). Each carries its encoded form. The package uses
+that byte string as the identity: reading a known node then costs a slice and a dictionary look-up.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from zlib import crc32
 from coterie.gossip.errors import WireError
 
 MAX_ID_BYTES = 1024
-"""Longest node id or cluster id in UTF-8 bytes that a node starts with (gossip spec 6)."""
+"""The longest node id or cluster id of a node, in UTF-8 bytes (gossip spec 6)."""
 
 U64_MAX = 2**64 - 1
 
 MAX_STRING_BYTES = 0xFFFF
-"""Longest text that the wire carries, in UTF-8 bytes."""
+"""The longest text that the wire carries, in UTF-8 bytes."""
 
 _U16 = struct.Struct("<H")
 _U64 = struct.Struct("<Q")
 
 
 class Address(NamedTuple):
-    """An IP address in its canonical text form, and a port: what sockets take and give."""
+    """An IP address in its canonical text form, and a port, as sockets take and give them."""
 
     host: str
     port: int
@@ -63,7 +63,7 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeId:
-    """One incarnation of a node. Equality, hash and order are those of the triple."""
+    """One identity of a node: a restart takes a higher generation. Equality, hash and order are those of the triple."""
 
     node_id: str
     generation: int
@@ -91,12 +91,12 @@ class NodeId:
 
     @property
     def stripe_hash(self) -> int:
-        """What assigns a node to its digest stripe (gossip spec 9): CRC-32 of the node_id in UTF-8."""
+        """Assigns a node to its digest stripe (gossip spec 9): CRC-32 of the node_id in UTF-8."""
         return crc32(self.sort_key[0])
 
 
 def node_id_end(buf: bytes, start: int) -> int:
-    """The offset behind the encoded identity that starts at `start`. Its text is not looked at."""
+    """The offset after the encoded identity that starts at `start`. Its text is not checked. Raises WireError."""
     try:
         tag_at = start + 10 + (buf[start] | buf[start + 1] << 8)
         tag = buf[tag_at]
@@ -114,10 +114,10 @@ def node_id_end(buf: bytes, start: int) -> int:
 
 
 def decode_node_id(encoded: bytes) -> NodeId:
-    """The identity behind one encoded form. Raises WireError where its text is not UTF-8.
+    """Decode an identity. Raises WireError where its text is not UTF-8.
 
-    Cached: peers go on listing identities that this node has collected or will not create. Not so what is longer than
-    any node starts with, for it could fill gigabytes.
+    Cached: peers go on listing identities that this node has removed or refuses. An identity longer than any node's is
+    not cached: such identities could fill gigabytes.
     """
     return _decode_cached(encoded) if len(encoded) <= _MAX_CACHED_BYTES else _decode(encoded)
 

@@ -1,4 +1,4 @@
-"""Versioned key-values in their wire form, and the rules for keys (gossip spec 2, gossip spec 6, gossip spec 10)."""
+"""Versioned key-values in their wire form (gossip spec 2)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _U16 = struct.Struct("<H")
 _VERSION_STATUS = struct.Struct("<QB")
 
 
-class Status(IntEnum):
-    """What a version of a key says of it; the numbers are those on the wire."""
+class KeyStatus(IntEnum):
+    """The status of one version of a key; the numbers are those on the wire."""
 
     SET = 0
     DELETE = 1
@@ -28,13 +28,13 @@ class Status(IntEnum):
 
 
 SET, DELETE, DELETE_AFTER_TTL = 0, 1, 2
-"""The same numbers as plain ints, for the paths that handle thousands of key-values."""
+"""The same numbers as plain ints, for hot paths."""
 
 
 class KeyValue:
-    """One version of one key, immutable. `op` is its KeyValue operation as it stands on the wire.
+    """One version of one key, immutable. `op` is its KeyValue operation in wire form.
 
-    The operation is kept because every peer gets the same bytes; the value is read from it when asked for.
+    Every peer gets the same bytes, so they are kept. `value` is decoded from them at each access.
     """
 
     __slots__ = ("key", "op", "status", "version")
@@ -72,4 +72,4 @@ class KeyValue:
         return hash(self.op)
 
     def __repr__(self) -> str:
-        return f"KeyValue({self.key!r}, {self.value!r}, version={self.version}, {Status(self.status).label})"
+        return f"KeyValue({self.key!r}, {self.value!r}, version={self.version}, {KeyStatus(self.status).label})"

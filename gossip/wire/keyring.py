@@ -1,15 +1,15 @@
-"""Sealing of datagrams with shared keys, for clusters of our nodes alone (gossip spec 10, last row).
+"""Seals datagrams with shared keys, in clusters without chitchat nodes (gossip spec 10).
 
 Sealed datagram: magic `CTS1`, key id (4 bytes), cluster tag (4), session (16), u32 Unix time in seconds, u64 counter,
-little-endian; then the message under ChaCha20-Poly1305. What is authenticated beside it: that head, and the cluster id.
+little-endian; then the message under ChaCha20-Poly1305. The head and the cluster id are authenticated too.
 
-Nonces. A process draws a random session, and each sealed datagram takes the next counter: the nonce. The key that a
-session seals with is derived from the shared key, the session and the cluster id, so no pair of key and nonce comes
-twice, over any number of nodes, restarts and generations.
+Nonces. A process draws a random session. Each sealed datagram takes the next counter as its nonce. The key that a
+session seals with is derived from the shared key, the session and the cluster id. So no pair of key and nonce repeats
+over any number of nodes and restarts.
 
 Replays. A receiver takes each counter of a session once, and nothing whose time is more than `replay_window` from its
-own clock. So what was captured is of no use to those who received it, and to others (and to one that has restarted
-since) for that long at the most; what it says is then at most so old, and gossip orders news by version and heartbeat.
+own clock. So a captured datagram is useless against a node that received it. Against other and restarted nodes it works
+for `replay_window` at the most, and gossip orders what it says by version and heartbeat.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ REPLAY_WINDOW = 60.0
 """Seconds that a sealed datagram's time may differ from this node's clock, by default."""
 
 MAX_KEYS = 16
-"""Of a keyring: a rotation needs two or three."""
+"""The most keys of a keyring: a rotation needs two or three."""
 
 MAX_SESSIONS = 20_000
-"""Remembered of other nodes; the one that was silent for longest gives way."""
+"""Sessions of other nodes that are remembered; the one silent for longest is dropped."""
 
 REMEMBERED_COUNTERS = 4_096
-"""How far a datagram may be overtaken by others of its session."""
+"""How many later datagrams of its session may arrive before a datagram."""
 
 _MAGIC = b"CTS1"
 _HEAD = struct.Struct("<4s4s4s16sIQ")
@@ -47,28 +47,28 @@ _TAG_BYTES = 16
 _PERSON = b"coterie-gossip-1"
 
 SEAL_BYTES = _HEAD.size + _TAG_BYTES
-"""What sealing adds to a datagram."""
+"""The bytes that sealing adds to a datagram."""
 
 
 class Plain(Enum):
-    """What is done about datagrams that are not sealed: the steps by which a running cluster comes to sealing."""
+    """How a node treats unsealed datagrams: the steps by which a running cluster turns sealing on."""
 
     REFUSE = "refuse"
     ACCEPT = "accept"
-    """Seal what is sent, and take both."""
+    """Seal what is sent, and accept both."""
     SEND = "send"
-    """Seal nothing, and take both."""
+    """Seal nothing, and accept both."""
 
 
 class _Session:
-    """A sender's process under one key: its derived key, and which of its counters have come."""
+    """One sender's process under one key: the derived key, and the counters that were received."""
 
     __slots__ = ("aead", "highest", "last_time", "seen")
 
     def __init__(self, aead: ChaCha20Poly1305) -> None:
         self.aead = aead
         self.highest = 0
-        self.seen = 0  # bit n: highest - n has come
+        self.seen = 0  # bit n: counter highest - n was received
         self.last_time = 0.0
 
     def is_new(self, counter: int) -> bool:
@@ -104,7 +104,7 @@ def _derive(secret: bytes, purpose: bytes, size: int) -> bytes:
 
 
 class Keyring:
-    """The first key seals, all of them open."""
+    """The first key seals; any key opens."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class Keyring:
         plain: Plain = Plain.REFUSE,
         replay_window: float = REPLAY_WINDOW,
     ) -> None:
-        """`new_session`: 16 random bytes, anew at each call. Raises ConfigError."""
+        """`new_session` returns 16 new random bytes at each call. Raises ConfigError."""
         self.plain = plain
         self.replay_window = replay_window
         self._cluster_id = cluster_id.encode()
@@ -125,7 +125,7 @@ class Keyring:
         self.replace(keys)
 
     def replace(self, keys: Sequence[bytes]) -> None:
-        """Take other keys from now on. Raises ConfigError, and then nothing is changed."""
+        """Use other keys from now on. Raises ConfigError, and then changes nothing."""
         if not 1 <= len(keys) <= MAX_KEYS:
             raise ConfigError("keys", f"must be 1 to {MAX_KEYS} keys, not {len(keys)}")
         if any(len(key) != KEY_BYTES for key in keys):
@@ -135,7 +135,7 @@ class Keyring:
         if len(by_id) < len(made):
             raise ConfigError("keys", "must be different ones")
         self._keys = by_id
-        for known in [of for of in self._sessions if of[0] not in by_id]:
+        for known in [key for key in self._sessions if key[0] not in by_id]:
             del self._sessions[known]
         self._sealing = made[0]
         self._session = self._new_session()
@@ -143,7 +143,7 @@ class Keyring:
         self._counter = 0
 
     def seal(self, message: bytes, unix_now: float) -> bytes:
-        """The datagram to be sent in a message's place."""
+        """The datagram that carries a message."""
         if self.plain is Plain.SEND:
             return message
         self._counter += 1
@@ -155,7 +155,9 @@ class Keyring:
         """The message in a datagram. Raises WireError."""
         if datagram[:4] != _MAGIC:
             if self.plain is Plain.REFUSE:
-                raise WireError("not-sealed", "this node takes sealed datagrams alone (keyring.plain)")
+                raise WireError(
+                    "not-sealed", "unsealed datagrams are refused: seal them, or set keyring.plain to accept"
+                )
             return datagram
         if len(datagram) < SEAL_BYTES:
             raise WireError("seal-truncated", f"a sealed datagram has at least {SEAL_BYTES} bytes")
@@ -184,7 +186,7 @@ class Keyring:
     def _remember(self, of: tuple[bytes, bytes], session: _Session, unix_now: float) -> None:
         self._sessions[of] = session
         self._sessions.move_to_end(of)
-        # A sender's clock may be ahead by a whole window: only after two is nothing of a session taken any more.
+        # A sender's clock may be ahead by a whole window: only after two windows is all of a session refused.
         while self._sessions:
             oldest = next(iter(self._sessions.values()))
             if len(self._sessions) <= MAX_SESSIONS and unix_now - oldest.last_time <= 2 * self.replay_window:

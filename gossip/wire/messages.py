@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from coterie.gossip.errors import WireError
 from coterie.gossip.wire.delta import Known, NodeDelta, read_delta
-from coterie.gossip.wire.digest import Digest, DigestLayout, Entry, read_digest
+from coterie.gossip.wire.digest import Digest, DigestEntry, DigestLayout, read_digest
 from coterie.gossip.wire.stripe import WHOLE, Stripe
 
 MAGIC = 45139
@@ -69,18 +69,18 @@ BAD_CLUSTER_DATAGRAM = _HEADERS[_BAD_CLUSTER]
 
 @dataclass(frozen=True, slots=True)
 class Decoder:
-    """Turns datagrams into messages, within bounds.
+    """Decodes datagrams within bounds.
 
-    `known` holds what the reader keeps per encoded identity; `layout_of` guesses what a digest of a stripe lists.
+    `known`: what the reader holds, by encoded identity. `layout_of`: the expected layout of a stripe's digest.
     """
 
     known: Mapping[bytes, Known] = field(default_factory=dict)
-    layout_of: Callable[[Stripe], DigestLayout[Entry] | None] = lambda _stripe: None
+    layout_of: Callable[[Stripe], DigestLayout[DigestEntry] | None] = lambda _stripe: None
     max_delta_bytes: int = 16 * 1024 * 1024
     max_delta_ops: int = 100_000
 
     def decode(self, datagram: bytes) -> Message:
-        """Raises WireError where the datagram is not a message. Bytes behind a complete message are ignored."""
+        """Raises WireError where the datagram is no message. Bytes after a complete message are ignored."""
         if len(datagram) < HEADER_BYTES:
             raise WireError("short", "a datagram is at least 4 bytes")
         magic, version, kind = _HEADER.unpack_from(datagram)
@@ -114,7 +114,7 @@ class Decoder:
         return Syn(digest, cluster_id, Stripe.decode_trailer(datagram[end:]))
 
     def _read_digest(self, datagram: bytes) -> tuple[Digest, int]:
-        # The trailer stands at the end; until the message is read it is only a hint at what the digest lists.
+        # The trailer comes last; until the message is read it only hints at what the digest lists.
         hint = Stripe.decode_trailer(datagram)
         return read_digest(datagram, HEADER_BYTES, self.known, self.layout_of(hint), led_by_sender=hint.bits > 0)
 

@@ -18,7 +18,7 @@ _U32 = struct.Struct("<I")
 
 
 class Stripe(NamedTuple):
-    """The nodes of whose `stripe_hash` the low `bits` bits are `number`. Zero bits mean all nodes."""
+    """The nodes whose `stripe_hash` ends in the bits of `number`. Zero `bits` mean all nodes."""
 
     bits: int
     number: int
@@ -27,11 +27,11 @@ class Stripe(NamedTuple):
         return stripe_hash & ((1 << self.bits) - 1) == self.number
 
     def within(self, other: Stripe) -> bool:
-        """Whether every node of this stripe is of the `other` too."""
+        """Whether every node of this stripe is in `other` too."""
         return self.bits >= other.bits and other.holds(self.number)
 
     def encode_trailer(self) -> bytes:
-        """The 12 bytes behind a striped message. Real chitchat nodes ignore them. Empty for the whole digest."""
+        """The 12 bytes after a striped message, which chitchat nodes ignore; empty for a whole digest."""
         if self.bits == 0:
             return b""
         head = _TRAILER.pack(_TRAILER_MAGIC, _TRAILER_VERSION, self.bits, self.number)
@@ -39,7 +39,7 @@ class Stripe(NamedTuple):
 
     @classmethod
     def decode_trailer(cls, tail: bytes) -> Stripe:
-        """The stripe that the last 12 bytes of `tail` name; WHOLE where they are no trailer."""
+        """The stripe in the last 12 bytes of `tail`; WHOLE where they are no valid trailer."""
         if len(tail) >= TRAILER_BYTES:
             head = tail[-TRAILER_BYTES:-4]
             magic, version, bits, number = _TRAILER.unpack(head)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
+from coterie.gossip import Address, Engine, GossipConfig, KeyStatus, NodeId
 
 GENERATION = 1_700_000_000
 
@@ -28,7 +28,7 @@ def knowing(i: int, nodes: int, *, keys: int = 10, config: GossipConfig | None =
     node = engine(i, keys=keys, config=config)
     for j in range(nodes):
         if j != i:
-            values = [(k, v, n + 1, Status.SET) for n, (k, v) in enumerate(keys_of(j, keys))]
+            values = [(k, v, n + 1, KeyStatus.SET) for n, (k, v) in enumerate(keys_of(j, keys))]
             node.reset_node_state_if_update(generated_id(j), values, keys, 0, 0.0)
     for beat in (2, 3, 4):
         show_heartbeats(node, beat)
@@ -42,5 +42,5 @@ def show_heartbeats(node: Engine, beat: int) -> None:
     for state in node.states:
         if state is not node.own:
             if state.heartbeat:
-                node.detector.arrival(state.liveness, beat - 2.0)
+                node.detector.record_arrival(state.liveness, beat - 2.0)
             state.heartbeat = beat

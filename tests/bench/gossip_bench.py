@@ -36,7 +36,7 @@ class Pair:
         self.now += 0.5
         a, b = self.a, self.b
         a_addr, b_addr = a.own.id.gossip_advertise_addr, b.own.id.gossip_advertise_addr
-        syn = a.open_exchanges([b_addr], self.now)[0][1]
+        syn = a.open_handshakes([b_addr], self.now)[0][1]
         syn_ack = b.receive(syn, a_addr, self.now)[0][1]
         ack = a.receive(syn_ack, b_addr, self.now)[0][1]
         b.receive(ack, a_addr, self.now)
@@ -75,7 +75,7 @@ def full_delta() -> Iterator[tuple[str, float]]:
 
     def run() -> None:
         b = held[0]
-        b_syn = b.open_exchanges([a_addr], 3.0)[0][1]
+        b_syn = b.open_handshakes([a_addr], 3.0)[0][1]
         answer = a.receive(b_syn, newcomer_addr, 3.0)[0][1]
         b.receive(answer, a_addr, 3.0)
 
@@ -88,7 +88,7 @@ def full_delta() -> Iterator[tuple[str, float]]:
 
 def liveness_pass() -> Iterator[tuple[str, float]]:
     a = knowing(0, 500)
-    yield "liveness pass, 500 nodes (us)", best_microseconds(lambda: a.evaluate_liveness(2.5))
+    yield "liveness pass, 500 nodes (us)", best_microseconds(lambda: a._membership.evaluate(2.5))
 
 
 def memory() -> Iterator[tuple[str, float]]:

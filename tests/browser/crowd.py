@@ -22,7 +22,7 @@ from coterie.app.api.app import create_app
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.settings.tables import HttpSettings
-from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, Status, open_udp_socket
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, KeyStatus, NodeId, open_udp_socket
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.key_value import KeyValue
@@ -85,7 +85,7 @@ class Crowd:
 
     def _delta(self, number: int) -> NodeDelta:
         version = self._versions[number]
-        kv = KeyValue.make("load", f"{self._rng.random():.3f}", version, Status.SET)
+        kv = KeyValue.make("load", f"{self._rng.random():.3f}", version, KeyStatus.SET)
         return NodeDelta(self._others[number], 0, 0, [kv], version)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any
 
-from coterie.gossip import Address, Engine, GossipConfig, KeyValue, NodeId, NodeState, Status
+from coterie.gossip import Address, Engine, GossipConfig, KeyStatus, KeyValue, NodeId, NodeState
 from coterie.gossip.anti_entropy.handshake import Datagram
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
@@ -18,10 +18,10 @@ from tests.gossip.encoding import encode
 Row = tuple[NodeId, int, int, int]
 """A digest entry: node, heartbeat, last_gc_version, max_version."""
 
-Kv = tuple[str, str, int, Status]
+Kv = tuple[str, str, int, KeyStatus]
 """Key, value, version, status."""
 
-SET, DELETE, TTL = Status.SET, Status.DELETE, Status.DELETE_AFTER_TTL
+SET, DELETE, TTL = KeyStatus.SET, KeyStatus.DELETE, KeyStatus.DELETE_AFTER_TTL
 
 SELF = NodeId("self", 1, Address("127.0.0.1", 1))
 STRANGER = Address("192.0.2.9", 999)
@@ -66,7 +66,7 @@ def delta_of(
 
 def contents(state: NodeState) -> list[Kv]:
     """Everything a state holds, tombstones included, in its own order."""
-    return [(kv.key, kv.value, kv.version, Status(kv.status)) for kv in state.key_values.values()]
+    return [(kv.key, kv.value, kv.version, KeyStatus(kv.status)) for kv in state.key_values.values()]
 
 
 def held(engine: Engine, of: NodeId) -> NodeState:
@@ -145,7 +145,7 @@ def snapshot(engine: Engine) -> object:
                 s.last_gc_version,
                 s.max_version,
                 contents(s),
-                dict(s.dying or {}),
+                dict(s.expiring or {}),
                 s.scheduled_for_deletion,
                 (list(s.liveness.intervals), s.liveness.last_arrival, s.liveness.alive, s.liveness.dead_since),
             )

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Address
 
 from hypothesis import strategies as st
 
-from coterie.gossip import Address, KeyValue, NodeId, Status
+from coterie.gossip import Address, KeyStatus, KeyValue, NodeId
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import U64_MAX
@@ -49,7 +49,7 @@ def node_deltas(draw: st.DrawFn, of: st.SearchStrategy[NodeId] = node_ids) -> No
     versions = sorted(draw(st.sets(u64s.filter(bool), max_size=5)))
     values = st.one_of(texts, st.sampled_from(["", "v" * 20_000, "ü" * 9_000]))
     key_values = [
-        KeyValue.make(draw(texts), draw(values), version, draw(st.sampled_from(Status))) for version in versions
+        KeyValue.make(draw(texts), draw(values), version, draw(st.sampled_from(KeyStatus))) for version in versions
     ]
     last = versions[-1] if versions else 0
     max_version = draw(st.one_of(st.just(last), st.integers(last, U64_MAX)))

@@ -54,12 +54,12 @@ def test_an_unsubscribed_listener_is_called_no_more() -> None:
     ends = [listeners.subscribe("k", listener) for _ in range(2)]
     ends[0]()
     assert len(list(listeners.calls(changed("k")))) == 1
-    assert listeners.wants("k")
+    assert listeners.has_listener("k")
     for end in ends:
         end()
     assert list(listeners.calls(changed("k"))) == []
     assert not listeners
-    assert not listeners.wants("k")
+    assert not listeners.has_listener("k")
 
 
 def test_a_listener_may_end_itself_while_it_is_called() -> None:

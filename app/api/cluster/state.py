@@ -9,9 +9,9 @@ from typing import Any
 
 import orjson
 
-from coterie.gossip import Engine, NodeId, NodeState, Status
+from coterie.gossip import Engine, KeyStatus, NodeId, NodeState
 
-_STATUS_LABELS = tuple(status.label for status in Status)
+_STATUS_LABELS = tuple(status.label for status in KeyStatus)
 
 
 def encode_cluster_state(engine: Engine) -> bytes:

@@ -17,12 +17,12 @@ from coterie.gossip import (
     Address,
     GossipNode,
     KeyRefusedError,
+    KeyStatus,
     KeyTooLargeError,
     KeyValue,
     NodeId,
     NodeState,
     ReservedKeyError,
-    Status,
     TooManyKeysError,
 )
 
@@ -84,7 +84,7 @@ def _told(node: GossipNode, key: str, kv: KeyValue | None, more: dict[str, Any])
         "version": kv.version if kv is not None else None,
         **more,
     }
-    if kv is not None and kv.status == Status.DELETE_AFTER_TTL:
+    if kv is not None and kv.status == KeyStatus.DELETE_AFTER_TTL:
         content["expires_in_seconds"] = expires_in(node, node.engine.own, key)
     return content
 
@@ -109,16 +109,16 @@ def show(node: GossipNode, state: NodeState, kv: KeyValue) -> dict[str, Any]:
         "key": kv.key,
         "value": kv.value,
         "version": kv.version,
-        "status": Status(kv.status).label,
+        "status": KeyStatus(kv.status).label,
     }
-    if kv.status == Status.DELETE_AFTER_TTL:
+    if kv.status == KeyStatus.DELETE_AFTER_TTL:
         content["expires_in_seconds"] = expires_in(node, state, kv.key)
     return content
 
 
 def expires_in(node: GossipNode, state: NodeState, key: str) -> float:
     """Seconds until this node drops a key that was written with time to live."""
-    learnt = (state.dying or {}).get(key)
+    learnt = (state.expiring or {}).get(key)
     if learnt is None:
         return 0.0
     grace = node.engine.config.marked_for_deletion_grace_period

@@ -21,7 +21,7 @@ from msgspec import Meta, msgpack
 
 from coterie.consensus.journal import Files
 from coterie.consensus.journal.files.filesystem import create_durably
-from coterie.gossip import Address, Status
+from coterie.gossip import Address, KeyStatus
 
 FILE_NAME = "gossip.snapshot"
 FORMAT_VERSION = 1
@@ -168,5 +168,5 @@ def remove_draft(files: Files, directory: Path) -> None:
         files.remove(directory / f"{FILE_NAME}.tmp")
 
 
-def status_of(key: SavedKey) -> Status:
-    return Status.DELETE_AFTER_TTL if key.expires else Status.SET
+def status_of(key: SavedKey) -> KeyStatus:
+    return KeyStatus.DELETE_AFTER_TTL if key.expires else KeyStatus.SET

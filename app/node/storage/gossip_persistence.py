@@ -20,7 +20,7 @@ from coterie.app.node.storage.data_dir import DataDirError
 from coterie.app.node.storage.gossip_file import DamagedError, NewerFormatError, SavedGossip, SavedKey
 from coterie.app.settings.operation import PersistenceSettings
 from coterie.consensus.journal import DiskFiles, DiskThread, Files
-from coterie.gossip import RESERVED_PREFIX, Engine, KeyValue, Status
+from coterie.gossip import RESERVED_PREFIX, Engine, KeyStatus, KeyValue
 
 MAX_DUTY = 0.1
 """At most this part of the time is spent on writing, however much there is to write."""
@@ -49,7 +49,7 @@ def restore(
     if kept is not None:
         _restore(engine, kept, configured, time.time() if unix_now is None else unix_now, now)
         if kept.cluster_id == engine.config.cluster_id:
-            engine.look_for(kept.addresses, now)
+            engine.set_bootstrap_peers(kept.addresses, now)
     for key, value in configured.items():
         engine.set(key, value, now)
 
@@ -81,7 +81,7 @@ def _restore(engine: Engine, kept: SavedGossip, configured: Mapping[str, str], u
     # A clock that was set back stops the time to live, and never gives any back.
     away = max(0.0, unix_now - kept.written_at)
     keys = [key for key in kept.keys if key.key not in dropped]
-    refused = engine.restore(
+    refused = engine.restore_keys(
         (
             (key.key, key.value, key.version, gossip_file.status_of(key), now - key.age - (away if key.expires else 0))
             for key in keys
@@ -110,7 +110,7 @@ class _Job:
 
     def __call__(self) -> None:
         keys = tuple(
-            SavedKey(kv.key, kv.value, kv.version, kv.status == Status.DELETE_AFTER_TTL, self.ages.get(kv.key, 0.0))
+            SavedKey(kv.key, kv.value, kv.version, kv.status == KeyStatus.DELETE_AFTER_TTL, self.ages.get(kv.key, 0.0))
             for kv in self.held
             if kv.visible and not kv.key.startswith(RESERVED_PREFIX)
         )
@@ -225,5 +225,5 @@ class GossipPersistence:
             self.configured,
             peers,
             list(own.key_values.values()),
-            {key: max(0.0, now - learnt) for key, learnt in (own.dying or {}).items()},
+            {key: max(0.0, now - learnt) for key, learnt in (own.expiring or {}).items()},
         )

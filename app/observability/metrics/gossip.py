@@ -9,7 +9,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from coterie.app.observability.metrics.families import counter, counters, gauge, gauges, quantiles
-from coterie.gossip import GossipNode, Survey
+from coterie.gossip import GossipNode, MetricsSampler
 
 KINDS = ("syn", "syn_ack", "ack", "bad_cluster")
 
@@ -31,12 +31,12 @@ _DELTA = "delta_"
 class GossipCollector(Collector):
     def __init__(self, node: GossipNode) -> None:
         self._node = node
-        self._survey = Survey(node.engine)
+        self._sampler = MetricsSampler(node.engine)
 
     def collect(self) -> Iterator[Metric]:
         engine = self._node.engine
         counted = engine.counters
-        figures = self._survey.take(time.monotonic())
+        figures = self._sampler.sample(time.monotonic())
         yield counter("gossip_rounds", "Gossip rounds held.", counted["rounds"])
         yield counter(
             "gossip_late_rounds", "Rounds more than two intervals late: this node slept.", counted["late_rounds"]

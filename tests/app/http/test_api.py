@@ -14,7 +14,7 @@ from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.tables import HttpSettings, LogSettings
 from coterie.app.wire.errors import Code
 from coterie.app.wire.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
-from coterie.gossip import Address, GossipNode, NodeId, Status
+from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.conftest import MAX_KEY_VALUE_BYTES, MAX_KEYS, MAX_QUERY_BYTES
 
 pytestmark = pytest.mark.anyio
@@ -25,9 +25,9 @@ OWN = {"node_id": "node-a", "generation": 1_700_000_000, "gossip_advertise_addr"
 async def test_the_cluster_state_has_the_documented_shape(client: httpx.AsyncClient, node: GossipNode) -> None:
     other = NodeId("node-b", 2**64 - 1, Address("::1", 10_002))
     key_values = [
-        ("visible", "vé", 2, Status.SET),
-        ("deleted", "", 4, Status.DELETE),
-        ("expiring", "x", 5, Status.DELETE_AFTER_TTL),
+        ("visible", "vé", 2, KeyStatus.SET),
+        ("deleted", "", 4, KeyStatus.DELETE),
+        ("expiring", "x", 5, KeyStatus.DELETE_AFTER_TTL),
     ]
     node.reset_node_state_if_update(other, key_values, 2**64 - 1, 3)
     node.engine.round(time.monotonic())

@@ -15,7 +15,7 @@ from coterie.app.node.storage.data_dir import DataDirError
 from coterie.app.node.storage.gossip_file import SavedGossip, SavedKey, decode
 from coterie.app.node.storage.gossip_persistence import GossipPersistence, restore
 from coterie.app.settings.operation import PersistenceSettings
-from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
+from coterie.gossip import Address, Engine, GossipConfig, KeyStatus, NodeId
 from tests.consensus.journal.disks.memory_files import MemoryFiles
 
 pytestmark = pytest.mark.anyio
@@ -51,8 +51,8 @@ def restart(
     return engine
 
 
-def keys_of(engine: Engine) -> dict[str, tuple[str, int, Status]]:
-    return {kv.key: (kv.value, kv.version, Status(kv.status)) for kv in engine.own.key_values.values()}
+def keys_of(engine: Engine) -> dict[str, tuple[str, int, KeyStatus]]:
+    return {kv.key: (kv.value, kv.version, KeyStatus(kv.status)) for kv in engine.own.key_values.values()}
 
 
 async def test_keys_go_on_with_their_versions_and_deleted_ones_stay_away(files: MemoryFiles) -> None:
@@ -64,7 +64,7 @@ async def test_keys_go_on_with_their_versions_and_deleted_ones_stay_away(files: 
     engine.delete("two", 0.0)
     await keep(engine, files)
     later = restart(files)
-    assert keys_of(later) == {"three": ("THREE", 3, Status.SET), "one": ("again", 4, Status.SET)}
+    assert keys_of(later) == {"three": ("THREE", 3, KeyStatus.SET), "one": ("again", 4, KeyStatus.SET)}
     written = later.set("four", "FOUR", 0.0)
     assert written is not None
     assert written.version == 7
@@ -79,7 +79,7 @@ async def test_time_to_live_goes_on_while_the_node_is_away(files: MemoryFiles) -
     age = kept.age
     engine = new_engine(marked_for_deletion_grace_period=age + 100.0)
     restore(engine, DIRECTORY, SETTINGS, {}, files=files, unix_now=0.0, now=0.0)
-    assert keys_of(engine) == {"lease": ("x", 1, Status.DELETE_AFTER_TTL)}, "a clock that was set back takes nothing"
+    assert keys_of(engine) == {"lease": ("x", 1, KeyStatus.DELETE_AFTER_TTL)}, "a clock that was set back takes nothing"
     engine = restart(files, after=60.0, marked_for_deletion_grace_period=age + 100.0)
     engine.round(39.0)
     assert "lease" in keys_of(engine)
@@ -113,7 +113,7 @@ async def test_keys_that_the_settings_do_not_allow_any_more_are_left_out(files: 
 async def test_peers_are_looked_for_until_they_are_met(files: MemoryFiles) -> None:
     engine = new_engine()
     peers = [Address("127.0.0.1", port) for port in range(2, 8)]
-    engine.look_for([*peers, engine.own.id.gossip_advertise_addr], 0.0)
+    engine.set_bootstrap_peers([*peers, engine.own.id.gossip_advertise_addr], 0.0)
     await keep(engine, files)
     assert restart(files, cluster_id="another").round(0.0) == []
     later = restart(files)
@@ -128,7 +128,7 @@ async def test_peers_are_looked_for_until_they_are_met(files: MemoryFiles) -> No
 
 async def test_only_so_many_peers_are_kept(files: MemoryFiles) -> None:
     engine = new_engine()
-    engine.look_for([Address("127.0.0.1", port) for port in range(2, 100)], 0.0)
+    engine.set_bootstrap_peers([Address("127.0.0.1", port) for port in range(2, 100)], 0.0)
     await GossipPersistence(engine, DIRECTORY, PersistenceSettings(max_peers=10), {}, files=files).stop()
     kept = gossip_file.read(files, DIRECTORY)
     assert kept is not None
@@ -152,7 +152,7 @@ async def test_only_what_changed_is_written(files: MemoryFiles) -> None:
     assert await writes()
     engine.delete("key", 0.0)
     assert await writes()
-    engine.look_for([Address("127.0.0.1", 2)], 0.0)
+    engine.set_bootstrap_peers([Address("127.0.0.1", 2)], 0.0)
     assert await writes()
     assert not await writes()
     await keeper.stop()
@@ -168,7 +168,7 @@ async def test_a_disk_that_refuses_is_asked_again(files: MemoryFiles) -> None:
     assert engine.counters["snapshot_failures"] == 2
     files.failing = lambda _: None
     await keeper.stop()
-    assert keys_of(restart(files)) == {"key": ("1", 1, Status.SET)}
+    assert keys_of(restart(files)) == {"key": ("1", 1, KeyStatus.SET)}
 
 
 def test_a_damaged_file_is_set_aside_and_not_obeyed(files: MemoryFiles) -> None:

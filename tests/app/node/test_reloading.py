@@ -142,7 +142,7 @@ async def test_the_parts_of_a_node_take_what_is_theirs(node: GossipNode, tmp_pat
     assert outcome.problems == ()
     assert outcome.need_restart == ("persistence.enabled",)
     assert {kv.key: kv.value for kv in node.engine.own.visible()} == {"zone": "b", "set": "by a client", "new": "1"}
-    assert node.seed_addresses == (Address("127.0.0.1", 7),)
+    assert node.engine.seeds == (Address("127.0.0.1", 7),)
     assert graceful_leave.settings.on_sigterm == "stop"
     assert keeper.configured == {"zone": "b", "new": "1"}
     assert node.keyring is not None
@@ -171,11 +171,11 @@ async def test_what_a_node_cannot_take_changes_nothing(node: GossipNode) -> None
 async def test_seeds_by_name_are_looked_up_anew(node: GossipNode) -> None:
     await node.start()
     node.replace_seeds(["localhost:7", "127.0.0.1:8"])
-    await eventually(lambda: len(node.seed_addresses) == 2)
+    await eventually(lambda: len(node.engine.seeds) == 2)
     node.replace_seeds(["localhost:7"])
-    assert node.seed_addresses == (Address("127.0.0.1", 7),), "what a name stands for is not forgotten"
+    assert node.engine.seeds == (Address("127.0.0.1", 7),), "what a name stands for is not forgotten"
     node.replace_seeds([])
-    assert not node.seed_addresses
+    assert not node.engine.seeds
 
 
 @pytest.mark.cluster

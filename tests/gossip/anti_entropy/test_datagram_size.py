@@ -81,7 +81,7 @@ def test_no_datagram_is_larger_than_udp_takes(
     engine.seeds = [PEER_AT]
     for now in (1.0, 1.5, 2.0):
         check(engine, engine.round(now))
-        check(engine, engine.open_exchanges([PEER_AT], now))
+        check(engine, engine.open_handshakes([PEER_AT], now))
         for stripe in (WHOLE, asked):
             syn = Syn(digest_of(*cluster.shown()), cluster_id, stripe)
             check(engine, engine.receive(encode(syn), PEER_AT, now))
@@ -125,7 +125,7 @@ WHOLE_IN_SYN_ACK = LIMIT - 4 - 1
 def test_a_digest_is_whole_wherever_it_fits_to_the_byte(size: int, whole_syn: bool, whole_answer: bool) -> None:
     """In a SynAck even where little room is left for the delta; an answer that cannot be whole is striped."""
     engine = engine_with_digest_of(size)
-    [(_, syn)] = engine.open_exchanges([PEER_AT], 1.0)
+    [(_, syn)] = engine.open_handshakes([PEER_AT], 1.0)
     assert (Stripe.decode_trailer(syn) == WHOLE) == whole_syn
     [(_, answer)] = engine.receive(encode(Syn(digest_of(), "testing")), PEER_AT, 1.0)
     message = Decoder().decode(answer)

@@ -171,7 +171,7 @@ def test_an_ack_carries_no_node_that_neither_digest_of_the_exchange_listed() -> 
     at = peer.gossip_advertise_addr
     engine.seeds = [at]
     revive(engine, X, start=0.5)
-    engine.open_exchanges([at], 3.0)
+    engine.open_handshakes([at], 3.0)
     hear(engine, (Y, 1, 0, 0), now=3.0)
     hear_delta(engine, delta_of(Y, *keys(2)), now=3.0)
     ack = answer_to_syn_ack(engine, (peer, 1, 0, 0), now=3.0, source=at)
@@ -181,7 +181,7 @@ def test_an_ack_carries_no_node_that_neither_digest_of_the_exchange_listed() -> 
     ack = answer_to_syn_ack(engine, (Y, 1, 0, 1), now=3.0, source=at)
     assert ack is not None
     assert [d.node for d in ack.delta] == [Y, X] or [d.node for d in ack.delta] == [X, Y]
-    engine.open_exchanges([at], 3.0)
+    engine.open_handshakes([at], 3.0)
     ack = answer_to_syn_ack(engine, (peer, 1, 0, 0), now=3.0, source=at)
     assert ack is not None
     assert {d.node for d in ack.delta} == {X, Y}
@@ -205,7 +205,7 @@ def test_an_ack_follows_the_trailer_of_the_syn_ack() -> None:
     inside, outside = by_stripe(2, 1, 3), by_stripe(2, 2, 3)
     engine = engine_with(*((n, keys(2), 0) for n in [*inside, *outside]))
     at = node("peer", 1, 99).gossip_advertise_addr
-    engine.open_exchanges([at], 1.0)
+    engine.open_handshakes([at], 1.0)
     ack = answer_to_syn_ack(engine, (outside[0], 1, 0, 1), now=1.0, source=at, stripe=Stripe(2, 1))
     assert ack is not None
     assert {d.node for d in ack.delta} == {*inside, outside[0]}
@@ -215,7 +215,7 @@ def test_a_syn_ack_of_a_stripe_that_was_not_asked_for_draws_nothing_unlisted() -
     states = [(node(f"n{i}"), keys(1), 0) for i in range(300)]
     engine = engine_with(*states, max_datagram_bytes=6_000, max_digest_bytes=1_200)
     at = node("peer", 1, 99).gossip_advertise_addr
-    [(_, syn)] = engine.open_exchanges([at], 1.0)
+    [(_, syn)] = engine.open_handshakes([at], 1.0)
     asked = Stripe.decode_trailer(syn)
     assert asked.bits >= 1
     for answered, silent in ((asked, False), (Stripe(asked.bits, asked.number ^ 1), True)):

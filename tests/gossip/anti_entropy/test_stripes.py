@@ -117,7 +117,7 @@ def test_a_stripe_holds_the_nodes_of_whose_hash_it_names_the_low_bits() -> None:
 
 
 def next_syn(engine: Engine, now: float = 0.0) -> Syn:
-    [(_, datagram)] = engine.open_exchanges([PEER.gossip_advertise_addr], now)
+    [(_, datagram)] = engine.open_handshakes([PEER.gossip_advertise_addr], now)
     assert len(datagram) <= engine.config.max_datagram_bytes
     message = Decoder().decode(datagram)
     assert isinstance(message, Syn)
@@ -172,7 +172,7 @@ def test_a_striped_syn_lists_the_sender_first_then_the_stripe_by_node_id() -> No
     nodes = names(300)
     know(engine, nodes)
     for _ in range(1 << engine.stripe_bits):
-        [(_, datagram)] = engine.open_exchanges([PEER.gossip_advertise_addr], 0.0)
+        [(_, datagram)] = engine.open_handshakes([PEER.gossip_advertise_addr], 0.0)
         stripe = Stripe.decode_trailer(datagram)
         expected = [SELF, *sorted(n for n in [SELF, *nodes] if stripe_of(n, stripe.bits) == stripe.number)]
         at = 6
@@ -261,7 +261,7 @@ def test_growing_by_d_bits_multiplies_intervals_and_their_maximum_by_2_to_the_d_
 
 
 def test_shrinking_for_a_while_and_growing_again_does_not_stretch_twice() -> None:
-    """At the edge of a datagram a cluster would else stretch at each step to and fro."""
+    """At the edge of a datagram a cluster would otherwise scale its intervals at each step to and fro."""
     engine = small_engine(dead_node_grace_period=10.0)
     know(engine, names(300))
     bits, now = engine.stripe_bits, 0.0

@@ -5,20 +5,20 @@ from __future__ import annotations
 import pytest
 
 from coterie.gossip import GossipConfig
-from coterie.gossip.failure_detection.local_health import MIN_PROBES, MOST_BY_SILENCE, SILENT_ROUNDS, LocalHealth
+from coterie.gossip.failure_detection.local_health import MAX_SCORE_BY_SILENCE, MIN_PROBES, SILENT_ROUNDS, LocalHealth
 from coterie.gossip.failure_detection.phi_accrual import Liveness, PhiAccrualDetector
 
 
 def test_late_rounds_raise_the_score_by_how_late_they_are_and_good_ones_lower_it() -> None:
     health = LocalHealth(8)
     health.end_round(3, backlog=False)
-    assert (health.score, health.patience) == (3, 4)
+    assert (health.score, health.timeout_multiplier) == (3, 4)
     health.end_round(100, backlog=False)
-    assert (health.score, health.patience) == (8, 9)
+    assert (health.score, health.timeout_multiplier) == (8, 9)
     for expected in (7, 6, 5, 4, 3, 2, 1, 0, 0):
         health.end_round(0, backlog=False)
         assert health.score == expected
-    assert health.patience == 1
+    assert health.timeout_multiplier == 1
 
 
 def test_a_backlog_in_the_socket_counts_as_lateness() -> None:
@@ -27,13 +27,15 @@ def test_a_backlog_in_the_socket_counts_as_lateness() -> None:
     assert health.score == 1
 
 
-@pytest.mark.parametrize(("probes", "answers", "score"), [(3, 0, MOST_BY_SILENCE), (3, 1, 0), (MIN_PROBES - 1, 0, 0)])
+@pytest.mark.parametrize(
+    ("probes", "answers", "score"), [(3, 0, MAX_SCORE_BY_SILENCE), (3, 1, 0), (MIN_PROBES - 1, 0, 0)]
+)
 def test_rounds_in_which_nobody_answers_count_a_little(probes: int, answers: int, score: int) -> None:
     health = LocalHealth(8)
     for _ in range(20):
-        health.probes(probes)
+        health.begin_probes(probes)
         for _ in range(answers):
-            health.answered()
+            health.probe_answered()
         health.end_round(0, backlog=False)
     assert health.score == score
 
@@ -41,9 +43,9 @@ def test_rounds_in_which_nobody_answers_count_a_little(probes: int, answers: int
 def test_one_silent_round_does_not_count() -> None:
     health = LocalHealth(8)
     for round_number in range(20):
-        health.probes(3)
+        health.begin_probes(3)
         if round_number % SILENT_ROUNDS:
-            health.answered()
+            health.probe_answered()
         health.end_round(0, backlog=False)
         assert health.score == 0
 
@@ -52,9 +54,9 @@ def test_patience_multiplies_the_threshold_and_not_the_suspicion() -> None:
     detector = PhiAccrualDetector(8.0, 1.0, 10.0, 1_000)
     liveness = Liveness()
     for second in range(10):
-        detector.arrival(liveness, float(second))
+        detector.record_arrival(liveness, float(second))
     assert not detector.is_alive(liveness, 9.0 + 8.1)
-    detector.patience = 3
+    detector.timeout_multiplier = 3
     assert detector.phi(liveness, 9.0 + 8.1) == pytest.approx(8.1)
     assert detector.is_alive(liveness, 9.0 + 8.1)
     assert not detector.is_alive(liveness, 9.0 + 24.1)
@@ -67,7 +69,7 @@ def test_a_rush_of_signs_of_life_does_not_make_the_calm_after_it_look_like_death
     rash = PhiAccrualDetector(8.0, config.initial_interval, 10.0, 1_000)
     liveness = Liveness()
     for number in range(1_001):
-        detector.arrival(liveness, number * 0.001)
+        detector.record_arrival(liveness, number * 0.001)
     assert not rash.is_alive(liveness, 1.0 + 1.0)
     assert detector.is_alive(liveness, 1.0 + 8 * floor - 0.01)
     assert not detector.is_alive(liveness, 1.0 + 8 * floor + 0.01)
@@ -77,6 +79,6 @@ def test_the_least_mean_grows_with_the_stripes() -> None:
     detector = PhiAccrualDetector(8.0, 0.001, 10.0, 1_000, 0.25)
     liveness = Liveness()
     for number in range(100):
-        detector.arrival(liveness, number * 0.001)
-    detector.expect_slower(4)
+        detector.record_arrival(liveness, number * 0.001)
+    detector.scale_expected(4)
     assert detector.phi(liveness, 0.099 + 1.0) == pytest.approx(1.0)

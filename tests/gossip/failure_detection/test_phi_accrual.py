@@ -20,7 +20,7 @@ def detector(
 def feed(judge: PhiAccrualDetector, *arrivals: float) -> Liveness:
     liveness = Liveness()
     for at in arrivals:
-        judge.arrival(liveness, at)
+        judge.record_arrival(liveness, at)
     return liveness
 
 
@@ -64,7 +64,7 @@ def test_the_window_holds_the_last_intervals_and_their_sum(gaps: list[float], wi
     last: deque[float] = deque(maxlen=window)
     for gap in gaps:
         now += gap
-        judge.arrival(liveness, now)
+        judge.record_arrival(liveness, now)
         if gap <= 10.0:
             last.append(gap)
         assert sorted(liveness.intervals) == sorted(last)
@@ -79,7 +79,7 @@ def test_the_default_window_is_a_thousand_intervals() -> None:
     liveness = feed(judge, *(0.25 * i for i in range(1_001)))
     assert (len(liveness.intervals), liveness.total) == (1_000, 250.0)
     for i in range(1, 1_501):
-        judge.arrival(liveness, 250.0 + 0.5 * i)
+        judge.record_arrival(liveness, 250.0 + 0.5 * i)
     assert (len(liveness.intervals), liveness.total) == (1_000, 500.0)
 
 
@@ -89,18 +89,18 @@ def test_the_sum_stays_that_of_the_intervals_for_any_floats(gaps: list[float]) -
     liveness, now = feed(judge, 1e6), 1e6
     for gap in gaps:
         now += gap
-        judge.arrival(liveness, now)
+        judge.record_arrival(liveness, now)
         assert liveness.total == pytest.approx(sum(liveness.intervals), abs=1e-9)
 
 
 def test_forgetting_drops_the_intervals_but_not_the_last_arrival() -> None:
     judge = detector(window=2)
     liveness = feed(judge, 0.0, 1.0, 2.0, 3.0)
-    judge.forget_intervals(liveness)
+    judge.clear_intervals(liveness)
     assert (list(liveness.intervals), liveness.total, liveness.last_arrival) == ([], 0.0, 3.0)
     assert judge.phi(liveness, 3.0) is None
     for at in (4.0, 6.0, 9.0):
-        judge.arrival(liveness, at)
+        judge.record_arrival(liveness, at)
     assert (sorted(liveness.intervals), liveness.total) == ([2.0, 3.0], 5.0)
 
 
@@ -108,7 +108,7 @@ def test_an_excuse_moves_the_last_arrival_up_to_now_at_most() -> None:
     judge = detector()
     slept, woken, unseen = feed(judge, 0.0, 1.0), feed(judge, 0.0, 19.5), Liveness()
     for liveness in (slept, woken, unseen):
-        judge.excuse(liveness, 15.0, 20.0)
+        judge.shift_last_arrival(liveness, 15.0, 20.0)
     assert (slept.last_arrival, woken.last_arrival, unseen.last_arrival) == (16.0, 20.0, None)
 
 
@@ -118,12 +118,12 @@ def test_stretching_multiplies_what_is_recorded(gaps: list[float], power: int) -
     liveness, now = feed(judge, 0.0), 0.0
     for gap in gaps:
         now += gap
-        judge.arrival(liveness, now)
+        judge.record_arrival(liveness, now)
     judge.max_interval *= 1 << power
-    judge.stretch(liveness, 1 << power)
+    judge.scale_recorded(liveness, 1 << power)
     assert list(liveness.intervals) == [gap * (1 << power) for gap in gaps]
     assert liveness.total == sum(liveness.intervals)
-    judge.arrival(liveness, now + 10.0 * (1 << power))
+    judge.record_arrival(liveness, now + 10.0 * (1 << power))
     assert len(liveness.intervals) == len(gaps) + 1
 
 
@@ -131,6 +131,6 @@ def test_stretching_a_full_window_leaves_its_order_alone() -> None:
     judge = detector(window=3)
     liveness = feed(judge, 0.0, 1.0, 3.0, 6.0, 10.0)  # 4, 2, 3 with the 2 the oldest
     judge.max_interval = 20.0
-    judge.stretch(liveness, 2)
-    judge.arrival(liveness, 11.0)
+    judge.scale_recorded(liveness, 2)
+    judge.record_arrival(liveness, 11.0)
     assert (sorted(liveness.intervals), liveness.total) == ([1.0, 6.0, 8.0], 15.0)

@@ -25,9 +25,9 @@ def test_a_goodbye_is_heard_before_the_next_round() -> None:
     a, b, c = wire.engines.values()
     a.leave(1_700_000_000.9, 10.0)
     for _ in range(2):  # told, and shown to know
-        wire.carry(a, a.farewell(5, 10.0), 10.0)
-    assert a.told_farewell == 2
-    assert a.farewell(5, 10.0) == []
+        wire.carry(a, a.announce_leave(5, 10.0), 10.0)
+    assert a.leave_acknowledged == 2
+    assert a.announce_leave(5, 10.0) == []
     for other in (b, c):
         assert other.live_nodes == [B, C]
         assert [e for e in other.take_events() if isinstance(e, NodeDead)] == [NodeDead(A, left=True)]
@@ -45,16 +45,16 @@ def test_only_so_many_are_told_and_lost_datagrams_are_sent_again() -> None:
     wire = company()
     a = wire.engines[A.gossip_advertise_addr]
     a.leave(0.0, 10.0)
-    first = a.farewell(1, 10.0)
+    first = a.announce_leave(1, 10.0)
     assert len(first) == 1
-    assert len(a.farewell(1, 10.1)) == 1, "nobody has answered"
+    assert len(a.announce_leave(1, 10.1)) == 1, "nobody has answered"
     for _ in range(2):
-        for each in a.farewell(1, 10.2):
+        for each in a.announce_leave(1, 10.2):
             wire.carry(a, [each], 10.2)
-    while sent := a.farewell(1, 10.3):
+    while sent := a.announce_leave(1, 10.3):
         wire.carry(a, sent, 10.3)
-    assert a.told_farewell in (1, 2)
-    assert make_engine().farewell(5, 0.0) == []
+    assert a.leave_acknowledged in (1, 2)
+    assert make_engine().announce_leave(5, 0.0) == []
 
 
 def test_a_node_that_has_just_started_tells_those_whom_it_knows_by_hearsay() -> None:
@@ -66,9 +66,9 @@ def test_a_node_that_has_just_started_tells_those_whom_it_knows_by_hearsay() -> 
     assert late.live_nodes == [late.own.id]
     late.leave(0.0, 10.1)
     for _ in range(2):
-        wire.carry(late, late.farewell(2, 10.1), 10.1)
-    assert late.told_farewell >= 1
-    assert late.farewell(2, 10.1) == []
+        wire.carry(late, late.announce_leave(2, 10.1), 10.1)
+    assert late.leave_acknowledged >= 1
+    assert late.announce_leave(2, 10.1) == []
     knowing = [e for e in wire.engines.values() if (seen := e.state(late.own.id)) is not None and seen.left]
     assert len(knowing) >= 2
 
@@ -78,7 +78,7 @@ def test_the_next_generation_has_not_left() -> None:
     a, b, _ = wire.engines.values()
     a.leave(0.0, 10.0)
     for _ in range(2):
-        wire.carry(a, a.farewell(5, 10.0), 10.0)
+        wire.carry(a, a.announce_leave(5, 10.0), 10.0)
     again = node("a", generation=2, port=1)
     revive(b, again, start=11.0)
     assert again in b.live_nodes

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coterie.gossip import Engine, Status
-from coterie.gossip.events.events import OwnStateOvertaken
+from coterie.gossip import Engine, KeyStatus
+from coterie.gossip.events.events import OwnStateRefuted
 from tests.gossip.helpers import (
     DELETE,
     SELF,
@@ -23,7 +23,7 @@ from tests.gossip.helpers import (
 )
 
 PEER = node("peer", 1, 7_000)
-FORGED = 2**62
+FORGED_VERSION = 2**62
 
 
 def own_engine() -> Engine:
@@ -68,7 +68,7 @@ def test_shown_newer_versions_of_itself_a_node_moves_above_them(gc: int, maximum
                 answer_to_syn_ack(engine, delta=[own_delta], now=1.0)
         assert contents(engine.own) == [("a", "1", 11, SET), ("c", "3", 12, SET)]
         assert versions(engine) == (10, 12)
-        assert [e for e in engine.take_events() if isinstance(e, OwnStateOvertaken)] == [OwnStateOvertaken(9)]
+        assert [e for e in engine.take_events() if isinstance(e, OwnStateRefuted)] == [OwnStateRefuted(9)]
 
 
 def test_without_own_keys_the_max_version_is_m_plus_1() -> None:
@@ -105,7 +105,7 @@ def test_it_moves_at_most_once_a_round() -> None:
     assert versions(engine) == (101, 103)
 
 
-@pytest.mark.parametrize("forged", [FORGED, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("forged", [FORGED_VERSION, 2**63, 2**64 - 1])
 def test_forged_values_are_ignored(forged: int) -> None:
     engine = own_engine()
     hear(engine, (SELF, forged, forged, forged), now=1.0)
@@ -119,14 +119,14 @@ def test_forged_values_are_ignored(forged: int) -> None:
 
 def test_the_last_values_below_the_forged_ones_count() -> None:
     engine = own_engine()
-    hear(engine, (SELF, FORGED - 1, 0, FORGED - 1), now=1.0)
-    assert versions(engine) == (FORGED, FORGED + 2)
-    assert engine.own.heartbeat == FORGED
+    hear(engine, (SELF, FORGED_VERSION - 1, 0, FORGED_VERSION - 1), now=1.0)
+    assert versions(engine) == (FORGED_VERSION, FORGED_VERSION + 2)
+    assert engine.own.heartbeat == FORGED_VERSION
     # And still it can be told of, and go on writing.
     engine.set("k", "v", 1.0)
     answer = hear(engine, now=1.5)
     assert answer is not None
-    assert answer.delta[0].max_version == FORGED + 3
+    assert answer.delta[0].max_version == FORGED_VERSION + 3
 
 
 def test_a_higher_own_heartbeat_is_outrun() -> None:
@@ -170,6 +170,6 @@ def test_after_a_restart_with_the_same_generation_the_cluster_gets_the_new_keys(
     visible = [("later", "3"), ("new", "1"), ("old3", "2")]
     for engine in (again, peer):
         assert [(kv.key, kv.value) for kv in held(engine, SELF).visible()] == visible
-        assert all(kv.status == Status.SET for kv in held(engine, SELF).visible())
+        assert all(kv.status == KeyStatus.SET for kv in held(engine, SELF).visible())
     assert held(peer, SELF).max_version == again.own.max_version
     assert again.own.heartbeat >= held(peer, SELF).heartbeat

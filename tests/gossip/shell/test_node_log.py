@@ -19,7 +19,7 @@ def test_a_node_whose_seeds_do_not_answer_says_so_once() -> None:
         with structlog.testing.capture_logs() as lines:
             while now < until:
                 now += 0.5
-                said.being_alone()
+                said.warn_when_alone()
         return [str(line.get("seeds")) for line in lines]
 
     assert rounds(100.0) == []  # without seeds there is nobody to miss

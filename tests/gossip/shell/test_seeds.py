@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Iterable
 import pytest
 
 from coterie.gossip import Address, ConfigError, Seed
-from coterie.gossip.shell.seeds import SeedBook, lookup_of_family
+from coterie.gossip.shell.seeds import SeedList, lookup_of_family
 
 OWN = Address("127.0.0.1", 1)
 
@@ -29,8 +29,8 @@ class FakeResolver:
         return self.names[host]
 
 
-def book(resolver: FakeResolver, *seeds: str) -> SeedBook:
-    return SeedBook(seeds, OWN, resolver)
+def book(resolver: FakeResolver, *seeds: str) -> SeedList:
+    return SeedList(seeds, OWN, resolver)
 
 
 @pytest.mark.parametrize("text", ["10.0.0.1:7280", "[::1]:7280"])
@@ -108,7 +108,7 @@ def test_a_fault_that_is_no_failed_look_up_is_not_hidden() -> None:
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
-        asyncio.run(SeedBook(["a:5"], OWN, broken).refresh())
+        asyncio.run(SeedList(["a:5"], OWN, broken).refresh())
 
 
 @pytest.mark.parametrize(("family", "host"), [(socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")])

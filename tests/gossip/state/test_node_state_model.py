@@ -6,8 +6,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from coterie.gossip import KeyValue, NodeState, Status
-from coterie.gossip.state.node_state import Outcome
+from coterie.gossip import KeyStatus, KeyValue, NodeState
+from coterie.gossip.state.node_state import ApplyOutcome
 from coterie.gossip.wire.delta import NodeDelta
 from tests.gossip.helpers import DELETE, SET, TTL, node
 
@@ -60,8 +60,8 @@ class Replication(RuleBasedStateMachine):
         self.book(self.owner.delete_after_ttl(key, self.now))
 
     @rule(ahead=st.integers(1, 20))
-    def overtake(self, ahead: int) -> None:
-        self.owner.overtake(self.owner.max_version + ahead)
+    def refute(self, ahead: int) -> None:
+        self.owner.refute(self.owner.max_version + ahead)
         for kv in self.owner.key_values.values():
             self.book(kv)
 
@@ -74,8 +74,10 @@ class Replication(RuleBasedStateMachine):
     @rule(at=holders)
     def collect(self, at: int) -> None:
         state = self.states[at]
-        expired = [kv for key, kv in state.key_values.items() if self.now - (state.dying or {}).get(key, 1e9) >= GRACE]
-        visible_went = state.collect(self.now, GRACE)
+        expired = [
+            kv for key, kv in state.key_values.items() if self.now - (state.expiring or {}).get(key, 1e9) >= GRACE
+        ]
+        visible_went = state.collect_tombstones(self.now, GRACE)
         assert visible_went == any(kv.status != DELETE for kv in expired)
         assert not any(kv.key in state.key_values for kv in expired)
         assert state.last_gc_version >= max((kv.version for kv in expired), default=0)
@@ -114,12 +116,12 @@ class Replication(RuleBasedStateMachine):
         before = (state.last_gc_version, state.max_version, list(state.key_values.values()))
         outcome, told = state.apply(delta, self.now, limit)
         after = (state.last_gc_version, state.max_version, list(state.key_values.values()))
-        if outcome in (Outcome.APPLIED, Outcome.RESET):
+        if outcome in (ApplyOutcome.APPLIED, ApplyOutcome.RESET):
             assert after[:2] > before[:2] or limit != MANY
             assert all(state.key_values[kv.key].version >= kv.version for kv in told)
         else:
             assert (after, told) == (before, [])
-        if outcome is Outcome.APPLIED:
+        if outcome is ApplyOutcome.APPLIED:
             assert state.last_gc_version == before[0]
         assert len(state.key_values) <= max(limit, len(before[2]))
 
@@ -136,10 +138,10 @@ class Replication(RuleBasedStateMachine):
         delta = NodeDelta(OWNER, state.last_gc_version, from_version, key_values, max_version)
         reset_to = peer.last_gc_version
         outcome, _ = peer.apply(delta, self.now, MANY)
-        if outcome is Outcome.STALE_SOURCE:
+        if outcome is ApplyOutcome.STALE_SOURCE:
             assert max(state.last_gc_version, max_version, peer.max_version) < reset_to
             return
-        assert outcome is (Outcome.RESET if scratch else Outcome.APPLIED)
+        assert outcome is (ApplyOutcome.RESET if scratch else ApplyOutcome.APPLIED)
         assert peer.max_version == max_version
 
     # -- what always holds -------------------------------------------------------------------------------------------
@@ -161,9 +163,9 @@ class Replication(RuleBasedStateMachine):
     @invariant()
     def the_book_of_the_dying_is_complete_and_in_time_order(self) -> None:
         for state in self.states:
-            dying = state.dying or {}
-            assert set(dying) == {key for key, kv in state.key_values.items() if kv.status != SET}
-            times = list(dying.values())
+            expiring = state.expiring or {}
+            assert set(expiring) == {key for key, kv in state.key_values.items() if kv.status != SET}
+            times = list(expiring.values())
             assert times == sorted(times)
             assert all(at <= self.now for at in times)
 
@@ -171,14 +173,14 @@ class Replication(RuleBasedStateMachine):
     def nobody_shows_what_the_owner_did_not_write(self) -> None:
         for state in self.states:
             for kv in state.key_values.values():
-                assert self.written[kv.version] == (kv.key, kv.value, Status(kv.status))
+                assert self.written[kv.version] == (kv.key, kv.value, KeyStatus(kv.status))
 
     def teardown(self) -> None:
         """Once all talk again and no deletion is pending, all show the same."""
         self.now += 2 * GRACE
         for _ in range(4):
             for at in range(1 + REPLICAS):
-                self.states[at].collect(self.now, GRACE)
+                self.states[at].collect_tombstones(self.now, GRACE)
                 for sender in range(1 + REPLICAS):
                     if at:
                         self.exchange(sender, at)
@@ -198,7 +200,7 @@ def test_a_collected_deletion_does_not_come_back_through_a_stale_replica() -> No
         owner.set(key, "v", 0.0)
     stale.apply(NodeDelta(OWNER, 0, 0, owner.newer_than(0), 5), 0.0, MANY)
     owner.delete("d", 0.0)
-    owner.collect(GRACE, GRACE)
+    owner.collect_tombstones(GRACE, GRACE)
     owner.set("f", "v", GRACE)
 
     def send(source: NodeState, from_version: int, count: int) -> None:

@@ -47,7 +47,7 @@ def test_given_keys_are_set_others_vanish_and_newer_ones_held_stay() -> None:
     # "a" is held in a newer version; "c" was not given, and goes without tombstone or event.
     assert contents(state) == [("a", "1", 2, SET), ("b", "3", 6, SET), ("t", "", 8, DELETE), ("new", "x", 9, SET)]
     assert (state.max_version, state.last_gc_version, state.heartbeat) == (10, 3, 7)
-    assert state.dying == {"t": 5.0}
+    assert state.expiring == {"t": 5.0}
     assert sorted(changed(engine)) == ["b", "new"]
 
 
@@ -55,7 +55,7 @@ def test_a_version_that_is_held_already_is_not_told_again_and_keeps_its_timer() 
     engine = engine_with()
     assert engine.reset_node_state_if_update(PEER, [("b", "2", 4, TTL), ("x", "", 6, DELETE)], 6, 0, 5.0)
     assert contents(held(engine, PEER)) == [("b", "2", 4, TTL), ("x", "", 6, DELETE)]
-    assert held(engine, PEER).dying == {"b": 1.0, "x": 5.0}
+    assert held(engine, PEER).expiring == {"b": 1.0, "x": 5.0}
     assert changed(engine) == []
 
 

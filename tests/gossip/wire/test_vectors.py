@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from coterie.gossip import Address, Engine, NodeId, Status, WireError
+from coterie.gossip import Address, Engine, KeyStatus, NodeId, WireError
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck
@@ -45,7 +45,7 @@ def identity(told: Entry) -> NodeId:
 
 
 def node_delta(told: Entry) -> NodeDelta:
-    statuses = {status.label: status for status in Status}
+    statuses = {status.label: status for status in KeyStatus}
     key_values = [(key, value, version, statuses[status]) for key, value, version, status in told["key_values"]]
     return delta_of(
         identity(told),
@@ -208,7 +208,7 @@ def test_an_odd_message_is_processed_as_recorded(entry: Entry) -> None:
         assert sent == []
         taken = engine.state(NODE_A)
         assert taken is not None
-        assert contents(taken) == [("é", "v", 1, Status.SET)]
+        assert contents(taken) == [("é", "v", 1, KeyStatus.SET)]
         assert engine.own.heartbeat == 2
     else:
         assert [type(decode_one(sent)).__name__ if sent else None] == [recorded["reply"]]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coterie.gossip import NodeState, Status
+from coterie.gossip import KeyStatus, NodeState
 from tests.verify.gossip_sim.cluster import Cluster, SimNode, SimulationError
 
 
@@ -55,7 +55,7 @@ class ReplicaInvariants:
                 raise SimulationError(f"{where}: {kv} behind version {last}, with max_version {state.max_version}")
             last = kv.version
             tombstone = replica.tombstones.get(kv.key)
-            if kv.status == Status.DELETE:
+            if kv.status == KeyStatus.DELETE:
                 if tombstone is None or tombstone[0] < kv.version:
                     replica.tombstones[kv.key] = (kv.version, now)
             elif tombstone is not None and kv.version <= tombstone[0] and now - tombstone[1] < grace:
@@ -75,7 +75,7 @@ def disagreement(cluster: Cluster) -> str | None:
             replica = holder.engine.state(owner.id)
             if replica is None:
                 return f"{holder.id} does not know {owner.id}"
-            if any(kv.status != Status.SET for kv in replica.key_values.values()):
+            if any(kv.status != KeyStatus.SET for kv in replica.key_values.values()):
                 return f"{holder.id} has deletions of {owner.id} pending"
             held = {kv.key: (kv.value, kv.version, kv.status) for kv in replica.visible()}
             if held != truth or replica.max_version != own.max_version:

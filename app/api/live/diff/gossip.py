@@ -11,12 +11,12 @@ from typing import Any
 
 from coterie.app.api.cluster.members import status_of
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
-from coterie.gossip import GossipNode, KeyValue, NodeId, NodeState, Status
+from coterie.gossip import GossipNode, KeyStatus, KeyValue, NodeId, NodeState
 
 MAX_KEYS_PER_DIFF = 2_000
 """The rest is told by the looks that follow: clients are to keep up, and the event loop is to go on."""
 
-_LABELS = tuple(status.label for status in Status)
+_LABELS = tuple(status.label for status in KeyStatus)
 
 
 def show_node(node: NodeId) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Set
 from typing import Any
 
 from coterie.app.api.live.samples.figures import NodeFigures
-from coterie.gossip import GossipNode, NodeId, PeerBook, measure_convergence, recent_exchanges
+from coterie.gossip import GossipNode, HandshakeStats, NodeId, measure_convergence, recent_handshakes
 
 MAX_NAMES_BEHIND = 8
 """Peers that are named as being behind, for each node."""
@@ -22,7 +22,7 @@ class Details:
     def __init__(self, node: GossipNode, figures: NodeFigures) -> None:
         self._node = node
         self._figures = figures
-        self._book: PeerBook | None = None
+        self._book: HandshakeStats | None = None
         self._links_at: float | None = None
         self._figures_at: float | None = None
 
@@ -52,17 +52,17 @@ class Details:
     def _watch(self, wanted: bool) -> None:
         engine = self._node.engine
         if wanted and self._book is None:
-            self._book = engine.peer_book = PeerBook(engine.own.encoded)
+            self._book = engine.handshake_stats = HandshakeStats(engine.own.encoded)
             self._links_at = None
         elif not wanted and self._book is not None:
-            if engine.peer_book is self._book:
-                engine.peer_book = None
+            if engine.handshake_stats is self._book:
+                engine.handshake_stats = None
             self._book = None
 
-    def _links(self, book: PeerBook, now: float, most: int) -> dict[str, Any]:
+    def _links(self, book: HandshakeStats, now: float, most: int) -> dict[str, Any]:
         seconds = 0.0 if self._links_at is None else now - self._links_at
         self._links_at = now
-        found = recent_exchanges(self._node.engine, book, now)
+        found = recent_handshakes(self._node.engine, book, now)
         links = [
             {
                 **_show(peer),
@@ -76,10 +76,10 @@ class Details:
             }
             for peer, entry in found[:most]
         ]
-        book.begin_anew()
+        book.reset_counts()
         return {"seconds": round(seconds, 3), "total": len(found), "links": links}
 
-    def _convergence(self, book: PeerBook, now: float) -> dict[str, Any]:
+    def _convergence(self, book: HandshakeStats, now: float) -> dict[str, Any]:
         measured = measure_convergence(self._node.engine, book, now)
         return {
             "scope": "all" if measured.all_nodes else "own",

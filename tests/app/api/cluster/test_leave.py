@@ -19,8 +19,7 @@ from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.operation import LeaveSettings
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.member.status import MemberStatus
-from coterie.gossip import LEFT_KEY, Address, GossipNode, NodeId, NodeRemoved
-from coterie.gossip import Status as KeyStatus
+from coterie.gossip import LEFT_KEY, Address, GossipNode, KeyStatus, NodeId, NodeRemoved
 from tests.app.api.cluster.test_members_and_cluster import NODE_B, hear, see_alive
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
 
@@ -97,7 +96,7 @@ async def test_who_left_is_shown_as_such(api: httpx.AsyncClient, gossip: GossipN
     hear(gossip, NODE_B)
     see_alive(gossip, NODE_B)
     gossip.reset_node_state_if_update(NODE_B, [(LEFT_KEY, "1", 2, KeyStatus.SET)], 2, 0)
-    gossip.engine.evaluate_liveness(time.monotonic())
+    gossip.engine.round(time.monotonic())
     assert (await api.get("/v1/members/node-b")).json()["status"] == "left"
     assert [node["node_id"] for node in (await api.get("/")).json()["dead_nodes"]] == ["node-b"]
 
@@ -145,6 +144,6 @@ async def test_others_forget_whom_they_hold_dead_too(gossip: GossipNode) -> None
     assert gossip.engine.state(living) is not None
     # The word came before the death.
     gossip.reset_node_state_if_update(living, [(LEFT_KEY, "1", 2, KeyStatus.SET)], 2, 0)
-    gossip.engine.evaluate_liveness(time.monotonic())
+    gossip.engine.round(time.monotonic())
     gossip.set("any", "")  # what happened is told with the next event
     assert gossip.engine.state(living) is None

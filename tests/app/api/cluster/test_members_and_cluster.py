@@ -25,8 +25,7 @@ from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.store import read_snapshot
-from coterie.gossip import Address, GossipNode, NodeId
-from coterie.gossip import Status as KeyStatus
+from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
 
 pytestmark = pytest.mark.anyio
@@ -50,8 +49,8 @@ def see_alive(gossip: GossipNode, *nodes: NodeId) -> None:
         state = engine.state(node)
         assert state is not None
         for age in range(5, -1, -1):
-            engine.detector.arrival(state.liveness, now - age * 0.5)
-    engine.evaluate_liveness(now)
+            engine.detector.record_arrival(state.liveness, now - age * 0.5)
+    engine.round(now)
 
 
 def voter(member: str, **more: Any) -> Announcement:
@@ -72,7 +71,7 @@ async def test_every_status_of_a_member_is_told(api: httpx.AsyncClient, gossip: 
     state = gossip.engine.state(dead)
     assert state is not None
     state.liveness.last_arrival = time.monotonic() - 600
-    gossip.engine.evaluate_liveness(time.monotonic())
+    gossip.engine.round(time.monotonic())
 
     answer = await api.get("/v1/members")
     MembersAnswer.model_validate_json(answer.content, strict=True)

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from coterie.app.wire.keys import GossipDeleteAnswer, GossipGetAnswer, GossipListAnswer, GossipPutAnswer
-from coterie.gossip import Address, GossipNode, NodeId, Status
+from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.api.conftest import MAX_BODY_BYTES, error_of
 
 pytestmark = pytest.mark.anyio
@@ -20,7 +20,7 @@ GRACE = 2 * 3600.0
 
 def other_node(gossip: GossipNode, name: str, *keys: tuple[str, str], generation: int = 7, port: int = 9) -> None:
     """Teach the node another's keys."""
-    values = [(key, value, version, Status.SET) for version, (key, value) in enumerate(keys, 1)]
+    values = [(key, value, version, KeyStatus.SET) for version, (key, value) in enumerate(keys, 1)]
     gossip.reset_node_state_if_update(NodeId(name, generation, Address("127.0.0.1", port)), values, len(keys), 0)
 
 

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from coterie.app.wire.live.kinds import DETAILS
-from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, PeerBook, open_udp_socket
+from coterie.gossip import Address, Engine, GossipConfig, GossipNode, HandshakeStats, NodeId, open_udp_socket
 from tests.app.api.conftest import Part, gossip_node
 from tests.app.api.live.clients import listening
 from tests.app.api.live.test_live import served
@@ -40,8 +40,8 @@ async def test_who_does_not_name_them_does_not_get_them(gossip: GossipNode, part
 
 
 async def test_nothing_is_kept_while_nobody_asks(gossip: GossipNode, part: Part) -> None:
-    def book() -> PeerBook | None:
-        return gossip.engine.peer_book
+    def book() -> HandshakeStats | None:
+        return gossip.engine.handshake_stats
 
     async with served(gossip, part, **QUICK) as (address, _), listening(address) as client:
         await client.ready()

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coterie.app.api.live.diff import gossip as gossip_diff
 from coterie.app.api.live.diff.gossip import GossipDiff
-from coterie.gossip import Address, Engine, GossipConfig, NodeId, Status
+from coterie.gossip import Address, Engine, GossipConfig, KeyStatus, NodeId
 
 
 class Holder:
@@ -78,11 +78,11 @@ def test_nodes_that_come_and_go() -> None:
     assert reported(diff) == [("joining", "node-b"), ("set", "x", "1")]
     for second in range(1, 6):
         exchange(one, two, float(second))
-    one.engine.evaluate_liveness(6.0)
+    one.engine._membership.evaluate(6.0)
     assert reported(diff) == [("live", "node-b")]
-    one.engine.evaluate_liveness(600.0)
+    one.engine._membership.evaluate(600.0)
     assert reported(diff) == [("dead", "node-b")]
-    one.engine.evaluate_liveness(600.0 + one.engine.config.dead_node_grace_period)
+    one.engine._membership.evaluate(600.0 + one.engine.config.dead_node_grace_period)
     assert reported(diff) == [("removed", "node-b")]
 
 
@@ -100,9 +100,9 @@ def test_a_reset_namespace_is_compared_as_a_whole() -> None:
     one = Holder()
     other = NodeId("node-b", 1, Address("127.0.0.1", 2))
     update = one.engine.reset_node_state_if_update
-    update(other, [("a", "1", 1, Status.SET), ("b", "1", 2, Status.SET), ("c", "1", 3, Status.SET)], 3, 0, 0.0)
+    update(other, [("a", "1", 1, KeyStatus.SET), ("b", "1", 2, KeyStatus.SET), ("c", "1", 3, KeyStatus.SET)], 3, 0, 0.0)
     diff = begin(one)
-    update(other, [("b", "1", 2, Status.SET), ("c", "2", 9, Status.SET), ("d", "1", 8, Status.SET)], 9, 7, 0.0)
+    update(other, [("b", "1", 2, KeyStatus.SET), ("c", "2", 9, KeyStatus.SET), ("d", "1", 8, KeyStatus.SET)], 9, 7, 0.0)
     assert sorted(reported(diff)) == [("delete", "a", None), ("set", "c", "2"), ("set", "d", "1")]
 
 

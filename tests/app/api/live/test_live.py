@@ -22,8 +22,7 @@ from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
 from coterie.consensus.autopilot.decision_log import DecisionRecord, record_decision
 from coterie.consensus.store import RESERVED_PREFIX, Put
-from coterie.gossip import Address, GossipNode, NodeId
-from coterie.gossip import Status as GossipStatus
+from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.api.live.clients import listening
 from tests.app.api.servers import serving
@@ -59,7 +58,7 @@ async def served(
 
 def join(node: GossipNode, key: str = "k", version: int = 1) -> None:
     """Another node comes to be known, with a key."""
-    node.reset_node_state_if_update(OTHER, [(key, "v", version, GossipStatus.SET)], version, 0)
+    node.reset_node_state_if_update(OTHER, [(key, "v", version, KeyStatus.SET)], version, 0)
 
 
 async def test_a_drawing_of_all_there_is_and_all_that_happens(gossip: GossipNode, part: Part) -> None:

@@ -121,7 +121,7 @@ async def test_what_other_nodes_say_makes_no_labels(api: httpx.AsyncClient, goss
     source = Address("127.0.0.1", 20_000)
     for number in range(20):
         other = gossip_node(f"loud-{number}", 20_000 + number)
-        (syn,) = other.engine.open_exchanges([gossip.node.gossip_advertise_addr], 0.0)
+        (syn,) = other.engine.open_handshakes([gossip.node.gossip_advertise_addr], 0.0)
         gossip.engine.receive(syn[1], source, float(number))
         await other.stop()
     gossip.engine.receive(b"nonsense", source, 1.0)
@@ -141,7 +141,7 @@ async def test_a_node_that_lags_says_by_how_much(api: httpx.AsyncClient, gossip:
     for number in range(4):
         other.set(f"key-{number}", "x")
     now = time.monotonic()
-    (syn,) = other.engine.open_exchanges([gossip.node.gossip_advertise_addr], now)
+    (syn,) = other.engine.open_handshakes([gossip.node.gossip_advertise_addr], now)
     ((_, syn_ack),) = gossip.engine.receive(syn[1], other.node.gossip_advertise_addr, now)
     assert (await read(api))["coterie_gossip_versions_behind", ()] == 4
     ((_, ack),) = other.engine.receive(syn_ack, gossip.node.gossip_advertise_addr, now)

@@ -69,7 +69,7 @@ def _every_delta_resets() -> None:
 def _marks_collected_unseen() -> None:
     from coterie.gossip.state.node_state import NodeState
 
-    collect = NodeState.collect
+    collect = NodeState.collect_tombstones
 
     def at_once_and_silently(self: Any, now: float, grace: float) -> bool:
         before = self.last_gc_version
@@ -77,7 +77,7 @@ def _marks_collected_unseen() -> None:
         self.last_gc_version = before
         return visible_gone
 
-    NodeState.collect = at_once_and_silently  # type: ignore[method-assign]
+    NodeState.collect_tombstones = at_once_and_silently  # type: ignore[method-assign]
 
 
 def _hasty_deaths() -> None:

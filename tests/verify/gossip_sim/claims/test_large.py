@@ -24,7 +24,7 @@ STRIPED = GossipConfig(
 """Whole up to about 6 kB of digest, and from there on in stripes of up to 1.3 kB: eight or more at once.
 
 `initial_interval` is below what eight stripes take to bring news of a node just met, of which there is no record to
-stretch: what is assumed of it has to be stretched as well.
+scale_recorded: what is assumed of it has to be stretched as well.
 """
 
 WHOLE_NODES = 56
@@ -84,8 +84,8 @@ def test_growth_to_stripes_causes_no_false_death_where_datagrams_are_lost(seed: 
 @pytest.mark.slow
 def test_without_stretched_intervals_growth_to_stripes_causes_false_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     """So the tests above can fail."""
-    monkeypatch.setattr(PhiAccrualDetector, "stretch", lambda *_: None)
-    monkeypatch.setattr(PhiAccrualDetector, "expect_slower", lambda *_: None)
+    monkeypatch.setattr(PhiAccrualDetector, "scale_recorded", lambda *_: None)
+    monkeypatch.setattr(PhiAccrualDetector, "scale_expected", lambda *_: None)
     assert len(grow_from_whole_to_striped(1).false_deaths()) > 10
 
 

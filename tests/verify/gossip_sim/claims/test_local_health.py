@@ -60,7 +60,7 @@ def false_deaths_after_a_rush(min_mean_interval: float) -> int:
     for _ in range(100):
         for node in cluster.nodes[2:]:
             now = cluster.now + node.clock_offset
-            for address, datagram in node.engine.open_exchanges(seeds, now):
+            for address, datagram in node.engine.open_handshakes(seeds, now):
                 cluster.send(node, address, datagram)
         cluster.run(0.05)
     cluster.run(60.0)

@@ -1,4 +1,4 @@
-"""A node's picture of the cluster in a few numbers, for whoever watches it. Nothing of the protocol reads them."""
+"""Samples an engine's metrics: the cluster as this node sees it, in a few numbers."""
 
 from __future__ import annotations
 
@@ -9,37 +9,37 @@ from coterie.gossip.state.node_state import NodeState
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """Of one moment. Nodes are incarnations, as everywhere in the protocol."""
+class GossipMetrics:
+    """The metrics of one moment. Each identity counts as a node."""
 
     live: int
-    """The node itself is one of them."""
+    """Live nodes, this one included."""
     dead: int
-    """Those that were alive, and did not say that they leave."""
+    """Nodes that were alive and did not leave on purpose."""
     left: int
-    """Those that did."""
+    """Nodes that left on purpose."""
     joining: int
-    """Known by hearsay, and not alive yet."""
+    """Known nodes that have never been alive."""
     phis: list[float]
-    """Suspicion of each live node, ascending; without the node itself."""
+    """Phi of each live node but this one, ascending."""
     silences: list[float]
-    """Seconds since the last sign of life of each live node came in, ascending."""
+    """Seconds since the last heartbeat of each live node arrived, ascending."""
     versions_behind: int
-    """Writes that the last peer heard from has shown, and that are not here yet."""
+    """Versions in the last peer's digest that are missing here."""
     key_values: int
-    """Of all nodes, marks of deleted keys included."""
+    """Key-values of all nodes, tombstones included."""
     key_value_bytes: int
-    """What they take on the wire, uncompressed."""
+    """Their bytes on the wire, uncompressed."""
 
 
-class Survey:
-    """Takes the figures of an engine. A namespace is measured again only once it has changed."""
+class MetricsSampler:
+    """Samples one engine. A namespace is measured again only once it has changed."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self._measured: dict[bytes, tuple[tuple[int, int], int]] = {}
 
-    def take(self, now: float) -> Figures:
+    def sample(self, now: float) -> GossipMetrics:
         engine = self._engine
         live, dead, left, joining, key_values, size = 1, 0, 0, 0, 0, 0
         phis: list[float] = []
@@ -66,7 +66,9 @@ class Survey:
             else:
                 joining += 1
         self._measured = measured
-        return Figures(live, dead, left, joining, sorted(phis), sorted(silences), self._behind(), key_values, size)
+        return GossipMetrics(
+            live, dead, left, joining, sorted(phis), sorted(silences), self._behind(), key_values, size
+        )
 
     def _measure(self, state: NodeState) -> tuple[tuple[int, int], int]:
         at = state.max_version, state.last_gc_version
@@ -81,7 +83,7 @@ class Survey:
             return 0
         behind = 0
         for encoded, version in zip(digest.ids, digest.max_versions, strict=True):
-            state = self._engine.find(encoded)
+            state = self._engine.by_identity.get(encoded)
             if state is not None and state is not self._engine.own:
                 behind += max(0, version - state.max_version)
         return behind

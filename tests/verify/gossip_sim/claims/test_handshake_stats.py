@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from coterie.gossip import Address, Engine, GossipConfig, PeerBook, measure_convergence, recent_exchanges
-from coterie.gossip.anti_entropy.exchange_stats import FORGET_SECONDS, MAX_NODES_COMPARED
+from coterie.gossip import Address, Engine, GossipConfig, HandshakeStats, measure_convergence, recent_handshakes
+from coterie.gossip.anti_entropy.handshake_stats import FORGET_SECONDS, MAX_NODES_COMPARED
 from coterie.gossip.monitoring.convergence import Convergence
 from tests.verify.gossip_sim.cluster import Cluster, SimNode
 from tests.verify.gossip_sim.network import Link
@@ -19,7 +19,7 @@ def looked_at(nodes: int, seed: int = 1, config: GossipConfig = CONFIG, link: Li
     cluster.add_many(nodes, key_values=[("first", "1")])
     cluster.run_until(cluster.all_alive_everywhere, 60.0)
     engine = cluster.nodes[0].engine
-    engine.peer_book = PeerBook(engine.own.encoded)
+    engine.handshake_stats = HandshakeStats(engine.own.encoded)
     return cluster
 
 
@@ -29,19 +29,19 @@ def local(cluster: Cluster, node: SimNode) -> float:
 
 def measured(cluster: Cluster) -> Convergence:
     node = cluster.nodes[0]
-    assert node.engine.peer_book is not None
-    return measure_convergence(node.engine, node.engine.peer_book, local(cluster, node))
+    assert node.engine.handshake_stats is not None
+    return measure_convergence(node.engine, node.engine.handshake_stats, local(cluster, node))
 
 
 @pytest.mark.parametrize("seed", range(5))
 def test_exchanges_are_those_that_happened(seed: int) -> None:
     cluster = looked_at(5, seed)
     node = cluster.nodes[0]
-    book = node.engine.peer_book
+    book = node.engine.handshake_stats
     assert book is not None
     before = node.engine.counters.copy()
     cluster.run(10.0)
-    found = recent_exchanges(node.engine, book, local(cluster, node))
+    found = recent_handshakes(node.engine, book, local(cluster, node))
     assert [peer.node_id for peer, _ in found] == sorted(each.id.node_id for each in cluster.nodes[1:])
     counted = node.engine.counters - before
     assert sum(entry.opened for _, entry in found) == counted["sent_syn"] > 0
@@ -49,29 +49,29 @@ def test_exchanges_are_those_that_happened(seed: int) -> None:
     assert sum(entry.answered for _, entry in found) == counted["received_syn"] > 0
     for _, entry in found:
         assert entry.latest <= local(cluster, node)
-    book.begin_anew()
+    book.reset_counts()
     assert [
-        (e.opened, e.replied, e.answered) for _, e in recent_exchanges(node.engine, book, local(cluster, node))
+        (e.opened, e.replied, e.answered) for _, e in recent_handshakes(node.engine, book, local(cluster, node))
     ] == [(0, 0, 0)] * 4
 
 
 def test_the_dead_are_tried_without_an_answer_and_the_long_silent_left_out() -> None:
     cluster = looked_at(3)
     node, lost = cluster.nodes[0], cluster.nodes[2]
-    book = node.engine.peer_book
+    book = node.engine.handshake_stats
     assert book is not None
     cluster.kill(lost)
     cluster.run_until(lambda: lost.id in node.engine.dead_nodes, 60.0)
-    book.begin_anew()
+    book.reset_counts()
     cluster.run(FORGET_SECONDS / 2)
-    tried = dict(recent_exchanges(node.engine, book, local(cluster, node)))[lost.id]
+    tried = dict(recent_handshakes(node.engine, book, local(cluster, node)))[lost.id]
     assert tried.opened > 0
     assert (tried.replied, tried.answered) == (0, 0)
     cluster.kill(cluster.nodes[1])
     node.engine.seeds = ()
     node.paused = True
     cluster.run(FORGET_SECONDS + 1.0)
-    assert recent_exchanges(node.engine, book, local(cluster, node)) == []
+    assert recent_handshakes(node.engine, book, local(cluster, node)) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -102,7 +102,7 @@ def test_convergence_is_never_told_too_early_and_is_told_in_the_end(seed: int) -
 
 
 def held(engine: Engine, encoded: bytes) -> int:
-    state = engine.find(encoded)
+    state = engine.by_identity.get(encoded)
     return 0 if state is None else state.max_version
 
 
@@ -113,7 +113,7 @@ def test_a_node_that_lags_sees_that_others_are_ahead() -> None:
     cluster.run(5.0)
     for number in range(3):
         writer.engine.set("k", str(number), local(cluster, writer))
-    opened = writer.engine.open_exchanges([node.address], local(cluster, writer))
+    opened = writer.engine.open_handshakes([node.address], local(cluster, writer))
     for _, syn in opened:
         node.engine.receive(syn, writer.address, local(cluster, node))
     spread = next(each for each in measured(cluster).spreads if each.node == writer.id)
@@ -149,15 +149,15 @@ def test_of_too_many_nodes_only_the_own_keys_are_compared() -> None:
     peer = cluster.nodes[1]
     assert [each for each, _ in told.heard] == [peer.id]
     assert (told.spreads[0].confirmed, told.spreads[0].behind) == (1, [])
-    book = node.engine.peer_book
+    book = node.engine.handshake_stats
     assert book is not None
-    kept = book.peers(local(cluster, node))[peer.address].shown
+    kept = book.peers(local(cluster, node))[peer.address].last_digest
     assert kept is not None
     assert (kept.ids, kept.whole) == ((node.engine.own.encoded,), False)
 
 
 def _syn_of(other: SimNode, to: SimNode, cluster: Cluster) -> tuple[bytes, Address, float]:
-    (_, syn), *_ = other.engine.open_exchanges([to.address], 0.0)
+    (_, syn), *_ = other.engine.open_handshakes([to.address], 0.0)
     return syn, other.address, local(cluster, to)
 
 
@@ -166,8 +166,8 @@ def test_strangers_do_not_get_in() -> None:
     cluster = looked_at(2)
     node = cluster.nodes[0]
     liar = Cluster(3, CONFIG).add("liar")
-    (_, syn), *_ = liar.engine.open_exchanges([node.address], 0.0)
-    book = node.engine.peer_book
+    (_, syn), *_ = liar.engine.open_handshakes([node.address], 0.0)
+    book = node.engine.handshake_stats
     assert book is not None
     cluster.run(5.0)
     for number in range(100):
