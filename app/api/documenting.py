@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from coterie.app.wire.errors import Code
-from coterie.app.wire.models import ErrorAnswer
+from coterie.app.wire.state import ErrorAnswer
 
 Responses = dict[int | str, dict[str, Any]]
 

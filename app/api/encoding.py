@@ -1,38 +1,29 @@
-"""Bytes as JSON shows them: text where they are UTF-8, else base64, and which of the two it is."""
+"""Records of the metadata as answers show them, and values as requests bring them."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-from typing import Any, Literal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
+from coterie.app.wire.encoding import EncodingError, to_text
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.store import Record
 
-Encoding = Literal["utf-8", "base64"]
 
-
-def shown(value: bytes) -> tuple[str, Encoding]:
-    """A value as JSON carries it, with the name of its encoding."""
+@contextmanager
+def decoding() -> Iterator[None]:
+    """Raises ApiError in place of EncodingError."""
     try:
-        return value.decode(), "utf-8"
-    except UnicodeDecodeError:
-        return base64.b64encode(value).decode(), "base64"
-
-
-def read_value(text: str, encoding: str, parameter: str) -> bytes:
-    """The bytes behind a value that came as JSON. Raises ApiError."""
-    try:
-        return base64.b64decode(text, validate=True) if encoding == "base64" else text.encode()
-    except (binascii.Error, ValueError):
-        what = "not base64" if encoding == "base64" else "not text that UTF-8 can carry"
-        raise ApiError(Code.INVALID_ENCODING, f"{parameter} is {what}", parameter) from None
+        yield
+    except EncodingError as error:
+        raise ApiError(Code.INVALID_ENCODING, str(error), error.parameter) from None
 
 
 def show_record(record: Record) -> dict[str, Any]:
     """A record of the metadata, as every answer shows it."""
-    key, key_encoding = shown(record.key)
-    value, encoding = shown(record.value)
+    key, key_encoding = to_text(record.key)
+    value, encoding = to_text(record.value)
     content: dict[str, Any] = {
         "key": key,
         "value": value,

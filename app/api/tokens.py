@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Request
-from pydantic import Field
+from fastapi import Body, FastAPI, Path, Request
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
@@ -16,83 +15,24 @@ from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal
 from coterie.app.auth.token_store import StoredHash, StoredToken
 from coterie.app.http.error_mapping import api_error
-from coterie.app.settings.auth import Rule
 from coterie.app.wire.errors import ApiError, Code
-from coterie.app.wire.models import Answer, Body
-from coterie.app.wire.token_format import ID_FORM, hash_of, new_id, new_token
+from coterie.app.wire.tokens import (
+    ID_FORM,
+    NewToken,
+    OwnToken,
+    RevokedToken,
+    RotateBody,
+    Rule,
+    TokenBody,
+    TokenList,
+    hash_of,
+    new_id,
+    new_token,
+)
 from coterie.consensus.api.errors import ConflictError, MetadataError
 from coterie.consensus.store import DeleteDone
 
-MAX_SECONDS = 10**9
-
 TokenId = Annotated[str, Path(pattern=f"^{ID_FORM}$", description="The token's id.", examples=["deploy"])]
-
-
-class TokenBody(Body):
-    """A token to be made."""
-
-    id: Annotated[str | None, Field(pattern=f"^{ID_FORM}$", examples=["deploy"])] = None
-    """Its name, in lists and in the audit log; made up where it is left out."""
-    rules: Annotated[list[Rule], Field(min_length=1, max_length=100)]
-    """What it allows: what any of them allows."""
-    expires_in_seconds: Annotated[float | None, Field(gt=0, le=MAX_SECONDS, examples=[86_400])] = None
-    """Left out: it lasts until it is revoked."""
-    description: Annotated[str, Field(max_length=1_024, examples=["for the deployment job"])] = ""
-
-
-class RotateBody(Body):
-    """How to replace a token."""
-
-    keep_seconds: Annotated[float, Field(ge=0, le=MAX_SECONDS, examples=[300])] = 0
-    """For how long the former secret goes on working beside the new one."""
-
-
-class RuleModel(Answer):
-    """What a token allows."""
-
-    layer: Annotated[str, Field(examples=["metadata"])]
-    action: Annotated[str, Field(examples=["write"])]
-    prefix: Annotated[str, Field(examples=["jobs/"])]
-
-
-class TokenAnswer(Answer):
-    """A token, without its secret."""
-
-    id: Annotated[str, Field(examples=["deploy"])]
-    rules: list[RuleModel]
-    description: str
-    created: float
-    """Unix seconds, by the clock of the node that made it."""
-    expires: float | None
-    """Unix seconds; null: never."""
-
-
-class NewTokenAnswer(TokenAnswer):
-    """A token with its secret, which is shown this once."""
-
-    token: Annotated[str, Field(examples=["coterie_deploy_" + "0" * 64])]
-    """For `Authorization: Bearer <token>`."""
-
-
-class TokensAnswer(Answer):
-    """All tokens of the metadata, by id."""
-
-    tokens: list[TokenAnswer]
-
-
-class SelfAnswer(Answer):
-    """Who asks."""
-
-    id: Annotated[str, Field(examples=["deploy"])]
-    """The token's, or `anonymous`."""
-    rules: list[RuleModel]
-    """All that is allowed, what is allowed without a token included."""
-
-
-class RevokedAnswer(Answer):
-    """It holds nowhere any more, as soon as each node applies this."""
-
-    revoked: str
 
 
 def _show(token: StoredToken) -> dict[str, Any]:
@@ -116,12 +56,12 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         "/v1/tokens",
         summary="Make a token",
         operation_id="create_token",
-        response_model=NewTokenAnswer,
+        response_model=NewToken,
         response_description="The token with its secret, which is kept nowhere",
         responses=write_errors(Code.REFUSED, Code.NO_SPACE, Code.TOO_MANY_KEYS, Code.TOO_MANY_TOKENS),
         tags=["tokens"],
     )
-    async def create_token(body: TokenBody, call: ReadCall, request: Request) -> Response:
+    async def create_token(body: Annotated[TokenBody, Body()], call: ReadCall, request: Request) -> Response:
         """Its rules must not go beyond those of the token that asks. Where the outcome is unknown, list the tokens,
         revoke it, and make another: its secret is lost."""
         _check_covered(principal_of(request.scope), body.rules)
@@ -147,7 +87,7 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         "/v1/tokens",
         summary="All tokens",
         operation_id="list_tokens",
-        response_model=TokensAnswer,
+        response_model=TokenList,
         response_description="Tokens, without their secrets",
         responses=read_errors(),
         tags=["tokens"],
@@ -162,7 +102,7 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         "/v1/tokens/self",
         summary="Who asks, and what it may do",
         operation_id="get_own_token",
-        response_model=SelfAnswer,
+        response_model=OwnToken,
         response_description="The token that was shown",
         tags=["tokens"],
     )
@@ -175,12 +115,14 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         "/v1/tokens/{token}/rotate",
         summary="Replace a token's secret",
         operation_id="rotate_token",
-        response_model=NewTokenAnswer,
+        response_model=NewToken,
         response_description="The token with its new secret",
         responses=write_errors(Code.TOKEN_NOT_FOUND, Code.REFUSED),
         tags=["tokens"],
     )
-    async def rotate_token(token: TokenId, body: RotateBody, call: ReadCall, request: Request) -> Response:
+    async def rotate_token(
+        token: TokenId, body: Annotated[RotateBody, Body()], call: ReadCall, request: Request
+    ) -> Response:
         """The former secret ends at once, or after `keep_seconds`. It must not allow more than the token that asks."""
         found = await _find(call, token)
         _check_covered(principal_of(request.scope), found.token.read_rules())
@@ -202,7 +144,7 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         "/v1/tokens/{token}",
         summary="Revoke a token",
         operation_id="revoke_token",
-        response_model=RevokedAnswer,
+        response_model=RevokedToken,
         response_description="Revoked",
         responses=write_errors(Code.TOKEN_NOT_FOUND),
         tags=["tokens"],

@@ -19,13 +19,13 @@ from coterie.app.auth import token_store
 from coterie.app.auth.audit import Audit
 from coterie.app.auth.rate_limit import WrongTokenLimiter
 from coterie.app.auth.routes import rights_of
-from coterie.app.auth.rules import Principal, Right, anonymous
+from coterie.app.auth.rules import Principal, Right, anonymous, read_rule
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.forwarding import MARK
 from coterie.app.raft.view import RaftView
-from coterie.app.settings.auth import AuthSettings, Rule
+from coterie.app.settings.auth import AuthSettings
 from coterie.app.wire.errors import ApiError, Code
-from coterie.app.wire.token_format import hash_of, id_of, same
+from coterie.app.wire.tokens import Rule, hash_of, id_of, same
 
 PRINCIPAL = "coterie.principal"
 """Where the ASGI scope says who asks."""
@@ -178,7 +178,7 @@ class Authority:
             raise unavailable("no_leader", because="nobody can be asked of this token")
         found = None
         if told[0] == 200:
-            rules = tuple(Rule.model_validate(rule) for rule in orjson.loads(told[1])["rules"])
+            rules = tuple(read_rule(rule) for rule in orjson.loads(told[1])["rules"])
             found = self._proved(token_id, rules, token_hash)
         self._answers[token_hash] = (time.monotonic() + self.settings.cache_seconds, found)
         if len(self._answers) > MAX_ANSWERS:

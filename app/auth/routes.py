@@ -13,7 +13,7 @@ from urllib.parse import parse_qsl
 
 from coterie.app.auth.rules import Right
 from coterie.app.http.request import read_key
-from coterie.app.settings.auth import ANY_LAYER, Action
+from coterie.app.wire.tokens import ANY_LAYER, Action
 from coterie.consensus.store import queue_of
 
 PUBLIC: tuple[Right, ...] = ()

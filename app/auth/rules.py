@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from coterie.app.settings.auth import Action, Rule
+from pydantic import TypeAdapter
+
+from coterie.app.wire.tokens import Action, Rule
+
+read_rule = TypeAdapter(Rule).validate_python
+"""A rule of this release. Raises ValueError."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +66,5 @@ ANONYMOUS = "anonymous"
 
 def anonymous(level: str) -> Principal:
     """Who shows no token; `level`: the highest action that is allowed, or "none"."""
-    rules = () if level == "none" else (Rule(layer="*", action=level),)  # type: ignore[arg-type]
+    rules = () if level == "none" else (Rule(layer="*", action=level),)
     return Principal(ANONYMOUS, rules)

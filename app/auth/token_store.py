@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from coterie.app.settings.auth import Rule
-from coterie.app.wire.token_format import same
+from coterie.app.auth.rules import read_rule
+from coterie.app.wire.tokens import Rule, same
 from coterie.consensus.store import RESERVED_PREFIX, Record, State, prefix_end
 
 PREFIX = RESERVED_PREFIX + b"tokens/"
@@ -41,7 +41,7 @@ class StoredToken(msgspec.Struct, frozen=True):
 
     def read_rules(self) -> tuple[Rule, ...]:
         """Rules of a later release, which this one does not know, allow nothing."""
-        return tuple(Rule.model_validate(rule) for rule in self.rules if _known(rule))
+        return tuple(read_rule(rule) for rule in self.rules if _known(rule))
 
 
 _encode = msgspec.json.Encoder().encode
@@ -86,7 +86,7 @@ def rule_to_json(rule: Rule) -> dict[str, str]:
 
 def _known(rule: dict[str, Any]) -> bool:
     try:
-        Rule.model_validate(rule)
+        read_rule(rule)
     except ValueError:
         return False
     return True

@@ -9,35 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field
 
 from coterie.app.settings.types import Count, Seconds, Table
-from coterie.app.wire.token_format import ID_FORM, is_hash
-
-Layer = Literal["gossip", "metadata", "locks", "cluster", "tokens", "*"]
-Action = Literal["read", "write", "admin"]
-
-_ORDER: dict[str, int] = {"read": 0, "write": 1, "admin": 2}
-
-ANY_LAYER = "any"
-"""Of a right: one rule, whatever it allows, is enough."""
-
-
-class Rule(Table):
-    """What a token allows."""
-
-    layer: Annotated[Layer, Field(examples=["metadata"])]
-    """`gossip`: nodes' keys. `metadata`: keys, transactions, watches. `locks`: locks, elections, semaphores, leases.
-    `cluster`: members, Raft, metrics. `tokens`: tokens. `*`: all of them."""
-    action: Annotated[Action, Field(examples=["write"])]
-    """Each includes the ones before it: `read`, `write`, `admin`."""
-    prefix: Annotated[str, Field(max_length=1_024, examples=["jobs/"])] = ""
-    """What keys, or names of locks, must start with; empty for all."""
-
-    def grants(self, layer: str, action: str) -> bool:
-        """Whether it allows this of what starts with its prefix."""
-        return (self.layer in {layer, "*"} or layer == ANY_LAYER) and _ORDER[self.action] >= _ORDER[action]
-
-    def covers(self, other: Rule) -> bool:
-        """Whether this allows all that the other does."""
-        return self.grants(other.layer, other.action) and other.prefix.startswith(self.prefix)
+from coterie.app.wire.tokens import ID_FORM, Rule, is_hash
 
 
 def _hash(value: object) -> object:

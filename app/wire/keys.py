@@ -1,83 +1,46 @@
-"""The answers and bodies under `/v1`, as the OpenAPI document describes them. Tests hold the answers to them."""
+"""The keys of both layers, as `/v1/kv` and `/v1/meta` answer with them."""
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from coterie.app.wire.base import U64, Answer, Count, Doc, Encoding, Revision
 
-from coterie.app.wire.models import U64, Answer, Node
+GossipWord = Annotated[str, Doc(Literal["gossip"])]
+Eventual = Annotated[str, Doc(Literal["eventual"])]
+RaftWord = Annotated[str | None, Doc(Literal["raft"] | None)]
+Strong = Annotated[str | None, Doc(Literal["strong"] | None)]
 
-Encoding = Literal["utf-8", "base64"]
-Revision = Annotated[int, Field(ge=0, examples=[17])]
-Role = Literal["leader", "voter", "observer", "candidate", "client"]
-
-
-# -- members -----------------------------------------------------------------------------------------------------------
+# -- the gossip layer --------------------------------------------------------------------------------------------------
 
 
-class Member(Node):
-    """One incarnation of a node, as this node sees it."""
-
-    status: Annotated[Literal["live", "dead", "joining", "left"], Field(examples=["live"])]
-    """`joining`: known by hearsay, no sign of life seen yet. `left`: it said goodbye."""
-    phi: Annotated[float | None, Field(examples=[0.31])]
-    """Suspicion: above `gossip.phi_threshold` it is taken for dead. Null while nothing is known, and for this node."""
-    last_heartbeat_seconds: Annotated[float | None, Field(examples=[0.4])]
-    """Since its last sign of life came in; null where none did. 0 for this node."""
-    heartbeat: U64
-    """Rises while the node lives."""
-    max_version: U64
-    """Version of the last write known here."""
-    last_gc_version: U64
-    """Highest version of a deleted key that was collected."""
-    keys: Annotated[int, Field(ge=0)]
-    """Keys known of it, without deleted ones."""
-    role: Role | None
-    """Its part in the Raft layer; `client`: none. Null unless it is live."""
-
-
-class MembersAnswer(Answer):
-    """All known nodes, by node id."""
-
-    cluster_id: Annotated[str, Field(examples=["testing"])]
-    node_id: Annotated[str, Field(examples=["node1"])]
-    """The node that answers."""
-    members: list[Member]
-
-
-# -- the gossip layer's keys -------------------------------------------------------------------------------------------
-
-
-class GossipValue(Answer):
+class GossipValue(Answer, frozen=True):
     """A key of a node."""
 
-    node: Annotated[str, Field(examples=["node1"])]
+    node: Annotated[str, Doc(examples=["node1"])]
     """Whose key it is."""
     generation: U64
     alive: bool
     """Whether that node is alive; of a dead one this is the last that was heard."""
-    key: Annotated[str, Field(examples=["load"])]
-    value: Annotated[str, Field(examples=["0.7"])]
+    key: Annotated[str, Doc(examples=["load"])]
+    value: Annotated[str, Doc(examples=["0.7"])]
     version: U64
     """Of this write, in its node's count."""
-    status: Literal["Set", "DeleteAfterTtl"]
+    status: Annotated[str, Doc(Literal["Set", "DeleteAfterTtl"])]
     expires_in_seconds: float | None = None
     """Until this node drops it; only for keys with time to live."""
 
 
-class GossipGetAnswer(GossipValue):
+class GossipGetAnswer(GossipValue, frozen=True, kw_only=True):
     """A key of a node, and which layer answered."""
 
-    layer: Literal["gossip"]
-    consistency: Literal["eventual"]
+    layer: GossipWord
+    consistency: Eventual
 
 
-class GossipPutAnswer(Answer):
+class GossipPut(Answer, frozen=True):
     """Written on this node; it spreads from here."""
 
-    layer: Literal["gossip"]
-    consistency: Literal["eventual"]
     node: str
     key: str
     version: U64
@@ -87,11 +50,16 @@ class GossipPutAnswer(Answer):
     """With `ttl`: until it is gone. Writing the same value again does not renew it."""
 
 
-class GossipDeleteAnswer(Answer):
+class GossipPutAnswer(GossipPut, frozen=True, kw_only=True):
+    """Written on this node; it spreads from here."""
+
+    layer: GossipWord
+    consistency: Eventual
+
+
+class GossipDelete(Answer, frozen=True):
     """Deleted on this node; that spreads from here."""
 
-    layer: Literal["gossip"]
-    consistency: Literal["eventual"]
     node: str
     key: str
     version: U64 | None
@@ -101,52 +69,74 @@ class GossipDeleteAnswer(Answer):
     expires_in_seconds: float | None = None
 
 
-class GossipListAnswer(Answer):
+class GossipDeleteAnswer(GossipDelete, frozen=True, kw_only=True):
+    """Deleted on this node; that spreads from here."""
+
+    layer: GossipWord
+    consistency: Eventual
+
+
+class GossipKeyList(Answer, frozen=True):
     """Keys of all nodes, by node and then by key."""
 
-    layer: Literal["gossip"]
-    consistency: Literal["eventual"]
-    keys: list[GossipValue]
+    keys: tuple[GossipValue, ...]
+
+
+class GossipPage(GossipKeyList, frozen=True):
+    """A page of them."""
+
     next_page: str | None
     """For the parameter `page`; null on the last page."""
 
 
-# -- metadata ----------------------------------------------------------------------------------------------------------
+class GossipListAnswer(GossipPage, frozen=True):
+    """Keys of all nodes, by node and then by key."""
+
+    layer: GossipWord
+    consistency: Eventual
 
 
-class MetaRecord(Answer):
+# -- the metadata ------------------------------------------------------------------------------------------------------
+
+
+class MetaRecord(Answer, frozen=True, kw_only=True):
     """One version of one key of the metadata."""
 
-    key: Annotated[str, Field(examples=["jobs/7"])]
-    value: Annotated[str, Field(examples=["ready"])]
+    key: Annotated[str, Doc(examples=["jobs/7"])]
+    key_encoding: Encoding = "utf-8"
+    """`base64` where the key is not UTF-8 text; else left out."""
+    value: Annotated[str, Doc(examples=["ready"])]
     encoding: Encoding
     """Of `value`: `base64` where it is not UTF-8 text."""
     create_revision: Revision
     """Revision at which the key came into being."""
     mod_revision: Revision
     """Revision of this version; its ETag."""
-    version: Annotated[int, Field(ge=1)]
+    version: Annotated[int, Doc(ge=1)]
     """1 for a new key, one more with every write."""
-    lease: Annotated[int, Field(ge=0)]
+    lease: Count
     """The lease that it lives with; 0 for none."""
-    key_encoding: Encoding | None = None
-    """`base64` where the key is not UTF-8 text; else left out."""
 
 
-class MetaGetAnswer(MetaRecord):
+class MetaKey(MetaRecord, frozen=True, kw_only=True):
     """A key, and how fresh the answer is."""
 
     revision: Revision
     """The state's revision as it was read."""
-    consistency: Literal["linearizable", "stale", "strong"]
-    """`strong` is the word of `/v1/kv` for linearizable."""
     stale_seconds: float | None = None
     """With `stale`: how old this may be at most; null where the node never knew of a majority."""
-    layer: Literal["raft"] | None = None
+
+
+class MetaGetAnswer(MetaKey, frozen=True, kw_only=True):
+    """A key, and how fresh the answer is."""
+
+    consistency: Annotated[str, Doc(Literal["linearizable", "stale", "strong"])]
+    """`strong` is the word of `/v1/kv` for linearizable."""
+    layer: RaftWord = None
     """On `/v1/kv` only."""
 
 
-class MetaPutAnswer(Answer):
+class MetaPut(Answer, frozen=True):
     """Written, and replicated to a majority."""
 
     key: str
@@ -154,44 +144,54 @@ class MetaPutAnswer(Answer):
     """Of this write: the key's new ETag."""
     prev: MetaRecord | None = None
     """With `prev`: what was replaced."""
-    layer: Literal["raft"] | None = None
-    consistency: Literal["strong"] | None = None
 
 
-class MetaDeleteAnswer(Answer):
+class MetaPutAnswer(MetaPut, frozen=True):
+    """Written, and replicated to a majority."""
+
+    layer: RaftWord = None
+    consistency: Strong = None
+
+
+class MetaDelete(Answer, frozen=True):
     """Deleted, where it was there."""
 
     key: str
     revision: Revision
     """Of the deletion, or the current one where there was nothing to delete."""
-    deleted: Annotated[int, Field(ge=0)]
+    deleted: Count
+
+
+class MetaDeleteAnswer(MetaDelete, frozen=True):
+    """Deleted, where it was there."""
+
     prev: MetaRecord | None = None
-    layer: Literal["raft"] | None = None
-    consistency: Literal["strong"] | None = None
+    layer: RaftWord = None
+    consistency: Strong = None
 
 
-class MetaListAnswer(Answer):
+class MetaListAnswer(Answer, frozen=True, kw_only=True):
     """Keys in order; the pages of one list show one revision."""
 
     revision: Revision
-    consistency: Literal["linearizable", "stale"]
+    consistency: Annotated[str, Doc(Literal["linearizable", "stale"])]
     stale_seconds: float | None = None
-    keys: list[MetaRecord]
+    keys: tuple[MetaRecord, ...]
     next_page: str | None
     """For the parameter `page`; null on the last page."""
 
 
-class MetaDeletePrefixAnswer(Answer):
+class MetaDeletePrefixAnswer(Answer, frozen=True):
     """All deleted at one revision."""
 
     prefix: str
     revision: Revision
-    deleted: Annotated[int, Field(ge=0)]
+    deleted: Count
 
 
-class RequestIdAnswer(Answer):
+class RequestIdAnswer(Answer, frozen=True):
     """For the header `Coterie-Request-Id` of one write."""
 
-    request_id: Annotated[str, Field(examples=["81723-6f1d4c7a0b5e4d3c9a8b7c6d5e4f3a2b"])]
+    request_id: Annotated[str, Doc(examples=["81723-6f1d4c7a0b5e4d3c9a8b7c6d5e4f3a2b"])]
     valid_seconds: float
     """For how long after this a repeated write is recognised, in cluster time."""

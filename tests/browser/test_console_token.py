@@ -10,7 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
-from coterie.app.wire.token_format import hash_of
+from coterie.app.wire.tokens import hash_of
 from tests.app.auth.conftest import ADMIN, WRONG
 from tests.app.processes import running
 from tests.browser.console import console

@@ -5,15 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Header, Query
-from pydantic import Field
 from starlette.responses import Response
 
 from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import answer
 from coterie.app.observability.health import Check, Health
 from coterie.app.observability.metrics.exposition import Exposition
+from coterie.app.wire.base import Answer, Doc
 from coterie.app.wire.errors import ApiError, Code
-from coterie.app.wire.models import Answer
 
 TAG = "health"
 
@@ -34,20 +33,20 @@ coterie_gossip_nodes{state="joining"} 0.0
 """
 
 
-class CheckModel(Answer):
+class HealthCheck(Answer, frozen=True):
     """One thing that must be so."""
 
-    name: Annotated[str, Field(examples=["raft"])]
+    name: Annotated[str, Doc(examples=["raft"])]
     ok: bool
-    reason: Annotated[str | None, Field(examples=["no leader has been heard of for 12 s"])]
+    reason: Annotated[str | None, Doc(examples=["no leader has been heard of for 12 s"])]
     """Why it is not; null where it is."""
 
 
-class HealthAnswer(Answer):
+class HealthAnswer(Answer, frozen=True):
     """All is well."""
 
-    status: Literal["ok"]
-    checks: list[CheckModel] | None = None
+    status: Annotated[str, Doc(Literal["ok"])]
+    checks: tuple[HealthCheck, ...] | None = None
     """With `verbose` alone."""
 
 

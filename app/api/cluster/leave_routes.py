@@ -5,42 +5,19 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import FastAPI, Path, Query
-from pydantic import Field
 from starlette.responses import Response
 
-from coterie.app.api.cluster.leave import GracefulLeave, RaftOutcome
+from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.api.cluster.purge import purge
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import refuse
 from coterie.app.api.parameters import answer
 from coterie.app.http.error_mapping import api_error
+from coterie.app.wire.cluster import Departed, Forgotten
 from coterie.app.wire.errors import ApiError, Code
-from coterie.app.wire.models import Answer
 from coterie.consensus.api.errors import MetadataError
 from coterie.gossip import KeyRefusedError
-
-
-class LeaveAnswer(Answer):
-    """It has left, and stops now."""
-
-    raft: Annotated[RaftOutcome, Field(examples=["left"])]
-    """`left`; `kept`, as was asked or because nobody else votes; `failed`, for want of a majority in time: the leader
-    replaces it as a dead voter; `none`: it had no part."""
-    reason: str | None
-    """Why, where that needs words."""
-    told: Annotated[int, Field(ge=0, examples=[5])]
-    """How many other nodes are known to know of it; they tell the rest."""
-
-
-class ForgottenAnswer(Answer):
-    """What was dropped."""
-
-    node_id: Annotated[str, Field(examples=["node4"])]
-    forgotten: Annotated[int, Field(ge=0, examples=[1])]
-    """Incarnations that this node knew."""
-    raft_members: Annotated[list[str], Field(examples=[["0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b"]])]
-    """Member ids that are barred from now on; the leader removes them from the voters."""
 
 
 def add_leave(app: FastAPI, context: Context, graceful_leave: GracefulLeave) -> None:
@@ -48,7 +25,7 @@ def add_leave(app: FastAPI, context: Context, graceful_leave: GracefulLeave) -> 
         "/v1/leave",
         summary="Leave the cluster and stop",
         operation_id="leave",
-        response_model=LeaveAnswer,
+        response_model=Departed,
         response_description="Left; the node stops",
         tags=["members"],
     )
@@ -68,7 +45,7 @@ def add_leave(app: FastAPI, context: Context, graceful_leave: GracefulLeave) -> 
         "/v1/members/{node_id:path}",
         summary="Forget a dead node",
         operation_id="forget_member",
-        response_model=ForgottenAnswer,
+        response_model=Forgotten,
         response_description="Forgotten",
         responses=errors(
             Code.INVALID_ENCODING,

@@ -13,8 +13,8 @@ from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import find_node
 from coterie.app.api.parameters import answer
 from coterie.app.raft.view import Role
+from coterie.app.wire.cluster import Member, Members
 from coterie.app.wire.errors import Code
-from coterie.app.wire.keys import Member, MembersAnswer
 from coterie.consensus.autopilot.announcement import Announcement
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.gossip import GossipNode, NodeState
@@ -77,7 +77,7 @@ def add_members(app: FastAPI, context: Context) -> None:
         "/v1/members",
         summary="The nodes of the cluster",
         operation_id="list_members",
-        response_model=MembersAnswer,
+        response_model=Members,
         response_description="All known nodes",
         tags=["members"],
     )

@@ -13,7 +13,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.parameters import answer
 from coterie.app.http.forwarding import MARK
 from coterie.app.raft.view import MemberPlace, RaftPicture
-from coterie.app.wire.cluster import ClusterAnswer
+from coterie.app.wire.cluster import Cluster
 from coterie.app.wire.names import PROGRAM
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.gossip import NodeId
@@ -112,7 +112,7 @@ def add_cluster(app: FastAPI, context: Context) -> None:
         "/v1/cluster",
         summary="Both layers in one picture",
         operation_id="get_cluster",
-        response_model=ClusterAnswer,
+        response_model=Cluster,
         response_description="The cluster as this node sees it",
         tags=["cluster"],
     )

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from math import isfinite
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Request
+from fastapi import Body, FastAPI, Path, Request
 from starlette.responses import Response, StreamingResponse
 
 from coterie.app.api.cluster.overview import show_decision, show_raft_members
@@ -15,18 +15,18 @@ from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import ReadCall, Timeout, answer, read_errors
 from coterie.app.http.error_mapping import TRANSFER_UNKNOWN, api_error
 from coterie.app.http.request_ids import write_request_id
+from coterie.app.wire.cluster import (
+    Decisions,
+    FoundingGivenUp,
+    RaftLeft,
+    RaftMembers,
+    RaftStatus,
+    Removed,
+    TransferBody,
+    Transferred,
+)
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.keys import RequestIdAnswer
-from coterie.app.wire.raft import (
-    DecisionsAnswer,
-    GivenUpAnswer,
-    LeftAnswer,
-    RaftMembersAnswer,
-    RaftStatusAnswer,
-    RemovedAnswer,
-    TransferAnswer,
-    TransferBody,
-)
 from coterie.consensus.api.errors import MetadataError, UnknownOutcomeError
 from coterie.consensus.member.status import MemberStatus, PeerStatus
 
@@ -41,7 +41,7 @@ def show_status(context: Context) -> dict[str, Any]:
         ],
     }
     if status is None:
-        names = [name for name in RaftStatusAnswer.model_fields if name not in {*told, "voters", "peers"}]
+        names = [name for name in RaftStatus.__struct_fields__ if name not in {*told, "voters", "peers"}]
         return {**told, **dict.fromkeys(names), "voters": [], "peers": []}
     return {
         **told,
@@ -81,7 +81,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/status",
         summary="This node's part in Raft",
         operation_id="get_raft_status",
-        response_model=RaftStatusAnswer,
+        response_model=RaftStatus,
         response_description="Its part",
         tags=["raft"],
     )
@@ -93,7 +93,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/members",
         summary="Members of the Raft layer",
         operation_id="list_raft_members",
-        response_model=RaftMembersAnswer,
+        response_model=RaftMembers,
         response_description="Voters, observers and candidates",
         tags=["raft"],
     )
@@ -105,7 +105,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/decisions",
         summary="What the leader decided of the voters",
         operation_id="list_raft_decisions",
-        response_model=DecisionsAnswer,
+        response_model=Decisions,
         response_description="Decisions with their reasons",
         responses=errors(Code.UNAVAILABLE),
         tags=["raft"],
@@ -118,7 +118,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/transfer",
         summary="Hand leadership over",
         operation_id="transfer_leadership",
-        response_model=TransferAnswer,
+        response_model=Transferred,
         response_description="Handed over",
         responses=errors(
             Code.MISSING_PARAMETER,
@@ -130,7 +130,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         ),
         tags=["raft"],
     )
-    async def transfer_leadership(body: TransferBody) -> Response:
+    async def transfer_leadership(body: Annotated[TransferBody, Body()]) -> Response:
         """To one voter, or to the one that holds most of the log. Answered once the new leader is heard of, or after
         two election timeouts (`raft.election_timeout`, twice that each) at most: then with why it was not done, and 504
         where the voter was asked and may yet take over."""
@@ -145,7 +145,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/members/{member}",
         summary="Remove a member by force",
         operation_id="remove_raft_member",
-        response_model=RemovedAnswer,
+        response_model=Removed,
         response_description="Removed",
         responses=errors(Code.NODE_NOT_FOUND, Code.REFUSED, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN),
         tags=["raft"],
@@ -165,7 +165,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/leave",
         summary="Leave the Raft layer",
         operation_id="leave_raft",
-        response_model=LeftAnswer,
+        response_model=RaftLeft,
         response_description="Left",
         responses=errors(Code.INVALID_REQUEST, Code.UNAVAILABLE, Code.OUTCOME_UNKNOWN),
         tags=["raft"],
@@ -183,7 +183,7 @@ def add_raft(app: FastAPI, context: Context) -> None:
         "/v1/raft/founding",
         summary="Give up a founding",
         operation_id="give_up_founding",
-        response_model=GivenUpAnswer,
+        response_model=FoundingGivenUp,
         response_description="Given up, where there was one",
         responses=errors(Code.UNAVAILABLE),
         tags=["raft"],

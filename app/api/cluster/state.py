@@ -1,6 +1,6 @@
 """What a node knows of its cluster, as `GET /` tells it: the documented shape, made straight from the node's state.
 
-`app/wire/models.py` describes the same shape to clients; a test holds the two together.
+`app/wire/state.py` describes the same shape to clients; a test holds the two together.
 """
 
 from __future__ import annotations

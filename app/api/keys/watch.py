@@ -20,11 +20,12 @@ from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors, event_stream
-from coterie.app.api.encoding import show_record, shown
+from coterie.app.api.encoding import show_record
 from coterie.app.api.parameters import ReadCall
 from coterie.app.auth import token_store
 from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.streams import abort, while_wanted
+from coterie.app.wire.encoding import to_text
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.errors import CompactedError, MetadataError
 from coterie.consensus.member.metadata import MemberMetadata
@@ -60,7 +61,7 @@ def render_changes(*, prev: bool) -> Render:
 
 
 def _show_change(event: Event, *, prev: bool) -> dict[str, Any]:
-    key, key_encoding = shown(event.key)
+    key, key_encoding = to_text(event.key)
     change: dict[str, Any] = {"type": "delete", "key": key}
     if key_encoding == "base64":
         change["key_encoding"] = key_encoding

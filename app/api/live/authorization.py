@@ -17,9 +17,9 @@ from coterie.app.api.context import Context
 from coterie.app.api.live.events.filters import Filter, ReadablePart, read_wish
 from coterie.app.auth.authority import principal_of, refusal
 from coterie.app.auth.rules import Principal, Right
-from coterie.app.settings.auth import ANY_LAYER
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
+from coterie.app.wire.tokens import ANY_LAYER
 
 RIGHTS: Mapping[Kind, Right] = {
     "members": Right("cluster", "read"),

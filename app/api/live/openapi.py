@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from coterie.app.wire.live.events import AnyEvent
 from coterie.app.wire.live.messages import live_message
-from coterie.app.wire.models import Answer
+from coterie.app.wire.live.samples import LiveModel
 
 _COMMON = """
 First comes `hello`, then a snapshot in parts (`members`, `raft`, `gossip`, `metadata`, `queues`), then `ready`, then \
@@ -69,7 +69,7 @@ data: {"id":"5f0c1d2e-17","kind":"members","time":1769000000.125,"change":"dead"
 """
 
 
-def add_message_schemas(app: FastAPI, said_by_clients: tuple[type[Answer], ...]) -> None:
+def add_message_schemas(app: FastAPI, said_by_clients: tuple[type[LiveModel], ...]) -> None:
     """Put the messages' schemas into the OpenAPI document: no operation's answer refers to them by itself."""
     make = app.openapi
     template = "#/components/schemas/{model}"

@@ -29,7 +29,7 @@ from coterie.app.http.protocol import ABORT
 from coterie.app.observability.metrics.http import ROUTE
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.live.kinds import Kind
-from coterie.app.wire.models import Answer
+from coterie.app.wire.live.samples import LiveModel
 
 PATH = b"/v1/ws"
 
@@ -44,7 +44,7 @@ CLOSE_SECONDS = 0.5
 """For how long a client that is let go may take to read why."""
 
 
-class Subscribe(Answer):
+class Subscribe(LiveModel):
     """From a client: what to tell from now on; answered by `hello`, and a snapshot where one is due."""
 
     model_config = ConfigDict(strict=True)
@@ -61,7 +61,7 @@ class Subscribe(Answer):
     """Of the metadata that the client holds."""
 
 
-class Ping(Answer):
+class Ping(LiveModel):
     """From a client: answered by `pong`."""
 
     type: Literal["ping"]

@@ -12,8 +12,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, cast
 
-from coterie.app.api.encoding import shown
 from coterie.app.http.error_mapping import api_error
+from coterie.app.wire.encoding import to_text
 from coterie.app.wire.errors import ApiError, Code
 from coterie.consensus.api.errors import (
     CompactedError,
@@ -47,7 +47,7 @@ class AcquireRequest:
 
 
 def show_queue_entry(place: QueueEntry) -> dict[str, Any]:
-    value, encoding = shown(place.value)
+    value, encoding = to_text(place.value)
     return {
         "lease": place.lease,
         "token": place.token or None,

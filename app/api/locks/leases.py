@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Body, FastAPI, Path, Query, Request
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.encoding import shown
 from coterie.app.api.keys.gossip import find_node, is_alive
 from coterie.app.api.parameters import (
     ChangeCall,
@@ -23,9 +22,10 @@ from coterie.app.api.parameters import (
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal
 from coterie.app.http.error_mapping import api_error
-from coterie.app.settings.auth import Action
+from coterie.app.wire.encoding import to_text
 from coterie.app.wire.errors import ApiError, Code
-from coterie.app.wire.leases import LeaseAnswer, LeaseBody, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
+from coterie.app.wire.locks import LeaseAnswer, LeaseBody, LeaseDetailsAnswer, LeaseRevoked, LeasesAnswer
+from coterie.app.wire.tokens import Action
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.store import Lease, LeaseDone, State, queue_of
 
@@ -51,8 +51,8 @@ def _may(principal: Principal, action: Action, key: bytes) -> bool:
     """Of a key that lives with a lease: one of the metadata, or a place in the queue of a lock."""
     queue = queue_of(key)
     if queue is None:
-        return principal.may("metadata", action, shown(key)[0])
-    return principal.may("locks", action, shown(queue[1])[0])
+        return principal.may("metadata", action, to_text(key)[0])
+    return principal.may("locks", action, to_text(queue[1])[0])
 
 
 def add_leases(app: FastAPI, context: Context) -> None:
@@ -73,7 +73,7 @@ def add_leases(app: FastAPI, context: Context) -> None:
         ),
         tags=["leases"],
     )
-    async def grant_lease(body: LeaseBody, call: ChangeCall) -> Response:
+    async def grant_lease(body: Annotated[LeaseBody, Body()], call: ChangeCall) -> Response:
         """Keys, locks and leaderships that are put on a lease go when it ends."""
         try:
             if body.ttl is not None:
@@ -134,7 +134,7 @@ def add_leases(app: FastAPI, context: Context) -> None:
                 {"revision": call.state.keyspace.revision},
             )
         principal = principal_of(request.scope)
-        keys = [shown(key)[0] for key in call.state.lease_keys(lease) if _may(principal, "read", key)]
+        keys = [to_text(key)[0] for key in call.state.lease_keys(lease) if _may(principal, "read", key)]
         return answer({**show_lease(found, call.state), "revision": call.state.keyspace.revision, "keys": keys})
 
     @app.post(
@@ -158,7 +158,7 @@ def add_leases(app: FastAPI, context: Context) -> None:
         "/v1/leases/{lease}",
         summary="End a lease",
         operation_id="revoke_lease",
-        response_model=LeaseEndedAnswer,
+        response_model=LeaseRevoked,
         response_description="Ended",
         responses=write_errors(Code.LEASE_NOT_FOUND),
         tags=["leases"],

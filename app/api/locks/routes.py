@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import orjson
-from fastapi import FastAPI, Path, Query, Request
+from fastapi import Body, FastAPI, Path, Query, Request
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
 from coterie.app.api.documenting import event_stream
-from coterie.app.api.encoding import read_value, shown
+from coterie.app.api.encoding import decoding
 from coterie.app.api.keys.watch import EventStream, enter, message
 from coterie.app.api.locks.acquire import AcquireRequest, acquire, on_new_lease, show_queue_entry
 from coterie.app.api.parameters import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.streams import while_wanted
+from coterie.app.wire.encoding import to_bytes, to_text
 from coterie.app.wire.errors import Code
-from coterie.app.wire.queues import (
+from coterie.app.wire.locks import (
     AcquireBody,
     ElectionAnswer,
     HeldAnswer,
@@ -115,18 +116,20 @@ def _add_kind(
             found = await call.metadata.queue_names(kind, timeout=call.seconds)
         except MetadataError as error:
             raise api_error(error) from None
-        return answer({"revision": found.revision, "names": [shown(name)[0] for name in found.value]})
+        return answer({"revision": found.revision, "names": [to_text(name)[0] for name in found.value]})
 
     async def acquire_route(
         name: Name,
-        body: AcquireBody,
+        body: Annotated[AcquireBody, Body()],
         request: Request,
         call: ChangeCall,
     ) -> Response:
+        with decoding():
+            value = to_bytes(body.value, body.encoding)
         wanted = AcquireRequest(
             kind,
             name.encode(),
-            read_value(body.value, body.encoding, "value"),
+            value,
             body.permits if isinstance(body, SemaphoreBody) else 1,
             min(body.wait, context.settings.max_request_timeout),
             body.stay,
@@ -144,7 +147,7 @@ def _add_kind(
             raise api_error(UnknownOutcomeError("stopped"), call.request)
         return answer(held)
 
-    acquire_route.__annotations__["body"] = body_type
+    acquire_route.__annotations__["body"] = Annotated[body_type, Body()]
     acquire_route.__doc__ = (
         f"Answers once it is held, or with `busy` when the time to wait is over; it is then not waited for any more. "
         f"Asking again with the same lease answers with the place that it has. The {word} is lost with the lease. "
@@ -245,9 +248,10 @@ def _add_election_extras(app: FastAPI, context: Context) -> None:
         ),
         tags=["elections"],
     )
-    async def proclaim(name: Name, body: ProclaimBody, call: ChangeCall) -> Response:
+    async def proclaim(name: Name, body: Annotated[ProclaimBody, Body()], call: ChangeCall) -> Response:
         """Changes what others see of the leader; refused unless the token is the leader's."""
-        value = read_value(body.value, body.encoding, "value")
+        with decoding():
+            value = to_bytes(body.value, body.encoding)
         operation = Proclaim(QueueKind.ELECTION, name.encode(), body.token, value)
         try:
             done: Any = await call.metadata.submit(operation, request=call.request, timeout=call.seconds)

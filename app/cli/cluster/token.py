@@ -18,7 +18,7 @@ from coterie.app.cli.models.local import ConfiguredToken
 from coterie.app.cli.terminal.output import Output
 from coterie.app.cli.terminal.text import when
 from coterie.app.wire.names import PROGRAM
-from coterie.app.wire.token_format import ID_FORM, hash_of, new_token
+from coterie.app.wire.tokens import ID_FORM, hash_of, new_token
 
 if TYPE_CHECKING:
     from coterie.app.client import NewToken, Rule, Token

@@ -6,17 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from coterie.app.wire.cluster import DecisionModel
-from coterie.app.wire.keys import Encoding, Revision, Role
-from coterie.app.wire.live.samples import Time
-from coterie.app.wire.models import U64, Answer, Node
-from coterie.app.wire.queues import PlaceModel
+from coterie.app.wire.base import U64, Encoding, Revision
+from coterie.app.wire.cluster import Decision, Node, Role
+from coterie.app.wire.live.samples import LiveModel, Time
+from coterie.app.wire.locks import QueuePlace
 
 EventId = Annotated[str, Field(examples=["5f0c1d2e-17"])]
 Change = Literal["joining", "live", "dead", "left", "removed"]
 
 
-class LiveEvent(Answer):
+class LiveEvent(LiveModel):
     """What all events have."""
 
     id: EventId
@@ -26,7 +25,7 @@ class LiveEvent(Answer):
     """Unix seconds by this node's clock, when it saw the change."""
 
 
-class LiveNode(Node):
+class LiveNode(Node, frozen=True):
     """A node, and what it is taken for."""
 
     status: Change
@@ -41,7 +40,7 @@ class MemberEvent(LiveEvent):
     member: LiveNode
 
 
-class LiveRaft(Answer):
+class LiveRaft(LiveModel):
     """The Raft layer as this node sees it: what `GET /v1/cluster` says, less the members."""
 
     enabled: bool
@@ -53,7 +52,7 @@ class LiveRaft(Answer):
     voters: list[str]
 
 
-class LiveRaftMember(Answer):
+class LiveRaftMember(LiveModel):
     """A node's place in the Raft layer. Why one does not vote, `GET /v1/cluster` says."""
 
     node_id: str | None
@@ -82,10 +81,10 @@ class DecisionEvent(LiveEvent):
     """Something was decided of the voters."""
 
     kind: Literal["decisions"]
-    decision: DecisionModel
+    decision: Decision
 
 
-class LiveGossipKey(Answer):
+class LiveGossipKey(LiveModel):
     """A key of a node."""
 
     node: str
@@ -115,7 +114,7 @@ class GossipDeleteEvent(LiveEvent):
     version: U64
 
 
-class LiveMetadataKey(Answer):
+class LiveMetadataKey(LiveModel):
     """A key of the metadata."""
 
     key: str
@@ -136,7 +135,7 @@ class MetadataPut(LiveMetadataKey):
     revision: Revision
 
 
-class MetadataDelete(Answer):
+class MetadataDelete(LiveModel):
     """A key of the metadata is gone."""
 
     change: Literal["delete"]
@@ -157,14 +156,14 @@ class MetadataDeleteEvent(LiveEvent, MetadataDelete):
     kind: Literal["metadata"]
 
 
-class LiveQueue(Answer):
+class LiveQueue(LiveModel):
     """A lock, election or semaphore: who holds it and who waits, in order, the first 100; none: nobody wants it."""
 
     queue: Literal["lock", "election", "semaphore"]
     name: str
     revision: Revision
-    holders: list[PlaceModel]
-    waiters: list[PlaceModel]
+    holders: list[QueuePlace]
+    waiters: list[QueuePlace]
 
 
 class QueueEvent(LiveEvent, LiveQueue):

@@ -6,9 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, TypeAdapter
 
-from coterie.app.wire.cluster import DecisionModel
-from coterie.app.wire.keys import Revision
-from coterie.app.wire.leases import LeaseAnswer
+from coterie.app.wire.base import U64, Revision
+from coterie.app.wire.cluster import Decision
 from coterie.app.wire.live.events import (
     AnyEvent,
     EventId,
@@ -22,11 +21,12 @@ from coterie.app.wire.live.events import (
     MetadataPut,
 )
 from coterie.app.wire.live.kinds import Kind
-from coterie.app.wire.live.samples import ConvergenceSample, FiguresSample, GossipLinksSample, Time
-from coterie.app.wire.models import U64, Answer, Error
+from coterie.app.wire.live.samples import ConvergenceSample, FiguresSample, GossipLinksSample, LiveModel, Time
+from coterie.app.wire.locks import LeaseAnswer
+from coterie.app.wire.state import Error
 
 
-class Hello(Answer):
+class Hello(LiveModel):
     """The first message, and the first after each subscription and each gap."""
 
     type: Literal["hello"]
@@ -50,7 +50,7 @@ class Hello(Answer):
     `GET /v1/watch` serves them at every node."""
 
 
-class MembersPart(Answer):
+class MembersPart(LiveModel):
     """Part of a snapshot: all known nodes."""
 
     type: Literal["snapshot"]
@@ -60,18 +60,18 @@ class MembersPart(Answer):
     members: list[LiveNode]
 
 
-class RaftPart(Answer):
+class RaftPart(LiveModel):
     """Part of a snapshot: the Raft layer."""
 
     type: Literal["snapshot"]
     part: Literal["raft"]
     raft: LiveRaft
     members: list[LiveRaftMember]
-    decisions: list[DecisionModel]
+    decisions: list[Decision]
     """The latest, oldest first."""
 
 
-class GossipPart(Answer):
+class GossipPart(LiveModel):
     """Part of a snapshot: a page of gossip's keys. Further pages follow."""
 
     type: Literal["snapshot"]
@@ -79,7 +79,7 @@ class GossipPart(Answer):
     keys: list[LiveGossipKey]
 
 
-class MetadataPart(Answer):
+class MetadataPart(LiveModel):
     """Part of a snapshot: a page of the metadata's keys."""
 
     type: Literal["snapshot"]
@@ -89,7 +89,7 @@ class MetadataPart(Answer):
     keys: list[LiveMetadataKey]
 
 
-class MetadataChangesPart(Answer):
+class MetadataChangesPart(LiveModel):
     """Part of a snapshot, instead, where the client holds the metadata up to a revision: what came since."""
 
     type: Literal["snapshot"]
@@ -98,7 +98,7 @@ class MetadataChangesPart(Answer):
     revision: Revision
 
 
-class QueuesPart(Answer):
+class QueuesPart(LiveModel):
     """Part of a snapshot: a page of locks, elections and semaphores."""
 
     type: Literal["snapshot"]
@@ -107,7 +107,7 @@ class QueuesPart(Answer):
     queues: list[LiveQueue]
 
 
-class Ready(Answer):
+class Ready(LiveModel):
     """The snapshot is complete; events follow. They may tell again what it shows already."""
 
     type: Literal["ready"]
@@ -119,7 +119,7 @@ class Ready(Answer):
     """Parts of which keys did not fit `live.snapshot_bytes`."""
 
 
-class Events(Answer):
+class Events(LiveModel):
     """Over a WebSocket: events in order. As server-sent events each comes by itself, named by its kind."""
 
     type: Literal["events"]
@@ -128,7 +128,7 @@ class Events(Answer):
     events: list[AnyEvent]
 
 
-class PhiNode(Answer):
+class PhiNode(LiveModel):
     """A node's suspicion."""
 
     node_id: str
@@ -136,7 +136,7 @@ class PhiNode(Answer):
     phi: float
 
 
-class PhiSample(Answer):
+class PhiSample(LiveModel):
     """Suspicion of the live nodes, now and then; it has no id and is not sent again."""
 
     type: Literal["sample"]
@@ -148,7 +148,7 @@ class PhiSample(Answer):
     nodes: list[PhiNode]
 
 
-class LeasesSample(Answer):
+class LeasesSample(LiveModel):
     """Leases and the time left to them, now and then."""
 
     type: Literal["sample"]
@@ -158,7 +158,7 @@ class LeasesSample(Answer):
     leases: list[LeaseAnswer]
 
 
-class Heartbeat(Answer):
+class Heartbeat(LiveModel):
     """The connection is well."""
 
     type: Literal["heartbeat"]
@@ -167,13 +167,13 @@ class Heartbeat(Answer):
     time: Time
 
 
-class Pong(Answer):
+class Pong(LiveModel):
     """The answer to `ping`."""
 
     type: Literal["pong"]
 
 
-class SocketError(Answer):
+class SocketError(LiveModel):
     """A message of the client's was not understood, or asks for a kind that its token may not read (`forbidden`);
     nothing has changed."""
 
@@ -181,7 +181,7 @@ class SocketError(Answer):
     error: Error
 
 
-class End(Answer):
+class End(LiveModel):
     """The last message: an error of this node, or `too_slow`. Connect again, here or elsewhere."""
 
     type: Literal["end"]

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BaseModel, ConfigDict, Field
 
-from coterie.app.wire.models import U64, Answer
+from coterie.app.wire.base import U64
 
 Time = Annotated[float, Field(examples=[1769000000.125])]
 
 
-class DetailSample(Answer):
+class LiveModel(BaseModel):
+    """Base of what live updates tell. No client of Coterie's own decodes these: they are documentation alone."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class DetailSample(LiveModel):
     """A sample that is told only to clients that name its kind; it has no id and is not sent again."""
 
     type: Literal["sample"]
     time: Time
 
 
-class GossipLink(Answer):
+class GossipLink(LiveModel):
     """What this node exchanged with a peer since the last such sample. Ages count from when somebody first asked."""
 
     node_id: str
@@ -46,7 +52,7 @@ class GossipLinksSample(DetailSample):
     links: list[GossipLink]
 
 
-class HeardPeer(Answer):
+class HeardPeer(LiveModel):
     """A live peer, and how old its last digest is."""
 
     node_id: str
@@ -54,7 +60,7 @@ class HeardPeer(Answer):
     heard_age_seconds: float
 
 
-class NodeSpread(Answer):
+class NodeSpread(LiveModel):
     """How far a node's keys have spread, over the live peers that were heard."""
 
     node_id: str
@@ -86,7 +92,7 @@ class ConvergenceSample(DetailSample):
     nodes: list[NodeSpread]
 
 
-class Latency(Answer):
+class Latency(LiveModel):
     """Of what ended since the last such sample; quantiles are estimated within buckets. Null where nothing did."""
 
     count: int
@@ -96,7 +102,7 @@ class Latency(Answer):
     p99_seconds: float | None
 
 
-class HttpFiguresModel(Answer):
+class HttpFiguresModel(LiveModel):
     """Requests since the node's start, by class of their status, and what is under way."""
 
     responses_1xx: int
@@ -114,13 +120,13 @@ class HttpFiguresModel(Answer):
     """Streams are not in here."""
 
 
-class LiveFiguresModel(Answer):
+class LiveFiguresModel(LiveModel):
     """Live updates."""
 
     clients: int
 
 
-class GossipFiguresModel(Answer):
+class GossipFiguresModel(LiveModel):
     """Gossip since the node's start."""
 
     rounds: int
@@ -133,7 +139,7 @@ class GossipFiguresModel(Answer):
     rejected_datagrams: int
 
 
-class RaftFiguresModel(Answer):
+class RaftFiguresModel(LiveModel):
     """This node's part in Raft; counters since its start."""
 
     role: Literal["leader", "candidate", "follower", "observer"]
@@ -152,7 +158,7 @@ class RaftFiguresModel(Answer):
     """Writing and syncing the log."""
 
 
-class ProcessFiguresModel(Answer):
+class ProcessFiguresModel(LiveModel):
     """The process and its event loop."""
 
     memory_bytes: int | None

@@ -12,8 +12,8 @@ from starlette.types import ASGIApp
 from coterie.app.api.app import create_app
 from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
-from coterie.app.settings.auth import AuthSettings, Rule, TokenSetting
-from coterie.app.wire.token_format import hash_of
+from coterie.app.settings.auth import AuthSettings, TokenSetting
+from coterie.app.wire.tokens import Rule, hash_of
 from coterie.gossip import GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip, part
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from coterie.app.wire.token_format import hash_of
+from coterie.app.wire.tokens import hash_of
 from tests.app.processes import Running, run, running
 from tests.waiting import wait_until
 

@@ -12,7 +12,7 @@ from starlette.types import ASGIApp
 from coterie.app.auth import token_store as kept
 from coterie.app.auth.authority import Authority
 from coterie.app.settings.auth import AuthSettings
-from coterie.app.wire.token_format import hash_of, new_token
+from coterie.app.wire.tokens import hash_of, new_token
 from tests.app.api.conftest import Part, raw_request
 from tests.app.api.streams import streaming
 from tests.app.auth.conftest import ADMIN, SMALL, bearer, code, make

@@ -11,7 +11,7 @@ import pytest
 
 from coterie.app.cli.terminal.output import harmless
 from coterie.app.main import main
-from coterie.app.wire.token_format import hash_of
+from coterie.app.wire.tokens import hash_of
 from tests.app.cli.shapes import check_json
 
 HIDDEN = "a secret that nobody may see"

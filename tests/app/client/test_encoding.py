@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.app.api.encoding import read_value, shown
 from coterie.app.client.encoding import NOT_OVER_HTTP, encoded, path_part, read_bytes, span_of, text_of
 from coterie.app.client.request_ids import read_request_id, write_request_id
 from coterie.app.http import request_ids as of_the_node
 from coterie.app.http.request import read_key
+from coterie.app.wire.encoding import to_bytes, to_text
 from coterie.consensus import RefusedError, RequestId
 from coterie.consensus.store import prefix_end
 
@@ -31,8 +31,8 @@ def test_a_key_is_one_part_of_a_path(key: str) -> None:
 @given(st.binary(max_size=40))
 def test_a_value_is_what_the_node_takes_and_gives(value: bytes) -> None:
     sent = encoded(value)
-    assert read_value(sent["value"], sent.get("encoding", "utf-8"), "value") == value
-    assert read_bytes(*shown(value)) == value
+    assert to_bytes(sent["value"], sent.get("encoding", "utf-8")) == value
+    assert read_bytes(*to_text(value)) == value
 
 
 @given(st.binary(min_size=16, max_size=16), st.integers(0, 2**53 - 1))

@@ -15,9 +15,9 @@ from coterie.app.api.app import create_app
 from coterie.app.auth.authority import Authority
 from coterie.app.client import AccessError, Client, ClientError, ClientLimits, Rule
 from coterie.app.settings.auth import AuthSettings, TokenSetting
-from coterie.app.settings.auth import Rule as NodeRule
 from coterie.app.settings.tables import HttpSettings
-from coterie.app.wire.token_format import hash_of
+from coterie.app.wire.tokens import Rule as NodeRule
+from coterie.app.wire.tokens import hash_of
 from coterie.consensus import ConflictError, RefusedError, UnavailableError
 from coterie.consensus.store import Put, read_snapshot
 from coterie.gossip import Address

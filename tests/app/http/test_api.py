@@ -13,7 +13,8 @@ from coterie.app.api.app import create_app
 from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.tables import HttpSettings, LogSettings
 from coterie.app.wire.errors import Code
-from coterie.app.wire.models import ClusterStateAnswer, ErrorAnswer, StatusAnswer
+from coterie.app.wire.pydantic_models import model_of
+from coterie.app.wire.state import ClusterStateAnswer, ErrorAnswer, StatusAnswer
 from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.conftest import MAX_KEY_VALUE_BYTES, MAX_KEYS, MAX_QUERY_BYTES
 
@@ -70,14 +71,17 @@ async def test_the_cluster_state_has_the_documented_shape(client: httpx.AsyncCli
     # Compact, and with the keys in the documented order.
     assert answer.text == json.dumps(expected, separators=(",", ":"), ensure_ascii=False)
     # What the OpenAPI document says of it holds.
-    assert ClusterStateAnswer.model_validate_json(answer.content, strict=True).model_dump(mode="json") == expected
+    assert (
+        model_of(ClusterStateAnswer).model_validate_json(answer.content, strict=True).model_dump(mode="json")
+        == expected
+    )
 
 
 @pytest.mark.parametrize("path", ["/set_kv", "/set_kv/"])
 async def test_a_key_is_set(path: str, client: httpx.AsyncClient, node: GossipNode) -> None:
     answer = await client.get(path + "?key=hello&value=world")
     assert (answer.status_code, answer.text) == (200, '{"status":true}')
-    StatusAnswer.model_validate_json(answer.content, strict=True)
+    model_of(StatusAnswer).model_validate_json(answer.content, strict=True)
     assert answer.headers["cache-control"] == "no-store"
     kv = node.engine.own.get("hello")
     assert kv is not None
@@ -178,7 +182,7 @@ async def test_what_is_refused_is_named(
     assert answer.status_code == status == Code[code.upper()].status
     assert answer.headers["content-type"] == "application/json"
     assert answer.headers["cache-control"] == "no-store"
-    ErrorAnswer.model_validate_json(answer.content)
+    model_of(ErrorAnswer).model_validate_json(answer.content)
     assert node.engine.own.max_version == 0
 
 

@@ -12,10 +12,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from coterie.app.api.encoding import show_record, shown
+from coterie.app.api.encoding import show_record
 from coterie.app.api.live.diff.gossip import Change
 from coterie.app.api.locks.acquire import show_queue_entry
 from coterie.app.api.locks.leases import show_lease
+from coterie.app.wire.encoding import to_text
 from coterie.consensus.autopilot.decision_log import DECISIONS_PREFIX
 from coterie.consensus.store import RESERVED_PREFIX, Event, QueueKind, Record, State, queue_of
 
@@ -35,7 +36,7 @@ def show_key(record: Record, max_value_bytes: int) -> dict[str, Any]:
 def show_change(event: Event, max_value_bytes: int) -> dict[str, Any]:
     if event.record is not None:
         return {"change": "put", "revision": event.revision, **show_key(event.record, max_value_bytes)}
-    key, key_encoding = shown(event.key)
+    key, key_encoding = to_text(event.key)
     content = {"change": "delete", "revision": event.revision, "key": key}
     return content if key_encoding == "utf-8" else {**content, "key_encoding": key_encoding}
 
@@ -45,7 +46,7 @@ def show_queue(state: State, kind: QueueKind, name: bytes) -> dict[str, Any]:
     places = [(place, show_queue_entry(place)) for place in state.queue_entries(kind, name, MAX_PLACES)]
     return {
         "queue": QUEUE_WORDS[kind],
-        "name": shown(name)[0],
+        "name": to_text(name)[0],
         "revision": state.keyspace.revision,
         "holders": [it for place, it in places if place.token],
         "waiters": [it for place, it in places if not place.token],

@@ -9,17 +9,19 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
-from coterie.app.wire.cluster import ClusterAnswer
-from coterie.app.wire.keys import Member, MembersAnswer
-from coterie.app.wire.raft import (
-    DecisionsAnswer,
-    GivenUpAnswer,
-    LeftAnswer,
-    RaftMembersAnswer,
-    RaftStatusAnswer,
-    RemovedAnswer,
-    TransferAnswer,
+from coterie.app.wire.cluster import (
+    Cluster,
+    Decisions,
+    FoundingGivenUp,
+    Member,
+    Members,
+    RaftLeft,
+    RaftMembers,
+    RaftStatus,
+    Removed,
+    Transferred,
 )
+from coterie.app.wire.pydantic_models import model_of
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus, encode
 from coterie.consensus.autopilot.decision_log import DecisionRecord
@@ -74,7 +76,7 @@ async def test_every_status_of_a_member_is_told(api: httpx.AsyncClient, gossip: 
     gossip.engine.round(time.monotonic())
 
     answer = await api.get("/v1/members")
-    MembersAnswer.model_validate_json(answer.content, strict=True)
+    model_of(Members).model_validate_json(answer.content, strict=True)
     assert (answer.json()["cluster_id"], answer.json()["node_id"]) == ("testing", "node-a")
     members = {each["node_id"]: each for each in answer.json()["members"]}
     assert {name: each["status"] for name, each in members.items()} == {
@@ -94,7 +96,7 @@ async def test_every_status_of_a_member_is_told(api: httpx.AsyncClient, gossip: 
     assert members["node-d"]["last_heartbeat_seconds"] is None
 
     one = await api.get("/v1/members/node-b")
-    Member.model_validate_json(one.content, strict=True)
+    model_of(Member).model_validate_json(one.content, strict=True)
     assert one.json()["gossip_advertise_addr"] == "127.0.0.1:10002"
 
 
@@ -114,7 +116,7 @@ async def test_a_member_that_nobody_knows_is_not_found(api: httpx.AsyncClient) -
 async def test_the_cluster_is_shown_in_one_picture(api: httpx.AsyncClient, part: Part) -> None:
     part.decided.append(DECIDED)
     answer = await api.get("/v1/cluster")
-    ClusterAnswer.model_validate_json(answer.content, strict=True)
+    model_of(Cluster).model_validate_json(answer.content, strict=True)
     own = {"node_id": "node-a", "generation": 1_700_000_000, "gossip_advertise_addr": "127.0.0.1:10001"}
     decided = {
         "time": 1_700_000_000.5,
@@ -145,10 +147,10 @@ async def test_the_cluster_is_shown_in_one_picture(api: httpx.AsyncClient, part:
         (None, "voter", None),
     ]
     decisions = await api.get("/v1/raft/decisions")
-    DecisionsAnswer.model_validate_json(decisions.content, strict=True)
+    model_of(Decisions).model_validate_json(decisions.content, strict=True)
     assert decisions.json() == {"decisions": [decided]}
     listed = await api.get("/v1/raft/members")
-    RaftMembersAnswer.model_validate_json(listed.content, strict=True)
+    model_of(RaftMembers).model_validate_json(listed.content, strict=True)
     assert listed.json() == {"members": members}
 
 
@@ -162,11 +164,11 @@ async def test_a_node_without_raft_shows_what_gossip_tells(gossip: GossipNode) -
         answer = await client.get("/v1/cluster")
         status = await client.get("/v1/raft/status")
         members = (await client.get("/v1/members")).json()["members"]
-    ClusterAnswer.model_validate_json(answer.content, strict=True)
+    model_of(Cluster).model_validate_json(answer.content, strict=True)
     raft = answer.json()["raft"]
     assert (raft["enabled"], raft["cluster_id"], raft["leader"], raft["term"]) == (False, "cluster", "node-b", 4)
     assert (raft["voters"], raft["quorum"], raft["membership_epoch"]) == (["node-b", "node-c"], None, 2)
-    RaftStatusAnswer.model_validate_json(status.content, strict=True)
+    model_of(RaftStatus).model_validate_json(status.content, strict=True)
     assert (status.json()["enabled"], status.json()["member_id"], status.json()["peers"]) == (False, None, [])
     roles = {each["node_id"]: each["role"] for each in members}
     assert roles == {"node-a": "client", "node-b": "leader", "node-c": "voter"}
@@ -183,7 +185,7 @@ async def test_a_dead_leader_leads_nobody(gossip: GossipNode) -> None:
 async def test_the_status_of_the_own_member(api: httpx.AsyncClient, part: Part) -> None:
     part.links.append(LinkProblem(1_700_000_000.5, "wrong_cluster", "127.0.0.1:9"))
     answer = await api.get("/v1/raft/status")
-    RaftStatusAnswer.model_validate_json(answer.content, strict=True)
+    model_of(RaftStatus).model_validate_json(answer.content, strict=True)
     status = answer.json()
     assert (status["role"], status["leader"], status["quorum"]) == ("leader", "node-a", True)
     assert status["member_id"] == part.member.id
@@ -194,7 +196,7 @@ async def test_the_status_of_the_own_member(api: httpx.AsyncClient, part: Part) 
 
 async def test_leadership_is_handed_over(api: httpx.AsyncClient, part: Part) -> None:
     answer = await api.post("/v1/raft/transfer", json={"node": "node-b"})
-    TransferAnswer.model_validate_json(answer.content, strict=True)
+    model_of(Transferred).model_validate_json(answer.content, strict=True)
     assert answer.json() == {"leader": "node-b"}
     await api.post("/v1/raft/transfer", json={})
     assert part.asked == [("transfer", "node-b"), ("transfer", None)]
@@ -224,11 +226,11 @@ async def test_why_a_transfer_was_not_done_is_told(api: httpx.AsyncClient, part:
 
 async def test_members_leave_and_are_removed(api: httpx.AsyncClient, part: Part) -> None:
     removed = await api.delete(f"/v1/raft/members/{'b' * 32}")
-    RemovedAnswer.model_validate_json(removed.content, strict=True)
+    model_of(Removed).model_validate_json(removed.content, strict=True)
     left = await api.post("/v1/raft/leave?timeout=3")
-    LeftAnswer.model_validate_json(left.content, strict=True)
+    model_of(RaftLeft).model_validate_json(left.content, strict=True)
     given_up = await api.delete("/v1/raft/founding")
-    GivenUpAnswer.model_validate_json(given_up.content, strict=True)
+    model_of(FoundingGivenUp).model_validate_json(given_up.content, strict=True)
     assert given_up.json() == {"given_up": "the agreement is taken back"}
     assert part.asked == [("remove", "b" * 32), ("leave", "3.0")]
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from coterie.app.wire.keys import GossipDeleteAnswer, GossipGetAnswer, GossipListAnswer, GossipPutAnswer
+from coterie.app.wire.pydantic_models import model_of
 from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.api.conftest import MAX_BODY_BYTES, error_of
 
@@ -36,7 +37,7 @@ async def test_a_key_is_written_read_and_deleted(api: httpx.AsyncClient, gossip:
     }
     assert written.headers["content-type"] == "application/json"
     assert written.headers["cache-control"] == "no-store"
-    GossipPutAnswer.model_validate_json(written.content, strict=True)
+    model_of(GossipPutAnswer).model_validate_json(written.content, strict=True)
     again = await api.put("/v1/kv/load", content="0.7")
     assert (again.json()["version"], again.json()["changed"]) == (1, False)
 
@@ -52,7 +53,7 @@ async def test_a_key_is_written_read_and_deleted(api: httpx.AsyncClient, gossip:
         "version": 1,
         "status": "Set",
     }
-    GossipGetAnswer.model_validate_json(read.content, strict=True)
+    model_of(GossipGetAnswer).model_validate_json(read.content, strict=True)
 
     deleted = await api.delete("/v1/kv/load")
     assert deleted.json() == {
@@ -63,7 +64,7 @@ async def test_a_key_is_written_read_and_deleted(api: httpx.AsyncClient, gossip:
         "version": 2,
         "deleted": True,
     }
-    GossipDeleteAnswer.model_validate_json(deleted.content, strict=True)
+    model_of(GossipDeleteAnswer).model_validate_json(deleted.content, strict=True)
     assert gossip.engine.own.get("load") is None
     assert (await api.get("/v1/kv/load")).status_code == 404
 
@@ -71,7 +72,7 @@ async def test_a_key_is_written_read_and_deleted(api: httpx.AsyncClient, gossip:
 async def test_deleting_what_is_not_there_is_no_error(api: httpx.AsyncClient, gossip: GossipNode) -> None:
     answer = await api.delete("/v1/kv/absent")
     assert (answer.status_code, answer.json()["deleted"], answer.json()["version"]) == (200, False, None)
-    GossipDeleteAnswer.model_validate_json(answer.content, strict=True)
+    model_of(GossipDeleteAnswer).model_validate_json(answer.content, strict=True)
     assert gossip.engine.own.max_version == 0
 
 
@@ -94,7 +95,7 @@ async def test_time_to_live_says_until_when(api: httpx.AsyncClient, gossip: Goss
     assert "expires_in_seconds" not in (await api.get("/v1/kv/b")).json()
     expiring = await api.delete("/v1/kv/b?ttl=true")
     assert 0 < expiring.json()["expires_in_seconds"] <= GRACE
-    GossipDeleteAnswer.model_validate_json(expiring.content, strict=True)
+    model_of(GossipDeleteAnswer).model_validate_json(expiring.content, strict=True)
     gossip.engine.round(time.monotonic() + GRACE + 1)
     assert (await api.get("/v1/kv/a")).status_code == (await api.get("/v1/kv/b")).status_code == 404
 
@@ -384,7 +385,7 @@ async def test_a_list_shows_all_nodes_in_pages(api: httpx.AsyncClient, gossip: G
     gossip.set("gpu/8", "gone")
     gossip.delete("gpu/8")
     whole = await api.get("/v1/kv?prefix=gpu/")
-    GossipListAnswer.model_validate_json(whole.content, strict=True)
+    model_of(GossipListAnswer).model_validate_json(whole.content, strict=True)
     expected = [("node-a", "gpu/9"), ("node-b", "gpu/0"), ("node-b", "gpu/1"), ("node-c", "gpu/0")]
     assert [(item["node"], item["key"]) for item in whole.json()["keys"]] == expected
     assert whole.json()["next_page"] is None

@@ -22,6 +22,7 @@ from coterie.app.wire.keys import (
     MetaPutAnswer,
     RequestIdAnswer,
 )
+from coterie.app.wire.pydantic_models import model_of
 from coterie.consensus.api.errors import RefusedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.api.types import RequestId
 from coterie.consensus.store import RefusalCode
@@ -37,7 +38,7 @@ async def test_a_key_is_written_read_and_deleted(api: httpx.AsyncClient) -> None
     assert written.json() == {"key": "jobs/7", "revision": 1}
     assert written.headers["etag"] == '"1"'
     assert written.headers["cache-control"] == "no-store"
-    MetaPutAnswer.model_validate_json(written.content, strict=True)
+    model_of(MetaPutAnswer).model_validate_json(written.content, strict=True)
     again = await api.put("/v1/meta/jobs/7?prev=true", content="done")
     record = {
         "key": "jobs/7",
@@ -49,19 +50,19 @@ async def test_a_key_is_written_read_and_deleted(api: httpx.AsyncClient) -> None
         "lease": 0,
     }
     assert again.json() == {"key": "jobs/7", "revision": 2, "prev": record}
-    MetaPutAnswer.model_validate_json(again.content, strict=True)
+    model_of(MetaPutAnswer).model_validate_json(again.content, strict=True)
 
     read = await api.get("/v1/meta/jobs/7")
     expected = {**record, "value": "done", "mod_revision": 2, "version": 2}
     assert read.json() == {**expected, "revision": 2, "consistency": "linearizable"}
     assert read.headers["etag"] == '"2"'
-    MetaGetAnswer.model_validate_json(read.content, strict=True)
+    model_of(MetaGetAnswer).model_validate_json(read.content, strict=True)
     before = await api.get("/v1/meta/jobs/7?revision=1")
     assert before.json() == {**record, "revision": 2, "consistency": "linearizable"}
 
     deleted = await api.delete("/v1/meta/jobs/7?prev=true")
     assert deleted.json() == {"key": "jobs/7", "revision": 3, "deleted": 1, "prev": expected}
-    MetaDeleteAnswer.model_validate_json(deleted.content, strict=True)
+    model_of(MetaDeleteAnswer).model_validate_json(deleted.content, strict=True)
     nothing = await api.delete("/v1/meta/jobs/7")
     assert nothing.json() == {"key": "jobs/7", "revision": 3, "deleted": 0}
 
@@ -85,7 +86,7 @@ async def test_bytes_are_base64_in_json_and_themselves_in_raw(api: httpx.AsyncCl
 async def test_a_key_that_is_no_text_is_shown_in_base64(api: httpx.AsyncClient, part: Part) -> None:
     await part.metadata.put(BYTES, b"x")
     listed = await api.get("/v1/meta")
-    MetaListAnswer.model_validate_json(listed.content, strict=True)
+    model_of(MetaListAnswer).model_validate_json(listed.content, strict=True)
     (record,) = listed.json()["keys"]
     assert (record["key_encoding"], base64.b64decode(record["key"])) == ("base64", BYTES)
 
@@ -100,10 +101,10 @@ async def test_a_stale_answer_says_how_stale(api: httpx.AsyncClient, part: Part)
 async def test_the_strong_layer_of_kv_says_that_it_is(api: httpx.AsyncClient) -> None:
     written = await api.put("/v1/kv/a?consistency=strong&prev=true", content=BYTES)
     assert written.json() == {"key": "a", "revision": 1, "prev": None, "layer": "raft", "consistency": "strong"}
-    MetaPutAnswer.model_validate_json(written.content, strict=True)
+    model_of(MetaPutAnswer).model_validate_json(written.content, strict=True)
     read = await api.get("/v1/kv/a?consistency=strong")
     assert (read.json()["layer"], read.json()["consistency"], read.json()["mod_revision"]) == ("raft", "strong", 1)
-    MetaGetAnswer.model_validate_json(read.content, strict=True)
+    model_of(MetaGetAnswer).model_validate_json(read.content, strict=True)
     assert (await api.get("/v1/kv/a")).status_code == 404
     deleted = await api.delete("/v1/kv/a?consistency=strong")
     assert deleted.json() == {"key": "a", "revision": 2, "deleted": 1, "layer": "raft", "consistency": "strong"}
@@ -196,7 +197,7 @@ async def test_the_pages_of_a_list_show_one_revision(api: httpx.AsyncClient) -> 
         await api.put(f"/v1/meta/jobs/{number}", content=str(number))
     await api.put("/v1/meta/other", content="")
     first = await api.get("/v1/meta?prefix=jobs/&limit=2")
-    MetaListAnswer.model_validate_json(first.content, strict=True)
+    model_of(MetaListAnswer).model_validate_json(first.content, strict=True)
     await api.put("/v1/meta/jobs/3", content="changed")
     seen, page = [item["key"] for item in first.json()["keys"]], first.json()["next_page"]
     while page is not None:
@@ -216,7 +217,7 @@ async def test_a_prefix_is_deleted_at_one_revision(api: httpx.AsyncClient) -> No
         await api.put(f"/v1/meta/{key}", content="")
     answer = await api.delete("/v1/meta?prefix=a/")
     assert answer.json() == {"prefix": "a/", "revision": 4, "deleted": 2}
-    MetaDeletePrefixAnswer.model_validate_json(answer.content, strict=True)
+    model_of(MetaDeletePrefixAnswer).model_validate_json(answer.content, strict=True)
     assert [item["key"] for item in (await api.get("/v1/meta")).json()["keys"]] == ["b"]
 
 
@@ -527,7 +528,7 @@ async def test_an_unknown_outcome_brings_the_id_to_go_on_with(api: httpx.AsyncCl
 
 async def test_a_write_with_a_request_id_happens_once(api: httpx.AsyncClient, part: Part) -> None:
     made = await api.post("/v1/request_ids")
-    RequestIdAnswer.model_validate_json(made.content, strict=True)
+    model_of(RequestIdAnswer).model_validate_json(made.content, strict=True)
     assert made.json()["valid_seconds"] == 300
     headers = {"Coterie-Request-Id": made.json()["request_id"]}
     for _ in range(3):

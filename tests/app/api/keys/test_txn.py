@@ -7,7 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from coterie.app.api.keys.txn import TxnAnswer
+from coterie.app.wire.pydantic_models import model_of
+from coterie.app.wire.txn import TxnAnswer
 from coterie.consensus.api.errors import UnavailableError, UnknownOutcomeError
 from tests.app.api.conftest import MAX_BODY_BYTES, Part, error_of
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.anyio
 async def done(api: httpx.AsyncClient, **body: Any) -> Any:
     answer = await api.post("/v1/txn", json=body)
     assert answer.status_code == 200, answer.text
-    TxnAnswer.model_validate_json(answer.content, strict=True)
+    model_of(TxnAnswer).model_validate_json(answer.content, strict=True)
     return answer.json()
 
 

@@ -14,9 +14,9 @@ from coterie.app.api.live.events.filters import Filter
 from coterie.app.api.live.events.ring import EventRing
 from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, anonymous
-from coterie.app.settings.auth import Rule
 from coterie.app.wire.errors import ApiError, Code
 from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
+from coterie.app.wire.tokens import Rule
 
 REQUESTS: dict[Kind, str] = {
     "members": "/v1/members",
@@ -115,7 +115,7 @@ def test_who_may_read_everything_is_told_everything_and_looked_at_no_more(level:
 
 
 def of(*rules: tuple[str, str]) -> Filter:
-    return filter_for(Principal("t", tuple(Rule(layer=a, action="read", prefix=b) for a, b in rules), "h"), None, None)  # type: ignore[arg-type]
+    return filter_for(Principal("t", tuple(Rule(layer=a, action="read", prefix=b) for a, b in rules), "h"), None, None)
 
 
 def test_the_part_that_may_be_told_is_named() -> None:

@@ -15,9 +15,9 @@ from websockets.exceptions import ConnectionClosed
 from coterie.app.api.app import create_app
 from coterie.app.api.live import snapshot
 from coterie.app.auth.authority import Authority
-from coterie.app.settings.auth import Rule, TokenSetting
+from coterie.app.settings.auth import TokenSetting
 from coterie.app.settings.live import LiveSettings
-from coterie.app.wire.token_format import hash_of
+from coterie.app.wire.tokens import Rule, hash_of
 from coterie.consensus.store import Acquire, QueueKind
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip_node

@@ -11,15 +11,19 @@ import pytest
 from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
-from coterie.app.wire.leases import LeaseAnswer, LeaseDetailsAnswer, LeaseEndedAnswer, LeasesAnswer
-from coterie.app.wire.queues import (
+from coterie.app.wire.locks import (
     ElectionAnswer,
     HeldAnswer,
+    LeaseAnswer,
+    LeaseDetailsAnswer,
+    LeaseRevoked,
+    LeasesAnswer,
     NamesAnswer,
     ProclaimedAnswer,
     QueueAnswer,
     ReleasedAnswer,
 )
+from coterie.app.wire.pydantic_models import model_of
 from coterie.consensus.api.errors import CompactedError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.store import Acquire, QueueKind, Release
 from coterie.gossip import GossipNode
@@ -43,7 +47,7 @@ async def lease(api: httpx.AsyncClient) -> int:
 
 async def test_the_life_of_a_lease(api: httpx.AsyncClient) -> None:
     granted = await api.post("/v1/leases", json={"ttl": 7.5})
-    LeaseAnswer.model_validate_json(granted.content, strict=True)
+    model_of(LeaseAnswer).model_validate_json(granted.content, strict=True)
     shown = granted.json()
     assert shown.pop("deadline_ms") >= 7_500
     assert shown == {
@@ -58,13 +62,13 @@ async def test_the_life_of_a_lease(api: httpx.AsyncClient) -> None:
     }
     await api.put("/v1/meta/a?lease=1", content="x")
     renewed = await api.post("/v1/leases/1/keepalive")
-    LeaseAnswer.model_validate_json(renewed.content, strict=True)
+    model_of(LeaseAnswer).model_validate_json(renewed.content, strict=True)
     assert renewed.json()["renewals"] == 1
     one = await api.get("/v1/leases/1")
-    LeaseDetailsAnswer.model_validate_json(one.content, strict=True)
+    model_of(LeaseDetailsAnswer).model_validate_json(one.content, strict=True)
     assert (one.json()["keys"], one.json()["renewals"]) == (["a"], 1)
     ended = await api.delete("/v1/leases/1")
-    LeaseEndedAnswer.model_validate_json(ended.content, strict=True)
+    model_of(LeaseRevoked).model_validate_json(ended.content, strict=True)
     assert ended.json() == {"lease": 1, "revision": 2, "deleted": 1}
     assert (await api.get("/v1/meta/a")).status_code == 404
 
@@ -83,7 +87,7 @@ async def test_a_lease_is_bound_to_a_live_node(api: httpx.AsyncClient, gossip: G
     other = await api.post("/v1/leases", json={"node": "node-b", "generation": 8})
     assert error_of(other)["details"] == {"reason": "node_not_alive"}
     bound = await api.post("/v1/leases", json={"node": "node-b", "hold": 2.5, "generation": 7})
-    LeaseAnswer.model_validate_json(bound.content, strict=True)
+    model_of(LeaseAnswer).model_validate_json(bound.content, strict=True)
     assert bound.json() == {
         "lease": 1,
         "kind": "node",
@@ -101,7 +105,7 @@ async def test_leases_are_listed_in_pages(api: httpx.AsyncClient) -> None:
     for _ in range(3):
         await lease(api)
     first = await api.get("/v1/leases?limit=2")
-    LeasesAnswer.model_validate_json(first.content, strict=True)
+    model_of(LeasesAnswer).model_validate_json(first.content, strict=True)
     assert ([each["lease"] for each in first.json()["leases"]], first.json()["next_page"]) == ([1, 2], "2")
     second = (await api.get("/v1/leases?limit=2&page=2")).json()
     assert ([each["lease"] for each in second["leases"]], second["next_page"]) == ([3], None)
@@ -178,7 +182,7 @@ async def test_one_holds_it_and_the_next_waits(kind: str, api: httpx.AsyncClient
     more = {"permits": 1} if kind == "semaphores" else {}
     first, second = await lease(api), await lease(api)
     held = await api.post(f"/v1/{kind}/jobs/7", json={"lease": first, "value": "me", **more})
-    HeldAnswer.model_validate_json(held.content, strict=True)
+    model_of(HeldAnswer).model_validate_json(held.content, strict=True)
     key = f"coterie/{kind}/jobs/7@{1:020}"
     assert held.json() == {"name": "jobs/7", "lease": first, "token": 1, "key": key, "revision": 1, "ahead": 0}
     again = await api.post(f"/v1/{kind}/jobs/7", json={"lease": first, **more})
@@ -193,17 +197,17 @@ async def test_one_holds_it_and_the_next_waits(kind: str, api: httpx.AsyncClient
     place = {"lease": first, "token": 1, "value": "me", "encoding": "utf-8", "since_revision": 1}
     waiter = {"lease": second, "token": None, "value": "", "encoding": "utf-8", "since_revision": 2}
     if kind == "elections":
-        ElectionAnswer.model_validate(queue, strict=True)
+        model_of(ElectionAnswer).model_validate(queue, strict=True)
         assert queue == {"name": "jobs/7", "revision": 2, "leader": place, "candidates": [waiter]}
     else:
-        QueueAnswer.model_validate(queue, strict=True)
+        model_of(QueueAnswer).model_validate(queue, strict=True)
         assert queue == {"name": "jobs/7", "revision": 2, "holders": [place], "waiters": [waiter]}
     names = await api.get(f"/v1/{kind}")
-    NamesAnswer.model_validate_json(names.content, strict=True)
+    model_of(NamesAnswer).model_validate_json(names.content, strict=True)
     assert names.json() == {"revision": 2, "names": ["jobs/7"]}
 
     released = await api.delete(f"/v1/{kind}/jobs/7?lease={first}")
-    ReleasedAnswer.model_validate_json(released.content, strict=True)
+    model_of(ReleasedAnswer).model_validate_json(released.content, strict=True)
     assert released.json() == {"name": "jobs/7", "revision": 3, "released": True}
     key = f"coterie/{kind}/jobs/7@{2:020}"
     granted = {"name": "jobs/7", "lease": second, "token": 3, "key": key, "revision": 3, "ahead": 0}
@@ -230,7 +234,7 @@ async def test_a_place_in_the_queue_can_be_kept(api: httpx.AsyncClient) -> None:
     held = await api.post("/v1/locks/l", json={"lease": first, "stay": True})
     assert held.json()["token"] == 1
     waits = await api.post("/v1/locks/l", json={"lease": second, "stay": True})
-    HeldAnswer.model_validate_json(waits.content, strict=True)
+    model_of(HeldAnswer).model_validate_json(waits.content, strict=True)
     key = f"coterie/locks/l@{2:020}"
     assert waits.json() == {"name": "l", "lease": second, "token": None, "key": key, "revision": 2, "ahead": 0}
     await api.delete(f"/v1/locks/l?lease={first}")
@@ -484,7 +488,7 @@ async def test_an_election_is_observed(app: ASGIApp, api: httpx.AsyncClient) -> 
         leader = (await stream.next_data())["leader"]
         assert (leader["lease"], leader["value"]) == (first, "10.0.0.1")
         proclaimed = await api.put("/v1/elections/e", json={"token": leader["token"], "value": "10.0.0.2"})
-        ProclaimedAnswer.model_validate_json(proclaimed.content, strict=True)
+        model_of(ProclaimedAnswer).model_validate_json(proclaimed.content, strict=True)
         assert proclaimed.json() == {"name": "e", "revision": 2, "token": 1}
         assert (await stream.next_data())["leader"]["value"] == "10.0.0.2"
         waiting = asyncio.create_task(api.post("/v1/elections/e", json={"lease": second, "wait": 30}))
@@ -492,7 +496,7 @@ async def test_an_election_is_observed(app: ASGIApp, api: httpx.AsyncClient) -> 
         await api.delete(f"/v1/elections/e?lease={first}")
         assert (await waiting).status_code == 200
         shown = await stream.next_data()
-        ElectionAnswer.model_validate(shown, strict=True)
+        model_of(ElectionAnswer).model_validate(shown, strict=True)
         assert (shown["leader"]["lease"], shown["candidates"]) == (second, [])
     late = await api.put("/v1/elections/e", json={"token": 1, "value": "10.0.0.3"})
     assert (late.status_code, error_of(late)["code"]) == (409, "not_held")
