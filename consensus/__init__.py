@@ -1,8 +1,7 @@
 """The Raft layer: linearizable, replicated cluster metadata (docs/spec/raft.md).
 
-`MemberMetadata` is the face; a `Member` is a node's part in the group; `coterie.consensus.store` has the operations and
-results. The parts of a member are imported where they are first named: a program that speaks to members over HTTP needs
-none.
+`Metadata` is the API, `Member` a node's part in the group; operations and results are in `coterie.consensus.store`. The
+parts of a member are imported where they are first named, for a client over HTTP needs none of them.
 """
 
 from __future__ import annotations
@@ -65,7 +64,7 @@ _OF_A_MEMBER = {
     "MemberWatch": "coterie.consensus.member.watch",
 }
 
-if not TYPE_CHECKING:  # a type checker knows the names above, and shall refuse all others
+if not TYPE_CHECKING:  # a type checker knows the names above, and refuses all others
 
     def __getattr__(name: str) -> Any:
         if name not in _OF_A_MEMBER:

@@ -46,7 +46,7 @@ async def backup(member: Member) -> AsyncIterator[bytes]:
 def read_survivor(directory: Path) -> tuple[State, str | None]:
     """The state in a stopped member's directory, every entry of its log applied, and its cluster id.
 
-    Entries that never were committed count too: which those are, the lost members alone knew.
+    Entries that never were committed count too: only the lost members knew which those are.
     Raises as `open_member_directory`.
     """
     store = open_member_directory(directory)

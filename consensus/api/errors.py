@@ -1,4 +1,4 @@
-"""How a call of the metadata's face can end, other than well (raft spec 1, promise 4).
+"""How a call of the metadata API can fail (raft spec 1, promise 4).
 
 Three classes: refused (nothing happened, and the same call will be refused again), unavailable (nothing happened, and
 the same call may be made again), unknown outcome (it may have happened, or may still happen).
@@ -57,7 +57,7 @@ class UnavailableError(MetadataError):
 
 
 class UnknownOutcomeError(MetadataError):
-    """The call ran out of time, or lost its leader, after it was handed on: nobody here knows whether it happened.
+    """The call ran out of time, or lost its leader, after it was handed on. Whether it happened is not known.
 
     Repeating it with the same `request` (see `Metadata.submit`) does it at most once.
     """
@@ -67,7 +67,7 @@ class UnknownOutcomeError(MetadataError):
         self.request = request
         """The id that it was tried under; None where it had none."""
         self.expired = expired
-        """The id is older than what the cluster remembers: this try did nothing, of earlier ones nobody knows."""
+        """The id is older than what the cluster remembers: this try did nothing; what earlier ones did is not known."""
 
 
 class CompactedError(MetadataError):

@@ -60,7 +60,7 @@ class Lock:
         self._lease = lease
         self._kept: KeptLease | None = None
         self.key = b""
-        """The place in the queue, a key that lives as long as what is held."""
+        """The entry in the queue, a key that lives as long as what is held."""
         self.token = 0
         self._since = 0
         self.lost = asyncio.Event()
@@ -76,7 +76,7 @@ class Lock:
                     await self._acquire()
             except TimeoutError:
                 raise UnavailableError("timed_out", "others held it all the time") from None
-            if self._kept is not None and not self._kept.seconds_left:  # granted to one who was stopped since
+            if self._kept is not None and not self._kept.seconds_left:  # granted while this process was stopped
                 raise LeaseLostError("the lease ended while waiting")
             follow = asyncio.create_task(self._follow(), name=f"{self._kind} {self._name!r}")
             stack.push_async_callback(_end, follow)
@@ -147,7 +147,7 @@ class Lock:
                     if any(event.record is None for event in batch.events):
                         return
         except MetadataError:
-            # Nothing is known of the end any more: with a lease of its own, that one's clock tells.
+            # The cluster reports the end no more. A lease of its own ends by its clock.
             if self._kept is not None:
                 await self._kept.lost.wait()
 

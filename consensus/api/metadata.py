@@ -118,7 +118,7 @@ class Metadata(ABC):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[list[QueueEntry]]:
-        """Who holds a lock, election or semaphore (token above 0), then who waits, in order."""
+        """The holders of a lock, election or semaphore (token above 0), then the waiters, in order."""
 
     @abstractmethod
     async def queue_names(
@@ -223,7 +223,7 @@ class Metadata(ABC):
         return cast(LeaseDone, await self.submit(LeaseKeepAlive(lease), **options))
 
     async def revoke(self, lease: int, **options: Any) -> LeaseEnded:
-        """End a lease now: its keys and its places in queues go. Raises as `keep_alive`."""
+        """End a lease now: its keys and its queue entries go. Raises as `keep_alive`."""
         return cast(LeaseEnded, await self.submit(LeaseRevoke(lease), **options))
 
     def lease(self, ttl: float) -> KeptLease:

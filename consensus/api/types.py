@@ -34,7 +34,7 @@ class RequestId:
 
     id: bytes
     time_ms: int
-    """Cluster time of the first try; after `request_window_ms` of it nobody remembers the outcome."""
+    """Cluster time of the first try; the outcome is remembered for `request_window_ms` of cluster time."""
 
 
 class Watch(Protocol):

@@ -1,6 +1,6 @@
 """The files of a Raft member: log, term and vote, snapshots, identity. `open_member_directory` opens all of them.
 
-What is imported here is the package's public face. How it works, and why: DESIGN.md beside this file.
+The names imported here are the package's public ones. How it works, and why: DESIGN.md beside this file.
 """
 
 from coterie.consensus.journal.config import JournalConfig, SettingError
@@ -25,7 +25,7 @@ from coterie.consensus.journal.files.filesystem import DirectoryLock, DiskFiles,
 from coterie.consensus.journal.files.identity import IdentityFile
 from coterie.consensus.journal.log.journal import FileJournal
 from coterie.consensus.journal.snapshots.reader import FileSnapshotReader
-from coterie.consensus.journal.snapshots.snapshots import FileSnapshotStore, SnapshotDraft
+from coterie.consensus.journal.snapshots.store import FileSnapshotStore, SnapshotDraft
 
 __all__ = [
     "CorruptFileError",

@@ -23,7 +23,8 @@ from coterie.consensus.journal.config import JournalConfig
 from coterie.consensus.journal.errors import CorruptFileError, DirectoryInUseError, MissingFileError
 from coterie.consensus.journal.files.filesystem import DirectoryLock, DiskFiles, Files, disk_call
 from coterie.consensus.journal.files.identity import IDENTITY_NAME, IdentityFile
-from coterie.consensus.journal.files.vote import VoteFile, Watermark
+from coterie.consensus.journal.files.vote import VoteFile
+from coterie.consensus.journal.files.watermark import Watermark
 from coterie.consensus.journal.log.journal import FileJournal
 from coterie.consensus.journal.log.recovery import newest_run, reconcile, replay
 from coterie.consensus.journal.log.segment import Segment, read_segment, segment_name, segment_number
@@ -35,7 +36,7 @@ from coterie.consensus.journal.log.writer import (
     create_first_segment,
     recover_tail,
 )
-from coterie.consensus.journal.snapshots.snapshots import FileSnapshotStore
+from coterie.consensus.journal.snapshots.store import FileSnapshotStore
 
 LOCK_NAME = "lock"
 MARKER_NAME = "new"
@@ -96,8 +97,8 @@ def open_member_directory(
         snapshots.load(names)
         vote = VoteFile.open(files, directory, identity.member_id.bytes)
         undo.callback(vote.close)
-        home = SegmentContext(files, directory, identity.member_id.bytes, config.segment_bytes, entropy)
-        journal = _open_journal(home, names, vote, snapshots, config, undo)
+        context = SegmentContext(files, directory, identity.member_id.bytes, config.segment_bytes, entropy)
+        journal = _open_journal(context, names, vote, snapshots, config, undo)
         snapshots.tidy(names)
         identity.raise_incarnation()
         journal.sync()
@@ -138,7 +139,7 @@ def _create(files: Files, directory: Path, names: list[str], config: JournalConf
 
 
 def _open_journal(
-    home: SegmentContext,
+    context: SegmentContext,
     names: list[str],
     vote: VoteFile,
     snapshots: FileSnapshotStore,
@@ -146,8 +147,8 @@ def _open_journal(
     undo: ExitStack,
 ) -> FileJournal:
     """Read the log, make it durable, and bring it in line with the snapshot."""
-    files, directory = home.files, home.directory
-    mark = Watermark.open(files, directory, home.member)
+    files, directory = context.files, context.directory
+    mark = Watermark.open(files, directory, context.member)
     undo.callback(mark.close)
     numbers = sorted(number for name in names if (number := segment_number(name)) is not None)
     if not numbers:
@@ -159,7 +160,7 @@ def _open_journal(
             file = files.open(path)
         with ExitStack() as done:
             (undo if number == numbers[-1] else done).callback(file.close)
-            segments.append(read_segment(file, path, home.member))
+            segments.append(read_segment(file, path, context.member))
     last = segments[-1]
     if last.next_sequence <= mark.sequence:
         raise CorruptFileError(
@@ -176,7 +177,7 @@ def _open_journal(
             files.remove(directory / leftover)
         files.sync_directory(directory)
     sealed = [SealedSegment(segment.path, segment.highest_index) for segment in segments[start:-1]]
-    writer = SegmentWriter(home, last, file, sealed, mark)
+    writer = SegmentWriter(context, last, file, sealed, mark)
     journal = FileJournal([] if replace else log, writer, vote, snapshots.latest, config)
     if replace:
         journal.clear()

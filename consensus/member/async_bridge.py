@@ -1,4 +1,4 @@
-"""Calls of the Raft node, as awaitables with the face's errors."""
+"""Calls of the Raft node as awaitables, with the errors of the metadata API."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from coterie.consensus.raft import errors as raft
 _BUSY = frozenset({"busy", "disk_full", "transfer_pending", "change_pending", "not_ready"})
 """Refusals of the Raft node that are about now, not about the call."""
 
-Done = Callable[[raft.RaftError | None, Any], None]
+Callback = Callable[[raft.RaftError | None, Any], None]
 
 
 def translate(error: raft.RaftError) -> MetadataError:
-    """The same outcome, as users of the face know it."""
+    """The same outcome, as users of the API know it."""
     match error:
         case raft.UnknownOutcomeError():
             return UnknownOutcomeError(str(error))
@@ -29,13 +29,13 @@ def translate(error: raft.RaftError) -> MetadataError:
     return UnavailableError("failed", str(error))
 
 
-async def outcome(start: Callable[[Done], None]) -> Any:
+async def call_node(start: Callable[[Callback], None]) -> Any:
     """Start a call of the node, and await its result. Raises MetadataError."""
     future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
 
     def done(error: raft.RaftError | None, result: Any) -> None:
         if future.done():
-            return  # whoever waited was cancelled
+            return  # the caller was cancelled
         if error is None:
             future.set_result(result)
         else:

@@ -14,7 +14,7 @@ from coterie.consensus.store import Limits
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberConfig:
     secret: bytes
-    """Shared by all members; without it nobody gets a link."""
+    """Shared by all members. A peer must prove that it knows it before it gets a link."""
     raft: RaftSettings = field(default_factory=RaftSettings)
     net: NetSettings = field(default_factory=NetSettings)
     limits: Limits = field(default_factory=Limits)
@@ -22,13 +22,13 @@ class MemberConfig:
     request_timeout: float = 5.0
     """Seconds that a call takes at most, where it does not say otherwise."""
     max_watches: int = 1_000
-    """Open at once at this member."""
+    """Watches open at a time at this member; more are refused as `too_many_watches`."""
     server_tls: ssl.SSLContext | None = None
     client_tls: ssl.SSLContext | None = None
     tls_name: str | None = None
-    """What other members' certificates must bear; None: the address that they are called at."""
+    """What other members' certificates must carry; None: the address at which they are called."""
     tracing: Tracing | None = None
-    """Who records traces; None: nobody."""
+    """Records traces; None: nothing does."""
 
     def __post_init__(self) -> None:
         if not self.secret:

@@ -12,7 +12,7 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from coterie.consensus.journal import DiskThread, MemberDirectory
-from coterie.consensus.member.async_bridge import outcome
+from coterie.consensus.member.async_bridge import call_node
 from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.lease_expiry import LeaseExpiry
 from coterie.consensus.member.metadata import MemberMetadata
@@ -138,7 +138,7 @@ class Member:
         await self.stop()
 
     def _node_stopped(self, failure: BaseException | None) -> None:
-        self._tell_observers()
+        self._notify_observers()
         if self._on_stop is not None:
             self._on_stop(failure)
 
@@ -170,14 +170,14 @@ class Member:
         ready = self.machine.hub.feed()
         if ready:
             self.metadata.watches.wake(ready)
-        self._tell_observers()
+        self._notify_observers()
 
     def observe(self, observer: Callable[[], None]) -> Callable[[], None]:
         """Call `observer` whenever entries were applied, or leadership changed. Returns what ends it."""
         self._observers.append(observer)
         return lambda: self._observers.remove(observer) if observer in self._observers else None
 
-    def _tell_observers(self) -> None:
+    def _notify_observers(self) -> None:
         for observer in list(self._observers):
             try:
                 observer()
@@ -237,12 +237,12 @@ class Member:
 
         Raises RefusedError, UnavailableError, UnknownOutcomeError (it was asked, and may yet take over).
         """
-        return str(await outcome(lambda done: self.node.transfer(done, target)))
+        return str(await call_node(lambda done: self.node.transfer(done, target)))
 
     async def change_voters(self, member: str, *, add: bool, timeout: float | None = None) -> tuple[str, ...]:
         """As the leader: add or remove one voter. Returns the voters. Raises as `MemberMetadata.submit`."""
         limit = self.config.request_timeout if timeout is None else timeout
-        voters: tuple[str, ...] = await outcome(lambda done: self.node.change_voters(member, done, limit, add=add))
+        voters: tuple[str, ...] = await call_node(lambda done: self.node.change_voters(member, done, limit, add=add))
         return voters
 
     def compact(self) -> None:

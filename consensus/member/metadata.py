@@ -32,7 +32,7 @@ from coterie.consensus.api.errors import (
 )
 from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId
-from coterie.consensus.member.async_bridge import Done, outcome
+from coterie.consensus.member.async_bridge import Callback, call_node
 from coterie.consensus.member.read_rounds import ReadRounds
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.tracing import Tracing
@@ -133,7 +133,7 @@ class MemberMetadata(Metadata):
         failure: MetadataError
         while True:
             try:
-                result = await outcome(partial(self._propose, data, end - self._loop.time()))
+                result = await call_node(partial(self._propose, data, end - self._loop.time()))
             except UnknownOutcomeError as error:
                 error.request = request
                 doubt = failure = error
@@ -149,7 +149,7 @@ class MemberMetadata(Metadata):
             await asyncio.sleep(wait)
             pause = min(2 * pause, MAX_RETRY_SECONDS)
 
-    def _propose(self, data: bytes, left: float, done: Done) -> None:
+    def _propose(self, data: bytes, left: float, done: Callback) -> None:
         self._node.propose(data, done, max(0.0, left), self._trace())
 
     def _trace(self) -> str:
@@ -233,7 +233,7 @@ class MemberMetadata(Metadata):
             await self._rounds.wait(timeout, self._trace)
 
     async def _ready(self, consistency: Consistency, timeout: float | None) -> float | None:
-        """Wait until the state may be read; returns the staleness to tell."""
+        """Wait until the state may be read; returns how stale it may be."""
         if consistency is Consistency.LINEARIZABLE:
             await self.barrier(timeout)
             return None

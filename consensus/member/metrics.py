@@ -1,4 +1,4 @@
-"""What a member counts of itself and holds right now, for whoever watches it."""
+"""What a member counts and holds, for metrics."""
 
 from __future__ import annotations
 

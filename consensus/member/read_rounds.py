@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.member.async_bridge import outcome
+from coterie.consensus.member.async_bridge import call_node
 from coterie.consensus.raft.node import RaftNode
 
 
@@ -26,7 +26,7 @@ class ReadRounds:
         With a `timeout`, in seconds, the round is this read's own; `trace` gives the `traceparent` that goes along.
         """
         if timeout is not None:
-            await outcome(lambda done: self._node.read(done, timeout, trace()))
+            await call_node(lambda done: self._node.read(done, timeout, trace()))
             return
         readers = self._readers
         if readers is None:
@@ -44,7 +44,7 @@ class ReadRounds:
     async def _run(self, readers: list[asyncio.Future[None]]) -> None:
         error: MetadataError | None = None
         try:
-            await outcome(lambda done: self._node.read(done, self._timeout))
+            await call_node(lambda done: self._node.read(done, self._timeout))
         except MetadataError as raised:
             error = raised
         for reader in readers:

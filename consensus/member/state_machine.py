@@ -1,8 +1,8 @@
-"""The replicated state as the Raft node sees it: stamps of cluster time, applying, and watchers that hear of it.
+"""The state machine that the Raft node drives: it applies entries, stamps them with cluster time, feeds the watches.
 
-Cluster time (raft spec 3): the leader adds its own monotonic elapsed time to the last value that
-it knows, and puts the sum before each entry's operations. A new leader goes on from the last value, so a change of
-leaders lengthens leases and never shortens them. No wall clock is read.
+Cluster time (raft spec 3): the leader adds its own monotonic elapsed time to the last value that it knows, and puts the
+sum before each entry's operations. A new leader goes on from the last value, so a change of leaders lengthens leases
+and never shortens them. No wall clock is read.
 """
 
 from __future__ import annotations
@@ -92,12 +92,12 @@ class MetadataStateMachine:
 class MetadataStateLoader:
     """Reads a snapshot chunk by chunk; `finish` makes it the state. Raises SnapshotError, the former state intact."""
 
-    def __init__(self, replica: MetadataStateMachine) -> None:
-        self._replica = replica
-        self._reader = StateDecoder()
+    def __init__(self, machine: MetadataStateMachine) -> None:
+        self._machine = machine
+        self._decoder = StateDecoder()
 
     def feed(self, chunk: bytes) -> None:
-        self._reader.feed(chunk)
+        self._decoder.feed(chunk)
 
     def finish(self) -> None:
-        self._replica.restored(self._reader.finish())
+        self._machine.restored(self._decoder.finish())

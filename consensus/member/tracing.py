@@ -1,4 +1,4 @@
-"""What traces of requests need of a member: hooks, for whoever records spans. Without them nothing is sent or paid.
+"""The hooks of a member for a recorder of traces. Without them a member sends nothing more, and pays nothing.
 
 A follower's call at the leader carries the W3C `traceparent` of the span that it was made in, and the leader records
 what it does for it as a span below. Members of releases that do not know the field pass it over.

@@ -1,7 +1,7 @@
 """The replicated state of a cluster: keys with revisions, watches, leases, locks, request ids; pure and deterministic.
 
-`State` applies encoded operations and answers reads; `codec` makes the bytes; `WatchHub` follows what changes. What is
-imported here is the package's public face.
+`apply` changes a `State` by encoded operations, which `encode` makes; `WatchHub` routes the changes to watches;
+`write_snapshot` and `read_snapshot` are its bytes. The names imported here are the package's public ones.
 """
 
 from coterie.consensus.store.apply import apply

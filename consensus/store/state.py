@@ -38,7 +38,7 @@ class State:
         self.feature_level = 1
         """Operations up to this version are allowed."""
         self.halted = 0
-        """Above 0: the cluster went on to this level, which this node does not know. Stop, and upgrade it."""
+        """Above 0: the cluster went on to this level, which this node does not know. It must stop and be upgraded."""
         self.applied_index = 0
         """Log index of the last entry applied."""
         self.time_ms = 0
@@ -69,18 +69,21 @@ class State:
     # -- reading ---------------------------------------------------------------------------------------------------
 
     def get(self, key: bytes, revision: int | None = None) -> Record | None:
-        """The record of `key`, now or at a revision. Raises CompactedError or FutureRevisionError."""
+        """The record of `key`, now or at a revision. Raises CompactedRevisionError, FutureRevisionError."""
         return self.keyspace.table.get(key) if revision is None else pages.get_at(self.keyspace, key, revision)
 
     def range(self, start: bytes, end: bytes | None, *, limit: int = 1_000, revision: int | None = None) -> Page:
         """A page of the records from `start` to below `end` (None: to the last key), now or at a revision.
 
-        Raises CompactedError or FutureRevisionError.
+        Raises CompactedRevisionError or FutureRevisionError.
         """
         return pages.first_page(self.keyspace, self.limits, start, end, limit, revision)
 
     def next_page(self, token: str, *, limit: int = 1_000) -> Page:
-        """The page after the one that gave `token`, at the same revision. Raises BadTokenError, CompactedError."""
+        """The page after the one that gave `token`, at the same revision.
+
+        Raises BadTokenError, CompactedRevisionError.
+        """
         return pages.next_page(self.keyspace, self.limits, token, limit)
 
     def start_new_cluster(self, cluster_id: str) -> None:
@@ -97,7 +100,7 @@ class State:
         self.config = b""
         self.membership_epoch += 1
 
-    # -- what leases and queues there are --------------------------------------------------------------------------
+    # -- leases and queues -----------------------------------------------------------------------------------------
 
     def lease(self, lease_id: int) -> Lease | None:
         return self.leases.table.get(lease_id)
@@ -107,7 +110,7 @@ class State:
         return sorted(self.keyspace.lease_keys.get(lease_id, ()))
 
     def due_leases(self, now_ms: int) -> list[Lease]:
-        """For the leader: whose time is over at `now_ms` of cluster time. Each wants a LeaseExpire."""
+        """For the leader: the leases due at `now_ms` of cluster time. It proposes a LeaseExpire for each."""
         return self.leases.due(now_ms)
 
     def leased_nodes(self) -> list[str]:
@@ -115,11 +118,11 @@ class State:
         return self.leases.nodes()
 
     def leases_of_node(self, node: str) -> list[Lease]:
-        """For the leader: once the node is lost, each wants a LeaseNodeLost."""
+        """For the leader: it proposes a LeaseNodeLost for each once the node is lost."""
         return self.leases.of_node(node)
 
     def queue_entries(self, kind: QueueKind, name: bytes, limit: int = 1_000) -> list[QueueEntry]:
-        """Who holds a lock, election or semaphore (token above 0), then who waits for it, in order."""
+        """The holders of a lock, election or semaphore (token above 0), then its waiters, in order."""
         return self.queues.entries(kind, name, limit)
 
     def queue_names(self, kind: QueueKind) -> list[bytes]:

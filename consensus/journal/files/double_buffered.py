@@ -58,12 +58,12 @@ class DoubleBufferedFile:
             whole = [copy for copy in copies if copy is not None]
             if not whole:
                 raise CorruptFileError(path, "both copies fail their checksums")
-            twin = cls(file, path, kind, *max(whole))
-            twin.store(twin.value)
+            opened = cls(file, path, kind, *max(whole))
+            opened.store(opened.value)
         except BaseException:
             file.close()
             raise
-        return twin
+        return opened
 
     def store(self, value: bytes) -> None:
         """Durable on return. After an error the file is not written again."""

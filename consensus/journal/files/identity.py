@@ -1,4 +1,4 @@
-"""Who this directory is: member id, cluster id and incarnation (fault 2; raft spec 2b and 4).
+"""The identity of this directory: member id, cluster id and incarnation (fault 2; raft spec 2b and 4).
 
 The member id is made once, with the directory. The incarnation rises at every start, before the node may do anything,
 and goes into the handshake: peers that have seen a higher one are talking to a disk that was rolled back, peers that

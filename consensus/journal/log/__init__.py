@@ -1,0 +1,1 @@
+"""The Raft log in segment files: frames, segments, writing, recovery."""

@@ -39,7 +39,7 @@ class FileJournal:
         snapshot: Callable[[], SnapshotInfo | None],
         config: JournalConfig,
     ) -> None:
-        """`log` is durable already. `snapshot` tells the newest durable snapshot."""
+        """`log` is durable already. `snapshot` gives the newest durable snapshot."""
         self._log = log
         self._writer = writer
         self._vote = vote
@@ -50,8 +50,8 @@ class FileJournal:
         self._buffer: list[bytes] = []
         self._buffered = 0
         self._highest_index = 0
-        self._rest = writer.rest
-        self._spare = writer.spare_bytes
+        self._remaining_bytes = writer.remaining_bytes
+        self._spare_bytes = writer.spare_bytes
         self._upkeep_due = True
         self._in_flight = False
         self._closing = False
@@ -203,16 +203,16 @@ class FileJournal:
 
     def _claim(self, need: int) -> None:
         """Reckon with what the job will use, before it has run."""
-        if need <= self._rest:
-            self._rest -= need
+        if need <= self._remaining_bytes:
+            self._remaining_bytes -= need
         else:
-            self._rest, self._spare = max(0, self._spare - need), 0
+            self._remaining_bytes, self._spare_bytes = max(0, self._spare_bytes - need), 0
 
     def _in_flight_free(self) -> tuple[int, int]:
         """(bytes left in the current segment, bytes of the spare), after the job in flight."""
         if not self._in_flight:
-            self._rest, self._spare = self._writer.rest, self._writer.spare_bytes
-        return self._rest, self._spare
+            self._remaining_bytes, self._spare_bytes = self._writer.remaining_bytes, self._writer.spare_bytes
+        return self._remaining_bytes, self._spare_bytes
 
     # -- term, vote and commit index ---------------------------------------------------------------------------------
 

@@ -1,7 +1,7 @@
 """A segment: a file of preallocated size with a head and frames, and how one is read back (raft spec 2b).
 
-The next frame is written only when the one before is synced. So a frame that cannot be read is an unfinished write,
-and nobody was told of it, if it is the very last of the last segment; anywhere else it is damage, and the node stops.
+The next frame is written only when the one before is synced. So an unreadable frame at the very end of the last segment
+is an unfinished write, which was never acknowledged; anywhere else it is damage, and the node stops.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from coterie.consensus.journal.errors import DiskFullError
 from coterie.consensus.journal.files.filesystem import File, Files, create_durably, disk_call
-from coterie.consensus.journal.files.vote import Watermark
+from coterie.consensus.journal.files.watermark import Watermark
 from coterie.consensus.journal.log.frames import FRAME_HEAD_BYTES, encode_frame
 from coterie.consensus.journal.log.segment import SEGMENT_HEAD_BYTES, Segment, SegmentHead, segment_name
 
@@ -40,12 +40,12 @@ class SegmentContext:
         return SegmentHead(self.member, number, size, first_sequence, previous_end, chain, salt)
 
 
-def create_first_segment(home: SegmentContext) -> None:
+def create_first_segment(context: SegmentContext) -> None:
     """Segment 1, empty, of a new directory."""
-    head = home.head(1, home.segment_bytes, 1, 0, 0)
-    path = home.directory / segment_name(1)
+    head = context.head(1, context.segment_bytes, 1, 0, 0)
+    path = context.directory / segment_name(1)
     with disk_call(f"create {path}"):
-        create_durably(home.files, path, head.encode(), head.size).close()
+        create_durably(context.files, path, head.encode(), head.size).close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,10 @@ class SegmentWriter:
     """Adds frames to the last segment, and begins the next one where it is full."""
 
     def __init__(
-        self, home: SegmentContext, last: Segment, file: File, sealed: Sequence[SealedSegment], mark: Watermark
+        self, context: SegmentContext, last: Segment, file: File, sealed: Sequence[SealedSegment], mark: Watermark
     ) -> None:
         """`last` was read from `file`, and `recover_tail` has made it durable."""
-        self._home = home
+        self._context = context
         self._file = file
         self._path = last.path
         self._head = last.head
@@ -78,20 +78,20 @@ class SegmentWriter:
         """The last attempt to allocate a spare found no space."""
 
     @property
-    def rest(self) -> int:
+    def remaining_bytes(self) -> int:
         """Bytes that are left in the current segment."""
         return self._head.size - self._end
 
     @property
     def spare_bytes(self) -> int:
         """Bytes that the spare can take; 0 where there is none."""
-        return 0 if self._spare is None else self._home.segment_bytes - SEGMENT_HEAD_BYTES
+        return 0 if self._spare is None else self._context.segment_bytes - SEGMENT_HEAD_BYTES
 
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def append(self, records: bytes, highest_index: int) -> bool:
         """One frame; durable on return. True where it began a segment. Any error leaves the writer unfit for use."""
-        begins = FRAME_HEAD_BYTES + len(records) > self.rest
+        begins = FRAME_HEAD_BYTES + len(records) > self.remaining_bytes
         if begins:
             self._append_to_next(records)
         else:
@@ -107,21 +107,21 @@ class SegmentWriter:
 
     def _append_to_next(self, records: bytes) -> None:
         """Begin the next segment with this frame."""
-        home = self._home
+        context = self._context
         need = SEGMENT_HEAD_BYTES + FRAME_HEAD_BYTES + len(records)
         file = self._spare
-        if file is None or need > home.segment_bytes:
+        if file is None or need > context.segment_bytes:
             # Nobody asked `has_room` for this: then space is looked for now, and the node stops where there is none.
-            file = self._allocate(max(need, home.segment_bytes))
+            file = self._allocate(max(need, context.segment_bytes))
         self._spare = None
-        with disk_call(f"begin a segment in {home.directory}"):
-            head = home.head(self._head.number + 1, file.size(), self.next_sequence, self._end, self._chain)
+        with disk_call(f"begin a segment in {context.directory}"):
+            head = context.head(self._head.number + 1, file.size(), self.next_sequence, self._end, self._chain)
             frame, chain = encode_frame(records, self.next_sequence, self._chain, head.salt)
-            path = home.directory / segment_name(head.number)
+            path = context.directory / segment_name(head.number)
             file.write(head.encode() + frame, 0)
             file.sync()
-            home.files.rename(home.directory / SPARE_NAME, path)
-            home.files.sync_directory(home.directory)
+            context.files.rename(context.directory / SPARE_NAME, path)
+            context.files.sync_directory(context.directory)
             self._file.close()
         self._sealed.append(SealedSegment(self._path, self._highest_index))
         self._file, self._path, self._head = file, path, head
@@ -131,20 +131,20 @@ class SegmentWriter:
 
     def _allocate(self, size: int) -> File:
         """A file of zeros under the spare's name, in the place of what stood there."""
-        path = self._home.directory / SPARE_NAME
-        with disk_call(f"allocate {size} bytes in {self._home.directory}"):
+        path = self._context.directory / SPARE_NAME
+        with disk_call(f"allocate {size} bytes in {self._context.directory}"):
             if self._spare is not None:
                 self._spare.close()
                 self._spare = None
-                self._home.files.remove(path)
-            file = self._home.files.create(path)
+                self._context.files.remove(path)
+            file = self._context.files.create(path)
             try:
                 file.preallocate(size)
                 file.sync()
             except OSError:
                 file.close()
                 with suppress(OSError):
-                    self._home.files.remove(path)
+                    self._context.files.remove(path)
                 raise
         return file
 
@@ -161,15 +161,15 @@ class SegmentWriter:
     def upkeep(self, needed_from: int) -> None:
         """Remove what a durable snapshot made useless, have a spare, move the watermark.
 
-        `needed_from`: entries with lower indexes are needed by nobody. A full disk is no error here: see `disk_full`.
+        `needed_from`: entries with lower indexes are no longer needed. A full disk is no error here: see `disk_full`.
         """
-        with disk_call(f"remove old segments in {self._home.directory}"):
+        with disk_call(f"remove old segments in {self._context.directory}"):
             while self._sealed and self._sealed[0].highest_index < needed_from:
-                self._home.files.remove(self._sealed[0].path)
+                self._context.files.remove(self._sealed[0].path)
                 del self._sealed[0]
         if self._spare is None:
             try:
-                self._spare = self._allocate(self._home.segment_bytes)
+                self._spare = self._allocate(self._context.segment_bytes)
                 self.disk_full = False
             except DiskFullError:
                 self.disk_full = True

@@ -1,0 +1,1 @@
+"""Snapshot files: format, writing, installing, reading."""

@@ -1,0 +1,1 @@
+"""What each operation does to the state: one function an operation."""

@@ -49,10 +49,10 @@ def delete(state: State, op: Delete) -> DeleteDone:
 
 
 def delete_range(state: State, op: DeleteRange) -> DeleteDone:
-    changes = StagedWrites(state)
-    done = changes.delete_range(op)
+    staged = StagedWrites(state)
+    done = staged.delete_range(op)
     _check_weight(state, weight(done))
-    changes.commit()
+    staged.commit()
     return done
 
 
@@ -62,15 +62,15 @@ def txn(state: State, op: Txn) -> TxnDone:
         raise RefusalError(RefusalCode.TOO_MANY_OPS, limit)
     held = [_holds(state, it) for it in op.compares]  # all of them: one without sense is refused wherever it stands
     succeeded = all(held)
-    changes = StagedWrites(state)
+    staged = StagedWrites(state)
     results = []
     total = 0
     for it in op.then if succeeded else op.otherwise:
-        result = _do(state, changes, it)
+        result = _do(state, staged, it)
         total += weight(result)
         _check_weight(state, total)
         results.append(result)
-    return TxnDone(changes.commit(), succeeded, tuple(results))
+    return TxnDone(staged.commit(), succeeded, tuple(results))
 
 
 def compact(state: State, op: Compact) -> Done:
@@ -83,18 +83,18 @@ def compact(state: State, op: Compact) -> Done:
     return Done(keyspace.revision)
 
 
-def _do(state: State, changes: StagedWrites, op: TxnOp) -> PutDone | DeleteDone | GetDone | RangeDone:
+def _do(state: State, staged: StagedWrites, op: TxnOp) -> PutDone | DeleteDone | GetDone | RangeDone:
     match op:
         case Put():
-            return changes.put(op)
+            return staged.put(op)
         case Delete():
-            return changes.delete(op)
+            return staged.delete(op)
         case DeleteRange():
-            return changes.delete_range(op)
+            return staged.delete_range(op)
         case Get():
-            return GetDone(changes.get(op.key))
+            return GetDone(staged.get(op.key))
         case Range():
-            return changes.range(op.start, op.end, min(op.limit, state.limits.max_page_items))
+            return staged.range(op.start, op.end, min(op.limit, state.limits.max_page_items))
 
 
 def _holds(state: State, it: Compare | Guard) -> bool:

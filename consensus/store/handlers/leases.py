@@ -62,7 +62,7 @@ def node_lost(state: State, op: LeaseNodeLost) -> LeaseEnded:
 
 
 def _end(state: State, lease: Lease) -> LeaseEnded:
-    """The lease goes, and its keys with it, at one revision; so do its places in queues, and others move up."""
+    """The lease goes, and its keys with it, at one revision; so do its queue entries, and waiters get their permits."""
     state.leases.remove(lease)
     keyspace = state.keyspace
     keys = sorted(keyspace.lease_keys.get(lease.id, ()))

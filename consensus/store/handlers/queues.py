@@ -1,4 +1,4 @@
-"""Operations on locks, elections and semaphores (raft spec 3); `queues` holds the rules of granting."""
+"""Operations on locks, elections and semaphores (raft spec 3); `queue_index` has the rules of granting."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def acquire(state: State, op: Acquire) -> AcquireDone:
         if queue.permits != op.permits:
             raise RefusalError(RefusalCode.PERMITS_DIFFER, queue.permits)
         if op.lease in queue.by_lease:
-            return _same_place(state, queue, op.lease)
+            return _existing_entry(state, queue, op.lease)
         if not op.wait and len(queue.holders) >= queue.permits:
             raise RefusalError(RefusalCode.BUSY)
         if len(queue.by_lease) >= limits.max_queue_entries:
@@ -33,7 +33,7 @@ def acquire(state: State, op: Acquire) -> AcquireDone:
     return AcquireDone(keyspace.commit(limits), key, token, ahead)
 
 
-def _same_place(state: State, queue: Queue, lease: int) -> AcquireDone:
+def _existing_entry(state: State, queue: Queue, lease: int) -> AcquireDone:
     number = queue.by_lease[lease]
     revision = state.keyspace.revision
     for token, holder in queue.holders.items():
@@ -44,7 +44,7 @@ def _same_place(state: State, queue: Queue, lease: int) -> AcquireDone:
 
 
 def repeated(state: State, remembered: SingleResult) -> SingleResult:
-    """What to answer a request that comes again. Its grant, once ended, must not be taken for one that lasts."""
+    """The result of a request that comes again. Raises RefusalError (grant_ended) where its grant has ended since."""
     if isinstance(remembered, AcquireDone) and state.keyspace.table.get(remembered.key) is None:
         raise RefusalError(RefusalCode.GRANT_ENDED)
     return remembered

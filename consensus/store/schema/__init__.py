@@ -1,0 +1,1 @@
+"""What log entries, results and snapshots are encoded from: types, limits, refusal codes, and the codec."""

@@ -39,7 +39,7 @@ class RefusalCode(StrEnum):
     NAME_INVALID = "name_invalid"  # empty, too long, or holding an "@"; detail: the limit in bytes
     BUSY = "busy"  # held by others, and the caller would not wait
     NOT_HELD = "not_held"
-    GRANT_ENDED = "grant_ended"  # this request got its place in the queue at an earlier try, and it has been lost since
+    GRANT_ENDED = "grant_ended"  # an earlier try of this request got a queue entry, which has been lost since
     PERMITS_DIFFER = "permits_differ"  # the semaphore is in use with another count; detail: that count
     QUEUE_FULL = "queue_full"  # detail: the limit
     REQUEST_EXPIRED = (

@@ -1,7 +1,7 @@
 """The operations that the log carries, as types (raft spec 3). `codec` gives them bytes.
 
 They are encoded as arrays that begin with the tag: tags and the order of fields are part of the format, and a change of
-either is a new operation version. Who may send what: `ClientOperation` comes from anybody's request, `SystemOperation`
+either is a new operation version. `ClientOperation` comes from clients' requests, `SystemOperation`
 from the leader alone.
 """
 
@@ -181,7 +181,7 @@ class LeaseNodeLost(EncodedOperation, frozen=True, tag=15):
 class Acquire(EncodedOperation, frozen=True, tag=16):
     """Ask for a permit, in the name of a lease; ask in vain only with `wait` False. -> AcquireDone
 
-    One lease has one place in a queue: asking again answers with the place it has. In an election this is to campaign,
+    One lease has one entry in a queue: asking again answers with that entry. In an election this is to campaign,
     and `value` is what a winner proclaims.
     """
 
@@ -222,7 +222,7 @@ class FoundCluster(EncodedOperation, frozen=True, tag=19):
 
 
 class Ban(EncodedOperation, frozen=True, tag=20):
-    """Bar a member id for ever. -> Done"""
+    """Ban a member id for ever. -> Done"""
 
     member_id: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
     reason: Annotated[str, msgspec.Meta(max_length=1_024)] = ""

@@ -68,7 +68,7 @@ class LeaseEnded(EncodedResult, frozen=True, tag=8):
 class AcquireDone(EncodedResult, frozen=True, tag=9):
     revision: int
     key: bytes
-    """The place in the queue, as a key: it is rewritten when the permit is granted, and deleted when it is lost."""
+    """The queue entry's key. It is rewritten when the permit is granted, and deleted when it is lost."""
     token: int
     """The fencing token of the grant; 0 while waiting."""
     ahead: int

@@ -2,8 +2,8 @@
 
 An id carries the cluster time of its first try. Results are kept by that time, in buckets; pruning drops the oldest
 bucket and moves the horizon to its end. What is at or above the horizon and not in the table was never applied; what is
-below it nobody can tell, and it is refused. All of this depends on the log alone. (One result is not repeated as it
-was: a place in a queue that has been lost since, see `queueing`.)
+below it is not known, and refused. All of this depends on the log alone. (One result is not repeated as it was: a queue
+entry that has been lost since, see `handlers.queues`.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class DeduplicationTable:
         self._shared: set[int] = set()  # buckets that a view may hold: copied before they change
 
     def recall(self, request_id: bytes, time_ms: int, now_ms: int) -> SingleResult | None:
-        """The result of the first time, or None where this is it. Refuses what cannot be told, or is not yet."""
+        """The result of the first time, or None where this is it. Raises RefusalError before the horizon, or ahead."""
         if time_ms < self.horizon_ms:
             raise RefusalError(RefusalCode.REQUEST_EXPIRED, self.horizon_ms)
         if time_ms > now_ms:

@@ -1,7 +1,7 @@
 """Leases: with a time to live in cluster time, or bound to a node's process (raft spec 3).
 
-The table is replicated. By node and by deadline it is indexed for the leader, who proposes the ends: from those indexes
-nothing is decided that operations do.
+The table is replicated. The indexes by node and by deadline are for the leader, which proposes the ends: no
+operation decides by them.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ class LeaseTable:
                 del self._by_node[lease.node]
 
     def due(self, now_ms: int) -> list[Lease]:
-        """The leases whose time is over at `now_ms`, earliest first."""
+        """The leases that are due at `now_ms`, earliest first."""
         due = []
         while self._deadlines and self._deadlines[0][0] <= now_ms:
             _, lease_id, renewal = heapq.heappop(self._deadlines)
@@ -73,7 +73,7 @@ class LeaseTable:
         return due
 
     def next_deadline_ms(self) -> int | None:
-        """When, in cluster time, `due` has something to say at the earliest."""
+        """The earliest cluster time at which `due` may give something."""
         return self._deadlines[0][0] if self._deadlines else None
 
     def of_node(self, node: str) -> list[Lease]:

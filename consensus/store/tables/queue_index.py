@@ -1,11 +1,12 @@
-"""Locks, elections and semaphores: queues of places, all of them keys in the keyspace (raft spec 3).
+"""Locks, elections and semaphores: queues whose entries are keys in the keyspace (raft spec 3).
 
-A place is a key that lives with the lease that asked; its number is the revision at which it was asked for, so places
-stand in the order of asking. The oldest ones hold the permits. A grant rewrites the place with a fencing token: the
-revision of the grant, which no other grant of the queue shares, and which is above that of every earlier one. For that
-an operation takes at most one permit of a queue away, and a queue's count of permits is fixed while it is in use.
+An entry is a key that lives with the lease that asked for it. Its number is the revision of that request, so the keys
+of a queue are in the order of the requests, and the first entries hold the permits. A grant rewrites the entry with a
+fencing token: the revision of the grant, which no other grant of the queue shares, and which is above that of every
+earlier one. For that an operation takes at most one permit of a queue away, and a queue's count of permits is fixed
+while it is in use.
 
-Here the queues are held as an index over those keys; it is rebuilt from them when a snapshot is loaded.
+The index over those keys is rebuilt from them when a snapshot is loaded.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from coterie.consensus.store.schema.records import Record, prefix_end
 from coterie.consensus.store.tables.keyspace import Keyspace
 
 RESERVED_PREFIX = b"coterie/"
-"""Keys under this prefix are the system's own; it is for the API to keep clients from writing them."""
+"""Keys under this prefix are the system's own. The API keeps clients from writing them."""
 
 PREFIXES = {
     QueueKind.LOCK: RESERVED_PREFIX + b"locks/",
@@ -32,7 +33,7 @@ _QUEUE_PREFIXES = tuple(PREFIXES.values())
 
 
 class QueueEntryValue(msgspec.Struct, frozen=True):
-    """What a place's key holds, as JSON; bytes in base64."""
+    """The value of an entry's key, as JSON; bytes in base64."""
 
     token: int
     permits: int
@@ -45,14 +46,14 @@ _decode = msgspec.json.Decoder(QueueEntryValue).decode
 
 @dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """A holder (token above 0) or a waiter, as lists show it."""
+    """A holder (token above 0) or a waiter, as the API gives it."""
 
     key: bytes
     lease: int
     token: int
     value: bytes
     since: int
-    """Revision at which it was asked for."""
+    """Revision of the request."""
 
 
 @dataclass(slots=True)
@@ -61,18 +62,18 @@ class Queue:
     name: bytes
     permits: int
     holders: dict[int, int] = field(default_factory=dict)
-    """Place number by token."""
+    """Entry number by token."""
     waiting: OrderedDict[int, None] = field(default_factory=OrderedDict)
-    """Place numbers, in order."""
+    """Entry numbers, in order."""
     by_lease: dict[int, int] = field(default_factory=dict)
-    """Place number by lease."""
+    """Entry number by lease."""
 
     def key(self, number: int) -> bytes:
         return queue_prefix(self.kind, self.name) + b"%020d" % number
 
 
 def queue_prefix(kind: QueueKind, name: bytes) -> bytes:
-    """All places of a queue have keys with this prefix: what to watch."""
+    """The prefix of the keys of all entries of a queue: what to watch."""
     return PREFIXES[kind] + name + b"@"
 
 
@@ -81,12 +82,12 @@ def is_queue_key(key: bytes) -> bool:
 
 
 def queue_of(key: bytes) -> tuple[QueueKind, bytes] | None:
-    """The queue of which the key is a place; None for other keys."""
+    """The queue that the key is an entry of; None for other keys."""
     return _parse(key)[:2] if is_queue_key(key) else None
 
 
 def as_queue_entry(record: Record) -> QueueEntry:
-    """What the record of a place's key says."""
+    """The entry in the record of its key."""
     held = _decode(record.value)
     return QueueEntry(record.key, record.lease, held.token, held.value, record.create_revision)
 
@@ -100,16 +101,16 @@ class QueueIndex:
         return self._queues.get((kind, name))
 
     def names(self, kind: QueueKind) -> list[bytes]:
-        """The queues that have any place, in order."""
+        """The queues that have any entry, in order."""
         return sorted(name for of_kind, name in self._queues if of_kind is kind)
 
     def entries(self, kind: QueueKind, name: bytes, limit: int) -> list[QueueEntry]:
-        """The first places: holders by token, then waiters in order. As grants go by order, that is the keys' order."""
+        """The first entries: holders by token, then waiters in order. Grants go by order: it is the keys' order."""
         prefix = queue_prefix(kind, name)
         return [as_queue_entry(record) for record in self._keyspace.table.scan(prefix, prefix_end(prefix), limit)]
 
     def enter(self, kind: QueueKind, name: bytes, lease: int, value: bytes, permits: int) -> tuple[bytes, int, int]:
-        """Take a new place at `next_revision`. Returns its key, its token (0: it waits) and how many wait before it."""
+        """Add an entry at `next_revision`. Returns its key, its token (0: it waits) and how many wait before it."""
         queue = self._queues.get((kind, name))
         if queue is None:
             queue = self._queues[kind, name] = Queue(kind, name, permits)
@@ -126,16 +127,16 @@ class QueueIndex:
         return key, token, ahead
 
     def leave(self, queue: Queue, lease: int) -> None:
-        """Give up the place of `lease` at `next_revision`; who is next gets the permit."""
+        """Remove the entry of `lease` at `next_revision`; the next waiter gets the permit."""
         key = queue.key(queue.by_lease[lease])
         self.forget(key)
         self._keyspace.delete(key)
         self.grant([(queue.kind, queue.name)])
 
     def forget(self, key: bytes) -> tuple[QueueKind, bytes]:
-        """Drop a place that is about to be deleted from the index. Returns its queue, for `grant`."""
+        """Drop an entry that is about to be deleted from the index. Returns its queue, for `grant`."""
         record = self._keyspace.table.get(key)
-        assert record is not None, "a place in the index has its key"  # noqa: S101
+        assert record is not None, "an entry in the index has its key"  # noqa: S101
         kind, name, number = _parse(key)
         queue = self._queues[kind, name]
         del queue.by_lease[record.lease]
@@ -147,7 +148,7 @@ class QueueIndex:
         return kind, name
 
     def grant(self, touched: list[tuple[QueueKind, bytes]]) -> None:
-        """Give free permits of these queues to who waits, at `next_revision`; forget queues without places."""
+        """Give free permits of these queues to waiters, at `next_revision`; forget queues without entries."""
         for at in touched:
             queue = self._queues[at]
             if queue.waiting and len(queue.holders) < queue.permits:
@@ -158,20 +159,20 @@ class QueueIndex:
                 del self._queues[at]
 
     def rewrite(self, queue: Queue, number: int, *, token: int, value: bytes | None = None) -> None:
-        """Change a place's token and, unless None, its value, at `next_revision`."""
+        """Change an entry's token and, unless None, its value, at `next_revision`."""
         key = queue.key(number)
         record = self._keyspace.table.get(key)
-        assert record is not None, "a place in the index has its key"  # noqa: S101
+        assert record is not None, "an entry in the index has its key"  # noqa: S101
         kept = _decode(record.value).value if value is None else value
         self._keyspace.put(key, _encode(QueueEntryValue(token, queue.permits, kept)), record.lease)
 
     def load(self, record: Record) -> None:
-        """Take a place from a snapshot; in key order. Raises ValueError where it is none."""
+        """Take an entry from a snapshot, in key order. Raises ValueError where it is none."""
         kind, name, number = _parse(record.key)
         try:
             held = _decode(record.value)
         except msgspec.DecodeError as error:
-            raise ValueError(f"{record.key!r} holds no place of a queue") from error
+            raise ValueError(f"{record.key!r} holds no entry of a queue") from error
         queue = self._queues.setdefault((kind, name), Queue(kind, name, held.permits))
         queue.by_lease[record.lease] = number
         if held.token:
@@ -181,7 +182,7 @@ class QueueIndex:
 
 
 def check_name(name: bytes, limit: int) -> None:
-    """An "@" ends the name in the keys of places."""
+    """An "@" ends the name in the keys of entries."""
     if not 0 < len(name) <= limit or b"@" in name:
         raise RefusalError(RefusalCode.NAME_INVALID, limit)
 
@@ -191,4 +192,4 @@ def _parse(key: bytes) -> tuple[QueueKind, bytes, int]:
         if key.startswith(prefix):
             name, _, number = key[len(prefix) :].rpartition(b"@")
             return kind, name, int(number)
-    raise ValueError(f"{key!r} is no place of a queue")
+    raise ValueError(f"{key!r} is no entry of a queue")

@@ -82,7 +82,16 @@ def test_everything_is_in_it() -> None:
     driver = full()
     fresh = restored(snapshot(driver.state))
     assert fresh.sizes() == driver.state.sizes()
-    for name in ("level", "applied_index", "time_ms", "cluster_id", "membership_epoch", "config", "bans", "limits"):
+    for name in (
+        "feature_level",
+        "applied_index",
+        "time_ms",
+        "cluster_id",
+        "membership_epoch",
+        "config",
+        "bans",
+        "limits",
+    ):
         assert getattr(fresh, name) == getattr(driver.state, name)
     assert fresh.leases.table == driver.state.leases.table
     assert fresh.leases.next_id == 3
