@@ -65,7 +65,7 @@ class LocalRaft:
     def leader_address(self) -> Address | None:
         return self._gossip.leader_address()
 
-    # -- who is what ---------------------------------------------------------------------------------------------------
+    # -- the members ---------------------------------------------------------------------------------------------------
 
     def picture(self) -> RaftPicture:
         agent, member = self._agent, self._joined

@@ -17,6 +17,7 @@ from coterie.consensus.journal import CorruptFileError, Files
 from coterie.consensus.journal.files.double_buffered import DoubleBufferedFile
 
 FILE_NAME = "ballot"
+"""Its name since the first format."""
 
 _KIND = 4
 

@@ -75,7 +75,7 @@ def unseen(member: str, **but: Any) -> Observation:
     return replace(live(member, **but), presence=Presence.UNSEEN)
 
 
-def answered(it: FoundingProposal = P) -> FoundingVote:
+def agreed(it: FoundingProposal = P) -> FoundingVote:
     return FoundingVote().agreeing(it)
 
 
@@ -117,8 +117,8 @@ def test_who_has_just_started_looks_for_others_first() -> None:
     assert isinstance(do(replace(young, rule=FoundingRule(1), up_for=SETTLE_SECONDS)), StoreVote)
 
 
-def test_a_proposal_is_answered_once_it_is_seen_at_its_proposer() -> None:
-    assert do(own("b"), holds("a"), live("c")) == StoreVote(answered(), "agreeing to attempt 1 of a")
+def test_a_proposal_is_agreed_to_once_it_is_seen_at_its_proposer() -> None:
+    assert do(own("b"), holds("a"), live("c")) == StoreVote(agreed(), "agreeing to attempt 1 of a")
     hearsay = [live("a"), holds("c")]
     assert isinstance(do(own("b"), *hearsay), Wait)
 
@@ -134,18 +134,18 @@ def test_a_proposal_is_answered_once_it_is_seen_at_its_proposer() -> None:
         ("it is for another number of founders", [holds("a", proposal(members="ab")), live("c")]),
     ],
 )
-def test_what_cannot_come_to_pass_is_not_answered(why: str, observations: list[Observation]) -> None:
+def test_what_cannot_come_to_pass_is_not_agreed_to(why: str, observations: list[Observation]) -> None:
     action = do(own("b"), *observations)
     assert not isinstance(action, StoreVote) or action.vote.agrees_to != P, why
 
 
-def test_what_was_dropped_is_never_answered_again() -> None:
-    assert isinstance(do(own("b", founding_vote=answered().dropping()), holds("a"), live("c")), Wait)
+def test_what_was_dropped_is_never_agreed_to_again() -> None:
+    assert isinstance(do(own("b", founding_vote=agreed().dropping()), holds("a"), live("c")), Wait)
 
 
-def test_a_newer_try_or_a_lower_proposer_wins_an_answer_that_has_led_to_no_vote() -> None:
+def test_a_newer_try_or_a_lower_proposer_wins_an_agreement_that_has_led_to_no_vote() -> None:
     newer, lower = proposal(2, "c"), proposal(1, "a")
-    held = answered(proposal(1, "b"))
+    held = agreed(proposal(1, "b"))
     for better in (newer, lower):
         action = do(own("b", founding_vote=held), holds(better.proposer, better), live("a" if better is newer else "c"))
         assert isinstance(action, StoreVote)
@@ -153,8 +153,8 @@ def test_a_newer_try_or_a_lower_proposer_wins_an_answer_that_has_led_to_no_vote(
 
 
 def test_all_agree_so_raft_begins_among_them() -> None:
-    assert do(own("b", founding_vote=answered()), holds("a"), holds("c")) == RunRaft("by-a-1", ("a", "b", "c"))
-    waiting = reason(do(own("b", founding_vote=answered()), holds("a"), live("c")))
+    assert do(own("b", founding_vote=agreed()), holds("a"), holds("c")) == RunRaft("by-a-1", ("a", "b", "c"))
+    waiting = reason(do(own("b", founding_vote=agreed()), holds("a"), live("c")))
     assert waiting == "waiting for the agreement of member c of node node-c"
 
 
@@ -164,25 +164,25 @@ def test_all_agree_so_raft_begins_among_them() -> None:
 @pytest.mark.parametrize(
     ("why", "node", "observations", "drops"),
     [
-        ("the proposer is dead", own(founding_vote=answered()), [dead("a"), live("c")], True),
+        ("the proposer is dead", own(founding_vote=agreed()), [dead("a"), live("c")], True),
         (
             "the proposer went on",
-            own(founding_vote=answered()),
+            own(founding_vote=agreed()),
             [live("a", highest_rank=ProposalRank(2, "a")), live("c")],
             True,
         ),
-        ("the proposer restarts, and has said nothing yet", own(founding_vote=answered()), [live("c")], False),
-        ("nothing was ever seen of it", own(founding_vote=answered(), up_for=UNSEEN_SECONDS), [live("c")], True),
-        ("no sign of life of it yet", own(founding_vote=answered()), [unseen("a"), live("c")], True),
+        ("the proposer restarts, and has said nothing yet", own(founding_vote=agreed()), [live("c")], False),
+        ("nothing was ever seen of it", own(founding_vote=agreed(), up_for=UNSEEN_SECONDS), [live("c")], True),
+        ("no sign of life of it yet", own(founding_vote=agreed()), [unseen("a"), live("c")], True),
         (
             "no sign of life yet, just started",
-            own(founding_vote=answered(), up_for=5.0),
+            own(founding_vote=agreed(), up_for=5.0),
             [unseen("a"), live("c")],
             False,
         ),
-        ("another founder is dead", own(founding_vote=answered()), [holds("a"), dead("c")], False),
-        ("the own proposal, a founder is dead", own("a", founding_vote=answered()), [holds("b"), dead("c")], True),
-        ("the own proposal, all well", own("a", founding_vote=answered()), [holds("b"), live("c")], False),
+        ("another founder is dead", own(founding_vote=agreed()), [holds("a"), dead("c")], False),
+        ("the own proposal, a founder is dead", own("a", founding_vote=agreed()), [holds("b"), dead("c")], True),
+        ("the own proposal, all well", own("a", founding_vote=agreed()), [holds("b"), live("c")], False),
     ],
 )
 def test_an_answer_goes_when_its_proposal_cannot_come_to_pass(
@@ -196,7 +196,7 @@ def test_an_answer_goes_when_its_proposal_cannot_come_to_pass(
 
 
 def test_once_all_had_agreed_only_lasting_death_or_a_drop_ends_it() -> None:
-    node = own(founding_vote=answered(), running="by-a-1")
+    node = own(founding_vote=agreed(), running="by-a-1")
     going_on = RunRaft("by-a-1", ("a", "b", "c"))
     assert do(node, holds("a"), dead("c", FOUNDING_PATIENCE - 1)) == going_on
     assert do(node, dead("a", 1.0), holds("c")) == going_on
@@ -206,7 +206,7 @@ def test_once_all_had_agreed_only_lasting_death_or_a_drop_ends_it() -> None:
 
 
 def test_what_led_to_a_vote_is_never_dropped() -> None:
-    voted = own(founding_vote=answered(), term=1)
+    voted = own(founding_vote=agreed(), term=1)
     for observations in (
         [dead("a"), dead("c")],
         [holds("a", proposal(5, "a")), live("c")],
@@ -218,28 +218,28 @@ def test_what_led_to_a_vote_is_never_dropped() -> None:
 
 
 def test_a_founder_that_waits_for_a_lost_member_says_for_whom() -> None:
-    action = do(own(founding_vote=answered(), term=1), holds("a"), dead("c"))
+    action = do(own(founding_vote=agreed(), term=1), holds("a"), dead("c"))
     assert isinstance(action, RunRaft)
     assert action.waiting is not None
     assert "waits for member c of node node-c (dead)" in action.waiting
     assert "give the founding up" in action.waiting
-    assert do(own(founding_vote=answered(), term=1), holds("a"), holds("c")) == RunRaft("by-a-1", ("a", "b", "c"))
+    assert do(own(founding_vote=agreed(), term=1), holds("a"), holds("c")) == RunRaft("by-a-1", ("a", "b", "c"))
 
 
 def test_the_operator_gives_up_an_answer_or_a_whole_member() -> None:
     assert give_up(own()) is None
     assert give_up(own(cluster_id="x", term=3)) is None
-    dropped = give_up(own(founding_vote=answered()))
+    dropped = give_up(own(founding_vote=agreed()))
     assert isinstance(dropped, StoreVote)
-    assert dropped.vote == answered().dropping()
-    assert isinstance(give_up(own(founding_vote=answered(), term=1)), ArchiveDirectory)
+    assert dropped.vote == agreed().dropping()
+    assert isinstance(give_up(own(founding_vote=agreed(), term=1)), ArchiveDirectory)
 
 
 # -- a cluster that is there -----------------------------------------------------------------------------------------
 
 
 def test_with_a_log_beyond_its_first_entry_the_cluster_is_founded() -> None:
-    action = do(own(founding_vote=answered(), term=1, last_index=2))
+    action = do(own(founding_vote=agreed(), term=1, last_index=2))
     assert isinstance(action, BindCluster)
     assert (action.cluster_id, action.founders) == ("by-a-1", ("a", "b", "c"))
 
@@ -253,13 +253,13 @@ def test_a_member_of_a_cluster_never_founds_another() -> None:
     assert stranger.cluster_id == "mine"
     assert stranger.waiting is not None
     assert "clusters never merge: other (node-a)" in stranger.waiting
-    founder = own(founding_vote=answered(), cluster_id="by-a-1", term=1, last_index=2)
+    founder = own(founding_vote=agreed(), cluster_id="by-a-1", term=1, last_index=2)
     assert do(founder) == RunRaft("by-a-1", ("a", "b", "c"))
 
 
 def test_a_cluster_that_gossip_reports_is_joined_and_for_ever_only_when_its_leader_was_heard() -> None:
     it = live("a", cluster_id="x", role="voter")
-    node = own(founding_vote=answered())
+    node = own(founding_vote=agreed())
     action = do(node, it, live("c"))
     assert isinstance(action, StoreVote)
     assert (action.vote.joining, action.vote.agrees_to, action.vote.highest_rank) == (
@@ -306,7 +306,7 @@ def test_two_clusters_that_meet_are_told_and_none_is_joined() -> None:
 
 
 def test_a_rolled_back_founder_does_not_join_as_somebody_else() -> None:
-    action = do(own(founding_vote=answered()), live("a", cluster_id="by-a-1"), live("c"))
+    action = do(own(founding_vote=agreed()), live("a", cluster_id="by-a-1"), live("c"))
     assert "rolled back" in reason(action)
 
 
@@ -347,8 +347,8 @@ def test_without_a_rule_a_node_waits_for_a_cluster() -> None:
 def test_the_earlier_of_two_processes_of_one_name_takes_no_part() -> None:
     newer = live("x", node="node-b", generation=2)
     assert "another process runs under the name node-b" in reason(do(own("b"), newer, holds("a"), live("c")))
-    assert isinstance(do(own("b", running="by-a-1", founding_vote=answered()), newer), StopRaft)
-    assert isinstance(do(own("b", founding_vote=answered(), term=1), newer), RunRaft)  # a vote stands
+    assert isinstance(do(own("b", running="by-a-1", founding_vote=agreed()), newer), StopRaft)
+    assert isinstance(do(own("b", founding_vote=agreed(), term=1), newer), RunRaft)  # a vote stands
 
 
 def test_copies_of_one_directory_take_no_part() -> None:

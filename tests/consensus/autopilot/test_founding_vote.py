@@ -31,7 +31,7 @@ def proposal(attempt: int = 1, proposer: str = "a", cluster: str = "x", members:
     return FoundingProposal(cluster, attempt, proposer, tuple(Founder(member, f"node-{member}") for member in members))
 
 
-def test_an_answer_only_moves_up_and_what_was_dropped_is_dropped_for_ever() -> None:
+def test_an_agreement_only_moves_up_and_what_was_dropped_is_dropped_for_ever() -> None:
     first = FoundingVote().agreeing(proposal(1, "b"))
     assert not first.accepts(proposal(1, "b"))
     assert not first.accepts(proposal(1, "c"))
@@ -48,16 +48,16 @@ def test_an_answer_only_moves_up_and_what_was_dropped_is_dropped_for_ever() -> N
 
 @given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from("abc"))))
 def test_no_proposal_is_ever_answered_twice(asked: list[tuple[int, str]]) -> None:
-    vote, answered = FoundingVote(), []
+    vote, agreed = FoundingVote(), []
     for attempt, proposer in asked:
         it = proposal(attempt, proposer)
         if vote.accepts(it):
             vote = vote.agreeing(it)
-            answered.append((attempt, proposer))
+            agreed.append((attempt, proposer))
         else:
             vote = vote.dropping()
         assert decode_founding_vote(encode_founding_vote(vote)) == vote
-    assert len(answered) == len(set(answered))
+    assert len(agreed) == len(set(agreed))
 
 
 @pytest.mark.parametrize(
@@ -118,15 +118,15 @@ def test_a_ballot_survives_and_its_directory_has_no_file_before_the_first_answer
     assert opened.vote == FoundingVote()
     opened.store(FoundingVote())
     assert not (tmp_path / FILE_NAME).exists()
-    answered = FoundingVote().agreeing(proposal())
-    opened.store(answered)
+    agreed = FoundingVote().agreeing(proposal())
+    opened.store(agreed)
     opened.close()
     again = FoundingVoteFile.open(files, tmp_path)
-    assert again.vote == answered
-    again.store(answered.dropping())
+    assert again.vote == agreed
+    again.store(agreed.dropping())
     again.close()
     last = FoundingVoteFile.open(files, tmp_path)
-    assert last.vote == answered.dropping()
+    assert last.vote == agreed.dropping()
     last.close()
 
 

@@ -1,8 +1,8 @@
 """A model of many nodes that found a cluster: gossip that is late, lossy and parted, disks that last, processes that
 die between any two writes, and elections that need every founder's vote. Everything follows from a seed.
 
-What is real is `step` and the ballot in its durable form; gossip, failure detection and Raft's founding election are
-reduced to what matters for it.
+`step` and the founding vote in its durable form are real. Gossip, failure detection and the founding election are
+reduced to what matters for them.
 """
 
 from __future__ import annotations
