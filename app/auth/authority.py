@@ -173,12 +173,12 @@ class Authority:
             return held[1]
         if not self._raft.enabled and self._raft.leader_address() is None and not self._raft.picture().members:
             return None  # there is no Raft layer to have tokens
-        told = None if marked or self._ask_leader is None else await self._ask_leader(_SELF, ASK_SECONDS, shown)
-        if told is None or told[0] not in {200, 401}:
+        answer = None if marked or self._ask_leader is None else await self._ask_leader(_SELF, ASK_SECONDS, shown)
+        if answer is None or answer[0] not in {200, 401}:
             raise unavailable("no_leader", because="nobody can be asked of this token")
         found = None
-        if told[0] == 200:
-            rules = tuple(read_rule(rule) for rule in orjson.loads(told[1])["rules"])
+        if answer[0] == 200:
+            rules = tuple(read_rule(rule) for rule in orjson.loads(answer[1])["rules"])
             found = self._proved(token_id, rules, token_hash)
         self._answers[token_hash] = (time.monotonic() + self.settings.cache_seconds, found)
         if len(self._answers) > MAX_ANSWERS:

@@ -127,11 +127,6 @@ def rights_of(scope: Any) -> tuple[Right, ...]:
     return EVERYTHING
 
 
-def has_rule(path: str) -> bool:
-    """Whether a route's path stands in the table; for tests."""
-    return path.encode().startswith((KV, META)) or any(pattern.fullmatch(path) for pattern, _ in _PATTERNS)
-
-
 def _query(scope: Any) -> _Query:
     """As the handlers read it: the last one counts where a parameter is given twice."""
     raw: bytes = scope["query_string"]

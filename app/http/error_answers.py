@@ -33,8 +33,8 @@ def add_error_answers(app: FastAPI) -> None:
                 refused = ApiError(Code.EMPTY_PARAMETER, f"the parameter {parameter} must not be empty", parameter)
             case "model_attributes_type" if not path and isinstance(details["input"], bytes):
                 # Read as JSON is only what says that it is; curl calls what it sends with -d a form.
-                told = request.headers.get("content-type", "nothing")
-                problem = f"the body must come as Content-Type: application/json, not as {told}"
+                content_type = request.headers.get("content-type", "nothing")
+                problem = f"the body must come as Content-Type: application/json, not as {content_type}"
                 refused = ApiError(Code.INVALID_REQUEST, problem, "Content-Type")
             case _:
                 problem = details["msg"].removeprefix("Value error, ")

@@ -162,8 +162,8 @@ class Forwarder:
 
         `authorization`: that of whom it is asked for.
         """
-        told = await self.ask(path, seconds, authorization)
-        return told[1] if told is not None and told[0] == 200 else None
+        answer = await self.ask(path, seconds, authorization)
+        return answer[1] if answer is not None and answer[0] == 200 else None
 
     async def ask(self, path: bytes, seconds: float, authorization: bytes | None) -> tuple[int, bytes] | None:
         """Status and body of the leader's answer to a GET, or None where there is none, or none in time."""

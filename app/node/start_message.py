@@ -54,20 +54,20 @@ def _tell_openness(settings: Settings, listening: Address) -> None:
         return
     anonymous = settings.auth.anonymous
     if anonymous in {"read", "write", "admin"}:
-        told = (
+        warning = (
             f"WITHOUT AUTHENTICATION whoever reaches {listening} may {_MAY[anonymous]} here: auth.anonymous is "
             f"{anonymous!r}; set it to none, and make a token with: {shell_command()} token new"
         )
     elif not settings.auth.tokens:
-        told = (
+        warning = (
             f"requests to {listening} need a token: auth.anonymous allows nothing there, and auth.tokens holds none; "
             f"make one with: {shell_command()} token new"
         )
     else:
         return
-    log.warning(told)
+    log.warning(warning)
     if sys.stdout.isatty():
-        sys.stdout.write(f"\n  *** {told} ***\n")
+        sys.stdout.write(f"\n  *** {warning} ***\n")
 
 
 def is_loopback(address: Address) -> bool:

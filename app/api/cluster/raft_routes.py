@@ -33,7 +33,7 @@ from coterie.consensus.member.status import MemberStatus, PeerStatus
 
 def show_status(context: Context) -> dict[str, Any]:
     status: MemberStatus | None = context.raft.status()
-    told: dict[str, Any] = {
+    always: dict[str, Any] = {
         "enabled": context.raft.enabled,
         "reason": context.raft.reason or None,
         "link_events": [
@@ -41,10 +41,10 @@ def show_status(context: Context) -> dict[str, Any]:
         ],
     }
     if status is None:
-        names = [name for name in RaftStatus.__struct_fields__ if name not in {*told, "voters", "peers"}]
-        return {**told, **dict.fromkeys(names), "voters": [], "peers": []}
+        names = [name for name in RaftStatus.__struct_fields__ if name not in {*always, "voters", "peers"}]
+        return {**always, **dict.fromkeys(names), "voters": [], "peers": []}
     return {
-        **told,
+        **always,
         "member_id": status.member,
         "cluster_id": status.cluster,
         "role": status.role,

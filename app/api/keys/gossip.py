@@ -59,7 +59,7 @@ def put(node: GossipNode, key: str, value: bytes, *, ttl: bool) -> dict[str, Any
         refuse(error, "key" if len(key.encode()) > node.engine.config.max_key_value_bytes else "value")
     now = written or node.engine.own.get(key)
     assert now is not None, "what changes nothing is there already"  # noqa: S101
-    return _told(node, key, now, {"changed": written is not None})
+    return _show_written(node, key, now, {"changed": written is not None})
 
 
 def delete(node: GossipNode, key: str, *, ttl: bool) -> dict[str, Any]:
@@ -72,10 +72,10 @@ def delete(node: GossipNode, key: str, *, ttl: bool) -> dict[str, Any]:
         written = node.delete_after_ttl(key) if ttl else node.delete(key)
     except KeyRefusedError as error:
         refuse(error, "key")
-    return _told(node, key, written, {"deleted": was_there})
+    return _show_written(node, key, written, {"deleted": was_there})
 
 
-def _told(node: GossipNode, key: str, kv: KeyValue | None, more: dict[str, Any]) -> dict[str, Any]:
+def _show_written(node: GossipNode, key: str, kv: KeyValue | None, more: dict[str, Any]) -> dict[str, Any]:
     content = {
         "layer": "gossip",
         "consistency": "eventual",

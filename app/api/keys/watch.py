@@ -52,8 +52,8 @@ def render_changes(*, prev: bool) -> Render:
     """The changes of each revision as one event."""
 
     def render(batch: WatchBatch) -> Iterator[bytes]:
-        told = (event for event in batch.events if not token_store.is_hidden(event.key))
-        for revision, events in groupby(told, key=lambda event: event.revision):
+        visible = (event for event in batch.events if not token_store.is_hidden(event.key))
+        for revision, events in groupby(visible, key=lambda event: event.revision):
             content = {"revision": revision, "changes": [_show_change(event, prev=prev) for event in events]}
             yield message("change", orjson.dumps(content), revision)
 
@@ -124,11 +124,11 @@ class EventStream(Response):
         yield b"retry: %d\n%s" % (RETRY_MS, progress(self._watching.revision)) + self._first
         try:
             async for batch in self._watching:
-                told = 0
+                sent = 0
                 for part in self._render(batch):
-                    told += 1
+                    sent += 1
                     yield part
-                if not told:
+                if not sent:
                     yield progress(batch.revision)
         except CompactedError as error:
             yield message("compacted", orjson.dumps({"compacted": error.compacted}))

@@ -96,14 +96,16 @@ def filter_for(principal: Principal, kinds: str | Iterable[str] | None, prefix: 
 def _refusal(principal: Principal, refused: list[Kind], withheld: tuple[Kind, ...], prefix: str) -> ApiError:
     if not refused:
         layers = ", ".join(dict.fromkeys(right.layer for right in RIGHTS.values()))
-        told = f" of what live updates tell: that takes read in one of the layers {layers}" + (
+        about = f" of what live updates tell: that takes read in one of the layers {layers}" + (
             f" (asked for was the prefix {prefix!r})" if prefix else ""
         )
-        return refusal(principal, Right(ANY_LAYER, "read", None), told)
+        return refusal(principal, Right(ANY_LAYER, "read", None), about)
     kind = refused[0]
     at = prefix if kind in UNDER_PREFIX else ""
-    told = f"which the kind {kind!r} tells of; with no kinds named, what may be read is told"
-    return refusal(principal, Right(RIGHTS[kind].layer, "read", at), f", {told}", "kinds", {"withheld": list(withheld)})
+    about = f"which the kind {kind!r} tells of; with no kinds named, what may be read is told"
+    return refusal(
+        principal, Right(RIGHTS[kind].layer, "read", at), f", {about}", "kinds", {"withheld": list(withheld)}
+    )
 
 
 def asked_filter(

@@ -149,23 +149,25 @@ class Feed:
                 if sample.round > had and (kind == "heartbeat" or kind in subscriber.wanted.kinds):
                     yield sample if kind != "heartbeat" else self._heartbeat(sample)
 
-    def _heartbeat(self, told_to_all: FeedMessage) -> FeedMessage:
+    def _heartbeat(self, shared: FeedMessage) -> FeedMessage:
         part = self._subscriber.wanted.part
         if part is None:
-            return told_to_all
+            return shared
         place = self._hub.ring.id_of(self._subscriber.position, part)
-        return FeedMessage({**told_to_all.content, "id": place}, place=place)
+        return FeedMessage({**shared.content, "id": place}, place=place)
 
 
 def _part_of(wanted: Filter) -> dict[str, Any]:
     """What `hello` says of the part that may be told."""
     if wanted.part is None:
         return {"withheld": [], "within": {}}
-    told = {kind: [start.decode() for start in starts] for kind, starts in wanted.part.starts if kind in wanted.kinds}
-    whole = {kind: [start.decode() for start in replace(wanted, part=None).starts(kind)] for kind in told}
+    visible = {
+        kind: [start.decode() for start in starts] for kind, starts in wanted.part.starts if kind in wanted.kinds
+    }
+    whole = {kind: [start.decode() for start in replace(wanted, part=None).starts(kind)] for kind in visible}
     return {
         "withheld": list(wanted.part.withheld),
-        "within": {kind: starts for kind, starts in told.items() if starts != whole[kind]},
+        "within": {kind: starts for kind, starts in visible.items() if starts != whole[kind]},
     }
 
 

@@ -229,14 +229,14 @@ class Hub:
         if state is None or state.keyspace.revision == self.revision:
             return
         events: list[StoreEvent] = []
-        told, room = state.keyspace.revision, self.settings.buffer_bytes // 8
+        shown, room = state.keyspace.revision, self.settings.buffer_bytes // 8
         for event in state.keyspace.history.after(self.revision):
             if (len(events) >= MAX_CHANGES_PER_DIFF or room <= 0) and event.revision != events[-1].revision:
-                told = events[-1].revision
+                shown = events[-1].revision
                 break
             events.append(event)
             room -= len(event.key) + (0 if event.record is None else len(event.record.value))
-        self.revision = told
+        self.revision = shown
         changes, decided = metadata_diff.diff(events, state, self.settings.max_value_bytes)
         self._publish(changes)
         if decided and self._raft is not None:
@@ -273,8 +273,8 @@ class Hub:
         """In ms, as far as this node can tell: it is told with entries, and goes on between them."""
         if state.time_ms != self._time[0]:
             self._time = state.time_ms, time.monotonic()
-        told, at = self._time
-        return told + int((time.monotonic() - at) * 1000)
+        time_ms, at = self._time
+        return time_ms + int((time.monotonic() - at) * 1000)
 
     def _sample(self, kind: str, content: dict[str, Any], place: str | None = None) -> None:
         self.samples[kind] = message = FeedMessage({**content, "time": round(time.time(), 3)}, place=place)

@@ -87,8 +87,8 @@ class SnapshotPages:
         for sample in samples:
             yield sample
         place = ring.id_of(base, wanted.part)
-        told = {"revision": revision if state is not None and wanted.told_revision else None, "left_out": left_out}
-        yield FeedMessage({"type": "ready", "id": place, **told}, place=place)
+        extent = {"revision": revision if state is not None and wanted.shows_revision else None, "left_out": left_out}
+        yield FeedMessage({"type": "ready", "id": place, **extent}, place=place)
 
     @staticmethod
     def _reaches_back(state: State | None, since: int | None) -> bool:
@@ -189,11 +189,11 @@ class SnapshotPages:
         if state is None or after < state.keyspace.history.compacted:
             return {"changes": [], "revision": after}, None  # a new epoch begins at once
         shown: list[dict[str, Any]] = []
-        size, told = 0, after
+        size, shown_revision = 0, after
         for event in state.keyspace.history.after(after):
-            if event.revision > told and (len(shown) >= PAGE or size > PAGE_BYTES):
-                return {"changes": shown, "revision": told}, told
-            told = event.revision
+            if event.revision > shown_revision and (len(shown) >= PAGE or size > PAGE_BYTES):
+                return {"changes": shown, "revision": shown_revision}, shown_revision
+            shown_revision = event.revision
             if event.key.startswith(starts) and not event.key.startswith(RESERVED_PREFIX):
                 shown.append(metadata_diff.show_change(event, most))
                 size += 0 if event.record is None else min(len(event.record.value), most)

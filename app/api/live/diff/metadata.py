@@ -66,16 +66,16 @@ def show_leases(state: State, time_ms: int, most: int) -> dict[str, Any]:
 
 def diff(events: Iterable[Event], state: State, max_value_bytes: int) -> tuple[Iterator[Change], bool]:
     """The events that tell of these changes, and whether a decision is among them."""
-    told: list[Change] = []
+    changes: list[Change] = []
     queues: dict[tuple[QueueKind, bytes], None] = {}
     decided = False
     for event in events:
         if not event.key.startswith(RESERVED_PREFIX):
-            told.append(("metadata", event.key, show_change(event, max_value_bytes)))
+            changes.append(("metadata", event.key, show_change(event, max_value_bytes)))
         elif (queue := queue_of(event.key)) is not None:
             queues[queue] = None
         else:
             decided |= event.key.startswith(DECISIONS_PREFIX)
     # The present state, not each step to it.
-    told += [("queues", name, show_queue(state, kind, name)) for kind, name in queues]
-    return iter(told), decided
+    changes += [("queues", name, show_queue(state, kind, name)) for kind, name in queues]
+    return iter(changes), decided

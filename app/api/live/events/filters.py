@@ -55,7 +55,7 @@ class Filter:
         return (b"",) if kind == "queues" else (self.prefix,)
 
     @property
-    def told_revision(self) -> bool:
+    def shows_revision(self) -> bool:
         return self.part is None or self.part.revision
 
 

@@ -40,8 +40,8 @@ def describe(bounds: Sequence[float], counts: Sequence[int], total: float) -> di
     count = sum(counts)
     if not count:
         return {"count": 0, "mean_seconds": None, **dict.fromkeys(QUANTILES)}
-    told = {name: round(quantile(bounds, counts, q), 6) for name, q in QUANTILES.items()}
-    return {"count": count, "mean_seconds": round(total / count, 6), **told}
+    quantiles = {name: round(quantile(bounds, counts, q), 6) for name, q in QUANTILES.items()}
+    return {"count": count, "mean_seconds": round(total / count, 6), **quantiles}
 
 
 def quantile(bounds: Sequence[float], counts: Sequence[int], q: float) -> float:
