@@ -1,7 +1,7 @@
 """The `coterie` command: reads the command line and the settings, runs the node, and turns errors into exit codes.
 
-0: stopped as told. 1: the node cannot start here and now (address in use, data directory held). 2: wrong usage or
-settings. Whatever is wrong is said in a line each on standard error, never by a traceback.
+0: stopped as asked. 1: the node cannot start here and now (address in use, data directory locked). 2: wrong usage or
+settings. Each problem is a line on standard error, never a traceback.
 """
 
 from __future__ import annotations

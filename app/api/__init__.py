@@ -1,5 +1,5 @@
-"""The HTTP face under `/v1`: members, keys of the gossip layer, metadata of the Raft layer, both in one picture.
+"""The HTTP API: every route, and the application that serves them.
 
-`face.py` puts it together. `/v1/kv/{key}` and `/v1/meta/{key}` are served by `hot.py`, a bare ASGI application;
-everything else by FastAPI, which also documents the hot paths. Both call the same functions.
+`app.py` puts it together. `dispatcher.py` answers `/v1/kv/{key}` and `/v1/meta/{key}` by fast paths, forwards what the
+leader has to do, and leaves the rest to FastAPI, which documents the fast paths too. Both call the same functions.
 """

@@ -1,4 +1,4 @@
-"""The application that stands before FastAPI: hot paths are served here, and what only the leader can do is forwarded.
+"""The application before FastAPI: it serves fast paths itself and forwards what only the leader can do.
 
 gate (limits, faults, access log) -> dispatcher -> fast paths | forwarder | FastAPI
 """

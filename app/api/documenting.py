@@ -1,4 +1,4 @@
-"""How the OpenAPI document tells of refusals: each operation lists the codes that it answers with, by status."""
+"""Refusals in the OpenAPI document: each operation lists its error codes by status."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What FastAPI's endpoints for the metadata share: the parameters that every call takes, as they are documented."""
+"""The parameters that FastAPI's endpoints for the metadata share, as the OpenAPI document has them."""
 
 from __future__ import annotations
 

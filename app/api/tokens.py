@@ -1,4 +1,4 @@
-"""`/v1/tokens`: the tokens in the metadata, made, listed, replaced and revoked. Nobody gives away more than he has."""
+"""`/v1/tokens`: makes, lists, replaces and revokes tokens. A token can make none that allows more than itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Who may do what: bearer tokens, rules by layer, prefix and action, what each route asks for, and the audit log.
+"""Authentication and authorization: bearer tokens, rules by layer, prefix and action, the audit log.
 
-`authority.py` puts it together; the gate (`app/http/gate.py`) asks it once for every request.
+`authority.py` decides; the gate (`app/http/gate.py`) asks it once for every request. `routes.py` has the rights that
+each route needs.
 """

@@ -1,6 +1,6 @@
-"""The audit log: a line for each request that was refused for want of authority, and for each administrative one.
+"""The audit log: a line for each refused request, and for each administrative one.
 
-It names tokens by their ids, never by what they are shown as, and paths without their queries, which hold values.
+It names tokens by their ids, never by their secrets, and paths without their queries, which hold values.
 """
 
 from __future__ import annotations

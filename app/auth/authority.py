@@ -1,8 +1,8 @@
-"""Decides, for every request, who asks and whether it may: the one place that all requests pass.
+"""Checks the token of every request: whose it is, and whether it allows the request.
 
-A node that holds the metadata knows its tokens from there, as soon as it applies them. A node with Raft off asks the
-leader, by showing it the very token, and relies on the answer for `auth.cache_seconds`; where nobody can be asked
-nothing is allowed. What is passed on to the leader carries the token along, and is checked there again.
+A node that holds the metadata checks tokens there, as soon as it applies them. A node with Raft off sends the token to
+the leader, and relies on the answer for `auth.cache_seconds`; where no leader can be asked, nothing is allowed. A
+forwarded request carries its token, and the leader checks it again.
 """
 
 from __future__ import annotations

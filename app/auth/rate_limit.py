@@ -1,7 +1,7 @@
-"""How many wrong tokens an address has shown lately, in bounded memory.
+"""Limits how many wrong tokens an address may send, in bounded memory.
 
-A right token passes all the same: 256 bits are not found by trying, and one forgotten client with an old token shall
-not lock out whatever shares its address. The limit keeps the audit log and the leader from being flooded.
+A right token always passes: 256 bits are not found by trying, and one forgotten client with an old token shall not lock
+out others behind its address. The limit keeps the audit log and the leader from being flooded.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What each route asks for. What stands nowhere here is for whoever may do everything: a new route is closed at first.
+"""The rights that each route needs. A route that is missing here needs all rights: a new one is closed at first.
 
-Paths are those that the handlers see: the hot ones byte by byte as sent, the others decoded.
+Paths are those that the handlers see: those of fast paths byte by byte as sent, the others decoded.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Rules of tokens, and the rights that requests ask for. An action includes the ones before it: read, write, admin."""
+"""The rights that requests need, and the principals that have them by rules."""
 
 from __future__ import annotations
 

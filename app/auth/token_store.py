@@ -1,4 +1,4 @@
-"""Tokens in the metadata: a key each, under the cluster's own prefix, which no client reads or writes as a key."""
+"""Tokens in the metadata: a key each, under the system's prefix, which no client reads or writes as a key."""
 
 from __future__ import annotations
 

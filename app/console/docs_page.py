@@ -1,7 +1,7 @@
-"""`/docs`: the OpenAPI document as a page to read and to try, with nothing fetched from anywhere but this node.
+"""`/docs`: the OpenAPI document as a page to read and to try. It loads nothing but from this node.
 
 Swagger UI (release 5.35.0 of the npm package swagger-ui-dist, Apache-2.0) stands in `docs_assets/`, compressed as it is
-sent. The page may load, and talk to, this node alone: its headers say so to the browser.
+sent. The headers of the page allow the browser this node alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`/ui/`: the console, static files of `app/console/assets/` that fetch nothing from anywhere but this node.
+"""`/ui/`: the console, static files of `app/console/assets/`. They load nothing but from this node.
 
-The files hold no data, so they are served without a token, as `/docs` is: what the page shows it asks for under `/v1`,
-with the token that it is given. All addresses in it are relative, so that it works behind a proxy's path too.
+The files hold no data, so they need no token, as `/docs` needs none: the page asks for its data under `/v1`, with the
+user's token. All its addresses are relative, so that it works behind a proxy's path too.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Who is let in while there is much to do: requests are refused, and told when to come back, before memory grows.
+"""Admission: refuses requests under overload, with `Retry-After`, before memory grows.
 
-Every queue of a node is bounded; `docs/limits.md` lists them. What is here bounds what all requests hold together: the
-bodies that were sent and wait, and the answers that clients do not take. What watches the node is always let in.
+Every queue of a node is bounded; `docs/limits.md` lists them. This bounds what all requests hold together: bodies that
+wait, and answers that clients do not read. Health checks and metrics always pass.
 """
 
 from __future__ import annotations

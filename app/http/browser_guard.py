@@ -1,9 +1,9 @@
-"""Keeps the pages of other sites out: a browser on this machine shall not be their door to this node.
+"""Refuses requests that a browser sends for pages of other sites.
 
-Two checks on every request. The name in `Host` must be one of this node's: a page that had its own name resolve to this
-node's address (DNS rebinding) would otherwise be of the same origin as the node. And what a browser says of where a
-request comes from (`Origin`, `Sec-Fetch-Site`: pages cannot write these) must be this very site, for the documented
-endpoints change state by GET, which any page can make a browser send. Programs send neither header, and pass.
+Two checks on every request. The name in `Host` must be one of this node's: a page whose own name resolves to this
+node's address (DNS rebinding) would otherwise be of the node's origin. And the site that a browser names (`Origin`,
+`Sec-Fetch-Site`; pages cannot write these) must be this one, because the documented endpoints change state by GET,
+which any page can make a browser send. Programs send neither header, and pass.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""How calls of the metadata end, as HTTP says it: which status, which code, and what a client may conclude.
+"""Maps the errors of the metadata to HTTP: status, code, and what a client may conclude.
 
-Definite refusals are 4xx, or 507 for want of room; 503 means that nothing happened and that the request may be sent
-again; 504 that nobody knows, and under which request id it may be sent again so that it happens at most once.
+Definite refusals are 4xx, or 507 for want of room. 503: nothing happened, and the request may be sent again. 504: the
+outcome is unknown, and the request may be sent again under the request id in the answer, so that it happens at most
+once.
 """
 
 from __future__ import annotations

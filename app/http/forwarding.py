@@ -1,8 +1,8 @@
-"""Any node answers: a node that does not hold the metadata passes the request to the leader that gossip names.
+"""Forwarding: a node that does not hold the metadata sends the request to the leader that gossip names.
 
-One hop: what was forwarded is marked, and a node that cannot serve a marked request says so instead of passing it on.
-The request id goes along as it is, the time that is left as a header. Answers are passed through as they come, so that
-watches work as well. The client's side of HTTP is h11, which uvicorn brings along.
+One hop: a forwarded request is marked, and a node that cannot serve a marked one answers so. The request id goes along
+as it is, the time left as the header `Coterie-Timeout`. Answers pass through as they come, so that watches work as
+well. The client's side of HTTP is h11, which uvicorn brings along.
 """
 
 from __future__ import annotations

@@ -1,5 +1,4 @@
-"""What every HTTP request passes first and last: limits on its size, its encoding, who may ask, faults, and the access
-log."""
+"""The gate that every request passes first and last: limits of size, encoding, authority, faults, the access log."""
 
 from __future__ import annotations
 

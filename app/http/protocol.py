@@ -1,6 +1,6 @@
-"""Limits on connections, where uvicorn has none: how many there are, how long and how large a request's head may be.
+"""Limits on connections that uvicorn lacks: their number, and the time and size of a request's head.
 
-What is refused here never reaches the application, and is answered in the same shape.
+What is refused here never reaches the application, and gets the same shape of answer.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""One request as the bare application sees it, and its answer: path, query, headers, body, and bytes to send.
+"""A request for a key without FastAPI: path, query, headers, body, and the reply.
 
-What FastAPI does for other paths, for the hot ones, at a tenth of the cost; refusals have the same codes and shape.
+It costs a tenth of FastAPI's; refusals have the same codes and shape.
 """
 
 from __future__ import annotations

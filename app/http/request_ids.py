@@ -1,7 +1,7 @@
-"""At most once over HTTP: the header `Coterie-Request-Id`, which a client repeats with a write that it sends again.
+"""Idempotent writes over HTTP: the header `Coterie-Request-Id`, which a client repeats with each try of a write.
 
-An id is `<cluster time in ms>-<anything>`: the time of its first try is what lets the cluster forget ids some day. A
-client gets one from `POST /v1/request_ids`, or from the answer to a write whose outcome is unknown.
+An id is `<cluster time in ms>-<anything>`: by the time of the first try the cluster forgets ids some day. A client gets
+one from `POST /v1/request_ids`, or from the answer to a write whose outcome is unknown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""uvicorn as a node runs it: its settings, its signals, its end."""
+"""uvicorn with a node's settings, signals and shutdown."""
 
 from __future__ import annotations
 

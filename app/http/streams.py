@@ -1,4 +1,4 @@
-"""Answers that are streamed: noticing that the client has gone, and ending a connection that cannot be ended well."""
+"""Streamed answers: notices that the client has gone, and ends connections that cannot end in order."""
 
 from __future__ import annotations
 

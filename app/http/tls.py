@@ -1,9 +1,9 @@
-"""Certificates, in the contexts of all that speaks TLS here, and taken anew while the node runs.
+"""Certificates: the TLS contexts of a node, and their reload while it runs.
 
-What listens and what connects holds a `NewestContext` for good. A reload makes whole new contexts from the files and
-puts them behind those: new connections use them, open ones go on. So an authority that is taken out of its file is not
-trusted any more, and nobody goes on with a session of before, which would need no certificate. What cannot be used is
-found while the new ones are made, so a bad file changes nothing.
+Each server and client holds a `NewestContext` for good. A reload makes new contexts from the files and puts them behind
+those: new connections use them, open ones go on. So an authority that is removed from its file is no longer trusted,
+and no old session resumes, which would need no certificate. Errors appear while the new contexts are made, so a bad
+file changes nothing.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Brings up the three nodes of `configs/three-nodes`: `python -m coterie.app.node.demo [DIRECTORY]`, or `make demo`.
+"""Starts the three nodes of `configs/three-nodes`: `python -m coterie.app.node.demo [DIRECTORY]`, or `make demo`.
 
-Shows their logs side by side, waits until they know each other, says what to try, and ends them all on Ctrl-C. Where
-one of them ends by itself, it says which and how: before they know each other that ends the demo, later the others go
-on, to notice the death.
+Shows their logs side by side, waits until they know each other, says what to try, and ends them all on Ctrl-C. It
+reports a node that ends by itself, and how: before they know each other that ends the demo; later the others go on, to
+notice the death.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Each connection is an open file, and systems often give a process 1,024 of them: as many are asked for as may be had.
+"""Raises the limit of open files: each connection is one, and systems often allow a process 1,024.
 
-A node that runs out of them could neither accept connections nor write its log.
+A node at the limit could neither accept connections nor write its log.
 """
 
 from __future__ import annotations

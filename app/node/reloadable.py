@@ -1,4 +1,4 @@
-"""The parts of a node that take new settings while it runs, beside those that register themselves."""
+"""Registers the parts of a node that take new settings while it runs."""
 
 from __future__ import annotations
 

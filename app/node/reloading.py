@@ -1,7 +1,7 @@
-"""Settings that change while the node runs: SIGHUP reads all sources again, and every part that can takes its own anew.
+"""Reload: SIGHUP reads the settings again, and every part that can takes its new ones.
 
-A part registers the settings that it can change. What is wrong with the new settings as a whole, or refused by one
-part, changes nothing at all; what changed and belongs to no part is named, and waits for a restart.
+A part registers the settings that it can change. An error in the new settings, or a refusal of one part, changes
+nothing at all; a changed setting that no part takes is logged, and waits for a restart.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Runs a node: its sockets, its identity, then gossip and HTTP in one event loop, until it is told to stop."""
+"""Runs a node: its sockets, its identity, then gossip and HTTP in one event loop, until a signal stops it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a node says once it is up: to its log, and on a terminal to whoever started it."""
+"""The message of a started node: a line in its log, and on a terminal the next steps."""
 
 from __future__ import annotations
 

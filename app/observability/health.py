@@ -1,11 +1,11 @@
-"""Whether a node is alive, and whether it should be sent requests; with the reasons where it should not.
+"""Health: whether a node is alive, and whether it is ready for requests, with reasons.
 
-Alive (`/livez`): the event loop turns and gossip is held. A node that is not is to be restarted. What a restart does
-not mend (no majority, no peers, a full disk) is no matter of being alive.
+Alive (`/livez`): the event loop turns and gossip rounds are held. A node that is not alive should be restarted. A lack
+that no restart mends (majority, peers, disk space) does not make a node dead.
 
-Ready (`/readyz`): alive, not on its way out, and, where it takes part in Raft, its member in a cluster, without a
-fault, and with metadata that is not older than `health.max_staleness`, which means that it hears of a leader. A node
-without Raft is ready without a leader. Parts of a node that know why it should not be sent requests say so with `hold`.
+Ready (`/readyz`): alive, neither stopping nor leaving, and, where it takes part in Raft, a member of a cluster, without
+a fault, and with metadata not older than `health.max_staleness`, so that it hears of a leader. A node without Raft is
+ready without a leader. Other parts of a node make it not ready with `hold`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Logs: coloured lines for people on a terminal, one JSON object a line elsewhere, all on standard error.
+"""Logs: coloured lines on a terminal, one JSON object a line elsewhere, all on standard error.
 
-The standard library's records (uvicorn's, asyncio's) take the same way out as our own, and carry the same fields:
-`timestamp` (ISO 8601, UTC), `level`, `logger`, `event`, and what the line adds.
+Records of the standard library's loggers (uvicorn, asyncio) get the same form and fields: `timestamp` (ISO 8601, UTC),
+`level`, `logger`, `event`, and the line's own.
 """
 
 from __future__ import annotations

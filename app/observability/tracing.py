@@ -1,9 +1,9 @@
-"""Distributed traces, where they are configured: the hooks that the rest of the node knows of.
+"""Distributed traces: the hooks that the rest of the node knows.
 
-A write that any node takes is one trace: the W3C `traceparent` of the client is taken up by the entry node, handed on
-to the leader with the request, over HTTP or Raft's links, and the Raft proposal up to its result is a span of its own.
-The OpenTelemetry SDK is an optional extra (`coterie[otel]`); without `tracing.endpoint` nothing of it is imported, and
-no hook is set.
+A write is one trace, whichever node it enters: the entry node continues the client's W3C `traceparent`, sends it to the
+leader with the request, over HTTP or Raft's links, and the Raft proposal up to its result is a span of its own. The
+OpenTelemetry SDK is an optional extra (`coterie[otel]`); without `tracing.endpoint` nothing of it is imported, and no
+hook is set.
 """
 
 from __future__ import annotations

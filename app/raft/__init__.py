@@ -1,0 +1,1 @@
+"""This node's view of Raft: its own agent's where it takes part, gossip's everywhere."""

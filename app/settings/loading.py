@@ -1,6 +1,6 @@
-"""Loads the settings, and words every problem with them by the name that its author wrote.
+"""Loads the settings, and reports each problem under the name that its author wrote.
 
-One line a problem: who said it (file key, environment variable or option), what is wrong, and the fix.
+One line a problem: its source (file key, environment variable or option), what is wrong, and the fix.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The settings of what operators do with a node: what it keeps on disk, how it leaves, who may gossip with it."""
+"""Settings of operation: what a node saves, how it leaves, and the keys that seal gossip."""
 
 from __future__ import annotations
 

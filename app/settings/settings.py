@@ -1,7 +1,7 @@
 """Every setting of a node: its name, type, default, unit and meaning.
 
 Sources, later beating earlier: defaults, TOML file, environment (`COTERIE_*`), command line. `app/settings/loading.py`
-reads them and words what is wrong with them; `configs/reference.toml` is generated from the docstrings here.
+loads them and reports problems; `configs/reference.toml` is generated from the docstrings here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The settings of each part of a node, a TOML table each; the docstrings are what `configs/reference.toml` says."""
+"""The settings of each part of a node, a TOML table each. The docstrings are the text of `configs/reference.toml`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of traces, and whether what they need is installed."""
+"""Settings of traces, and whether the packages that they need are installed."""
 
 from __future__ import annotations
 

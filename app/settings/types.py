@@ -1,4 +1,4 @@
-"""What a setting may look like: each type with the check whose message names the fix."""
+"""Types of settings, each with a check whose message names the fix."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""What server, client and command line share: models of requests and answers, error codes, names."""

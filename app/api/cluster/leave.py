@@ -1,7 +1,7 @@
-"""Orderly leave: this node gives up its part in Raft, tells the others by gossip that it goes, and stops.
+"""Graceful leave: this node gives up its place in Raft, announces by gossip that it leaves, and stops.
 
-Each step has its time, and none can keep the node from stopping. A node that comes back is a new generation, which has
-never left; as a member of the Raft layer it joins anew.
+Each step has a time limit, and none can keep the node from stopping. A node that comes back has a new generation, which
+has never left; as a member of Raft it joins anew.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`POST /v1/leave`: this node goes; `DELETE /v1/members/{node_id}`: a dead one is forgotten."""
+"""`POST /v1/leave`: this node leaves. `DELETE /v1/members/{node_id}`: a dead node is purged."""
 
 from __future__ import annotations
 

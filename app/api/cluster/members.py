@@ -1,4 +1,4 @@
-"""`/v1/members`: who is in the cluster, as this node sees it."""
+"""`/v1/members`: the nodes of the cluster, as this node sees them."""
 
 from __future__ import annotations
 

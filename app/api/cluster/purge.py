@@ -1,7 +1,7 @@
-"""Forgetting a dead node before its grace period is over: here, by gossip on all others, and in the Raft layer.
+"""Purge: forgets a dead node before its grace period is over, here, on all other nodes, and in Raft.
 
-The word goes round as an ordinary key under the reserved prefix, which expires by itself. It is advice: whoever sees
-the node alive keeps it, and a later generation is never meant.
+The request spreads by gossip as an ordinary key under the reserved prefix, which expires by itself. It is advice: a
+node that sees the purged node alive keeps it, and later generations are never purged.
 """
 
 from __future__ import annotations

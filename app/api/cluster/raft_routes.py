@@ -1,4 +1,4 @@
-"""`/v1/raft/...`: this node's own part in the Raft layer, and what an operator can do about the members."""
+"""`/v1/raft/...`: this node's own part in Raft, and what operators do about members."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What a node knows of its cluster, as `GET /` tells it: the documented shape, made straight from the node's state.
+"""The answer to `GET /`: all that a node knows of its cluster, encoded straight from the node's state.
 
-`app/wire/state.py` describes the same shape to clients; a test holds the two together.
+`app/wire/state.py` describes the same shape to clients; a test compares the two.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Routes of keys: gossip's and the metadata's keys, transactions and watches."""

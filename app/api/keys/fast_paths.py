@@ -1,7 +1,7 @@
 """`/v1/kv/{key}` and `/v1/meta/{key}` as a bare ASGI application: what FastAPI documents, at a fraction of its cost.
 
-Every byte of the path behind the prefix is the key: slashes, dots and a slash at the end included. Limits, faults and
-the access log are the gate's (`app/http/gate.py`), which stands before this.
+Every byte of the path behind the prefix is the key: slashes, dots and a slash at the end included. The gate
+(`app/http/gate.py`) has applied limits before, and logs the request.
 """
 
 from __future__ import annotations

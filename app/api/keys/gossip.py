@@ -1,6 +1,6 @@
-"""Keys of the gossip layer: each node writes its own, and each node can be asked for what it knows of any other's.
+"""Gossip keys: each node writes its own, and every node can be asked for any other's.
 
-Plain functions on a node; whoever serves HTTP calls them. Refusals are ApiErrors.
+Functions on a node, for the routes to call. Refusals are ApiErrors.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Keys of the metadata: read, written, deleted and listed, under preconditions, with the shapes of the answers.
+"""Metadata keys: read, write, delete and list, with preconditions, and the shapes of the answers.
 
-Plain functions on `MemberMetadata`; whoever serves HTTP calls them. Refusals are ApiErrors.
+Functions on `MemberMetadata`, for the routes to call. Refusals are ApiErrors.
 """
 
 from __future__ import annotations

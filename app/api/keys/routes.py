@@ -1,6 +1,6 @@
-"""`/v1/kv` and `/v1/meta`: the lists, and what the document says of the keys themselves, which `hot.py` serves.
+"""`/v1/kv` and `/v1/meta`: the lists, and the documentation of single keys, which `fast_paths.py` serves.
 
-The endpoints of single keys here are their documentation, and hand whatever comes to the very same code.
+The endpoints of single keys call the fast paths, so both ways give the same answer.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`POST /v1/txn`: comparisons, and what to do where they all hold or do not, at one revision."""
+"""`POST /v1/txn`: comparisons, and operations that depend on them, at one revision."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """`GET /v1/watch`: changes of the metadata as server-sent events, in order, without gaps, resumable.
 
-One event holds one revision, and its id is that revision: with `Last-Event-ID` a client goes on behind it. While
-nothing happens an id without an event says how far the watch has come, so that a resumed one needs little history. What
-a slow client does not take stays in history; the connection buffers no more than its socket does.
+One event holds one revision, and its id is that revision: with `Last-Event-ID` a client resumes behind it. While
+nothing happens, an id without an event says how far the watch has come, so that resuming needs little history. What a
+slow client does not read stays in history; the connection buffers no more than its socket does.
 """
 
 from __future__ import annotations

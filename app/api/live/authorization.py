@@ -1,8 +1,8 @@
-"""What of live updates may be told to whom: what they may read by requests, by the same decision (`Principal`).
+"""Authorization of live updates: a token gets what it may read by requests, by the same decision (`Principal`).
 
-A kind is of a layer. What has no key takes the right that a request for it takes; keys and names of locks are looked
-at one by one, as if each were asked for. For a token that may read everything the filter holds no part: it is not
-looked at again.
+Each kind belongs to a layer. A kind without keys needs the right of the request for it; keys and names of locks are
+checked one by one, as if each were requested. A token that may read everything gets a filter without `part`, and
+nothing is checked again.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What one client gets, whatever carries it: hello, a snapshot where one is due, then events and samples."""
+"""A feed: what one client gets over either transport: hello, a snapshot where one is due, then events and samples."""
 
 from __future__ import annotations
 

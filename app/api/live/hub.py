@@ -1,7 +1,7 @@
-"""Looks at both layers a few times a second while anybody listens, and makes events of what changed.
+"""The hub: takes diffs of both layers a few times a second while anybody subscribes, and makes events of them.
 
-Begins with the first client and ends some time after the last one; each beginning is a new epoch, and so is a gap:
-ids of another epoch say nothing here, and whoever brings one gets a snapshot.
+It starts with the first subscriber and stops some time after the last one. Each start begins a new epoch, and so does a
+gap. Ids of another epoch mean nothing: a client that resumes with one gets a snapshot.
 """
 
 from __future__ import annotations

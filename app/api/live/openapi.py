@@ -1,4 +1,4 @@
-"""What the OpenAPI document says of live updates: the texts of both transports, an example, the messages' schemas."""
+"""Live updates in the OpenAPI document: the texts of both transports, an example, the schemas of the messages."""
 
 from __future__ import annotations
 

@@ -1,8 +1,7 @@
 """The snapshot that a client begins with, page by page.
 
-Between pages the event loop has its turn, and pages are shared among those who come at about the same time: each is
-rendered at or after the place from which their events begin. So the whole is no picture of one moment; the events that
-follow make it one.
+Other tasks run between pages, and clients that come within a second share pages: each page is rendered at or after the
+position from which their events begin. So the pages show no single moment; the events that follow make them agree.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""`/v1/ws`: live updates over a WebSocket, and what a client may say on it.
+"""`/v1/ws`: live updates over a WebSocket, and the messages that a client may send.
 
-Every message is one JSON object in a text frame. The client's: `subscribe`, in the place of what it asked for before
-(or, with `?wait=true`, before anything is sent), and `ping`. What is not understood is answered with `error`.
+Every message is one JSON object in a text frame. A client sends `subscribe`, which replaces its former subscription
+(or, with `?wait=true`, starts the first one), and `ping`. Any other message is answered with `error`.
 """
 
 from __future__ import annotations

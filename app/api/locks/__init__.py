@@ -1,0 +1,1 @@
+"""Routes of leases, and of the locks, semaphores and elections that live with them."""

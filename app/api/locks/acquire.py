@@ -1,7 +1,7 @@
-"""Locks, elections and semaphores for HTTP clients: ask, wait for a while, give back, look (spec section 3).
+"""Locks, elections and semaphores for HTTP clients: acquire, wait for a while, release (consensus spec 3).
 
-Plain functions on `MemberMetadata`. A queue entry lives on a lease that the client keeps alive, or that is bound to a
-node; the fencing token of a grant is higher for every later holder.
+Functions on `MemberMetadata`. A queue entry lives on a lease that the client keeps alive, or that is bound to a node;
+the fencing token of a grant is higher for every later holder.
 """
 
 from __future__ import annotations

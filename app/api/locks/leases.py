@@ -1,4 +1,4 @@
-"""`/v1/leases`: what keys, locks and leaderships live with, for a time or for as long as a node's process lives."""
+"""`/v1/leases`: keys, locks and leaderships live on them, for a time or for as long as a node's process lives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/v1/locks`, `/v1/semaphores` and `/v1/elections`: what they have in common, and the little in which they differ."""
+"""`/v1/locks`, `/v1/semaphores` and `/v1/elections`: the routes that they share, and the few that differ."""
 
 from __future__ import annotations
 

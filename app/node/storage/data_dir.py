@@ -1,7 +1,7 @@
-"""What a node keeps on disk: its identity, in a directory that one process holds at a time.
+"""The data directory: a lock that one process holds at a time, and the node's identity.
 
-A restart must come with a higher generation (gossip spec 1 and 10), even within the same second and when the clock
-was set back. So the generation is written, to the disk itself, before it is used.
+A restart must come with a higher generation (gossip spec 1 and 10), even within the same second and when the clock was
+set back. So the generation is written, and synced, before it is used.
 """
 
 from __future__ import annotations

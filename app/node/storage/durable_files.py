@@ -1,4 +1,4 @@
-"""Files that are replaced whole: after a power cut the old one or the new one is there."""
+"""Replaces a file as a whole: after a power cut the old one or the new one is there."""
 
 from __future__ import annotations
 

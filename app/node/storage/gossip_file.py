@@ -1,8 +1,8 @@
-"""The file that lets a node's own keys and its way to the cluster outlive a restart: its format, reading, writing.
+"""The file of a node's own gossip keys and its peers' addresses: its format, reading, writing.
 
 `CTRYGSIP`, u16 format version, u64 length of the body, the body in msgpack, u32 CRC-32 of all before: little-endian,
-and in the same places in every version to come. It is replaced as a whole, so whenever the power goes, the old one or
-the new one is there.
+and in the same places in every version to come. It is replaced as a whole, so after a power cut the old one or the new
+one is there.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Keeps a node's own keys and the addresses of its peers on disk, and takes them up again at the next start.
+"""Saves a node's own keys and its peers' addresses, and restores them at the next start.
 
-A restart is a new identity (protocol specification, section 1), which nobody holds anything of: so deleted keys need no
-marks any more and are not kept, keys with time to live go on with what is left of it, and versions go on where they
-were. Keys under the reserved prefix are about the process that is gone: they are written anew.
+A restart is a new identity (gossip spec 1), of which no node holds anything: so deleted keys need no marks and are not
+saved, keys with time to live keep what is left of it, and versions go on where they were. Keys under the reserved
+prefix describe the old process: they are written anew.
 """
 
 from __future__ import annotations

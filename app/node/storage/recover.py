@@ -1,7 +1,7 @@
-"""What `coterie recover` does: the one offline command after a lost majority, or for a restore from a backup.
+"""`coterie recover`: the one offline command, after a lost majority or to restore a backup.
 
-It makes a *new* metadata cluster of one member from what a node's data directory, or a backup file, holds. The old
-directory is renamed, never deleted.
+It makes a *new* metadata cluster of one member from a node's data directory or a backup file. The old directory is
+renamed, never deleted.
 """
 
 from __future__ import annotations

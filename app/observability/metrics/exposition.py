@@ -1,4 +1,4 @@
-"""`GET /metrics`: one registry a node, written in the format that the reader asks for."""
+"""`GET /metrics`: one registry a node, in the format that the client accepts."""
 
 from __future__ import annotations
 

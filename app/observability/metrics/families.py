@@ -1,4 +1,4 @@
-"""Metric families in a line each, with their names in one place: a registry of what there is."""
+"""Metric families in a line each, and the registry of their names."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""Requests as they are counted on their way: by route template, method and class of status.
+"""Counts and times requests, by route template, method and class of status.
 
-Templates, not paths: a key is never a label. What fits no route is counted under one name.
+Templates, not paths: a key is never a label. Paths without a route count under one name.
 """
 
 from __future__ import annotations

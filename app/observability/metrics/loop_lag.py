@@ -1,4 +1,4 @@
-"""How late the event loop is: a timer that says by how much it was woken after it was due."""
+"""The event loop's lag: by how much a timer wakes late."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of the node as a whole: who it is, whether it is ready, its event loop, its HTTP requests."""
+"""Metrics of the node: identity, readiness, event loop, HTTP requests."""
 
 from __future__ import annotations
 

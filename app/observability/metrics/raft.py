@@ -1,4 +1,4 @@
-"""The Raft layer's metrics. Those of a member's own part are there while it has one."""
+"""The Raft layer's metrics. Those of the node's own member exist while it has one."""
 
 from __future__ import annotations
 

@@ -1,0 +1,1 @@
+"""Models of live updates: events, samples and messages."""

@@ -1,0 +1,1 @@
+"""Diffs: what changed in gossip, Raft and the metadata since the last diff, as events."""

@@ -1,7 +1,7 @@
-"""What changed in the gossip layer since the last look: nodes that come and go, and their keys.
+"""The gossip layer's diff: nodes that come and go, and their keys.
 
-A node's keys stand in the order of their versions, so what is new of it is the tail of its namespace; only where keys
-were collected or a namespace was reset are all of them compared.
+A node's keys stand in the order of their versions, so new ones are the tail of its namespace. All of them are compared
+only where keys were collected or a namespace was reset.
 """
 
 from __future__ import annotations

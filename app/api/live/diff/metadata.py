@@ -1,7 +1,7 @@
-"""What happens to the metadata, as events: keys, and the queues of locks, elections and semaphores.
+"""The metadata's diff: keys, and the queues of locks, elections and semaphores.
 
-Keys under the system's own prefix are not told as keys: queues and decisions are told as what they are, and the rest
-is nobody's business.
+Keys under the system's prefix are no keys to clients: queues and decisions have events of their own, and other system
+keys have none.
 """
 
 from __future__ import annotations

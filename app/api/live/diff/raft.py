@@ -1,4 +1,4 @@
-"""What changed in the Raft layer since the last look: leader, term, majority, voters, and each node's place in it."""
+"""Raft's diff: leader, term, majority, voters, and each node's role."""
 
 from __future__ import annotations
 

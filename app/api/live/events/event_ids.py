@@ -1,8 +1,8 @@
-"""Places in the row of all events, in a form that says nothing of them, for clients that are told a part of the events.
+"""Event ids for clients that may read only a part: encrypted positions in the ring.
 
-A plain number would tell how much happens of what they may not read. Sealed, the same place looks another way each time
-(AES-GCM, with a key that is made with the row and never leaves it), and opens for the same rights alone: whoever comes
-back with more or fewer rights begins with a snapshot.
+A plain number would reveal how much happens of what they may not read. Encrypted (AES-GCM, with a key that is made with
+the ring and never leaves it) the same position looks different each time, and decrypts for the same rights alone: a
+client that comes back with other rights begins with a snapshot.
 """
 
 from __future__ import annotations

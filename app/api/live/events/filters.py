@@ -1,4 +1,4 @@
-"""What a client is told of: kinds, a prefix of keys, and, where it may not read everything, the part that it may."""
+"""A subscription's filter: kinds, a prefix of keys, and the part that the token may read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that are no events of the ring: one JSON object each, in the form of both transports."""
+"""Messages beside the ring's events: one JSON object each, in the form of both transports."""
 
 from __future__ import annotations
 

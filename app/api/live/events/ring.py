@@ -1,7 +1,7 @@
-"""The last events, encoded and numbered, and what of them a reader at some place still has to get. Pure, but for chance
-in the ids of those who are told a part.
+"""The ring: the last events, encoded and numbered, and what a reader at some position still has to get.
 
-Bounded in events and in bytes: the oldest go. What several readers of one filter get next is put together once.
+Bounded in events and in bytes: the oldest go first. A batch for several readers of one filter is made once. Pure, but
+for random numbers in encrypted ids.
 """
 
 from __future__ import annotations

@@ -1,0 +1,1 @@
+"""Samples: values that change all the time, sent at an interval without ids."""

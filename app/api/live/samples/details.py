@@ -1,6 +1,6 @@
-"""The samples that are taken only while a client asks for them by name: `gossip_links`, `convergence`, `figures`.
+"""The samples taken only while a client asks for them by name: `gossip_links`, `convergence`, `figures`.
 
-They cost something: the peer book is hung into the engine, and taken away again, with the wish for it.
+They cost something: the exchange statistics are switched on in the engine for as long as a client wants them.
 """
 
 from __future__ import annotations

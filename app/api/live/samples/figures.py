@@ -1,7 +1,7 @@
-"""What this node counts and takes time for, in the few numbers that a page draws over time; `/metrics` has all of them.
+"""This node's counters and latencies, in the few numbers that a page draws; `/metrics` has all of them.
 
-Counters are cumulative since the node's start. Latencies are of the time since the last sample: nobody can take those
-from two of them without the buckets.
+Counters are cumulative since the node's start. Latencies cover the time since the last sample, because a client cannot
+compute them from two samples without the buckets.
 """
 
 from __future__ import annotations

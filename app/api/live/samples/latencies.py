@@ -1,4 +1,4 @@
-"""What a histogram saw since it was last looked at, in the few numbers that a person reads."""
+"""Quantiles of what a histogram recorded since the last call."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What moves all the time, told as it is now and then: suspicion of nodes, and leases with the time they have left.
+"""The samples that every client gets: suspicion of nodes (phi), and the time left to leases.
 
-Samples have no ids, and none is sent again: who is late gets the next one.
+Samples have no ids, and none is sent twice: a late client gets the next one.
 """
 
 from __future__ import annotations
