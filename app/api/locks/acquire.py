@@ -1,4 +1,4 @@
-"""Locks, elections and semaphores for HTTP clients: acquire, wait for a while, release (consensus spec 3).
+"""Locks, elections and semaphores for HTTP clients: acquire, wait for a while, release (raft spec 3).
 
 Functions on `MemberMetadata`. A queue entry lives on a lease that the client keeps alive, or that is bound to a node;
 the fencing token of a grant is higher for every later holder.
