@@ -41,7 +41,7 @@ class GossipConfig:
     max_key_value_bytes: int = 16_384
     max_keys_per_node: int = 100_000
     allow_non_ascii_keys: bool = False
-    # Bounds (gossip spec 2, gossip spec 5, gossip spec 9, gossip spec 10)
+    # Bounds (gossip spec 2, 5, 9, 10)
     max_datagram_bytes: int = MAX_DATAGRAM_BYTES
     max_digest_bytes: int = 57_344
     max_delta_bytes: int = 16 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""The engine: the protocol as a pure state machine, and the order of a round (gossip spec 3, gossip spec 8).
+"""The engine: the protocol as a pure state machine, and the order of a round (gossip spec 3, 8).
 
 Input: datagrams, clock readings (seconds, monotonic) and a random generator. Output: datagrams, returned by `receive`
 and `round`, and events, taken with `take_events`. It has no socket, clock or task: a thousand run in one test.

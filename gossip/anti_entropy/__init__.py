@@ -1,1 +1,1 @@
-"""How two nodes reconcile their states: Syn, SynAck, Ack, and what they carry (gossip spec 3, gossip spec 4)."""
+"""How two nodes reconcile their states: Syn, SynAck, Ack, and what they carry (gossip spec 3, 4)."""

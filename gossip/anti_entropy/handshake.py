@@ -1,4 +1,4 @@
-"""The handshake of two nodes: Syn, SynAck and Ack, or BadCluster (gossip spec 3, gossip spec 9, gossip spec 10).
+"""The handshake of two nodes: Syn, SynAck and Ack, or BadCluster (gossip spec 3, 9, 10).
 
 This module decides their order, their sizes and which peers get an answer; the reconciler makes their content.
 """

@@ -1,4 +1,4 @@
-"""Handshakes that await an answer: tells answers apart from unsolicited messages (gossip spec 10)."""
+"""Handshakes that await an answer, which tell answers from unsolicited messages (gossip spec 10)."""
 
 from __future__ import annotations
 

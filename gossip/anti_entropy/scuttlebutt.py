@@ -1,4 +1,4 @@
-"""Decides what a peer lacks, by its digest, and in which order to send it (gossip spec 4, gossip spec 9).
+"""Decides what a peer lacks, by its digest, and in which order to send it (gossip spec 4, 9).
 
 After van Renesse et al., "Efficient Reconciliation and Flow Control for Anti-Entropy Protocols", LADIS 2008.
 """

@@ -1,1 +1,1 @@
-"""What the state machine reports to its shell (gossip spec 6, gossip spec 8)."""
+"""What the state machine reports to its shell (gossip spec 6, 8)."""

@@ -1,7 +1,7 @@
 """Local health: how far this node may trust its own failure detector (memberlist calls it awareness).
 
 After Dadgar, Phillips and Currey, "Lifeguard: Local Health Awareness for More Accurate Failure Detection", DSN 2018: a
-node that is slow, or that nobody answers, is more likely to be the faulty one than all others are. The health score
+node that is slow, or that gets no answers, is more likely to be the faulty one than all others are. The health score
 multiplies the silence after which this node takes another for dead. The score is never sent.
 """
 

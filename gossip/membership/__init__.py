@@ -1,1 +1,1 @@
-"""Which nodes there are: joining, liveness, leaving, refutation, peer selection (gossip spec 5, gossip spec 7)."""
+"""Which nodes there are: joining, liveness, leaving, refutation, peer selection (gossip spec 5, 7)."""

@@ -1,4 +1,4 @@
-"""A gossip node on a UDP socket: the asyncio shell around the engine (gossip spec 3, gossip spec 8).
+"""A gossip node on a UDP socket: the asyncio shell around the engine (gossip spec 3, 8).
 
 The engine makes every decision of the protocol. This module has the socket, the timer and the callbacks. Only `_send`
 and `_receive_waiting` touch datagrams; they seal and open them with the keyring.
@@ -188,7 +188,7 @@ class GossipNode:
                     "datagram rejected", "rejected", source=str(address), reason=error.reason, detail=str(error)
                 )
                 continue
-            except Exception:  # noqa: BLE001 - whatever a datagram holds, the node goes on; it is counted and logged
+            except Exception:  # noqa: BLE001 - no datagram may end gossip; the error is counted and logged
                 self._log.internal_error("datagram")
                 continue
             self._send(answers)

@@ -1,4 +1,4 @@
-"""Which keys and values a node writes: sizes, the reserved prefix, first characters (gossip spec 6, gossip spec 10)."""
+"""Which keys and values a node writes: sizes, the reserved prefix, first characters (gossip spec 6, 10)."""
 
 from __future__ import annotations
 

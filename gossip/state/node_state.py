@@ -1,4 +1,4 @@
-"""One node's namespace: heartbeat, versioned key-values, tombstones (gossip spec 1, gossip spec 4, gossip spec 6).
+"""One node's namespace: heartbeat, versioned key-values, tombstones (gossip spec 1, 4, 6).
 
 `key_values` is kept in version order: every write moves its key to the end, and deltas arrive by ascending version.
 So the key-values newer than a version are the tail of the dictionary, and nothing needs sorting.

@@ -1,1 +1,1 @@
-"""What a datagram holds: identities, key-values, digests, deltas, messages, seals (gossip spec 1, gossip spec 2)."""
+"""What a datagram holds: identities, key-values, digests, deltas, messages, seals (gossip spec 1, 2)."""

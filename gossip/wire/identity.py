@@ -1,4 +1,4 @@
-"""Addresses and node identities, with their encoding and order (gossip spec 1, gossip spec 2).
+"""Addresses and node identities, with their encoding and order (gossip spec 1, 2).
 
 An identity is the triple (node_id, generation, gossip_advertise_addr). Each carries its encoded form. The package uses
 that byte string as the identity: reading a known node then costs a slice and a dictionary look-up.

@@ -177,7 +177,7 @@ class Keyring:
         try:
             message = session.aead.decrypt(_NONCE.pack(counter), datagram[_HEAD.size :], head + self._cluster_id)
         except InvalidTag:
-            raise WireError("seal-forged", "it was changed on its way, or made by somebody without the key") from None
+            raise WireError("seal-forged", "it was changed on its way, or sealed without the key") from None
         session.note(counter)
         session.last_time = unix_now
         self._remember((key_id, session_id), session, unix_now)

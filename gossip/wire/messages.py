@@ -1,4 +1,4 @@
-"""The four messages as datagrams, and the trailer of striped ones (gossip spec 2, gossip spec 9)."""
+"""The four messages as datagrams, and the trailer of striped ones (gossip spec 2, 9)."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ Kv = tuple[str, str, int, KeyStatus]
 SET, DELETE, TTL = KeyStatus.SET, KeyStatus.DELETE, KeyStatus.DELETE_AFTER_TTL
 
 SELF = NodeId("self", 1, Address("127.0.0.1", 1))
-STRANGER = Address("192.0.2.9", 999)
+UNKNOWN_PEER = Address("192.0.2.9", 999)
 
 
 def node(name: str, generation: int = 1, port: int = 7280, host: str = "127.0.0.1") -> NodeId:
@@ -82,7 +82,7 @@ def decode_one(sent: Sequence[Datagram]) -> Message:
 
 
 def hear(
-    engine: Engine, *rows: Row, now: float, source: Address = STRANGER, cluster_id: str = "testing"
+    engine: Engine, *rows: Row, now: float, source: Address = UNKNOWN_PEER, cluster_id: str = "testing"
 ) -> SynAck | None:
     """Let an engine receive a Syn with these digest rows: its answer, if it gives one."""
     sent = engine.receive(encode(Syn(digest_of(*rows), cluster_id)), source, now)
@@ -93,7 +93,7 @@ def hear(
     return answer
 
 
-def hear_delta(engine: Engine, *deltas: NodeDelta, now: float, source: Address = STRANGER) -> None:
+def hear_delta(engine: Engine, *deltas: NodeDelta, now: float, source: Address = UNKNOWN_PEER) -> None:
     """Let an engine receive an Ack."""
     assert engine.receive(encode(Ack(list(deltas))), source, now) == []
 
@@ -103,7 +103,7 @@ def answer_to_syn_ack(
     *rows: Row,
     delta: Sequence[NodeDelta] = (),
     now: float,
-    source: Address = STRANGER,
+    source: Address = UNKNOWN_PEER,
     stripe: Stripe = WHOLE,
 ) -> Ack | None:
     """Let an engine receive a SynAck: its Ack, if it gives one."""
@@ -116,7 +116,7 @@ def answer_to_syn_ack(
 
 
 def revive(engine: Engine, *nodes: NodeId, start: float, beats: int = 5, interval: float = 0.5) -> float:
-    """Give nodes signs of life, a round after each; returns when the last round was.
+    """Raise the heartbeats of nodes, with a round after each; returns the time of the last round.
 
     Heartbeats go on from what the engine holds of them.
     """

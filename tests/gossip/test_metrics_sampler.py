@@ -1,4 +1,4 @@
-"""The figures of a node's picture: who is counted as what, and that sizes follow what is held."""
+"""The metrics of an engine: in which state a node counts, and that sizes follow what is held."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is answered, with what, and how much strangers can draw from a node (gossip spec 3, gossip spec 10)."""
+"""Which messages a node answers, and how many bytes unknown peers can draw from it (gossip spec 3, 10)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
     SET,
-    STRANGER,
+    UNKNOWN_PEER,
     Wire,
     answer_to_syn_ack,
     contents,
@@ -51,8 +51,8 @@ def test_a_handshake_levels_two_nodes() -> None:
 def test_answers_go_to_where_the_datagram_came_from() -> None:
     """Not to the address that the peer advertises."""
     engine = make_engine()
-    sent = engine.receive(encode(Syn(digest_of((PEER, 1, 0, 0)), "testing")), STRANGER, 0.0)
-    assert [address for address, _ in sent] == [STRANGER]
+    sent = engine.receive(encode(Syn(digest_of((PEER, 1, 0, 0)), "testing")), UNKNOWN_PEER, 0.0)
+    assert [address for address, _ in sent] == [UNKNOWN_PEER]
 
 
 def test_a_syn_is_answered_with_the_own_digest_and_what_the_peer_lacks() -> None:
@@ -86,22 +86,24 @@ def test_another_cluster_is_refused_and_changes_nothing() -> None:
     engine = make_engine(key_values=[("k", "v")])
     before = snapshot(engine)
     digest = Digest((PEER.encoded, SELF.encoded), (9, 99), (0, 9), (9, 9))
-    sent = engine.receive(encode(Syn(digest, "other")), STRANGER, 0.0)
-    assert sent == [(STRANGER, BAD_CLUSTER_DATAGRAM)]
-    assert engine.take_events() == [WrongCluster(STRANGER, "other")]
+    sent = engine.receive(encode(Syn(digest, "other")), UNKNOWN_PEER, 0.0)
+    assert sent == [(UNKNOWN_PEER, BAD_CLUSTER_DATAGRAM)]
+    assert engine.take_events() == [WrongCluster(UNKNOWN_PEER, "other")]
     engine.own.heartbeat -= 1
     assert snapshot(engine) == before
 
 
 def test_being_refused_is_told_and_nothing_else() -> None:
     engine = make_engine()
-    assert engine.receive(encode(BadCluster()), STRANGER, 0.0) == []
-    assert engine.take_events() == [WrongCluster(STRANGER, None)]
+    assert engine.receive(encode(BadCluster()), UNKNOWN_PEER, 0.0) == []
+    assert engine.take_events() == [WrongCluster(UNKNOWN_PEER, None)]
 
 
 def test_cluster_ids_are_compared_whole() -> None:
     for other in ("", "testin", "testing ", "Testing"):
-        assert isinstance(decode_one(make_engine().receive(encode(Syn(Digest(), other)), STRANGER, 0.0)), BadCluster)
+        assert isinstance(
+            decode_one(make_engine().receive(encode(Syn(Digest(), other)), UNKNOWN_PEER, 0.0)), BadCluster
+        )
 
 
 # -- strangers ---------------------------------------------------------------------------------------------------------
@@ -119,7 +121,7 @@ def strangers() -> Iterator[Address]:
     return (Address(f"198.51.100.{i % 250}", 1_000 + i) for i in range(10_000))
 
 
-def test_strangers_share_a_budget() -> None:
+def test_unknown_peers_share_a_token_bucket() -> None:
     engine = full_engine()
     assert len(FIFTEEN_BYTES) == 15
     drawn = [sum(len(d) for _, d in engine.receive(FIFTEEN_BYTES, source, 0.0)) for source in strangers()]
@@ -138,20 +140,20 @@ def spend(engine: Engine, now: float) -> None:
     pytest.fail("the budget has no end")
 
 
-def test_known_nodes_and_seeds_are_answered_when_strangers_are_not() -> None:
+def test_known_nodes_and_seeds_are_answered_when_unknown_peers_are_not() -> None:
     engine = full_engine()
     hear(engine, (PEER, 1, 0, 0), now=0.0)
     seed = Address("203.0.113.1", 1)
     engine.seeds = [seed]
     spend(engine, 0.0)
-    assert engine.receive(FIFTEEN_BYTES, STRANGER, 0.0) == []
+    assert engine.receive(FIFTEEN_BYTES, UNKNOWN_PEER, 0.0) == []
     assert hear(engine, (PEER, 2, 0, 0), now=0.0, source=PEER_AT)
     assert hear(engine, now=0.0, source=seed)
-    assert engine.receive(FIFTEEN_BYTES, STRANGER, 0.0) == []
+    assert engine.receive(FIFTEEN_BYTES, UNKNOWN_PEER, 0.0) == []
 
 
 def test_a_syn_is_heard_even_where_it_is_not_answered() -> None:
-    """A newcomer gets known in a flood of strangers, and is answered from its second Syn on."""
+    """A newcomer becomes known in a flood of unknown peers, and gets answers from its second Syn on."""
     engine = full_engine()
     spend(engine, 0.0)
     assert hear(engine, (PEER, 1, 0, 0), now=0.0, source=PEER_AT) is None
@@ -159,7 +161,7 @@ def test_a_syn_is_heard_even_where_it_is_not_answered() -> None:
     assert hear(engine, (PEER, 2, 0, 0), now=0.0, source=PEER_AT) is not None
 
 
-def test_acks_and_refusals_to_strangers_come_from_the_same_budget() -> None:
+def test_acks_and_refusals_to_unknown_peers_come_from_the_same_bucket() -> None:
     engine = full_engine()
     row = (SELF, 1, 0, 0)
     ack = answer_to_syn_ack(engine, row, now=0.0)
@@ -167,7 +169,7 @@ def test_acks_and_refusals_to_strangers_come_from_the_same_budget() -> None:
     assert ack.delta
     spend(engine, 0.0)
     assert answer_to_syn_ack(engine, row, now=0.0) is None
-    assert engine.receive(encode(Syn(Digest(), "other")), STRANGER, 0.0) == []
+    assert engine.receive(encode(Syn(Digest(), "other")), UNKNOWN_PEER, 0.0) == []
 
 
 # -- what nobody asked for ---------------------------------------------------------------------------------------------
@@ -176,7 +178,7 @@ def test_acks_and_refusals_to_strangers_come_from_the_same_budget() -> None:
 def test_an_unsolicited_answer_is_counted_and_taken_by_default() -> None:
     engine = make_engine()
     assert answer_to_syn_ack(engine, (PEER, 1, 0, 0), now=0.0, source=PEER_AT) is not None
-    hear_delta(engine, delta_of(PEER, ("p", "1", 1, SET)), now=0.0, source=STRANGER)
+    hear_delta(engine, delta_of(PEER, ("p", "1", 1, SET)), now=0.0, source=UNKNOWN_PEER)
     assert engine.counters["unsolicited"] == 2
     assert contents(held(engine, PEER)) == [("p", "1", 1, SET)]
 
@@ -186,7 +188,7 @@ def test_an_unsolicited_answer_is_dropped_where_the_setting_says_so() -> None:
     assert answer_to_syn_ack(engine, (PEER, 1, 0, 0), now=0.0, source=PEER_AT) is None
     assert [s.id for s in engine.states] == [SELF]
     hear(engine, (PEER, 1, 0, 0), now=0.0, source=PEER_AT)
-    hear_delta(engine, delta_of(PEER, ("p", "1", 1, SET)), now=0.0, source=STRANGER)
+    hear_delta(engine, delta_of(PEER, ("p", "1", 1, SET)), now=0.0, source=UNKNOWN_PEER)
     assert contents(held(engine, PEER)) == []
     assert engine.counters["unsolicited"] == 2
 

@@ -1,4 +1,4 @@
-"""Every datagram a node emits fits UDP, by construction, whatever the cluster (gossip spec 4, gossip spec 9)."""
+"""Every datagram a node emits fits UDP, by construction, whatever the cluster (gossip spec 4, 9)."""
 
 from __future__ import annotations
 
@@ -146,7 +146,7 @@ def test_a_large_answer_uses_nearly_all_of_its_datagram() -> None:
 
 
 def incompressible(size: int) -> str:
-    """Text of so many bytes in UTF-8, nearly every byte being equally frequent."""
+    """Text of `size` bytes in UTF-8 in which nearly every byte is equally frequent."""
     rng = Random(size)
     kinds = rng.choices([(0, 0x80), (0x80, 0x800), (0x1000, 0xD000)], weights=[128, 30, 16], k=size)
     text, left = [], size

@@ -1,4 +1,4 @@
-"""Whether an answer was asked for, and what it was asked with (gossip spec 9, gossip spec 10)."""
+"""Whether an answer was asked for, and what it was asked with (gossip spec 9, 10)."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, Ack, Decoder, Syn
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
-    STRANGER,
+    UNKNOWN_PEER,
     Wire,
     contents,
     hear,
@@ -27,7 +27,7 @@ PEER = node("peer")
 
 def sent_digest(engine: Engine, now: float) -> Digest:
     """The digest of the Syns of a round."""
-    engine.seeds = [STRANGER]
+    engine.seeds = [UNKNOWN_PEER]
     message = Decoder().decode(engine.round(now)[0][1])
     assert isinstance(message, Syn)
     return message.digest
@@ -50,8 +50,8 @@ def test_each_message_that_decodes_bumps_the_heartbeat_and_no_other() -> None:
     engine = make_engine()
     datagrams = [encode(Syn(Digest(), "testing")), encode(Syn(Digest(), "other")), encode(Ack()), BAD_CLUSTER_DATAGRAM]
     for i, datagram in enumerate(datagrams):
-        engine.receive(datagram, STRANGER, 0.0)
-        engine.receive(datagram[:3], STRANGER, 0.0)
+        engine.receive(datagram, UNKNOWN_PEER, 0.0)
+        engine.receive(datagram[:3], UNKNOWN_PEER, 0.0)
         assert engine.own.heartbeat == 2 + i
 
 
@@ -101,7 +101,7 @@ def test_an_empty_ack_moves_the_heartbeat_and_nothing_else() -> None:
     engine = make_engine(key_values=[("k", "v")])
     hear(engine, (PEER, 1, 0, 0), now=0.0)
     before, heartbeat = snapshot(engine), engine.own.heartbeat
-    engine.receive(encode(Ack()), STRANGER, 1.0)
+    engine.receive(encode(Ack()), UNKNOWN_PEER, 1.0)
     assert engine.own.heartbeat == heartbeat + 1
     engine.own.heartbeat = heartbeat
     assert snapshot(engine) == before

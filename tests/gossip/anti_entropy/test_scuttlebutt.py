@@ -1,4 +1,4 @@
-"""What a peer is sent of which node, from which version on, and in which order (gossip spec 4, gossip spec 9)."""
+"""What a peer is sent of which node, from which version on, and in which order (gossip spec 4, 9)."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.gossip.helpers import (
     DELETE,
     SELF,
     SET,
-    STRANGER,
     TTL,
+    UNKNOWN_PEER,
     Kv,
     Row,
     answer_to_syn_ack,
@@ -45,7 +45,7 @@ def engine_with(*states: tuple[NodeId, list[Kv], int], **settings: int) -> Engin
 
 def told(engine: Engine, *rows: Row, stripe: Stripe = WHOLE) -> list[NodeDelta]:
     """The delta that answers a Syn with this digest."""
-    sent = engine.receive(encode(Syn(digest_of(*rows), "testing", stripe)), STRANGER, 50.0)
+    sent = engine.receive(encode(Syn(digest_of(*rows), "testing", stripe)), UNKNOWN_PEER, 50.0)
     message = decode_one(sent)
     assert not isinstance(message, Syn)
     return getattr(message, "delta", [])
@@ -165,7 +165,7 @@ def test_one_oversized_value_keeps_no_other_node_from_spreading() -> None:
 # -- only what a digest of the exchange lists --------------------------------------------------------------------------
 
 
-def test_an_ack_carries_no_node_that_neither_digest_of_the_exchange_listed() -> None:
+def test_an_ack_carries_no_node_that_neither_digest_of_the_handshake_listed() -> None:
     """Heard of after the Syn went out, a node is omitted from the SynAck for no fault of the peer's."""
     engine, peer = engine_with((X, keys(2), 0)), node("peer", 1, 99)
     at = peer.gossip_advertise_addr

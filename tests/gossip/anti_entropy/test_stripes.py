@@ -16,7 +16,7 @@ from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.messages import Decoder, Syn, SynAck
 from coterie.gossip.wire.stripe import WHOLE, Stripe
 from tests.gossip.encoding import encode
-from tests.gossip.helpers import SELF, STRANGER, decode_one, digest_of, hear, make_engine, node
+from tests.gossip.helpers import SELF, UNKNOWN_PEER, decode_one, digest_of, hear, make_engine, node
 from tests.gossip.strategies import stripes
 
 PEER = node("peer", 1, 99)
@@ -185,7 +185,7 @@ def test_a_striped_syn_lists_the_sender_first_then_the_stripe_by_node_id() -> No
 
 
 def ask(engine: Engine, stripe: Stripe, now: float = 0.0) -> SynAck:
-    sent = engine.receive(encode(Syn(digest_of((PEER, 1, 0, 0)), "testing", stripe)), STRANGER, now)
+    sent = engine.receive(encode(Syn(digest_of((PEER, 1, 0, 0)), "testing", stripe)), UNKNOWN_PEER, now)
     message = decode_one(sent)
     assert isinstance(message, SynAck)
     return message
@@ -260,7 +260,7 @@ def test_growing_by_d_bits_multiplies_intervals_and_their_maximum_by_2_to_the_d_
     assert [e.bits for e in engine.take_events() if isinstance(e, StripesChanged)] == [bits, more]
 
 
-def test_shrinking_for_a_while_and_growing_again_does_not_stretch_twice() -> None:
+def test_shrinking_for_a_while_and_growing_again_does_not_scale_twice() -> None:
     """At the edge of a datagram a cluster would otherwise scale its intervals at each step to and fro."""
     engine = small_engine(dead_node_grace_period=10.0)
     know(engine, names(300))

@@ -1,4 +1,4 @@
-"""The token bucket that answers to strangers are paid from (gossip spec 10)."""
+"""The token bucket for answers to unknown peers (gossip spec 10)."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ def test_one_silent_round_does_not_count() -> None:
         assert health.score == 0
 
 
-def test_patience_multiplies_the_threshold_and_not_the_suspicion() -> None:
+def test_the_timeout_multiplier_scales_the_threshold_and_not_phi() -> None:
     detector = PhiAccrualDetector(8.0, 1.0, 10.0, 1_000)
     liveness = Liveness()
     for second in range(10):

@@ -113,7 +113,7 @@ def test_an_excuse_moves_the_last_arrival_up_to_now_at_most() -> None:
 
 
 @given(st.lists(st.integers(0, 10 * 1024).map(lambda n: n / 1024), max_size=20), st.integers(0, 3))
-def test_stretching_multiplies_what_is_recorded(gaps: list[float], power: int) -> None:
+def test_scaling_multiplies_the_recorded_intervals(gaps: list[float], power: int) -> None:
     judge = detector()
     liveness, now = feed(judge, 0.0), 0.0
     for gap in gaps:
@@ -127,7 +127,7 @@ def test_stretching_multiplies_what_is_recorded(gaps: list[float], power: int) -
     assert len(liveness.intervals) == len(gaps) + 1
 
 
-def test_stretching_a_full_window_leaves_its_order_alone() -> None:
+def test_scaling_a_full_window_keeps_its_order() -> None:
     judge = detector(window=3)
     liveness = feed(judge, 0.0, 1.0, 3.0, 6.0, 10.0)  # 4, 2, 3 with the 2 the oldest
     judge.max_interval = 20.0

@@ -1,4 +1,4 @@
-"""A process that restarts all day: generations of one node_id are bounded (gossip spec 5, gossip spec 9)."""
+"""A process that restarts all day: generations of one node_id are bounded (gossip spec 5, 9)."""
 
 from __future__ import annotations
 

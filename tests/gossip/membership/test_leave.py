@@ -1,4 +1,4 @@
-"""Saying goodbye, and forgetting: whoever left is not alive at once, whoever is alive is not forgotten."""
+"""Leaving and forgetting: a node that left is dead at once, and a live node is not forgotten."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def company() -> Wire:
     return wire
 
 
-def test_a_goodbye_is_heard_before_the_next_round() -> None:
+def test_a_node_that_left_is_dead_before_the_next_round() -> None:
     wire = company()
     a, b, c = wire.engines.values()
     a.leave(1_700_000_000.9, 10.0)
@@ -85,7 +85,7 @@ def test_the_next_generation_has_not_left() -> None:
     assert A not in b.live_nodes
 
 
-def test_a_goodbye_that_is_taken_back_counts_no_more() -> None:
+def test_a_deleted_left_key_counts_no_more() -> None:
     engine = make_engine()
     revive(engine, A, start=0.0)
     hear_delta(engine, delta_of(A, (LEFT_KEY, "1", 5, SET)), now=3.0)

@@ -10,12 +10,12 @@ A, B = node("a"), node("b")
 
 
 def fired(engine: Engine) -> list[list[NodeId]]:
-    """The live sets told of since the last call, each by node id."""
+    """The live sets reported since the last call, each by node id."""
     return [sorted(e.live) for e in engine.take_events() if isinstance(e, LiveSetChanged)]
 
 
 def settled(engine: Engine, *peers: NodeId) -> float:
-    """Make peers alive and forget what was told on the way; when the last round was."""
+    """Make peers alive and drop the events of that; returns the time of the last round."""
     now = revive(engine, *peers, start=0.0)
     assert fired(engine)
     return now

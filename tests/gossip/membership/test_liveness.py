@@ -1,4 +1,4 @@
-"""Who is created, alive, dead, scheduled for deletion, removed and remembered (gossip spec 5)."""
+"""When a node is created, alive, dead, scheduled for deletion, removed and remembered (gossip spec 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whom a node gossips with in a round (gossip spec 7).
+"""The peers that a node chooses in a round (gossip spec 7).
 
 Probabilities are counted over thousands of seeded draws, and held against bounds of five standard deviations.
 """
@@ -111,7 +111,7 @@ A, B = node("a", 1, 100), node("b", 1, 200)
 
 
 def addressed(engine_seed: int, *, seeds: list[Address], rounds: int = 60) -> list[set[Address]]:
-    """Whom a node that holds `a` for alive, and has heard of `b`, sends its Syns to, round after round."""
+    """The peers of each round of a node for which `a` is alive and `b` is known."""
     engine = make_engine(seed=engine_seed)
     engine.seeds = seeds
     now = revive(engine, A, start=0.0)

@@ -1,4 +1,4 @@
-"""What a node says once of itself: that nobody answers at its seeds. In virtual time."""
+"""A node warns once that no seed answers. In virtual time."""
 
 from __future__ import annotations
 

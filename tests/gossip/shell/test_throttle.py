@@ -1,4 +1,4 @@
-"""Log lines of each kind are admitted at a bounded rate, and the suppressed are told of."""
+"""Log lines of each kind are admitted at a bounded rate, and the suppressed are counted."""
 
 from __future__ import annotations
 

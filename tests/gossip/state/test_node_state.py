@@ -1,4 +1,4 @@
-"""What an owner writes, and what a replica takes: gossip spec 4, gossip spec 6, branch by branch."""
+"""What an owner writes, and what a replica takes: gossip spec 4, 6, branch by branch."""
 
 from __future__ import annotations
 
@@ -141,20 +141,20 @@ def test_collection_never_lowers_last_gc_version() -> None:
 # -- refutation (gossip spec 10) ---------------------------------------------------------------------------------------
 
 
-def test_overtaking_drops_tombstones_and_renumbers_in_order() -> None:
+def test_refuting_drops_tombstones_and_renumbers_in_order() -> None:
     state = replica(("a", "1", 2, SET), ("b", "", 3, DELETE), ("c", "3", 5, TTL), gc=1, at=4.0)
     state.refute(50)
     assert contents(state) == [("a", "1", 52, SET), ("c", "3", 53, TTL)]
     assert (versions(state), state.expiring) == ((51, 53), {"c": 4.0})
 
 
-def test_overtaking_without_keys() -> None:
+def test_refuting_without_keys() -> None:
     state = replica(("b", "", 3, DELETE))
     state.refute(50)
     assert (versions(state), contents(state), state.expiring) == ((51, 51), [], None)
 
 
-def test_peers_drop_what_an_overtaken_owner_does_not_hold() -> None:
+def test_peers_drop_what_a_refuting_owner_does_not_hold() -> None:
     peer = replica(("a", "old", 7, SET), ("gone", "x", 9, SET))
     owner = replica(("a", "new", 1, SET))
     owner.refute(9)

@@ -1,4 +1,4 @@
-"""What a node refuses to write or to start with, naming the limit (gossip spec 6, gossip spec 10)."""
+"""What a node refuses to write or to start with, naming the limit (gossip spec 6, 10)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A delta is filled within its budget, each node at a prefix of what is missing (gossip spec 2, gossip spec 4)."""
+"""A delta is filled within its budget, each node at a prefix of what is missing (gossip spec 2, 4)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Addresses and identities: text, encoding and order (gossip spec 1, gossip spec 2)."""
+"""Addresses and identities: text, encoding and order (gossip spec 1, 2)."""
 
 from __future__ import annotations
 

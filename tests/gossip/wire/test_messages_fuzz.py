@@ -15,7 +15,18 @@ from coterie.gossip.events.events import DatagramRejected
 from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn
 from tests.gossip.blocks import block, compress, skippable_frame
 from tests.gossip.encoding import encode
-from tests.gossip.helpers import SET, STRANGER, TTL, delta_of, digest_of, hear, hear_delta, make_engine, node, snapshot
+from tests.gossip.helpers import (
+    SET,
+    TTL,
+    UNKNOWN_PEER,
+    delta_of,
+    digest_of,
+    hear,
+    hear_delta,
+    make_engine,
+    node,
+    snapshot,
+)
 from tests.gossip.strategies import messages
 
 REASONS = {
@@ -60,7 +71,7 @@ def check_engine(datagram: bytes) -> None:
     engine = busy_engine()
     before, counters = snapshot(engine), dict(engine.counters)
     message = decode(datagram)
-    sent = engine.receive(datagram, STRANGER, 2.0)
+    sent = engine.receive(datagram, UNKNOWN_PEER, 2.0)
     if message is None:
         assert sent == []
         assert snapshot(engine) == before
@@ -157,7 +168,7 @@ def test_every_single_bit_flip_in_a_digest_leaves_an_engine_whole() -> None:
     for bit in range(8 * len(whole)):
         flipped = whole.copy()
         flipped[bit // 8] ^= 1 << bit % 8
-        engine.receive(bytes(flipped), STRANGER, 2.0)
+        engine.receive(bytes(flipped), UNKNOWN_PEER, 2.0)
     engine.round(3.0)
 
 

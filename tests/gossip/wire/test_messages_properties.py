@@ -1,4 +1,4 @@
-"""Any message survives the wire, with whatever the reader knows already (gossip spec 2, gossip spec 9)."""
+"""Any message survives the wire, with whatever the reader knows already (gossip spec 2, 9)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def test_what_the_reader_knows_never_changes_the_meaning(message: Message, data:
 def test_a_striped_digest_may_list_its_sender_twice_and_the_last_wins(
     digest: Digest, stripe: Stripe, cluster_id: str
 ) -> None:
-    """A stripe's digest is led by the sender, whom its own stripe lists again (gossip spec 9)."""
+    """A stripe's digest begins with the sender, and its own stripe lists it again (gossip spec 9)."""
     assume(digest.ids)
     twice = Digest(
         (digest.ids[-1], *digest.ids),

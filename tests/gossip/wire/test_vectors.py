@@ -17,7 +17,7 @@ from tests.gossip.blocks import blocks_of_message
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
-    STRANGER,
+    UNKNOWN_PEER,
     contents,
     decode_one,
     delta_of,
@@ -133,7 +133,7 @@ def test_an_invalid_message_is_rejected_without_effect(entry: Entry) -> None:
     engine.set("own", "value", 0.0)
     before = snapshot(engine)
     engine.counters.clear()
-    assert engine.receive(datagram, STRANGER, 1.0) == []
+    assert engine.receive(datagram, UNKNOWN_PEER, 1.0) == []
     assert snapshot(engine) == before
     assert dict(engine.counters) == {"rejected_" + raised.value.reason: 1}
 
@@ -198,7 +198,7 @@ def test_an_odd_message_decodes_to_its_meaning(entry: Entry) -> None:
 def test_an_odd_message_is_processed_as_recorded(entry: Entry) -> None:
     engine, recorded = recording_engine(), entry["process"]
     before = snapshot(engine)
-    sent = engine.receive(bytes.fromhex(entry["hex"]), STRANGER, 1.0)
+    sent = engine.receive(bytes.fromhex(entry["hex"]), UNKNOWN_PEER, 1.0)
     name = entry["name"]
     assert ("panic" in recorded) == (name in WE_REJECT | WE_APPLY)
     if name in WE_REJECT:

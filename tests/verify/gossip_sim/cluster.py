@@ -35,7 +35,7 @@ class SimulationError(AssertionError):
 
 @dataclass(slots=True, eq=False)
 class SimNode:
-    """One incarnation of a node. A restart makes a new one."""
+    """One generation of a node. A restart makes a new one."""
 
     engine: Engine
     clock_offset: float
@@ -87,7 +87,7 @@ class Cluster:
         self.rng = Random(f"{seed}/schedule")
         self.network = Network(link or Link(), Random(f"{seed}/network"))
         self.nodes: list[SimNode] = []
-        """Every incarnation that ever was, in the order of their starts."""
+        """Every generation that ever ran, in the order of their starts."""
         self.recorder = Recorder() if record else None
         self.observers: list[Observer] = []
         self.event_observers: list[Callable[[SimNode, Event, float], None]] = []

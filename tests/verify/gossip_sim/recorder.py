@@ -12,7 +12,7 @@ _TIME = struct.Struct("<d")
 
 
 class Recorder:
-    """Order, virtual time and content of every datagram sent and every event told."""
+    """Order, virtual time and content of every datagram sent and every event."""
 
     def __init__(self) -> None:
         self._hash = blake2b(digest_size=16)

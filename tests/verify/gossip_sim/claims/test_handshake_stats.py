@@ -1,4 +1,4 @@
-"""What a node tells of its exchanges and of convergence is what a simulated cluster really did and holds."""
+"""The handshakes and the convergence that a node reports are those of the simulated cluster."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ CONFIG = GossipConfig(gossip_interval=0.5, initial_interval=0.5)
 
 
 def looked_at(nodes: int, seed: int = 1, config: GossipConfig = CONFIG, link: Link | None = None) -> Cluster:
-    """A cluster that has met, and whose first node has a book from now on."""
+    """A settled cluster whose first node counts handshakes from now on."""
     cluster = Cluster(seed, config, link)
     cluster.add_many(nodes, key_values=[("first", "1")])
     cluster.run_until(cluster.all_alive_everywhere, 60.0)
@@ -34,14 +34,14 @@ def measured(cluster: Cluster) -> Convergence:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_exchanges_are_those_that_happened(seed: int) -> None:
+def test_handshakes_are_those_that_happened(seed: int) -> None:
     cluster = looked_at(5, seed)
     node = cluster.nodes[0]
-    book = node.engine.handshake_stats
-    assert book is not None
+    stats = node.engine.handshake_stats
+    assert stats is not None
     before = node.engine.counters.copy()
     cluster.run(10.0)
-    found = recent_handshakes(node.engine, book, local(cluster, node))
+    found = recent_handshakes(node.engine, stats, local(cluster, node))
     assert [peer.node_id for peer, _ in found] == sorted(each.id.node_id for each in cluster.nodes[1:])
     counted = node.engine.counters - before
     assert sum(entry.opened for _, entry in found) == counted["sent_syn"] > 0
@@ -49,29 +49,29 @@ def test_exchanges_are_those_that_happened(seed: int) -> None:
     assert sum(entry.answered for _, entry in found) == counted["received_syn"] > 0
     for _, entry in found:
         assert entry.latest <= local(cluster, node)
-    book.reset_counts()
+    stats.reset_counts()
     assert [
-        (e.opened, e.replied, e.answered) for _, e in recent_handshakes(node.engine, book, local(cluster, node))
+        (e.opened, e.replied, e.answered) for _, e in recent_handshakes(node.engine, stats, local(cluster, node))
     ] == [(0, 0, 0)] * 4
 
 
 def test_the_dead_are_tried_without_an_answer_and_the_long_silent_left_out() -> None:
     cluster = looked_at(3)
     node, lost = cluster.nodes[0], cluster.nodes[2]
-    book = node.engine.handshake_stats
-    assert book is not None
+    stats = node.engine.handshake_stats
+    assert stats is not None
     cluster.kill(lost)
     cluster.run_until(lambda: lost.id in node.engine.dead_nodes, 60.0)
-    book.reset_counts()
+    stats.reset_counts()
     cluster.run(FORGET_SECONDS / 2)
-    tried = dict(recent_handshakes(node.engine, book, local(cluster, node)))[lost.id]
+    tried = dict(recent_handshakes(node.engine, stats, local(cluster, node)))[lost.id]
     assert tried.opened > 0
     assert (tried.replied, tried.answered) == (0, 0)
     cluster.kill(cluster.nodes[1])
     node.engine.seeds = ()
     node.paused = True
     cluster.run(FORGET_SECONDS + 1.0)
-    assert recent_handshakes(node.engine, book, local(cluster, node)) == []
+    assert recent_handshakes(node.engine, stats, local(cluster, node)) == []
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -107,7 +107,7 @@ def held(engine: Engine, encoded: bytes) -> int:
 
 
 def test_a_node_that_lags_sees_that_others_are_ahead() -> None:
-    """It is told of a version by a digest, and the delta with it is lost."""
+    """A digest shows it a version, and the delta with that version is lost."""
     cluster = looked_at(2)
     node, writer = cluster.nodes
     cluster.run(5.0)
@@ -149,9 +149,9 @@ def test_of_too_many_nodes_only_the_own_keys_are_compared() -> None:
     peer = cluster.nodes[1]
     assert [each for each, _ in told.heard] == [peer.id]
     assert (told.spreads[0].confirmed, told.spreads[0].behind) == (1, [])
-    book = node.engine.handshake_stats
-    assert book is not None
-    kept = book.peers(local(cluster, node))[peer.address].last_digest
+    stats = node.engine.handshake_stats
+    assert stats is not None
+    kept = stats.peers(local(cluster, node))[peer.address].last_digest
     assert kept is not None
     assert (kept.ids, kept.whole) == ((node.engine.own.encoded,), False)
 
@@ -161,15 +161,15 @@ def _syn_of(other: SimNode, to: SimNode, cluster: Cluster) -> tuple[bytes, Addre
     return syn, other.address, local(cluster, to)
 
 
-def test_strangers_do_not_get_in() -> None:
+def test_unknown_peers_are_not_counted() -> None:
     """Anybody can send from any number of addresses; only those of known nodes are kept."""
     cluster = looked_at(2)
     node = cluster.nodes[0]
     liar = Cluster(3, CONFIG).add("liar")
     (_, syn), *_ = liar.engine.open_handshakes([node.address], 0.0)
-    book = node.engine.handshake_stats
-    assert book is not None
+    stats = node.engine.handshake_stats
+    assert stats is not None
     cluster.run(5.0)
     for number in range(100):
         node.engine.receive(syn, liar.address._replace(host=f"192.0.2.{number}"), local(cluster, node))
-    assert {peer.host for peer in book.peers(local(cluster, node))} == {"127.0.0.1"}
+    assert {peer.host for peer in stats.peers(local(cluster, node))} == {"127.0.0.1"}

@@ -82,7 +82,7 @@ def test_growth_to_stripes_causes_no_false_death_where_datagrams_are_lost(seed: 
 
 
 @pytest.mark.slow
-def test_without_stretched_intervals_growth_to_stripes_causes_false_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_scaled_intervals_growth_to_stripes_causes_false_deaths(monkeypatch: pytest.MonkeyPatch) -> None:
     """So the tests above can fail."""
     monkeypatch.setattr(PhiAccrualDetector, "scale_recorded", lambda *_: None)
     monkeypatch.setattr(PhiAccrualDetector, "scale_expected", lambda *_: None)
