@@ -22,6 +22,7 @@ from coterie.consensus.store import (
     Delete,
     DeleteDone,
     DeleteRange,
+    Done,
     EventKind,
     Get,
     Guard,
@@ -45,7 +46,6 @@ from coterie.consensus.store import (
     TxnDone,
     prefix_end,
 )
-from coterie.consensus.store import Done as StoreDone
 
 
 class Metadata(ABC):
@@ -188,9 +188,9 @@ class Metadata(ABC):
         """Where all comparisons hold do `then`, else `otherwise`, at one revision. Raises as `submit`."""
         return cast(TxnDone, await self.submit(Txn(tuple(compares), tuple(then), tuple(otherwise)), **options))
 
-    async def compact(self, revision: int, **options: Any) -> StoreDone:
+    async def compact(self, revision: int, **options: Any) -> Done:
         """Forget the history up to and including `revision`. Raises as `submit`."""
-        return cast(StoreDone, await self.submit(Compact(revision), **options))
+        return cast(Done, await self.submit(Compact(revision), **options))
 
     # -- reads ---------------------------------------------------------------------------------------------------------
 

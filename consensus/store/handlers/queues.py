@@ -7,7 +7,7 @@ from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import Acquire, Proclaim, QueueKind, Release
 from coterie.consensus.store.schema.results import AcquireDone, Done, SingleResult
 from coterie.consensus.store.state import State
-from coterie.consensus.store.tables.queue_index import Queue, check_name
+from coterie.consensus.store.tables.queue_index import WaitQueue, check_name
 
 
 def acquire(state: State, op: Acquire) -> AcquireDone:
@@ -33,7 +33,7 @@ def acquire(state: State, op: Acquire) -> AcquireDone:
     return AcquireDone(keyspace.commit(limits), key, token, ahead)
 
 
-def _existing_entry(state: State, queue: Queue, lease: int) -> AcquireDone:
+def _existing_entry(state: State, queue: WaitQueue, lease: int) -> AcquireDone:
     number = queue.by_lease[lease]
     revision = state.keyspace.revision
     for token, holder in queue.holders.items():

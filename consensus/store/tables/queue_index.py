@@ -57,7 +57,7 @@ class QueueEntry:
 
 
 @dataclass(slots=True)
-class Queue:
+class WaitQueue:
     kind: QueueKind
     name: bytes
     permits: int
@@ -95,9 +95,9 @@ def as_queue_entry(record: Record) -> QueueEntry:
 class QueueIndex:
     def __init__(self, keyspace: Keyspace) -> None:
         self._keyspace = keyspace
-        self._queues: dict[tuple[QueueKind, bytes], Queue] = {}
+        self._queues: dict[tuple[QueueKind, bytes], WaitQueue] = {}
 
-    def find(self, kind: QueueKind, name: bytes) -> Queue | None:
+    def find(self, kind: QueueKind, name: bytes) -> WaitQueue | None:
         return self._queues.get((kind, name))
 
     def names(self, kind: QueueKind) -> list[bytes]:
@@ -113,7 +113,7 @@ class QueueIndex:
         """Add an entry at `next_revision`. Returns its key, its token (0: it waits) and how many wait before it."""
         queue = self._queues.get((kind, name))
         if queue is None:
-            queue = self._queues[kind, name] = Queue(kind, name, permits)
+            queue = self._queues[kind, name] = WaitQueue(kind, name, permits)
         number = self._keyspace.next_revision
         token = number if len(queue.holders) < queue.permits else 0
         key = queue.key(number)
@@ -126,7 +126,7 @@ class QueueIndex:
             queue.waiting[number] = None
         return key, token, ahead
 
-    def leave(self, queue: Queue, lease: int) -> None:
+    def leave(self, queue: WaitQueue, lease: int) -> None:
         """Remove the entry of `lease` at `next_revision`; the next waiter gets the permit."""
         key = queue.key(queue.by_lease[lease])
         self.forget(key)
@@ -158,7 +158,7 @@ class QueueIndex:
             elif not queue.holders:
                 del self._queues[at]
 
-    def rewrite(self, queue: Queue, number: int, *, token: int, value: bytes | None = None) -> None:
+    def rewrite(self, queue: WaitQueue, number: int, *, token: int, value: bytes | None = None) -> None:
         """Change an entry's token and, unless None, its value, at `next_revision`."""
         key = queue.key(number)
         record = self._keyspace.table.get(key)
@@ -173,7 +173,7 @@ class QueueIndex:
             held = _decode(record.value)
         except msgspec.DecodeError as error:
             raise ValueError(f"{record.key!r} holds no entry of a queue") from error
-        queue = self._queues.setdefault((kind, name), Queue(kind, name, held.permits))
+        queue = self._queues.setdefault((kind, name), WaitQueue(kind, name, held.permits))
         queue.by_lease[record.lease] = number
         if held.token:
             queue.holders[held.token] = number

@@ -1,4 +1,4 @@
-"""Leases, locks, elections and semaphores of the face, on a running group."""
+"""Leases, locks, elections and semaphores of the API, on a running group."""
 
 from __future__ import annotations
 

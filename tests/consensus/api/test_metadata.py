@@ -1,4 +1,4 @@
-"""The face on a running group: every call, at the leader and elsewhere."""
+"""The API on a running group: every call, at the leader and elsewhere."""
 
 from __future__ import annotations
 

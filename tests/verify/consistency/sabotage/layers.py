@@ -130,12 +130,12 @@ def _guards_off() -> None:
 
 
 def _lock_for_everybody() -> None:
-    from coterie.consensus.store.tables.queue_index import Queue, QueueIndex
+    from coterie.consensus.store.tables.queue_index import QueueIndex, WaitQueue
 
     enter = QueueIndex.enter
 
     def one_permit_more(self: Any, kind: Any, name: bytes, lease: int, value: bytes, permits: int) -> Any:
-        queue: Queue | None = self.find(kind, name)
+        queue: WaitQueue | None = self.find(kind, name)
         if queue is None:
             return enter(self, kind, name, lease, value, permits)
         queue.permits += 1
