@@ -17,7 +17,7 @@ from coterie.gossip.errors import (
     TooManyKeysError,
     WireError,
 )
-from coterie.gossip.events.events import Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
+from coterie.gossip.events.events import CaughtUp, Event, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 from coterie.gossip.monitoring.convergence import Convergence, Spread, measure_convergence, recent_handshakes
 from coterie.gossip.monitoring.metrics_sampler import GossipMetrics, MetricsSampler
 from coterie.gossip.shell.node import GossipNode, open_udp_socket
@@ -36,6 +36,7 @@ __all__ = [
     "SEAL_BYTES",
     "SESSION_BYTES",
     "Address",
+    "CaughtUp",
     "ConfigError",
     "Convergence",
     "Engine",

@@ -49,9 +49,6 @@ class NodeTable:
         """Rises with every change of the listed nodes."""
         self._add(own)
 
-    def __len__(self) -> int:
-        return len(self.known)
-
     def others(self) -> Iterator[NodeState]:
         own = self.own
         return (state for state in self.known.values() if state is not own)
