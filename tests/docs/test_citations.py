@@ -1,4 +1,4 @@
-"""What cites the specification cites sections and faults that it has, in the forms of `docs/spec/README.md`."""
+"""What cites the specification cites sections and faults that it has, in the forms of `docs/spec/README.md` alone."""
 
 from __future__ import annotations
 
@@ -9,16 +9,8 @@ from tests import ROOT
 
 SPEC = ROOT / "docs" / "spec"
 SUFFIXES = {".css", ".js", ".md", ".py", ".sh", ".toml", ".yaml", ".yml"}
-FILES = sorted(
-    {
-        *(
-            each
-            for room in ("app", "configs", "consensus", "docs", "gossip", "tests")
-            for each in (ROOT / room).rglob("*")
-        ),
-        *ROOT.glob("*.*"),
-    }
-)
+ROOMS = ("app", "configs", "consensus", "docs", "gossip", "tests")
+FILES = sorted({*ROOT.glob("*.*"), *(each for room in ROOMS for each in (ROOT / room).rglob("*"))})
 
 FORMS = ("gossip spec", "raft spec", "fault", "promise")
 
@@ -27,6 +19,12 @@ _CITATION = re.compile(
     rf"\b(?P<form>gossip spec|raft spec|fault(?=s? \d)|promise(?=s? \d))s? {_NUMBERS}", re.IGNORECASE
 )
 _RANGE = re.compile(r"(\d+) to (\d+)")
+
+_OTHER_FORM = re.compile(
+    r"\bspec(?:ification)?(?:'s)?,? (?:sections?|promise|fault)\b|\b(?:consensus|protocol) spec|"
+    r"(?<!gossip )(?<!raft )\bspec \d|(?<!RFC \d{4}, )\bsections? \d",
+    re.IGNORECASE,
+)
 
 
 def texts() -> Iterator[tuple[str, str]]:
@@ -78,3 +76,12 @@ def test_every_citation_names_what_is_there() -> None:
             dead += [f"{name}: {form} {each}" for each in sorted(cited(match["numbers"]) - set(THERE[form]))]
     assert dead == []
     assert min(alive.values()) > 0, alive
+
+
+def test_nothing_cites_in_another_form() -> None:
+    others = [
+        f"{name}: {text[max(0, at.start() - 30) : at.end() + 30]}"
+        for name, text in texts()
+        for at in _OTHER_FORM.finditer(text)
+    ]
+    assert others == []

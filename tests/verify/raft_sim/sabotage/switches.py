@@ -83,7 +83,7 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
         function(transitions, "new_term", sabotage.verified_forever),
     ),
     "a full disk acknowledges nothing": (
-        "2b",
+        "raft spec 2b",
         function(replication, "on_append_entries", sabotage.full_disk_acknowledged),
     ),
     "reads take a round": ("raft spec 3", function(reads, "serve", sabotage.read_at_once)),
