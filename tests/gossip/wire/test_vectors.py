@@ -159,19 +159,19 @@ def states_of(engine: Engine) -> list[Entry]:
 
 
 def own_entry_overtaken(recorded: list[Entry]) -> list[Entry]:
-    """Section 10: shown m = 9 and h = 99 for itself, a node moves to version m + 1 and heartbeat h + 1."""
+    """Gossip spec 10: shown m = 9 and h = 99 for itself, a node moves to version m + 1 and heartbeat h + 1."""
     overtaken = {"heartbeat": 100, "last_gc_version": 10, "max_version": 10}
     return [{**s, **overtaken} if s["chitchat_id"]["node_id"] == "self" else s for s in recorded]
 
 
 WE_REJECT = {"ack_kv_then_lower_set_max"}
-"""Section 2: a SetMaxVersion below a version before it is an error; the real node decodes it, then panics."""
+"""Gossip spec 2: a SetMaxVersion below a version before it is an error; the real node decodes it, then panics."""
 
 WE_APPLY = {"ack_key_starts_with_multi_byte_char"}
-"""Section 10: a key that starts with a non-ASCII character panics the real node; it is legal, and we take it."""
+"""Gossip spec 10: a key that starts with a non-ASCII character panics the real node; it is legal, and we take it."""
 
 WE_OVERTAKE = {"syn_digest_has_receiver_itself"}
-"""Section 10: own entry with a newer heartbeat and version; the real node ignores it."""
+"""Gossip spec 10: own entry with a newer heartbeat and version; the real node ignores it."""
 
 
 def without_digest(message: Message) -> Message:

@@ -1,5 +1,5 @@
-"""Both layers together in virtual time: exactly one cluster, never unsafe, available again by itself (specification,
-section 4). A failure prints its seed and what the computers say of themselves."""
+"""Both layers together in virtual time: exactly one cluster, never unsafe, available again by itself (raft spec 4). A
+failure prints its seed and what the computers say of themselves."""
 
 from __future__ import annotations
 
