@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from coterie.app.raft.view import MemberPlace, RaftPicture, Role, without_ghosts
+from coterie.app.raft.view import RaftPicture, without_ghosts
+from coterie.app.wire.cluster import RaftMember, Role
 from coterie.consensus.autopilot.announcement import Announcement
 from coterie.consensus.autopilot.observations import Observation, Observations
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
@@ -84,10 +85,10 @@ class GossipRaftView:
         leading = next((each.node_id for each in members if each.role == "leader"), None)
         return RaftPicture(report.cluster_id, leading, report.term, without_ghosts(members), None, report.epoch)
 
-    def members(self) -> list[MemberPlace]:
+    def members(self) -> list[RaftMember]:
         """By node id."""
         return [
-            MemberPlace(
+            RaftMember(
                 node_id=each.node,
                 member_id=member,
                 role=self._role_of(each, each.announcement),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import AsyncIterator, Collection, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from coterie.app.raft.from_gossip import GossipRaftView
-from coterie.app.raft.view import MemberPlace, RaftPicture, Role, without_ghosts
+from coterie.app.raft.view import RaftPicture, without_ghosts
+from coterie.app.wire.cluster import RaftMember
 from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, RefusedError, UnavailableError
 from coterie.consensus.autopilot.decision_log import DecisionRecord, read_decisions
 from coterie.consensus.autopilot.shell.agent import Agent
@@ -77,7 +80,7 @@ class LocalRaft:
                 replace(each, reason=agent.reason or each.reason) if each.member_id == agent.member_id else each
                 for each in picture.members
             ]
-            return replace(picture, members=own)
+            return dataclasses.replace(picture, members=own)
         status = member.status()
         reasons = agent.leader_loop.reasons(time.monotonic()) if agent.leader_loop is not None else {}
         if agent.reason:
@@ -87,7 +90,8 @@ class LocalRaft:
         for voter in status.voters:
             if voter not in members:
                 # Gossip knows no such node, or has forgotten it.
-                members[voter] = MemberPlace(None, voter, "leader" if voter == status.leader else "voter", live=False)
+                role = "leader" if voter == status.leader else "voter"
+                members[voter] = RaftMember(None, voter, role, raft_addr=None, zone="", reason=None, live=False)
         leading = next((each.node_id for each in members.values() if each.role == "leader"), None)
         return RaftPicture(
             agent.cluster,
@@ -161,13 +165,13 @@ class LocalRaft:
         return backup(member)
 
 
-def _placed(each: MemberPlace, status: MemberStatus, reasons: dict[str, str], bans: Collection[str]) -> MemberPlace:
+def _placed(each: RaftMember, status: MemberStatus, reasons: dict[str, str], bans: Collection[str]) -> RaftMember:
     """By the configuration that this node's member knows, which is surer than what the others say of themselves."""
     if each.member_id == status.leader:
         return replace(each, role="leader", reason=None)
     if each.member_id in status.voters:
         return replace(each, role="voter", reason=None)
-    role: Role = each.role
+    role = each.role
     if each.member_id in bans:
         role = "client"
     elif each.role in {"leader", "voter"}:

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Protocol
 
+from coterie.app.wire.cluster import RaftMember
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.member.metadata import MemberMetadata
@@ -18,27 +19,8 @@ from coterie.consensus.member.status import MemberStatus, PeerStatus
 from coterie.consensus.store import State
 from coterie.gossip import Address
 
-Role = Literal["leader", "voter", "observer", "candidate", "client"]
-"""A candidate waits for its cluster to be founded, or to be let in; a client takes no part in Raft."""
 
-
-@dataclass(frozen=True, slots=True)
-class MemberPlace:
-    """One member's place in the Raft layer, as this node sees it."""
-
-    node_id: str | None
-    """None for a member whose node gossip does not know."""
-    member_id: str
-    role: Role
-    raft_addr: str | None = None
-    zone: str = ""
-    reason: str | None = None
-    """Why it does not vote; None for a voter."""
-    live: bool = True
-    """By gossip."""
-
-
-def without_ghosts(members: Sequence[MemberPlace]) -> list[MemberPlace]:
+def without_ghosts(members: Sequence[RaftMember]) -> list[RaftMember]:
     """Without the former members of nodes that took a new directory: gossip remembers a dead process for a day."""
     here = {each.node_id for each in members if each.live}
     return [each for each in members if each.live or each.role in {"leader", "voter"} or each.node_id not in here]
@@ -52,7 +34,7 @@ class RaftPicture:
     leader: str | None
     """Node id of the leader, None while none is known."""
     term: int
-    members: Sequence[MemberPlace]
+    members: Sequence[RaftMember]
     """Every node, and every voter whose node is not known."""
     quorum: bool | None
     """Whether a majority of the voters is there; None where this node cannot know."""

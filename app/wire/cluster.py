@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from coterie.app.wire.base import U64, Answer, Body, Count, Doc, Revision
 
 Role = Literal["leader", "voter", "observer", "candidate", "client"]
+"""A candidate waits for its cluster to be founded, or to be let in; a client takes no part in Raft."""
 
 
 class Decision(Answer, frozen=True):

@@ -12,7 +12,6 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import find_node
 from coterie.app.api.parameters import answer
-from coterie.app.raft.view import Role
 from coterie.app.wire.cluster import Member, Members
 from coterie.app.wire.errors import Code
 from coterie.consensus.autopilot.announcement import Announcement
@@ -31,9 +30,7 @@ def status_of(node: GossipNode, state: NodeState, said: Announcement | None) -> 
     return "dead" if state.liveness.ever_alive else "joining"
 
 
-def show_member(
-    context: Context, state: NodeState, now: float, said: Announcement | None, role: Role
-) -> dict[str, Any]:
+def show_member(context: Context, state: NodeState, now: float, said: Announcement | None, role: str) -> dict[str, Any]:
     """One incarnation of a node; `said`: what it announces of its part in Raft, `role`: what that part is."""
     node, liveness = context.node, state.liveness
     own = state is node.engine.own

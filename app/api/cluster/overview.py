@@ -7,12 +7,13 @@ from typing import Any
 
 import orjson
 from fastapi import FastAPI, Request
+from msgspec import to_builtins
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
 from coterie.app.api.parameters import answer
 from coterie.app.http.forwarding import MARK
-from coterie.app.raft.view import MemberPlace, RaftPicture
+from coterie.app.raft.view import RaftPicture
 from coterie.app.wire.cluster import Cluster
 from coterie.app.wire.names import PROGRAM
 from coterie.consensus.autopilot.decision_log import DecisionRecord
@@ -37,24 +38,12 @@ def show_decision(decision: DecisionRecord) -> dict[str, Any]:
     }
 
 
-def show_raft_member(member: MemberPlace) -> dict[str, Any]:
-    return {
-        "node_id": member.node_id,
-        "member_id": member.member_id,
-        "role": member.role,
-        "raft_addr": member.raft_addr,
-        "zone": member.zone,
-        "reason": member.reason,
-        "live": member.live,
-    }
-
-
 async def show_raft_members(context: Context, picture: RaftPicture, request: Request) -> list[dict[str, Any]]:
     """All members. Why one does not vote the leader knows best: it is asked, unless this is such a question."""
     forwarded = MARK_HEADER in request.headers
     shown_token = request.headers.get("authorization")
     authorization = None if shown_token is None else shown_token.encode("latin-1")
-    shown = [show_raft_member(each) for each in picture.members]
+    shown: list[dict[str, Any]] = [to_builtins(each) for each in picture.members]
     votes = all(each.role in {"leader", "voter"} for each in picture.members)
     if forwarded or votes:
         return shown

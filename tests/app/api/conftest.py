@@ -17,8 +17,9 @@ from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
 from coterie.app.raft.local import LocalRaft
-from coterie.app.raft.view import MemberPlace, RaftPicture
+from coterie.app.raft.view import RaftPicture
 from coterie.app.settings.tables import HttpSettings, RaftSettings
+from coterie.app.wire.cluster import RaftMember
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
@@ -37,6 +38,18 @@ MAX_BODY_BYTES = 4_096
 
 HTTP = HttpSettings(max_query_bytes=2_048, max_header_bytes=2_048, max_body_bytes=MAX_BODY_BYTES)
 RAFT = RaftSettings(max_request_timeout=30.0, watch_heartbeat=30.0)
+
+
+def raft_member(
+    node_id: str | None,
+    member_id: str,
+    role: str,
+    raft_addr: str | None = None,
+    zone: str = "",
+    reason: str | None = None,
+    live: bool = True,
+) -> RaftMember:
+    return RaftMember(node_id, member_id, role, raft_addr, zone, reason, live)
 
 
 class FailingMetadata(MemberMetadata):
@@ -94,9 +107,9 @@ class Part(LocalRaft):
         return self.links
 
     def picture(self) -> RaftPicture:
-        own = MemberPlace(self.node.node.node_id, self.member.id, "leader", "127.0.0.1:11001", "zone-a")
-        other = MemberPlace("node-b", "b" * 32, "observer", "127.0.0.1:11002", reason="stabilizing, 4 s left")
-        lost = MemberPlace(None, "c" * 32, "voter")
+        own = raft_member(self.node.node.node_id, self.member.id, "leader", "127.0.0.1:11001", "zone-a")
+        other = raft_member("node-b", "b" * 32, "observer", "127.0.0.1:11002", reason="stabilizing, 4 s left")
+        lost = raft_member(None, "c" * 32, "voter")
         return RaftPicture("cluster", own.node_id, self.member.node.term, (own, other, lost), True, 3)
 
     def decisions(self) -> Sequence[DecisionRecord]:

@@ -14,10 +14,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coterie.app.api.app import create_app
 from coterie.app.raft.local import LocalRaft
-from coterie.app.raft.view import MemberPlace, RaftPicture
+from coterie.app.raft.view import RaftPicture
 from coterie.consensus.api.errors import UnknownOutcomeError
 from coterie.gossip import Address, GossipNode
-from tests.app.api.conftest import HTTP, RAFT, Part, error_of, gossip_node
+from tests.app.api.conftest import HTTP, RAFT, Part, error_of, gossip_node, raft_member
 from tests.app.api.servers import serving
 from tests.app.api.streams import Stream, streaming
 from tests.waiting import PATIENCE_SECONDS
@@ -332,7 +332,7 @@ async def test_a_follower_asks_the_leader_why_others_do_not_vote(
     far: httpx.AsyncClient, node: Client, leader: tuple[Address, Hop], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The leader alone knows the reason; a node that does not lead shows it all the same."""
-    own = MemberPlace("node-b", "b" * 32, "observer", reason="it follows the log")
+    own = raft_member("node-b", "b" * 32, "observer", reason="it follows the log")
     monkeypatch.setattr(node, "picture", lambda: RaftPicture("cluster", "node-a", 1, (own,), None))
     shown = (await far.get("/v1/cluster")).json()["raft"]["members"]
     assert [each["reason"] for each in shown] == ["stabilizing, 4 s left"]

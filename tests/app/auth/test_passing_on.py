@@ -13,9 +13,10 @@ from coterie.app.api.app import create_app
 from coterie.app.auth import authority as authority_module
 from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
-from coterie.app.raft.view import MemberPlace, RaftPicture
+from coterie.app.raft.view import RaftPicture
+from coterie.app.wire.cluster import RaftMember
 from coterie.gossip import Address, GossipNode
-from tests.app.api.conftest import HTTP, RAFT, gossip_node
+from tests.app.api.conftest import HTTP, RAFT, gossip_node, raft_member
 from tests.app.api.servers import serving
 from tests.app.api.streams import Stream, streaming
 from tests.app.api.test_forwarding import Client
@@ -27,7 +28,7 @@ pytestmark = pytest.mark.anyio
 class Far(Client):
     """What gossip tells of the Raft layer is set by hand."""
 
-    others: Sequence[MemberPlace] = ()
+    others: Sequence[RaftMember] = ()
 
     def picture(self) -> RaftPicture:
         return RaftPicture("cluster", None, 1, self.others, None)
@@ -96,7 +97,7 @@ async def test_answers_are_relied_on_for_a_while(
     token = await make(client, [("gossip", "write")])
     assert (await far.put("/v1/kv/a", content="x", headers=bearer(token))).status_code == 200
     far_node[0].leader = None
-    far_node[0].others = [MemberPlace("node-a", "a" * 32, "voter")]
+    far_node[0].others = [raft_member("node-a", "a" * 32, "voter")]
     assert (await far.put("/v1/kv/a", content="x", headers=bearer(token))).status_code == 200
     assert (await far.put("/v1/kv/a", content="x", headers=bearer(ADMIN))).status_code == 503
 
@@ -106,7 +107,7 @@ async def test_where_nobody_can_be_asked_nothing_is_allowed(
     far: httpx.AsyncClient, far_node: tuple[Far, GossipNode], leader: Address | None
 ) -> None:
     far_node[0].leader = leader
-    far_node[0].others = [MemberPlace("node-a", "a" * 32, "voter")]
+    far_node[0].others = [raft_member("node-a", "a" * 32, "voter")]
     for url in ("/v1/kv/a", "/v1/meta/a"):
         answer = await far.put(url, content="x", headers=bearer(ADMIN))
         assert (answer.status_code, code(answer)) == (503, "unavailable")

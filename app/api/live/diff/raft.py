@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from coterie.app.api.cluster.overview import show_decision, show_raft_member
+from msgspec import to_builtins
+
+from coterie.app.api.cluster.overview import show_decision
 from coterie.app.api.live.diff.gossip import Change
-from coterie.app.raft.view import MemberPlace, RaftPicture, RaftView
+from coterie.app.raft.view import RaftPicture, RaftView
+from coterie.app.wire.cluster import RaftMember
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 
 _FIGURES = ("cluster_id", "leader", "term", "quorum", "membership_epoch", "voters")
@@ -26,9 +29,11 @@ def show_picture(part: RaftView, picture: RaftPicture) -> dict[str, Any]:
     }
 
 
-def show_member(member: MemberPlace) -> dict[str, Any]:
+def show_member(member: RaftMember) -> dict[str, Any]:
     """Without the reason why it does not vote, which counts down: `GET /v1/cluster` has it."""
-    return {name: value for name, value in show_raft_member(member).items() if name != "reason"}
+    shown: dict[str, Any] = to_builtins(member)
+    del shown["reason"]
+    return shown
 
 
 class RaftDiff:
