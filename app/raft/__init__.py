@@ -1,1 +1,1 @@
-"""This node's view of Raft: its own agent's where it takes part, gossip's everywhere."""
+"""What a node knows of Raft, for HTTP, health and metrics: gossip's view and, where it takes part, its agent's."""

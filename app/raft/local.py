@@ -62,7 +62,7 @@ class LocalRaft:
     def reason(self) -> str:
         return self._gossip.reason if self._agent is None else self._agent.reason
 
-    def link_events(self) -> Sequence[LinkProblem]:
+    def link_problems(self) -> Sequence[LinkProblem]:
         return () if self._agent is None else self._agent.link_problems
 
     def leader_address(self) -> Address | None:

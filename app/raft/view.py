@@ -58,7 +58,7 @@ class RaftView(Protocol):
     def reason(self) -> str:
         """Why this node is in no cluster, or what it waits for; empty where all is well."""
 
-    def link_events(self) -> Sequence[LinkProblem]:
+    def link_problems(self) -> Sequence[LinkProblem]:
         """The latest, oldest first."""
 
     def leader_address(self) -> Address | None:

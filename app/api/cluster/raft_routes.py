@@ -37,7 +37,7 @@ def show_status(context: Context) -> dict[str, Any]:
         "enabled": context.raft.enabled,
         "reason": context.raft.reason or None,
         "link_events": [
-            {"time": event.at, "kind": event.kind, "detail": event.detail} for event in context.raft.link_events()
+            {"time": event.at, "kind": event.kind, "detail": event.detail} for event in context.raft.link_problems()
         ],
     }
     if status is None:

@@ -103,7 +103,7 @@ class Part(LocalRaft):
     def state(self) -> State:
         return self.member.state
 
-    def link_events(self) -> Sequence[LinkProblem]:
+    def link_problems(self) -> Sequence[LinkProblem]:
         return self.links
 
     def picture(self) -> RaftPicture:
