@@ -12,10 +12,10 @@ from coterie.gossip import Address, Engine, NodeId
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.messages import Ack, Decoder, Syn, SynAck
 from coterie.gossip.wire.stripe import WHOLE, Stripe
-from tests.gossip.blocks import split_blocks
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import SELF, SET, delta_of, digest_of, hear, hear_delta, make_engine, node
 from tests.gossip.strategies import stripes
+from tests.gossip.wire.blocks import split_blocks
 
 LIMIT = 65_507
 PEER = node("peer", 1, 9_999)

@@ -12,9 +12,9 @@ from coterie.gossip import KeyValue, NodeId
 from coterie.gossip.wire.blocks import BLOCK_BYTES
 from coterie.gossip.wire.delta import DeltaWriter, NodeDelta
 from coterie.gossip.wire.messages import Ack, Decoder
-from tests.gossip.blocks import compress, plain_of, split_blocks
 from tests.gossip.encoding import encode, encode_delta
 from tests.gossip.helpers import SET, delta_of, node
+from tests.gossip.wire.blocks import compress, plain_of, split_blocks
 
 Missing = tuple[NodeId, list[KeyValue], int]
 """What a peer lacks of a node: its key-values, and the max_version for where there is none."""

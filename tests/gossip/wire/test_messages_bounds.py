@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from coterie.gossip import KeyValue, WireError
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.messages import Ack, Decoder, Syn
-from tests.gossip.blocks import block, compress, plain_of, raw_frame, skippable_frame
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import SET, delta_of, digest_of, make_engine, node
 from tests.gossip.strategies import deltas
+from tests.gossip.wire.blocks import block, compress, plain_of, raw_frame, skippable_frame
 
 ACK = b"\x53\xb0\x00\x02"
 MAX_DATAGRAM = 65_507

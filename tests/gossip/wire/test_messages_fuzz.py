@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from coterie.gossip import Engine, WireError
 from coterie.gossip.events.events import DatagramRejected
 from coterie.gossip.wire.messages import Ack, Decoder, Message, Syn
-from tests.gossip.blocks import block, compress, skippable_frame
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SET,
@@ -28,6 +27,7 @@ from tests.gossip.helpers import (
     snapshot,
 )
 from tests.gossip.strategies import messages
+from tests.gossip.wire.blocks import block, compress, skippable_frame
 
 REASONS = {
     "short", "magic", "version", "kind", "utf-8", "ip-version", "block-tag", "zstd",

@@ -12,10 +12,10 @@ from coterie.gossip.wire.digest import Digest, DigestLayout
 from coterie.gossip.wire.identity import U64_MAX, decode_node_id
 from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck
 from coterie.gossip.wire.stripe import WHOLE, Stripe
-from tests.gossip.blocks import block, skippable_frame
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import delta_of, digest_of, node, rows_of
 from tests.gossip.strategies import digests, messages, node_ids, stripes, texts
+from tests.gossip.wire.blocks import block, skippable_frame
 
 EXTREME = NodeId("日本-🦀" * 100, U64_MAX, Address("ffff:ffff::ffff", 65_535))
 

@@ -13,7 +13,6 @@ from coterie.gossip import Address, Engine, KeyStatus, NodeId, WireError
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn, SynAck
-from tests.gossip.blocks import blocks_of_message
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
@@ -27,6 +26,7 @@ from tests.gossip.helpers import (
     rows_of,
     snapshot,
 )
+from tests.gossip.wire.blocks import blocks_of_message
 
 Entry = dict[str, Any]
 
