@@ -13,8 +13,15 @@ from coterie.app.client import AccessError, Client, ClientError, ClientLimits
 from coterie.app.client.request_ids import MAX_AGE_SECONDS, ClusterTime
 from coterie.consensus import ConflictError, RefusedError, RequestId, UnavailableError, UnknownOutcomeError
 from coterie.consensus.store import LeaseKeepAlive, RefusalCode
+from tests.virtual_time import JUMPING
 
 pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> Any:
+    return JUMPING
+
 
 QUICK = ClientLimits(first_pause_seconds=0.001, max_pause_seconds=0.01, attempt_seconds=0.2)
 
