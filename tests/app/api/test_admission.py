@@ -123,7 +123,7 @@ async def test_a_client_that_takes_nothing_is_cut_off_and_nothing_piles_up_behin
     for number in range(1_500):
         node.set(f"key-{number}", "x" * 16_000)
     figures = HttpMetrics()
-    limits = HttpSettings(send_seconds=3, max_unsent_bytes=100_000)
+    limits = HttpSettings(send_seconds=6, max_unsent_bytes=100_000)
     app = create_app(node, limits, figures=figures)
     async with serving(app, bounded_protocol(limits, figures)) as address:
         with socket.socket() as client:

@@ -139,13 +139,13 @@ async def test_time_and_request_id_go_along(far: httpx.AsyncClient, leader: tupl
     request_id = (await far.post("/v1/request_ids")).json()["request_id"]
     part.metadata.loses_answers = UnknownOutcomeError("the leader went away")
     headers = {"Coterie-Request-Id": request_id}
-    lost = await far.put("/v1/meta/a?timeout=2.5", content="x", headers=headers)
+    lost = await far.put("/v1/meta/a?timeout=25", content="x", headers=headers)
     assert (lost.status_code, error_of(lost)["details"]) == (504, {"request_id": request_id})
-    assert float(leader[1].heads[-1]["coterie-timeout"]) == 2.5
+    assert float(leader[1].heads[-1]["coterie-timeout"]) == 25.0
     part.metadata.loses_answers = None
-    again = await far.put("/v1/meta/a", content="x", headers={**headers, "Coterie-Timeout": "1.5"})
+    again = await far.put("/v1/meta/a", content="x", headers={**headers, "Coterie-Timeout": "15"})
     assert again.json()["revision"] == part.state.keyspace.revision == 1
-    assert float(leader[1].heads[-1]["coterie-timeout"]) == 1.5
+    assert float(leader[1].heads[-1]["coterie-timeout"]) == 15.0
 
 
 async def test_a_forwarded_request_is_not_passed_on(far: httpx.AsyncClient, leader: tuple[Address, Hop]) -> None:
@@ -251,7 +251,7 @@ async def test_a_leader_that_is_silent_is_not_waited_for(
     monkeypatch.setattr("coterie.app.http.forwarding.ANSWER_GRACE_SECONDS", 0.0)
     async with peer(lambda *_: True) as address:
         node.leader = address
-        written = await far.put("/v1/meta/a?timeout=0.01", content="x")
+        written = await far.put("/v1/meta/a?timeout=1", content="x")
         read = await far.get("/v1/meta/a?timeout=0.01")
     assert (written.status_code, error_of(written)["code"]) == (504, "outcome_unknown")
     assert (read.status_code, error_of(read)["code"]) == (503, "unavailable")

@@ -53,7 +53,7 @@ async def test_a_write_whose_every_answer_is_lost_is_unknown_and_can_be_settled(
         await client.request_id()
         proxy.loses = 10**6
         with pytest.raises(UnknownOutcomeError) as caught:
-            await client.metadata.put(b"k", b"v", expect=0, timeout=0.5)
+            await client.metadata.put(b"k", b"v", expect=0, timeout=3.0)
         proxy.loses = 0
         done = await client.metadata.put(b"k", b"v", expect=0, request=caught.value.request)
         record = part.state.get(b"k")
@@ -172,7 +172,7 @@ async def test_a_holder_without_any_way_hears_of_it_from_its_own_clock(served: A
         asyncio.timeout(PATIENCE_SECONDS),
         passing(served) as proxy,
         Client(proxy.address, limits=QUICK, timeout=1.0) as client,
-        client.metadata.lock(b"l", ttl=1.0) as held,
+        client.metadata.lock(b"l", ttl=4.0) as held,
     ):
         await proxy.fail()
         await held.lost.wait()
@@ -200,11 +200,11 @@ async def test_what_http_does_not_offer_is_refused_here(client: Client) -> None:
 
 
 async def test_a_node_that_nobody_listens_at() -> None:
-    async with Client("127.0.0.1:1", limits=QUICK, timeout=0.2) as nobody:
+    async with Client("127.0.0.1:1", limits=QUICK, timeout=1.0) as nobody:
         with pytest.raises(UnavailableError, match=r"127\.0\.0\.1:1 (cannot|could not) be reached"):
             await nobody.metadata.put(b"k", b"v")
         with pytest.raises(UnavailableError):
-            await nobody.leave(timeout=0.2)
+            await nobody.leave(timeout=1.0)
 
 
 async def test_streams_take_no_connection_from_requests(served: Address) -> None:

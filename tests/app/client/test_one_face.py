@@ -293,7 +293,7 @@ async def test_a_lock_is_held_by_one_and_fences(metadata: Metadata) -> None:
             assert (await metadata.queue_names(QueueKind.LOCK)).value == [b"jobs/7"]
             assert (await metadata.txn([held.guard], [Put(b"done", b"1")])).succeeded
             with pytest.raises(UnavailableError):
-                async with metadata.lock(b"jobs/7", timeout=0.2):
+                async with metadata.lock(b"jobs/7", timeout=2.0):
                     pass
             guard = held.guard
         assert not (await metadata.txn([guard], [Put(b"done", b"2")])).succeeded
@@ -401,7 +401,7 @@ async def test_names_are_checked(metadata: Metadata) -> None:
 
 async def test_a_kept_lease_ends_with_its_block(metadata: Metadata) -> None:
     async with asyncio.timeout(PATIENCE_SECONDS):
-        async with metadata.lease(5) as lease:
+        async with metadata.lease(60) as lease:
             await metadata.put(b"alive", b"1", lease=lease.id)
         assert lease.lost.is_set()
         assert (await metadata.get(b"alive")).value is None

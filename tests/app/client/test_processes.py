@@ -39,7 +39,7 @@ async def test_a_killed_node_costs_a_client_nothing_but_time(tmp_path: Path) -> 
         async with asyncio.timeout(PATIENCE_SECONDS), Client(*addresses, timeout=60.0, limits=QUICK) as client:
             await client.metadata.put(b"begun", b"1")  # once the cluster is founded
             async with (
-                client.metadata.lock(b"l", ttl=15.0) as held,
+                client.metadata.lock(b"l", ttl=60.0) as held,
                 client.metadata.watch_prefix(b"n/") as watching,
             ):
                 for number in range(10):

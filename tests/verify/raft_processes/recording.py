@@ -21,6 +21,10 @@ class Recorder:
     def next_id(self) -> str:
         return f"op{next(self._numbers)}"
 
+    @property
+    def acknowledged(self) -> int:
+        return sum(operation.ok for operation in self.operations)
+
     def first_write_after(self, moment: float) -> float | None:
         """Seconds from `moment` to the first acknowledgement of a write that was begun after it."""
         ends = [

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.verify.linearizability import dump
-from tests.verify.raft_processes.kills import Outcome, run_kills
+from tests.verify.raft_processes.kills import ENOUGH, Outcome, run_kills
 
 pytestmark = pytest.mark.anyio
 
@@ -38,7 +38,7 @@ async def test_a_few_kills_lose_nothing(tmp_path: Path, hold: bool) -> None:
     outcome = await run_kills(tmp_path, seed, 5, hold=hold)
     judge(outcome, tmp_path)
     assert outcome.report is not None
-    assert outcome.report.acknowledged > 100
+    assert outcome.report.acknowledged > ENOUGH
 
 
 @pytest.mark.campaign

@@ -423,10 +423,10 @@ async def test_the_time_for_a_head_is_over_once_the_socket_is_open(
 ) -> None:
     if parser == "h11":
         monkeypatch.setattr(http_protocol, "HttpToolsProtocol", None)
-    protocol = http_protocol.bounded_protocol(HttpSettings(head_seconds=1))
+    protocol = http_protocol.bounded_protocol(HttpSettings(head_seconds=3))
     loop = asyncio.get_running_loop()
     async with served(gossip, part, protocol=protocol) as (address, _), listening(address, "kinds=members") as client:
         await client.ready()
         opened = loop.time()
-        while loop.time() < opened + 1.5:
+        while loop.time() < opened + 3.5:
             await client.next()
