@@ -49,7 +49,7 @@ from coterie.app.settings.auth import AuthSettings
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.operation import LeaveSettings
 from coterie.app.settings.tables import HealthSettings, HttpSettings, RaftSettings
-from coterie.app.wire.state import ErrorAnswer
+from coterie.app.wire.errors import ErrorAnswer
 from coterie.gossip import GossipNode
 
 DESCRIPTION = """\

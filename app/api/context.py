@@ -6,11 +6,12 @@ import asyncio
 from dataclasses import dataclass
 
 from coterie.app.auth.authority import Authority
+from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.request_ids import read_request_id
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.types import RequestId
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.gossip import GossipNode

@@ -14,10 +14,11 @@ from coterie.app.api.context import Context
 from coterie.app.api.keys.fast_paths import FastPaths
 from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
+from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import TIMEOUT
 from coterie.app.http.request import read_body
 from coterie.app.observability.metrics.http import ROUTE, template_of
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 _NEED_METADATA = (
     b"/v1/meta",

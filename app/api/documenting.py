@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coterie.app.wire.errors import Code
-from coterie.app.wire.state import ErrorAnswer
+from coterie.app.wire.errors import Code, ErrorAnswer
 
 Responses = dict[int | str, dict[str, Any]]
 

@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from coterie.app.http.errors import ApiError
 from coterie.app.wire.encoding import EncodingError, to_text
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.consensus.store import Record
 
 

@@ -15,7 +15,8 @@ from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal
 from coterie.app.auth.token_store import StoredHash, StoredToken
 from coterie.app.http.error_mapping import api_error
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.app.wire.tokens import (
     ID_FORM,
     NewToken,

@@ -15,7 +15,7 @@ import orjson
 import structlog
 
 from coterie.app.auth.rules import Principal, Right
-from coterie.app.wire.errors import ApiError
+from coterie.app.http.errors import ApiError
 
 MAX_LOGGED_CHARACTERS = 256
 """Of a path: whoever sends a long one shall not fill the disk sooner."""

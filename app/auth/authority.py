@@ -21,10 +21,11 @@ from coterie.app.auth.rate_limit import WrongTokenLimiter
 from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, Right, anonymous, read_rule
 from coterie.app.http.error_mapping import unavailable
+from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import MARK
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.auth import AuthSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.app.wire.tokens import Rule, hash_of, id_of, same
 
 PRINCIPAL = "coterie.principal"

@@ -10,7 +10,8 @@ import math
 from collections import OrderedDict
 from ipaddress import IPv6Address, ip_address
 
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 
 IPV6_PREFIX_BITS = 64
 """What one subscriber has: counting single addresses would count nothing."""

@@ -4,25 +4,6 @@
 `coterie.consensus.api.errors`.
 """
 
-from coterie.app.client.answers import (
-    Cluster,
-    Decision,
-    Departed,
-    Forgotten,
-    GossipDelete,
-    GossipPage,
-    GossipPut,
-    GossipValue,
-    Member,
-    Members,
-    NewToken,
-    Node,
-    OwnToken,
-    RaftMember,
-    RaftStatus,
-    Rule,
-    Token,
-)
 from coterie.app.client.api.events import Message
 from coterie.app.client.api.metadata import HttpMetadata
 from coterie.app.client.api.raft import Saved
@@ -30,6 +11,19 @@ from coterie.app.client.client import Client
 from coterie.app.client.encoding import NOT_OVER_HTTP
 from coterie.app.client.errors import AccessError, ClientError
 from coterie.app.client.limits import ClientLimits
+from coterie.app.wire.cluster import (
+    Cluster,
+    Decision,
+    Departed,
+    Forgotten,
+    Member,
+    Members,
+    Node,
+    RaftMember,
+    RaftStatus,
+)
+from coterie.app.wire.keys import GossipDelete, GossipPage, GossipPut, GossipValue
+from coterie.app.wire.tokens import NewToken, OwnToken, Rule, Token
 
 __all__ = [
     "NOT_OVER_HTTP",

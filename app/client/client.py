@@ -11,19 +11,19 @@ import httpx
 import msgspec
 
 from coterie.app.client.addresses import read_address, read_addresses
-from coterie.app.client.answers import Cluster, Departed, Forgotten, Member, Members, read_answer
 from coterie.app.client.api.events import Events, Message
 from coterie.app.client.api.gossip_keys import GossipKeys
 from coterie.app.client.api.leases import Leases
 from coterie.app.client.api.metadata import HttpMetadata
 from coterie.app.client.api.raft import Raft
 from coterie.app.client.api.tokens import Tokens
-from coterie.app.client.encoding import path_part
+from coterie.app.client.encoding import path_part, read_answer
 from coterie.app.client.errors import ClientError
 from coterie.app.client.limits import ClientLimits
 from coterie.app.client.request_ids import ClusterTime, read_request_id
 from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.client.transport.tls import tls_context
+from coterie.app.wire.cluster import Cluster, Departed, Forgotten, Member, Members
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.api.types import RequestId
 

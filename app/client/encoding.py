@@ -6,13 +6,14 @@ about. What HTTP cannot carry is refused here, with the code `not_over_http`.
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 from urllib.parse import quote
 
+import msgspec
+
 from coterie.app.client.errors import ClientError
+from coterie.app.wire.encoding import EncodingError, to_bytes, to_text
 from coterie.consensus.api.errors import RefusedError
 from coterie.consensus.store import Record, RefusalCode, prefix_end
 
@@ -60,17 +61,15 @@ def span_of(start: bytes, end: bytes | None) -> tuple[Literal["key", "prefix"], 
 
 def encoded(value: bytes) -> dict[str, str]:
     """A value as JSON carries it, with the name of its encoding where it is not text."""
-    try:
-        return {"value": value.decode()}
-    except UnicodeDecodeError:
-        return {"value": base64.b64encode(value).decode(), "encoding": "base64"}
+    text, encoding = to_text(value)
+    return {"value": text} if encoding == "utf-8" else {"value": text, "encoding": encoding}
 
 
 def read_bytes(text: str, encoding: str | None) -> bytes:
     """Raises ClientError."""
     try:
-        return base64.b64decode(text, validate=True) if encoding == "base64" else text.encode()
-    except (binascii.Error, UnicodeEncodeError):
+        return to_bytes(text, encoding)
+    except EncodingError:
         raise ClientError(f"a node answered with a value that is no {encoding or 'utf-8'}") from None
 
 
@@ -88,3 +87,20 @@ def read_record(shown: Mapping[str, Any]) -> Record:
 
 def read_optional(shown: Mapping[str, Any] | None) -> Record | None:
     return None if shown is None else read_record(shown)
+
+
+A = TypeVar("A")
+
+_decoders: dict[Any, msgspec.json.Decoder[Any]] = {}
+
+
+def read_answer(kind: type[A], body: bytes) -> A:
+    """Raises ClientError."""
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.json.Decoder(kind)
+    try:
+        found: A = decoder.decode(body)
+    except msgspec.MsgspecError as error:
+        raise ClientError(f"what answered is no node of Coterie, or one of another version: {error}") from None
+    return found

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 
 from coterie.app.client.request_ids import read_request_id
+from coterie.app.wire.errors import Code, Ending, Error, ErrorAnswer, ending_of, refusal_of
 from coterie.consensus.api.errors import (
     CompactedError,
     ConflictError,
@@ -20,7 +21,6 @@ from coterie.consensus.api.errors import (
     UnavailableError,
     UnknownOutcomeError,
 )
-from coterie.consensus.store import RefusalCode
 
 
 class ClientError(MetadataError):
@@ -31,36 +31,15 @@ class AccessError(RefusedError):
     """The node wants a token, or one that allows more. `code`: `unauthorized`, `forbidden`, `too_many_tries`."""
 
 
-_TO_STORE = {
-    "invalid_request": RefusalCode.MALFORMED,
-    "invalid_encoding": RefusalCode.MALFORMED,
-    "missing_parameter": RefusalCode.MALFORMED,
-    "empty_parameter": RefusalCode.KEY_INVALID,
-    "reserved_key": RefusalCode.KEY_RESERVED,
-}
-"""Codes of HTTP that stand for one of the store's of another name."""
-
-_ACCESS = {
-    "unauthorized": "for a client it is COTERIE_CLIENT_TOKEN, or token_file",
-    "forbidden": "use a token with a rule for it",
-    "too_many_tries": "wait, and use a token that is valid",
+_HINTS: dict[str, str] = {
+    Code.UNAUTHORIZED: "for a client it is COTERIE_CLIENT_TOKEN, or token_file",
+    Code.FORBIDDEN: "use a token with a rule for it",
+    Code.TOO_MANY_TRIES: "wait, and use a token that is valid",
 }
 
 _NUMBERS = ("limit", "revision", "permits", "cluster_time_ms")
 
-
-class _Error(msgspec.Struct):
-    code: str
-    message: str
-    parameter: str | None = None
-    details: dict[str, Any] = {}
-
-
-class _Body(msgspec.Struct):
-    error: _Error
-
-
-_decode = msgspec.json.Decoder(_Body).decode
+_decode = msgspec.json.Decoder(ErrorAnswer).decode
 
 
 def refusal(status: int, body: bytes, address: str) -> MetadataError:
@@ -72,16 +51,17 @@ def refusal(status: int, body: bytes, address: str) -> MetadataError:
         if status >= 500:  # a proxy's word: nobody knows what it passed on before
             return UnknownOutcomeError(f"{address} answered {status}, and not as a node does: is a proxy before it?")
         return ClientError(f"what answers at {address} is no node of Coterie (status {status}); check the address")
-    if said.code in _ACCESS:
-        return AccessError(said.code, message=f"{address}: {said.message}; {_ACCESS[said.code]}")
-    if status in {408, 429, 503}:
-        return UnavailableError(str(said.details.get("reason", said.code)), said.message)
-    if said.code == "outcome_unknown":
-        return _unknown(said)
-    if status >= 500 and status != 507:
-        return UnknownOutcomeError(f"{address}: {said.message}")
-    if said.code in {"not_found", "method_not_allowed", "foreign_host", "foreign_origin"}:
-        return ClientError(f"{address}: {said.message}")
+    match ending_of(said.code, status):
+        case Ending.ACCESS:
+            return AccessError(said.code, message=f"{address}: {said.message}; {_HINTS[said.code]}")
+        case Ending.UNAVAILABLE:
+            return UnavailableError(str((said.details or {}).get("reason", said.code)), said.message)
+        case Ending.UNKNOWN if said.code == Code.OUTCOME_UNKNOWN:
+            return _unknown(said)
+        case Ending.UNKNOWN:
+            return UnknownOutcomeError(f"{address}: {said.message}")
+        case Ending.NO_NODE:
+            return ClientError(f"{address}: {said.message}")
     return _refused(said)
 
 
@@ -97,30 +77,31 @@ def details_of(body: bytes, code: str) -> Mapping[str, Any] | None:
         said = _decode(body).error
     except msgspec.MsgspecError:
         return None
-    return said.details if said.code == code else None
+    return said.details or {} if said.code == code else None
 
 
-def _unknown(said: _Error) -> UnknownOutcomeError:
-    request_id = said.details.get("request_id")
+def _unknown(said: Error) -> UnknownOutcomeError:
+    details = said.details or {}
+    request_id = details.get("request_id")
     return UnknownOutcomeError(
         said.message,
         request=None if request_id is None else read_request_id(str(request_id)),
-        expired=said.details.get("reason") == "request_expired",
+        expired=details.get("reason") == "request_expired",
     )
 
 
-def _refused(said: _Error) -> MetadataError:
-    details: Mapping[str, Any] = said.details
-    if said.code == "precondition_failed":
+def _refused(said: Error) -> MetadataError:
+    details: Mapping[str, Any] = said.details or {}
+    if said.code == Code.PRECONDITION_FAILED:
         return ConflictError(_number(details, "mod_revision"))
-    if said.code == "compacted":
+    if said.code == Code.COMPACTED:
         compacted = _number(details, "compacted")
         return CompactedError(compacted, compacted)
-    if said.code == RefusalCode.GRANT_ENDED:
+    if said.code == Code.GRANT_ENDED:
         return GrantEndedError(said.message)
     number = next((value for name in _NUMBERS if isinstance(value := details.get(name), int)), 0)
-    code = str(details.get("reason", said.code)) if said.code == "refused" else said.code
-    return RefusedError(_TO_STORE.get(code, code), number, said.message)
+    code = str(details.get("reason", said.code)) if said.code == Code.REFUSED else refusal_of(said.code)
+    return RefusedError(code, number, said.message)
 
 
 def _number(details: Mapping[str, Any], name: str) -> int:

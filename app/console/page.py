@@ -18,7 +18,8 @@ from pathlib import PurePosixPath
 from fastapi import FastAPI, Request
 from starlette.responses import Response
 
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

@@ -10,9 +10,10 @@ from collections import Counter
 
 from starlette.types import Scope
 
+from coterie.app.http.errors import ApiError
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 ALWAYS = frozenset({b"/livez", b"/readyz", b"/healthz", b"/metrics"})
 """An overloaded node must be able to say so."""

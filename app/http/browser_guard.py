@@ -16,8 +16,9 @@ from ipaddress import ip_address
 from starlette.middleware.cors import CORSMiddleware
 from starlette.types import ASGIApp, Scope
 
+from coterie.app.http.errors import ApiError
 from coterie.app.settings.tables import HttpSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 CHANGING_GETS = frozenset({"/set_kv", "/set_kv/", "/mark_for_deletion", "/mark_for_deletion/"})
 

@@ -8,8 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from coterie.app.http.errors import ApiError
 from coterie.app.http.gate import FAULT
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 
 def add_error_answers(app: FastAPI) -> None:

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from coterie.app.http.errors import ApiError
 from coterie.app.http.request_ids import write_request_id
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code, code_of
 from coterie.consensus.api.errors import (
     CompactedError,
     ConflictError,
@@ -24,39 +25,35 @@ from coterie.consensus.api.errors import (
 from coterie.consensus.api.types import RequestId
 from coterie.consensus.store import RefusalCode
 
-_REFUSALS: dict[str, tuple[Code, str]] = {
-    RefusalCode.MALFORMED: (Code.INVALID_REQUEST, "the operation contradicts itself or breaks a bound"),
-    RefusalCode.KEY_NOT_FOUND: (Code.KEY_NOT_FOUND, "there is no such key"),
-    RefusalCode.KEY_INVALID: (Code.KEY_INVALID, "a key must have from 1 to {detail} bytes"),
-    RefusalCode.KEY_RESERVED: (Code.RESERVED_KEY, "the key stands under a prefix that the cluster keeps for itself"),
-    RefusalCode.VALUE_TOO_LARGE: (Code.TOO_LARGE, "the value is larger than {detail} bytes"),
-    RefusalCode.TOO_MANY_KEYS: (Code.TOO_MANY_KEYS, "the cluster holds {detail} keys already; delete some"),
-    RefusalCode.NO_SPACE: (Code.NO_SPACE, "keys and values would take more than {detail} bytes; delete some"),
-    RefusalCode.TOO_MANY_OPS: (Code.TOO_MANY_OPS, "each list of a transaction may hold {detail} operations"),
-    RefusalCode.DUPLICATE_KEY: (Code.DUPLICATE_KEY, "a transaction may write a key only once"),
-    RefusalCode.DELETE_TOO_LARGE: (Code.DELETE_TOO_LARGE, "one request may delete {detail} keys; delete in parts"),
-    RefusalCode.RESULT_TOO_LARGE: (
-        Code.RESULT_TOO_LARGE,
-        "the answer would take more than {detail} bytes; ask for less",
-    ),
-    RefusalCode.FUTURE_REVISION: (Code.FUTURE_REVISION, "the revision has not come yet; the newest is {detail}"),
-    RefusalCode.LEASE_NOT_FOUND: (Code.LEASE_NOT_FOUND, "there is no such lease: it ended, or never was"),
-    RefusalCode.TOO_MANY_LEASES: (Code.TOO_MANY_LEASES, "the cluster holds {detail} leases already"),
-    RefusalCode.LEASE_FULL: (Code.LEASE_FULL, "a lease may have {detail} keys"),
-    RefusalCode.TTL_OUT_OF_RANGE: (Code.TTL_OUT_OF_RANGE, "the nearest time that is allowed is {detail} ms"),
-    RefusalCode.NAME_INVALID: (Code.NAME_INVALID, 'a name must have from 1 to {detail} bytes, and no "@"'),
-    RefusalCode.BUSY: (Code.BUSY, "others hold it"),
-    RefusalCode.NOT_HELD: (Code.NOT_HELD, "it is not held or waited for in that name: it was lost, or never asked for"),
-    RefusalCode.PERMITS_DIFFER: (Code.PERMITS_DIFFER, "the semaphore is in use with {detail} permits"),
-    RefusalCode.QUEUE_FULL: (Code.QUEUE_FULL, "{detail} hold it or wait for it already"),
-    RefusalCode.REQUEST_AHEAD: (
-        Code.REQUEST_AHEAD,
-        "the request id is of a time yet to come (cluster time is {detail} ms); POST /v1/request_ids makes one",
-    ),
-    RefusalCode.INTERNAL: (Code.INTERNAL, "the cluster failed to do this; nothing happened"),
-    "bad_page_token": (Code.BAD_PAGE_TOKEN, "this is no page token of this list"),
-    "too_large": (Code.TOO_LARGE, "the request takes more room in the log than one operation may"),
+_MESSAGES: dict[str, str] = {
+    RefusalCode.MALFORMED: "the operation contradicts itself or breaks a bound",
+    RefusalCode.KEY_NOT_FOUND: "there is no such key",
+    RefusalCode.KEY_INVALID: "a key must have from 1 to {detail} bytes",
+    RefusalCode.KEY_RESERVED: "the key stands under a prefix that the cluster keeps for itself",
+    RefusalCode.VALUE_TOO_LARGE: "the value is larger than {detail} bytes",
+    RefusalCode.TOO_MANY_KEYS: "the cluster holds {detail} keys already; delete some",
+    RefusalCode.NO_SPACE: "keys and values would take more than {detail} bytes; delete some",
+    RefusalCode.TOO_MANY_OPS: "each list of a transaction may hold {detail} operations",
+    RefusalCode.DUPLICATE_KEY: "a transaction may write a key only once",
+    RefusalCode.DELETE_TOO_LARGE: "one request may delete {detail} keys; delete in parts",
+    RefusalCode.RESULT_TOO_LARGE: "the answer would take more than {detail} bytes; ask for less",
+    RefusalCode.FUTURE_REVISION: "the revision has not come yet; the newest is {detail}",
+    RefusalCode.LEASE_NOT_FOUND: "there is no such lease: it ended, or never was",
+    RefusalCode.TOO_MANY_LEASES: "the cluster holds {detail} leases already",
+    RefusalCode.LEASE_FULL: "a lease may have {detail} keys",
+    RefusalCode.TTL_OUT_OF_RANGE: "the nearest time that is allowed is {detail} ms",
+    RefusalCode.NAME_INVALID: 'a name must have from 1 to {detail} bytes, and no "@"',
+    RefusalCode.BUSY: "others hold it",
+    RefusalCode.NOT_HELD: "it is not held or waited for in that name: it was lost, or never asked for",
+    RefusalCode.PERMITS_DIFFER: "the semaphore is in use with {detail} permits",
+    RefusalCode.QUEUE_FULL: "{detail} hold it or wait for it already",
+    RefusalCode.REQUEST_AHEAD: "the request id is of a time yet to come (cluster time is {detail} ms); "
+    "POST /v1/request_ids makes one",
+    RefusalCode.INTERNAL: "the cluster failed to do this; nothing happened",
+    "bad_page_token": "this is no page token of this list",
+    "too_large": "the request takes more room in the log than one operation may",
 }
+"""Of refusals of the store, with the number that belongs to them."""
 
 TRANSFER_UNKNOWN = (
     "the voter was asked to take over, and is not known to lead yet: it may still do so; GET /v1/cluster tells who "
@@ -142,9 +139,9 @@ def unavailable(reason: str, message: str = "", *, because: str = "") -> ApiErro
 
 
 def _refusal(error: RefusedError) -> ApiError:
-    known = _REFUSALS.get(error.code)
-    if known is None:
+    message = _MESSAGES.get(error.code)
+    if message is None:
         return ApiError(Code.REFUSED, str(error), details={"reason": str(error.code)})
-    code, message = known
+    code = code_of(error.code)
     details: dict[str, Any] | None = {_DETAILS.get(code, "limit"): error.detail} if error.detail else None
     return ApiError(code, message.format(detail=error.detail), details=details)

@@ -16,10 +16,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coterie.app.http.admission import RequestAdmission
 from coterie.app.http.browser_guard import BrowserGuard
+from coterie.app.http.errors import ApiError
 from coterie.app.http.protocol import ABORT
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 log = structlog.stdlib.get_logger("http")
 _stdlib_log = logging.getLogger("http")

@@ -13,9 +13,10 @@ from typing import Any, ClassVar
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from coterie.app.http.errors import RETRY_AFTER_SECONDS, ApiError
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
-from coterie.app.wire.errors import RETRY_AFTER_SECONDS, ApiError, Code
+from coterie.app.wire.errors import Code
 
 try:
     from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 import orjson
 from starlette.types import Receive, Scope, Send
 
+from coterie.app.http.errors import ApiError
 from coterie.app.settings.tables import HttpSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 Headers = tuple[tuple[bytes, bytes], ...]
 

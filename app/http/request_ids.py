@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.types import RequestId
 
 HEADER = b"coterie-request-id"

@@ -1,4 +1,4 @@
-"""What the HTTP face answers when it refuses: one shape, stable codes.
+"""Errors of the API: one table of what each code means over HTTP, to the client and to the command line.
 
     {"error": {"code": "missing_parameter", "message": "...", "parameter": "key"}}
 
@@ -12,132 +12,152 @@ happened.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from enum import StrEnum
-from http import HTTPStatus
-from typing import Any
+from enum import Enum, StrEnum
+from typing import Annotated, Any
 
-import orjson
-from starlette.responses import Response
+from coterie.app.wire.base import Answer, Doc
+from coterie.consensus.store import RefusalCode
+
+
+class Ending(Enum):
+    """How a request can end other than well: what whoever asked may conclude. Errors of the client and exit codes of
+    the command line follow from it."""
+
+    REFUSED = "refused"
+    """Nothing happened, and the same request will be refused again."""
+    MISSING = "missing"
+    """As refused: what it is about is not there."""
+    CONFLICT = "conflict"
+    """As refused: a precondition does not hold, or somebody else holds it."""
+    ACCESS = "access"
+    """As refused: the token is missing, wrong, or allows less."""
+    NO_NODE = "no_node"
+    """What was asked has no such endpoint, or is not the node that it is asked as: the client's settings are wrong."""
+    UNAVAILABLE = "unavailable"
+    """Nothing happened, and the same request may be sent again."""
+    UNKNOWN = "unknown"
+    """Nobody knows whether it happened."""
 
 
 class Code(StrEnum):
     """Every code there is, with its HTTP status."""
 
     status: int
+    ending: Ending
+    refusal: str
+    """The store's word for the same."""
 
-    def __new__(cls, value: str, status: int) -> Code:
+    def __new__(cls, value: str, status: int, ending: Ending, refusal: str | None = None) -> Code:
         member = str.__new__(cls, value)
         member._value_ = value
         member.status = status
+        member.ending = ending
+        member.refusal = refusal or value
         return member
 
-    MISSING_PARAMETER = "missing_parameter", 400
-    EMPTY_PARAMETER = "empty_parameter", 400
-    INVALID_ENCODING = "invalid_encoding", 400
-    INVALID_REQUEST = "invalid_request", 400
-    KEY_REFUSED = "key_refused", 400
-    KEY_INVALID = "key_invalid", 400
-    NAME_INVALID = "name_invalid", 400
-    BAD_PAGE_TOKEN = "bad_page_token", 400
-    FUTURE_REVISION = "future_revision", 400
-    TTL_OUT_OF_RANGE = "ttl_out_of_range", 400
-    TOO_MANY_OPS = "too_many_ops", 400
-    DUPLICATE_KEY = "duplicate_key", 400
-    REQUEST_AHEAD = "request_ahead", 400
-    UNAUTHORIZED = "unauthorized", 401
-    FORBIDDEN = "forbidden", 403
-    RESERVED_KEY = "reserved_key", 403
-    FOREIGN_HOST = "foreign_host", 403
-    FOREIGN_ORIGIN = "foreign_origin", 403
-    NOT_FOUND = "not_found", 404
-    KEY_NOT_FOUND = "key_not_found", 404
-    NODE_NOT_FOUND = "node_not_found", 404
-    LEASE_NOT_FOUND = "lease_not_found", 404
-    TOKEN_NOT_FOUND = "token_not_found", 404
-    METHOD_NOT_ALLOWED = "method_not_allowed", 405
-    BODY_TIMEOUT = "body_timeout", 408
-    BUSY = "busy", 409
-    NOT_HELD = "not_held", 409
-    GRANT_ENDED = "grant_ended", 409
-    PERMITS_DIFFER = "permits_differ", 409
-    REFUSED = "refused", 409
-    COMPACTED = "compacted", 410
-    PRECONDITION_FAILED = "precondition_failed", 412
-    TOO_LARGE = "too_large", 413
-    DELETE_TOO_LARGE = "delete_too_large", 413
-    RESULT_TOO_LARGE = "result_too_large", 413
-    QUERY_TOO_LONG = "query_too_long", 414
-    TOO_MANY_REQUESTS = "too_many_requests", 429
-    UPGRADE_REQUIRED = "upgrade_required", 426
-    TOO_MANY_TRIES = "too_many_tries", 429
-    HEADERS_TOO_LARGE = "headers_too_large", 431
-    INTERNAL = "internal", 500
-    TOO_MANY_CONNECTIONS = "too_many_connections", 503
-    OVERLOADED = "overloaded", 503
-    TOO_MANY_STREAMS = "too_many_streams", 503
-    TOO_SLOW = "too_slow", 503
-    UNAVAILABLE = "unavailable", 503
-    NOT_READY = "not_ready", 503
-    OUTCOME_UNKNOWN = "outcome_unknown", 504
+    MISSING_PARAMETER = "missing_parameter", 400, Ending.REFUSED, RefusalCode.MALFORMED
+    EMPTY_PARAMETER = "empty_parameter", 400, Ending.REFUSED, RefusalCode.KEY_INVALID
+    INVALID_ENCODING = "invalid_encoding", 400, Ending.REFUSED, RefusalCode.MALFORMED
+    INVALID_REQUEST = "invalid_request", 400, Ending.REFUSED, RefusalCode.MALFORMED
+    KEY_REFUSED = "key_refused", 400, Ending.REFUSED
+    KEY_INVALID = "key_invalid", 400, Ending.REFUSED
+    NAME_INVALID = "name_invalid", 400, Ending.REFUSED
+    BAD_PAGE_TOKEN = "bad_page_token", 400, Ending.REFUSED
+    FUTURE_REVISION = "future_revision", 400, Ending.REFUSED
+    TTL_OUT_OF_RANGE = "ttl_out_of_range", 400, Ending.REFUSED
+    TOO_MANY_OPS = "too_many_ops", 400, Ending.REFUSED
+    DUPLICATE_KEY = "duplicate_key", 400, Ending.REFUSED
+    REQUEST_AHEAD = "request_ahead", 400, Ending.REFUSED
+    UNAUTHORIZED = "unauthorized", 401, Ending.ACCESS
+    FORBIDDEN = "forbidden", 403, Ending.ACCESS
+    RESERVED_KEY = "reserved_key", 403, Ending.REFUSED, RefusalCode.KEY_RESERVED
+    FOREIGN_HOST = "foreign_host", 403, Ending.NO_NODE
+    FOREIGN_ORIGIN = "foreign_origin", 403, Ending.NO_NODE
+    NOT_FOUND = "not_found", 404, Ending.NO_NODE
+    KEY_NOT_FOUND = "key_not_found", 404, Ending.MISSING
+    NODE_NOT_FOUND = "node_not_found", 404, Ending.MISSING
+    LEASE_NOT_FOUND = "lease_not_found", 404, Ending.MISSING
+    TOKEN_NOT_FOUND = "token_not_found", 404, Ending.MISSING
+    METHOD_NOT_ALLOWED = "method_not_allowed", 405, Ending.NO_NODE
+    BODY_TIMEOUT = "body_timeout", 408, Ending.UNAVAILABLE
+    BUSY = "busy", 409, Ending.CONFLICT
+    NOT_HELD = "not_held", 409, Ending.CONFLICT
+    GRANT_ENDED = "grant_ended", 409, Ending.CONFLICT
+    PERMITS_DIFFER = "permits_differ", 409, Ending.CONFLICT
+    REFUSED = "refused", 409, Ending.REFUSED
+    COMPACTED = "compacted", 410, Ending.REFUSED
+    PRECONDITION_FAILED = "precondition_failed", 412, Ending.CONFLICT
+    TOO_LARGE = "too_large", 413, Ending.REFUSED
+    DELETE_TOO_LARGE = "delete_too_large", 413, Ending.REFUSED
+    RESULT_TOO_LARGE = "result_too_large", 413, Ending.REFUSED
+    QUERY_TOO_LONG = "query_too_long", 414, Ending.REFUSED
+    TOO_MANY_REQUESTS = "too_many_requests", 429, Ending.UNAVAILABLE
+    UPGRADE_REQUIRED = "upgrade_required", 426, Ending.REFUSED
+    TOO_MANY_TRIES = "too_many_tries", 429, Ending.ACCESS
+    HEADERS_TOO_LARGE = "headers_too_large", 431, Ending.REFUSED
+    INTERNAL = "internal", 500, Ending.UNKNOWN
+    TOO_MANY_CONNECTIONS = "too_many_connections", 503, Ending.UNAVAILABLE
+    OVERLOADED = "overloaded", 503, Ending.UNAVAILABLE
+    TOO_MANY_STREAMS = "too_many_streams", 503, Ending.UNAVAILABLE
+    TOO_SLOW = "too_slow", 503, Ending.UNAVAILABLE
+    UNAVAILABLE = "unavailable", 503, Ending.UNAVAILABLE
+    NOT_READY = "not_ready", 503, Ending.UNAVAILABLE
+    OUTCOME_UNKNOWN = "outcome_unknown", 504, Ending.UNKNOWN
     # Not 503: waiting does not help, so clients should not come back by themselves and load balancers should not
     # take the node for broken. Only deleting keys makes room.
-    TOO_MANY_KEYS = "too_many_keys", 507
-    NO_SPACE = "no_space", 507
-    TOO_MANY_LEASES = "too_many_leases", 507
-    LEASE_FULL = "lease_full", 507
-    QUEUE_FULL = "queue_full", 507
-    TOO_MANY_TOKENS = "too_many_tokens", 507
+    TOO_MANY_KEYS = "too_many_keys", 507, Ending.REFUSED
+    NO_SPACE = "no_space", 507, Ending.REFUSED
+    TOO_MANY_LEASES = "too_many_leases", 507, Ending.REFUSED
+    LEASE_FULL = "lease_full", 507, Ending.REFUSED
+    QUEUE_FULL = "queue_full", 507, Ending.REFUSED
+    TOO_MANY_TOKENS = "too_many_tokens", 507, Ending.REFUSED
 
 
-RETRY_AFTER_SECONDS = 1
-"""What 429 and 503 answers ask for: a new leader is found, and most of what stands in the way is over, by then."""
+_CODES = {code.value: code for code in Code}
+_OF_STORE = {
+    RefusalCode.MALFORMED: Code.INVALID_REQUEST,
+    RefusalCode.KEY_RESERVED: Code.RESERVED_KEY,
+    RefusalCode.VALUE_TOO_LARGE: Code.TOO_LARGE,
+}
 
 
-def json_response(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> Response:
-    """JSON that is not to be kept: writes are GET requests too, so nothing on the way may answer from memory."""
-    return Response(body, status, {"Cache-Control": "no-store", **(headers or {})}, "application/json")
+def code_of(refusal: str) -> Code:
+    """The code for a refusal of the store."""
+    return _OF_STORE.get(refusal) or _CODES.get(refusal, Code.REFUSED)  # type: ignore[call-overload]
 
 
-class ApiError(Exception):
-    """Raised by endpoints; answered in the one shape."""
+def refusal_of(code: str) -> str:
+    """The store's word for a code, which the client raises."""
+    known = _CODES.get(code)
+    return code if known is None else known.refusal
 
-    def __init__(
-        self,
-        code: Code,
-        message: str,
-        parameter: str | None = None,
-        details: Mapping[str, Any] | None = None,
-        *,
-        headers: Mapping[str, str] | None = None,
-        closes: bool = False,
-    ) -> None:
-        """`closes`: the rest of the request is not waited for; the connection ends with this answer."""
-        super().__init__(message)
-        self.code = code
-        self.message = message
-        self.parameter = parameter
-        self.details = details
-        self._headers = dict(headers or {})
-        self.closes = closes
 
-    def response(self, headers: Mapping[str, str] | None = None) -> Response:
-        return json_response(self.body(), self.code.status, {**self.headers, **(headers or {})})
+def ending_of(code: str, status: int = 409) -> Ending:
+    """What a code means; of one that this release does not know, what its status means."""
+    known = _CODES.get(code)
+    if known is not None:
+        return known.ending
+    if status in {408, 429, 503}:
+        return Ending.UNAVAILABLE
+    return Ending.UNKNOWN if status >= 500 and status != 507 else Ending.REFUSED
 
-    @property
-    def headers(self) -> dict[str, str]:
-        """What goes with the body."""
-        headers = dict(self._headers)
-        if self.closes:
-            headers["Connection"] = "close"
-        if self.code.status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            headers.setdefault("Retry-After", str(RETRY_AFTER_SECONDS))
-        elif self.code is Code.PRECONDITION_FAILED and self.details and self.details.get("mod_revision"):
-            headers["ETag"] = f'"{self.details["mod_revision"]}"'
-        return headers
 
-    def body(self) -> bytes:
-        error: dict[str, Any] = {"code": self.code, "message": self.message, "parameter": self.parameter}
-        if self.details is not None:
-            error["details"] = self.details
-        return orjson.dumps({"error": error})
+class Error(Answer, frozen=True):
+    """What is wrong."""
+
+    code: Annotated[str, Doc(Code)]
+    """Stable: rely on it."""
+    message: Annotated[str, Doc(examples=["the parameter key is missing"])]
+    """For people, with what to do; it may change."""
+    parameter: Annotated[str | None, Doc(examples=["key"])]
+    """The parameter that is wrong; null where it is about no single one."""
+    details: dict[str, Any] | None = None
+    """What a program needs to go on, where the code has such: `mod_revision` (precondition_failed), `reason`
+    (unavailable, refused), `request_id` (outcome_unknown), `compacted`, `limit`, `withheld` (forbidden kinds of live
+    updates). Left out elsewhere."""
+
+
+class ErrorAnswer(Answer, frozen=True):
+    """The one shape of every error."""
+
+    error: Error

@@ -15,10 +15,8 @@ from pydantic_core import core_schema
 
 
 def schema_of(struct: type[msgspec.Struct], handler: Any) -> Any:
-    """pydantic's schema of a struct. One that forbids unknown fields is a body: what is read is the struct itself."""
-    schema = handler(model_of(struct))
-    if not struct.__struct_config__.forbid_unknown_fields:
-        return schema
+    """pydantic's schema of a struct: what is read is the struct, and only where nothing is in it that it does not
+    know."""
 
     def read(value: Any, check: Any) -> msgspec.Struct:
         if isinstance(value, struct):
@@ -27,7 +25,7 @@ def schema_of(struct: type[msgspec.Struct], handler: Any) -> Any:
         given = {name: getattr(model, name) for name in model.model_fields_set}
         return struct(**{name: tuple(each) if isinstance(each, list) else each for name, each in given.items()})
 
-    return core_schema.no_info_wrap_validator_function(read, schema)
+    return core_schema.no_info_wrap_validator_function(read, handler(model_of(struct)))
 
 
 @cache

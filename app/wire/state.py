@@ -1,12 +1,11 @@
-"""Answers of the documented endpoints, the cluster's state above all; and the shape of errors."""
+"""Answers of the documented endpoints, the cluster's state above all."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from coterie.app.wire.base import U64, Answer, Doc
 from coterie.app.wire.cluster import Node
-from coterie.app.wire.errors import Code
 
 
 class VersionedValue(Answer, frozen=True):
@@ -61,24 +60,3 @@ class StatusAnswer(Answer, frozen=True):
     """It is done."""
 
     status: Annotated[bool, Doc(Literal[True])]
-
-
-class Error(Answer, frozen=True):
-    """What is wrong."""
-
-    code: Annotated[str, Doc(Code)]
-    """Stable: rely on it."""
-    message: Annotated[str, Doc(examples=["the parameter key is missing"])]
-    """For people, with what to do; it may change."""
-    parameter: Annotated[str | None, Doc(examples=["key"])]
-    """The parameter that is wrong; null where it is about no single one."""
-    details: dict[str, Any] | None = None
-    """What a program needs to go on, where the code has such: `mod_revision` (precondition_failed), `reason`
-    (unavailable, refused), `request_id` (outcome_unknown), `compacted`, `limit`, `withheld` (forbidden kinds of live
-    updates). Left out elsewhere."""
-
-
-class ErrorAnswer(Answer, frozen=True):
-    """The one shape of every error."""
-
-    error: Error

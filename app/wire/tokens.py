@@ -64,7 +64,7 @@ ANY_LAYER = "any"
 TokenId = Annotated[str, Doc(examples=["deploy"])]
 
 
-class Rule(Body, frozen=True):
+class Rule(Answer, frozen=True):
     """What a token allows."""
 
     layer: Annotated[str, Doc(Layer, examples=["metadata"])]

@@ -9,10 +9,11 @@ from starlette.responses import Response
 
 from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import answer
+from coterie.app.http.errors import ApiError
 from coterie.app.observability.health import Check, Health
 from coterie.app.observability.metrics.exposition import Exposition
 from coterie.app.wire.base import Answer, Doc
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 
 TAG = "health"
 

@@ -14,8 +14,9 @@ from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import refuse
 from coterie.app.api.parameters import answer
 from coterie.app.http.error_mapping import api_error
+from coterie.app.http.errors import ApiError
 from coterie.app.wire.cluster import Departed, Forgotten
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import MetadataError
 from coterie.gossip import KeyRefusedError
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from coterie.app.api.keys.gossip import is_alive
+from coterie.app.http.errors import ApiError
 from coterie.app.raft.view import RaftView
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.gossip import RESERVED_PREFIX, Event, GossipNode, NodeDead, NodeId
 
 FORGET_PREFIX = RESERVED_PREFIX + "forget/"

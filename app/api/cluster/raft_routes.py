@@ -14,6 +14,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import ReadCall, Timeout, answer, read_errors
 from coterie.app.http.error_mapping import TRANSFER_UNKNOWN, api_error
+from coterie.app.http.errors import ApiError
 from coterie.app.http.request_ids import write_request_id
 from coterie.app.wire.cluster import (
     Decisions,
@@ -25,7 +26,7 @@ from coterie.app.wire.cluster import (
     TransferBody,
     Transferred,
 )
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import RequestIdAnswer
 from coterie.consensus.api.errors import MetadataError, UnknownOutcomeError
 from coterie.consensus.member.status import MemberStatus, PeerStatus

@@ -14,9 +14,10 @@ from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
 from coterie.app.api.keys.metadata import read_lease, read_precondition
 from coterie.app.http.error_mapping import conflict
+from coterie.app.http.errors import ApiError
 from coterie.app.http.request import KeyRequest, Reply, json_reply
 from coterie.app.observability.metrics.http import ROUTE
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.types import Consistency
 from coterie.consensus.member.metadata import MemberMetadata
 

@@ -12,7 +12,8 @@ from typing import Any, NoReturn
 
 import orjson
 
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.gossip import (
     Address,
     GossipNode,

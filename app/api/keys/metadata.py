@@ -13,7 +13,8 @@ from typing import Any
 from coterie.app.api.encoding import show_record
 from coterie.app.auth import token_store
 from coterie.app.http.error_mapping import api_error, conflict
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import MetadataError, RefusedError
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId
 from coterie.consensus.member.metadata import MemberMetadata

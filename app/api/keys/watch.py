@@ -24,9 +24,10 @@ from coterie.app.api.encoding import show_record
 from coterie.app.api.parameters import ReadCall
 from coterie.app.auth import token_store
 from coterie.app.http.error_mapping import api_error, unavailable
+from coterie.app.http.errors import ApiError
 from coterie.app.http.streams import abort, while_wanted
 from coterie.app.wire.encoding import to_text
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import CompactedError, MetadataError
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.watch import MemberWatch

@@ -17,7 +17,8 @@ from coterie.app.api.context import Context
 from coterie.app.api.live.events.filters import Filter, ReadablePart, read_wish
 from coterie.app.auth.authority import principal_of, refusal
 from coterie.app.auth.rules import Principal, Right
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
 from coterie.app.wire.tokens import ANY_LAYER
 

@@ -12,7 +12,8 @@ from coterie.app.api.live.events.ring import PassedError
 from coterie.app.api.live.hub import Hub, Subscriber
 from coterie.app.api.live.snapshot import SnapshotPages
 from coterie.app.http.error_mapping import unavailable
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 
 
 @dataclass(frozen=True, slots=True)

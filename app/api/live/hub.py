@@ -25,9 +25,10 @@ from coterie.app.api.live.events.ring import EventRing
 from coterie.app.api.live.samples.details import Details
 from coterie.app.api.live.samples.figures import NodeFigures
 from coterie.app.api.live.samples.layers import sample_leases, sample_phi
+from coterie.app.http.errors import ApiError
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.live import LiveSettings
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.app.wire.live.kinds import DETAILS
 from coterie.consensus.store import Event as StoreEvent
 from coterie.consensus.store import State

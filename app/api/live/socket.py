@@ -25,9 +25,10 @@ from coterie.app.api.live.feed import Feed, LiveUpdates, Subscription
 from coterie.app.api.live.openapi import SOCKET_TEXT
 from coterie.app.api.live.sse import HeldRevision, Kinds, LastId, Prefix
 from coterie.app.http.error_mapping import unavailable
+from coterie.app.http.errors import ApiError
 from coterie.app.http.protocol import ABORT
 from coterie.app.observability.metrics.http import ROUTE
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.app.wire.live.kinds import Kind
 from coterie.app.wire.live.samples import LiveModel
 

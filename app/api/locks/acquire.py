@@ -13,8 +13,9 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from coterie.app.http.error_mapping import api_error
+from coterie.app.http.errors import ApiError
 from coterie.app.wire.encoding import to_text
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import (
     CompactedError,
     GrantEndedError,

@@ -22,8 +22,9 @@ from coterie.app.api.parameters import (
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal
 from coterie.app.http.error_mapping import api_error
+from coterie.app.http.errors import ApiError
 from coterie.app.wire.encoding import to_text
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.wire.errors import Code
 from coterie.app.wire.locks import LeaseAnswer, LeaseBody, LeaseDetailsAnswer, LeaseRevoked, LeasesAnswer
 from coterie.app.wire.tokens import Action
 from coterie.consensus.api.errors import MetadataError

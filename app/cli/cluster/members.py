@@ -20,7 +20,7 @@ NODE_ID = click.argument("node_id", shell_complete=suggest.nodes)
 
 @make_command(
     "list",
-    answer="coterie.app.client.answers:Members",
+    answer="coterie.app.wire.cluster:Members",
     examples=[
         f"{PROGRAM} members",
         f"{PROGRAM} members --address 127.0.0.1:10002",
@@ -58,7 +58,7 @@ def list_members(session: Session) -> None:
 
 @make_command(
     "get",
-    answer="coterie.app.client.answers:Member",
+    answer="coterie.app.wire.cluster:Member",
     examples=[f"{PROGRAM} members get node1", f"{PROGRAM} members get node1 --json | jq .phi"],
 )
 @NODE_ID
@@ -93,7 +93,7 @@ def get(session: Session, node_id: str) -> None:
 
 @make_command(
     "forget",
-    answer="coterie.app.client.answers:Forgotten",
+    answer="coterie.app.wire.cluster:Forgotten",
     examples=[f"{PROGRAM} members forget node4", f"{PROGRAM} members forget node4 --yes"],
 )
 @NODE_ID

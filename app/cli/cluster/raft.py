@@ -29,7 +29,7 @@ VOTING = frozenset({"leader", "voter"})
 
 @make_command(
     "status",
-    answer="coterie.app.client.answers:RaftStatus",
+    answer="coterie.app.wire.cluster:RaftStatus",
     examples=[f"{PROGRAM} raft", f"{PROGRAM} raft status --address 127.0.0.1:10002 --json | jq .applied_index"],
 )
 @online
@@ -86,13 +86,13 @@ def show_status(session: Session) -> None:
 
 @make_command(
     "peers",
-    answer="coterie.app.cli.models.cluster:RaftMembers",
+    answer="coterie.app.wire.cluster:RaftMembers",
     examples=[f"{PROGRAM} raft peers", f"{PROGRAM} raft peers --json | jq '[.members[] | select(.role == \"voter\")]'"],
 )
 @online
 def peers(session: Session) -> None:
     """The members of the Raft layer: who leads, who votes, and why each of the others does not."""
-    from coterie.app.cli.models.cluster import RaftMembers  # noqa: PLC0415
+    from coterie.app.wire.cluster import RaftMembers  # noqa: PLC0415
 
     found = session.run(lambda client: client.raft.members())
     if session.out.json:
@@ -117,7 +117,7 @@ def peers(session: Session) -> None:
 
 @make_command(
     "transfer",
-    answer="coterie.app.cli.models.cluster:Transferred",
+    answer="coterie.app.wire.cluster:Transferred",
     examples=[f"{PROGRAM} raft transfer", f"{PROGRAM} raft transfer node2"],
 )
 @click.argument("node_id", required=False, shell_complete=suggest.voters)
@@ -128,7 +128,7 @@ def transfer(session: Session, node_id: str | None) -> None:
     Writes pause for about a heartbeat. It is done once the new leader is heard of. Where the voter cannot take over,
     the leader goes on; where it was asked and may yet do so, that is said.
     """
-    from coterie.app.cli.models.cluster import Transferred  # noqa: PLC0415
+    from coterie.app.wire.cluster import Transferred  # noqa: PLC0415
 
     leader = session.run(lambda client: client.raft.transfer(node_id))
     if session.out.json:
@@ -244,13 +244,13 @@ def give_up_founding(session: Session) -> None:
 
 @make_command(
     "decisions",
-    answer="coterie.app.cli.models.cluster:Decisions",
+    answer="coterie.app.wire.cluster:Decisions",
     examples=[f"{PROGRAM} raft decisions", f"{PROGRAM} raft decisions --json | jq '.decisions[-1]'"],
 )
 @online
 def decisions(session: Session) -> None:
     """What leaders decided of the voters, and why: the latest, oldest first."""
-    from coterie.app.cli.models.cluster import Decisions  # noqa: PLC0415
+    from coterie.app.wire.cluster import Decisions  # noqa: PLC0415
 
     found = session.run(lambda client: client.raft.decisions())
     if session.out.json:

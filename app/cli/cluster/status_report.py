@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from coterie.app.client.answers import Cluster, Member, Members, RaftMember, RaftPart
+from coterie.app.wire.cluster import Cluster, Member, Members, RaftLayer, RaftMember
 from coterie.app.wire.names import PROGRAM
 
 VOTING = frozenset({"leader", "voter"})
@@ -101,7 +101,7 @@ def _count(members: tuple[Member, ...]) -> Nodes:
     return Nodes(*(words.count(word) for word in ("live", "dead", "joining", "left")))
 
 
-def _raft_report(raft: RaftPart) -> RaftReport:
+def _raft_report(raft: RaftLayer) -> RaftReport:
     voting = [each for each in raft.members if each.role in VOTING]
     return RaftReport(
         enabled=raft.enabled,
@@ -137,7 +137,7 @@ def _node_report(member: Member, of_raft: RaftMember | None) -> NodeReport:
     )
 
 
-def _problems(raft: RaftPart, told: RaftReport, members: tuple[Member, ...], not_ready: str | None) -> list[Problem]:
+def _problems(raft: RaftLayer, told: RaftReport, members: tuple[Member, ...], not_ready: str | None) -> list[Problem]:
     found: list[Problem] = []
     in_use = bool(raft.voters)
     if in_use and raft.quorum is False:

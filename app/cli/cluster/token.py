@@ -70,7 +70,7 @@ def new(out: Output, token_id: str) -> None:
 
 @make_command(
     "create",
-    answer="coterie.app.client.answers:NewToken",
+    answer="coterie.app.wire.tokens:NewToken",
     examples=[
         f"{PROGRAM} token create --id worker --rule metadata:write:jobs/ --rule locks:write:jobs/",
         f"{PROGRAM} token create --id dashboard --rule '*:read' --expires 30d --description 'the wall'",
@@ -128,13 +128,13 @@ def _show_new(session: Session, made: NewToken, done: str) -> None:
 
 @make_command(
     "list",
-    answer="coterie.app.cli.models.cluster:TokenList",
+    answer="coterie.app.wire.tokens:TokenList",
     examples=[f"{PROGRAM} token list", f"{PROGRAM} token list --json | jq -r '.tokens[].id'"],
 )
 @online
 def list_tokens(session: Session) -> None:
     """The tokens of the metadata, without their secrets. A node's own, from its setting auth.tokens, are not there."""
-    from coterie.app.cli.models.cluster import TokenList  # noqa: PLC0415
+    from coterie.app.wire.tokens import TokenList  # noqa: PLC0415
 
     found = session.run(lambda client: client.tokens.list())
     if session.out.json:
@@ -156,7 +156,7 @@ def _expiry(token: Token) -> str:
 
 @make_command(
     "self",
-    answer="coterie.app.client.answers:OwnToken",
+    answer="coterie.app.wire.tokens:OwnToken",
     examples=[f"{PROGRAM} token self", f"{PROGRAM} token self --token_file worker.token"],
 )
 @online
@@ -172,7 +172,7 @@ def show_own(session: Session) -> None:
 
 @make_command(
     "rotate",
-    answer="coterie.app.client.answers:NewToken",
+    answer="coterie.app.wire.tokens:NewToken",
     examples=[f"{PROGRAM} token rotate worker --keep 5m > worker.token"],
 )
 @TOKEN_ID
@@ -185,7 +185,7 @@ def rotate(session: Session, token_id: str, keep: float) -> None:
 
 @make_command(
     "revoke",
-    answer="coterie.app.cli.models.cluster:RevokedToken",
+    answer="coterie.app.wire.tokens:RevokedToken",
     examples=[f"{PROGRAM} token revoke worker", f"{PROGRAM} token revoke worker --yes"],
 )
 @TOKEN_ID
@@ -193,7 +193,7 @@ def rotate(session: Session, token_id: str, keep: float) -> None:
 @online
 def revoke(session: Session, token_id: str, yes: bool) -> None:
     """End a token for good, and the streams that were opened with it."""
-    from coterie.app.cli.models.cluster import RevokedToken  # noqa: PLC0415
+    from coterie.app.wire.tokens import RevokedToken  # noqa: PLC0415
 
     session.out.make_sure(
         f"Whoever uses the token {token_id} will be refused by every node, from now on; it cannot be brought back.",

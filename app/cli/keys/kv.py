@@ -39,7 +39,7 @@ TTL = click.option(
 
 @make_command(
     "get",
-    answer="coterie.app.client.answers:GossipValue",
+    answer="coterie.app.wire.keys:GossipValue",
     examples=[f"{PROGRAM} kv get load", f"{PROGRAM} kv get load --node node2", f"{PROGRAM} kv get load --json"],
 )
 @KEY
@@ -61,7 +61,7 @@ def get(session: Session, key: str, node: str | None) -> None:
 
 @make_command(
     "put",
-    answer="coterie.app.client.answers:GossipPut",
+    answer="coterie.app.wire.keys:GossipPut",
     examples=[
         f"{PROGRAM} kv put load 0.7",
         f"{PROGRAM} kv put task/7 done --ttl",
@@ -94,7 +94,7 @@ def put(session: Session, key: str, value: str, ttl: bool) -> None:
 
 @make_command(
     "del",
-    answer="coterie.app.client.answers:GossipDelete",
+    answer="coterie.app.wire.keys:GossipDelete",
     examples=[f"{PROGRAM} kv del load", f"{PROGRAM} kv del task/7 --ttl"],
 )
 @KEY
@@ -113,7 +113,7 @@ def delete(session: Session, key: str, ttl: bool) -> None:
 
 @make_command(
     "ls",
-    answer="coterie.app.cli.models.cluster:GossipKeyList",
+    answer="coterie.app.wire.keys:GossipKeyList",
     examples=[
         f"{PROGRAM} kv ls",
         f"{PROGRAM} kv ls gpu/ --node node2",
@@ -126,7 +126,7 @@ def delete(session: Session, key: str, ttl: bool) -> None:
 @online
 def list_keys(session: Session, prefix: str, node: str | None, all_keys: bool) -> None:
     """Keys of all nodes that begin with PREFIX, by node and then by key, as the node that is asked knows them."""
-    from coterie.app.cli.models.cluster import GossipKeyList  # noqa: PLC0415
+    from coterie.app.wire.keys import GossipKeyList  # noqa: PLC0415
 
     told = session.run(lambda client: _all_keys(client, prefix, node))
     found = [each for each in told if all_keys or not is_reserved(each.key, prefix)]

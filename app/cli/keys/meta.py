@@ -43,7 +43,7 @@ EXPECT = click.option(
 
 @make_command(
     "get",
-    answer="coterie.app.cli.models.meta:MetaKey",
+    answer="coterie.app.wire.keys:MetaKey",
     examples=[
         f"{PROGRAM} meta get config/color",
         f"{PROGRAM} meta get config/color --revision 17",
@@ -62,7 +62,8 @@ def get(session: Session, key: str, revision: int | None, stale: bool, raw: bool
 
     The exit code is 3 where there is no such key.
     """
-    from coterie.app.cli.models.meta import MetaKey, show_record, stale_seconds  # noqa: PLC0415
+    from coterie.app.cli.models.meta import show_record, stale_seconds  # noqa: PLC0415
+    from coterie.app.wire.keys import MetaKey  # noqa: PLC0415
 
     options = _freshness(stale)
     found = session.run(lambda client: client.metadata.get(key.encode(), revision=revision, **options))
@@ -89,7 +90,7 @@ def get(session: Session, key: str, revision: int | None, stale: bool, raw: bool
 
 @make_command(
     "put",
-    answer="coterie.app.cli.models.meta:MetaPut",
+    answer="coterie.app.wire.keys:MetaPut",
     examples=[
         f"{PROGRAM} meta put config/color blue",
         f"{PROGRAM} meta put config/color green --expect 17",
@@ -113,7 +114,8 @@ def put(
 
     With --expect or --absent nothing is written where the key is not as expected, and the exit code is 4.
     """
-    from coterie.app.cli.models.meta import MetaPut, show_optional  # noqa: PLC0415
+    from coterie.app.cli.models.meta import show_optional  # noqa: PLC0415
+    from coterie.app.wire.keys import MetaPut  # noqa: PLC0415
 
     if absent and expect is not None:
         raise click.UsageError("--absent and --expect exclude each other")
@@ -128,7 +130,7 @@ def put(
 
 @make_command(
     "del",
-    answer="coterie.app.cli.models.meta:MetaDelete",
+    answer="coterie.app.wire.keys:MetaDelete",
     examples=[
         f"{PROGRAM} meta del config/color",
         f"{PROGRAM} meta del config/color --expect 17",
@@ -142,7 +144,7 @@ def put(
 @online
 def delete(session: Session, key: str, expect: int | None, prefix: bool, yes: bool) -> None:
     """Delete a key, or with --prefix all that begin with it. One that is not there is no error."""
-    from coterie.app.cli.models.meta import MetaDelete  # noqa: PLC0415
+    from coterie.app.wire.keys import MetaDelete  # noqa: PLC0415
     from coterie.consensus.store import prefix_end  # noqa: PLC0415
 
     if prefix and expect is not None:

@@ -18,7 +18,7 @@ from coterie.app.cli.terminal.output import Cell
 from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
-    from coterie.app.cli.models.txn import TxnBody, TxnShown
+    from coterie.app.wire.txn import TxnAnswer, TxnBody
 
 SHOWN = 100
 """Characters of a line that is wrong."""
@@ -39,7 +39,7 @@ Words are split as a shell does it: quote what holds spaces."""
 
 @make_command(
     "txn",
-    answer="coterie.app.cli.models.txn:TxnShown",
+    answer="coterie.app.wire.txn:TxnAnswer",
     examples=[
         f"printf 'if jobs/7 version = 0\\nput jobs/7 ready\\n' | {PROGRAM} meta txn",
         f"{PROGRAM} meta txn transaction.json",
@@ -55,7 +55,8 @@ def txn(session: Session, file: str) -> int:
     FILE, or standard input, holds the body of POST /v1/txn ({"compare": [...], "then": [...], "else": [...]}), or lines
     as below. The exit code is 4 where a comparison does not hold and there is nothing to do else.
     """
-    from coterie.app.cli.models.txn import read_json, show_txn, to_operation  # noqa: PLC0415
+    from coterie.app.cli.models.txn import read_json, show_txn  # noqa: PLC0415
+    from coterie.app.wire.encoding import EncodingError, to_txn  # noqa: PLC0415
 
     if file == "-" and sys.stdin.isatty():
         session.out.remark("The transaction, then Ctrl-D:")
@@ -67,7 +68,9 @@ def txn(session: Session, file: str) -> int:
         raise click.UsageError(f"FILE {file}: {error.strerror or error}") from None
     try:
         body = read_json(text) if text.lstrip().startswith("{") else read_lines(text)
-        operation = to_operation(body)
+        operation = to_txn(body)
+    except EncodingError as error:
+        raise click.UsageError(f"no transaction: a value is not what its encoding says ({error})") from None
     except ValueError as error:
         raise click.UsageError(str(error)) from None
     done = session.run(lambda client: client.metadata.txn(operation.compares, operation.then, operation.otherwise))
@@ -128,7 +131,7 @@ def _comparison(words: list[str]) -> dict[str, Any]:
     return {"key": key, "target": target, "op": op, "operand": operand if target == "value" else int(operand)}
 
 
-def _tell(session: Session, shown: TxnShown) -> None:
+def _tell(session: Session, shown: TxnAnswer) -> None:
     verdict = Cell("done", "green") if shown.succeeded else Cell("a comparison does not hold", "yellow")
     session.out.say(verdict, f"(revision {shown.revision})")
     for result in shown.results:

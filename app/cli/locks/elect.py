@@ -20,14 +20,14 @@ from coterie.app.cli.terminal.output import Cell
 from coterie.app.wire.names import ELECTION_ENV_PREFIX, PROGRAM
 
 if TYPE_CHECKING:
-    from coterie.app.cli.models.locks import Leader
     from coterie.app.client import Client
+    from coterie.app.wire.locks import Election
     from coterie.consensus.api.locks import Lock
 
 
 @make_command(
     "elect",
-    answer="coterie.app.cli.models.locks:Leader",
+    answer="coterie.app.wire.locks:Election",
     follows=True,
     examples=[
         f"{PROGRAM} elect scheduler -- ./scheduler --port 8080",
@@ -102,7 +102,7 @@ async def _observe(session: Session, client: Client, name: str) -> None:
                 session.out.say(each.leader.value, Cell(f"token {each.leader.token}", "dim"))
 
 
-async def _leaders(client: Client, name: str) -> AsyncGenerator[Leader]:
+async def _leaders(client: Client, name: str) -> AsyncGenerator[Election]:
     """Who leads now, and at every change; who misses some is told the present one."""
     from coterie.consensus.store import QueueKind, queue_prefix  # noqa: PLC0415
 
@@ -118,12 +118,13 @@ async def _leaders(client: Client, name: str) -> AsyncGenerator[Leader]:
             told = found
 
 
-async def _leader(client: Client, name: str) -> Leader:
-    from coterie.app.cli.models.locks import Leader, show_place  # noqa: PLC0415
+async def _leader(client: Client, name: str) -> Election:
+    from coterie.app.cli.models.locks import show_place  # noqa: PLC0415
+    from coterie.app.wire.locks import Election  # noqa: PLC0415
     from coterie.consensus.store import QueueKind  # noqa: PLC0415
 
     places = [
         show_place(each) for each in (await client.metadata.queue_entries(QueueKind.ELECTION, name.encode())).value
     ]
     leader = next((each for each in places if each.token), None)
-    return Leader(name, leader, tuple(each for each in places if each is not leader))
+    return Election(name, leader, tuple(each for each in places if each is not leader))

@@ -20,7 +20,7 @@ from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client
-    from coterie.app.client.api.leases import Lease, LeaseDetails
+    from coterie.app.wire.locks import Lease, LeaseDetails
 
 PAGE = 1_000
 
@@ -30,12 +30,12 @@ LEASE = click.argument("lease", type=click.IntRange(1), metavar="ID", shell_comp
 
 
 @make_command(
-    "ls", answer="coterie.app.cli.models.locks:LeaseList", examples=[f"{PROGRAM} lease", f"{PROGRAM} lease ls --json"]
+    "ls", answer="coterie.app.wire.locks:LeaseList", examples=[f"{PROGRAM} lease", f"{PROGRAM} lease ls --json"]
 )
 @online
 def list_leases(session: Session) -> None:
     """All leases, by id."""
-    from coterie.app.cli.models.locks import LeaseList  # noqa: PLC0415
+    from coterie.app.wire.locks import LeaseList  # noqa: PLC0415
 
     found = session.run(_all_leases)
     if session.out.json:
@@ -179,7 +179,7 @@ def keepalive(session: Session, lease: int, once: bool) -> None:
 
 @make_command(
     "revoke",
-    answer="coterie.app.cli.models.locks:LeaseRevoked",
+    answer="coterie.app.wire.locks:LeaseRevoked",
     examples=[f"{PROGRAM} lease revoke 17", f"{PROGRAM} lease revoke 17 --yes"],
 )
 @LEASE
@@ -187,7 +187,7 @@ def keepalive(session: Session, lease: int, once: bool) -> None:
 @online
 def revoke(session: Session, lease: int, yes: bool) -> None:
     """End a lease now: its keys are deleted, and what it held goes to the next."""
-    from coterie.app.cli.models.locks import LeaseRevoked  # noqa: PLC0415
+    from coterie.app.wire.locks import LeaseRevoked  # noqa: PLC0415
 
     keys = session.run(lambda client: _found(client, lease)).keys
     listed = "".join(f"\n  {key}" for key in keys[:10]) + (f"\n  and {len(keys) - 10} more" if len(keys) > 10 else "")

@@ -1,4 +1,4 @@
-"""What the commands of the metadata print with `--json`, in the words of the API."""
+"""What commands of the metadata print with `--json` where no answer of the API has that shape."""
 
 from __future__ import annotations
 
@@ -7,38 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from coterie.app.client.encoding import encoded
+from coterie.app.wire.base import Encoding
+from coterie.app.wire.encoding import to_text
+from coterie.app.wire.keys import MetaRecord
 from coterie.consensus.api.types import ReadResult
 from coterie.consensus.store import Event, Record
-
-Encoding = Literal["utf-8", "base64"]
-
-
-class MetaRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One version of one key."""
-
-    key: str
-    key_encoding: Encoding = "utf-8"
-    """`base64` where the key is not UTF-8 text."""
-    value: str
-    encoding: Encoding
-    """Of `value`: `base64` where it is not UTF-8 text."""
-    create_revision: int
-    mod_revision: int
-    """Of this version: what `--expect` takes."""
-    version: int
-    """1 for a new key, one more with every write."""
-    lease: int
-    """The lease that it lives with; 0 for none."""
-
-
-class MetaKey(MetaRecord, frozen=True, kw_only=True):
-    """A key, and how fresh the answer is."""
-
-    revision: int
-    """The state's as it was read."""
-    stale_seconds: float | None
-    """With `--stale`: how old this may be at most; null otherwise, or where nobody knows."""
 
 
 class MetaKeys(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,26 +22,6 @@ class MetaKeys(msgspec.Struct, frozen=True, kw_only=True):
     keys: tuple[MetaRecord, ...]
     more: bool
     """There are more than `--limit`."""
-
-
-class MetaPut(msgspec.Struct, frozen=True):
-    """Written, and replicated to a majority."""
-
-    key: str
-    revision: int
-    """Of this write."""
-    prev: MetaRecord | None
-    """With `--prev`: what was replaced."""
-
-
-class MetaDelete(msgspec.Struct, frozen=True):
-    """Deleted, what was there."""
-
-    key: str
-    """Or the prefix."""
-    revision: int
-    """Of the deletion; the current one where there was nothing to delete."""
-    deleted: int
 
 
 class MetaChange(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,14 +46,9 @@ class MetaHistory(msgspec.Struct, frozen=True):
     changes: tuple[MetaChange, ...]
 
 
-def _text(data: bytes) -> tuple[str, Encoding]:
-    shown = encoded(data)
-    return shown["value"], "base64" if "encoding" in shown else "utf-8"
-
-
 def show_record(record: Record) -> MetaRecord:
-    key, key_encoding = _text(record.key)
-    value, encoding = _text(record.value)
+    key, key_encoding = to_text(record.key)
+    value, encoding = to_text(record.value)
     return MetaRecord(
         key=key,
         key_encoding=key_encoding,
@@ -118,7 +66,7 @@ def show_optional(record: Record | None) -> MetaRecord | None:
 
 
 def show_change(event: Event) -> MetaChange:
-    key, key_encoding = _text(event.key)
+    key, key_encoding = to_text(event.key)
     return MetaChange(
         revision=event.revision,
         type="delete" if event.record is None else "put",

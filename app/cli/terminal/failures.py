@@ -46,6 +46,7 @@ def failure_of(error: Exception) -> CommandError | None:
 
 def _of_client(error: Exception) -> CommandError | None:
     from coterie.app.client import AccessError, ClientError  # noqa: PLC0415 - whoever can raise these has imported it
+    from coterie.app.wire.errors import Code, Ending, ending_of  # noqa: PLC0415
     from coterie.consensus.api.errors import (  # noqa: PLC0415
         CompactedError,
         ConflictError,
@@ -58,35 +59,37 @@ def _of_client(error: Exception) -> CommandError | None:
 
     if not isinstance(error, MetadataError):
         return None
-    exit_code, code, hint = Exit.FAILED, "failed", ""
+    ending, code, hint = Ending.REFUSED, "failed", ""
     match error:
         case UnknownOutcomeError():
-            exit_code, code = Exit.UNKNOWN, "outcome_unknown"
+            ending, code = Ending.UNKNOWN, Code.OUTCOME_UNKNOWN.value
         case UnavailableError():
-            exit_code, code = Exit.UNAVAILABLE, error.reason
+            ending, code = Ending.UNAVAILABLE, error.reason
             if code == "unreachable":
                 hint = "; is a node running there? --address says where one is"
         case ConflictError():
-            exit_code, code = Exit.PRECONDITION, "precondition_failed"
+            ending, code = Ending.CONFLICT, Code.PRECONDITION_FAILED.value
         case LeaseLostError():
-            exit_code, code = Exit.PRECONDITION, "lease_lost"
+            ending, code = Ending.CONFLICT, "lease_lost"
         case CompactedError():
-            code = "compacted"
+            code = Code.COMPACTED.value
         case AccessError():
-            code = error.code
+            ending, code = Ending.ACCESS, error.code
         case RefusedError():
             code = str(error.code)
-            if code in _NOT_FOUND:
-                exit_code = Exit.NOT_FOUND
-            elif code in _PRECONDITION:
-                exit_code = Exit.PRECONDITION
+            ending = ending_of(code)
         case ClientError():
-            code = "client"
-    return CommandError(f"{error}{hint}", exit_code, code=code)
+            ending, code = Ending.NO_NODE, "client"
+    return CommandError(f"{error}{hint}", _EXITS.get(ending.value, Exit.FAILED), code=code)
 
 
-_NOT_FOUND = frozenset({"key_not_found", "node_not_found", "lease_not_found", "token_not_found", "not_found"})
-_PRECONDITION = frozenset({"busy", "not_held", "grant_ended", "permits_differ", "renewed"})
+_EXITS = {
+    "missing": Exit.NOT_FOUND,
+    "conflict": Exit.PRECONDITION,
+    "unavailable": Exit.UNAVAILABLE,
+    "unknown": Exit.UNKNOWN,
+}
+"""By `Ending` of `app/wire/errors.py`; all others have failed."""
 
 
 def _wrong_usage(error: click.UsageError) -> CommandError:

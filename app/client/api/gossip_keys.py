@@ -8,9 +8,9 @@ node that is named, any node can tell.
 from __future__ import annotations
 
 from coterie.app.client.addresses import read_address
-from coterie.app.client.answers import GossipDelete, GossipPage, GossipPut, GossipValue, read_answer
-from coterie.app.client.encoding import path_part, utf8
+from coterie.app.client.encoding import path_part, read_answer, utf8
 from coterie.app.client.transport.requests import ApiRequest, Asker
+from coterie.app.wire.keys import GossipDelete, GossipPage, GossipPut, GossipValue
 
 
 class GossipKeys:

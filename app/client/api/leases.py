@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-from coterie.app.client.answers import Answer, read_answer
+from coterie.app.client.encoding import read_answer
 from coterie.app.client.transport.requests import ApiRequest, Asker
-
-
-class Lease(Answer, frozen=True):
-    """A lease that lives for a time, or with a node's process."""
-
-    lease: int
-    kind: str
-    """`ttl` or `node`."""
-    ttl_seconds: float | None
-    remaining_seconds: float | None
-    """Until it ends unless it is renewed, in cluster time."""
-    node: str | None
-    generation: int | None
-    hold_seconds: float | None
-    renewals: int
-
-
-class LeaseDetails(Lease, frozen=True):
-    revision: int
-    """The state's as it was read."""
-    keys: tuple[str, ...]
-    """That live with it; places in queues of locks and elections are among them."""
-
-
-class LeasePage(Answer, frozen=True):
-    leases: tuple[Lease, ...]
-    next_page: str | None
+from coterie.app.wire.locks import LeaseDetails, LeasePage
 
 
 class Leases:

@@ -14,12 +14,12 @@ import httpx
 import msgspec
 
 from coterie.app.client.addresses import read_address
-from coterie.app.client.answers import Decision, RaftMember, RaftStatus, read_answer
 from coterie.app.client.api.operations import json_call
-from coterie.app.client.encoding import path_part
+from coterie.app.client.encoding import path_part, read_answer
 from coterie.app.client.errors import ClientError
 from coterie.app.client.transport.failures import reading_failure
 from coterie.app.client.transport.requests import ApiRequest, Asker
+from coterie.app.wire.cluster import Decision, RaftMember, RaftStatus
 from coterie.consensus.store import StateDecoder, StoreError
 
 

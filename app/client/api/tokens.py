@@ -8,10 +8,10 @@ from typing import Any
 
 import msgspec
 
-from coterie.app.client.answers import NewToken, OwnToken, Rule, Token, read_answer
 from coterie.app.client.api.operations import json_call
-from coterie.app.client.encoding import path_part
+from coterie.app.client.encoding import path_part, read_answer
 from coterie.app.client.transport.requests import ApiRequest, Asker
+from coterie.app.wire.tokens import NewToken, OwnToken, Rule, Token
 from coterie.consensus.api.errors import RefusedError
 from coterie.consensus.store import RefusalCode
 

@@ -8,6 +8,7 @@ from pydantic import Field, TypeAdapter
 
 from coterie.app.wire.base import U64, Revision
 from coterie.app.wire.cluster import Decision
+from coterie.app.wire.errors import Error
 from coterie.app.wire.live.events import (
     AnyEvent,
     EventId,
@@ -23,7 +24,6 @@ from coterie.app.wire.live.events import (
 from coterie.app.wire.live.kinds import Kind
 from coterie.app.wire.live.samples import ConvergenceSample, FiguresSample, GossipLinksSample, LiveModel, Time
 from coterie.app.wire.locks import LeaseAnswer
-from coterie.app.wire.state import Error
 
 
 class Hello(LiveModel):

@@ -140,7 +140,7 @@ def test_a_transaction_as_lines_and_as_json(node: Node, say: Say) -> None:
         (b'{"then": [{"put": {"key": "a"}}]}', "missing required field `value` - at `$.then[0].put`"),
         (b'{"then": [{"put": {"key": "a", "value": "x", "encoding": "base64"}}]}', "not what its encoding says"),
         (b'{"then": [{"get": {"key": "a"}, "delete": {"key": "a"}}]}', "exactly one of put, delete"),
-        (b'{"compare": [{"key": "a", "target": "version"}]}', "needs either key, target and operand, or held"),
+        (b'{"compare": [{"key": "a", "target": "version"}]}', "give either key, target and operand, or held"),
         (b'{"compare": [{"key": "a", "target": "version", "operand": "1"}]}', "must be text for the target value"),
         (b"\xff", "FILE must be UTF-8 text"),
     ],

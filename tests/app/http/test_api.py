@@ -12,9 +12,9 @@ import pytest
 from coterie.app.api.app import create_app
 from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.tables import HttpSettings, LogSettings
-from coterie.app.wire.errors import Code
+from coterie.app.wire.errors import Code, ErrorAnswer
 from coterie.app.wire.pydantic_models import model_of
-from coterie.app.wire.state import ClusterStateAnswer, ErrorAnswer, StatusAnswer
+from coterie.app.wire.state import ClusterStateAnswer, StatusAnswer
 from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.conftest import MAX_KEY_VALUE_BYTES, MAX_KEYS, MAX_QUERY_BYTES
 

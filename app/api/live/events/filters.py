@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
 
 MAX_PREFIX_BYTES = 4_096

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 import orjson
 
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 
 
 class Sendable(Protocol):

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from coterie.app.api.keys.metadata import Precondition
+from coterie.app.http.errors import ApiError
 from coterie.app.http.request_ids import read_request_id, write_request_id
-from coterie.app.wire.errors import ApiError
 from coterie.app.wire.keys import (
     MetaDeleteAnswer,
     MetaDeletePrefixAnswer,

@@ -14,7 +14,8 @@ from coterie.app.api.live.events.filters import Filter
 from coterie.app.api.live.events.ring import EventRing
 from coterie.app.auth.routes import rights_of
 from coterie.app.auth.rules import Principal, anonymous
-from coterie.app.wire.errors import ApiError, Code
+from coterie.app.http.errors import ApiError
+from coterie.app.wire.errors import Code
 from coterie.app.wire.live.kinds import KINDS, USUAL, Kind
 from coterie.app.wire.tokens import Rule
 
