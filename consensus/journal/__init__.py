@@ -24,8 +24,9 @@ from coterie.consensus.journal.errors import (
 from coterie.consensus.journal.files.filesystem import DirectoryLock, DiskFiles, File, Files
 from coterie.consensus.journal.files.identity import IdentityFile
 from coterie.consensus.journal.log.journal import FileJournal
+from coterie.consensus.journal.snapshots.draft import SnapshotDraft
 from coterie.consensus.journal.snapshots.reader import FileSnapshotReader
-from coterie.consensus.journal.snapshots.store import FileSnapshotStore, SnapshotDraft
+from coterie.consensus.journal.snapshots.store import FileSnapshotStore
 
 __all__ = [
     "CorruptFileError",

@@ -11,19 +11,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from coterie.consensus.journal.config import JournalConfig
-from coterie.consensus.journal.errors import (
-    CorruptSnapshotFileError,
-    DiskFailedError,
-    MissingFileError,
-    SnapshotRefusedError,
-)
-from coterie.consensus.journal.files.filesystem import File, Files, disk_call
-from coterie.consensus.journal.snapshots.format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
+from coterie.consensus.journal.errors import CorruptSnapshotFileError, MissingFileError
+from coterie.consensus.journal.files.filesystem import Files, disk_call
+from coterie.consensus.journal.snapshots.draft import OwnBytes, ReceivedBytes, SnapshotBytes, SnapshotDraft
 from coterie.consensus.journal.snapshots.reader import FileSnapshotReader, is_snapshot_name, snapshot_name
 from coterie.consensus.raft.ports import SnapshotInfo
-
-SYNC_EVERY_BYTES = 4 * 1024 * 1024
-"""A snapshot is synced while it is written: one sync at its end would hold up the log's for long."""
 
 
 class FileSnapshotStore:
@@ -96,25 +88,26 @@ class FileSnapshotStore:
 
     def create(self, info: SnapshotInfo) -> SnapshotDraft:
         """Begin an own snapshot, to be given state. Raises DiskFullError, which does no harm, and DiskFailedError."""
-        return _OwnDraft(self, self._begin(), info, self._config.snapshot_chunk_bytes)
+        return self._begin(OwnBytes(info, self._config.snapshot_chunk_bytes))
 
     def receive(self) -> SnapshotDraft:
         """Begin a snapshot that comes from another member, byte by byte as its `FileSnapshotReader` gives it out."""
-        return _ReceivedDraft(self, self._begin(), self._config.max_snapshot_bytes)
+        return self._begin(ReceivedBytes(self._config.max_snapshot_bytes))
 
-    def _begin(self) -> tuple[File, Path]:
+    def _begin(self, content: SnapshotBytes) -> SnapshotDraft:
         self._drafts += 1
         path = self._directory / f"snapshot-{self._drafts}.tmp"
         with disk_call(f"create {path}"):
-            return self._files.create(path), path
+            file = self._files.create(path)
+        return SnapshotDraft(file, path, content, install=self._install, discard=self._discard)
 
-    def install(self, draft: Path, info: SnapshotInfo) -> None:
+    def _install(self, draft: Path, info: SnapshotInfo) -> None:
         """Give a sealed draft its name. State never goes back: one that covers no more than the newest is dropped.
 
         In the disk thread: the former one is removed only after `open` and `latest` would give the new one.
         """
         if self._installed is not None and info.index <= self._installed.index:
-            self.discard(draft)
+            self._discard(draft)
             return
         with disk_call(f"install {draft}"):
             self._files.rename(draft, self._directory / snapshot_name(info))
@@ -123,7 +116,7 @@ class FileSnapshotStore:
         if former is not None:
             self._remove([snapshot_name(former)])
 
-    def discard(self, draft: Path) -> None:
+    def _discard(self, draft: Path) -> None:
         with suppress(OSError):
             self._files.remove(draft)
 
@@ -131,122 +124,3 @@ class FileSnapshotStore:
         for name in names:
             with disk_call(f"remove {self._directory / name}"):
                 self._files.remove(self._directory / name)
-
-
-class SnapshotDraft:
-    """A snapshot in the making, which nothing but this object sees until `install` returns."""
-
-    def __init__(self, store: FileSnapshotStore, begun: tuple[File, Path]) -> None:
-        self._store = store
-        self._file, self._path = begun
-        self._size = 0
-        self._synced = 0
-        self._failed = False
-        self._sealed: SnapshotInfo | None = None
-        self._open = True
-
-    def write(self, data: bytes) -> None:
-        """Take more bytes. Raises DiskFullError or DiskFailedError."""
-        raise NotImplementedError
-
-    def seal(self) -> SnapshotInfo:
-        """Check that it is whole, and sync it. Raises SnapshotRefusedError, DiskFullError or DiskFailedError."""
-        info = self._finish()
-        self._sync()
-        self._sealed = info
-        return info
-
-    def _finish(self) -> SnapshotInfo:
-        raise NotImplementedError
-
-    def state(self) -> Iterator[bytes]:
-        """The chunks of state of a sealed draft, each verified. Raises CorruptSnapshotFileError."""
-        return FileSnapshotReader(self._file, self._path).state()
-
-    def install(self) -> None:
-        """Durable, and the newest, on return. Dropped where a newer one came first. Raises DiskFailedError."""
-        if self._sealed is None:
-            raise ValueError("a draft must be sealed before it is installed")
-        self._close()
-        self._store.install(self._path, self._sealed)
-
-    def abort(self) -> None:
-        """Drop it. Safe to call at any time, and twice; an installed one stays."""
-        if self._open:
-            self._close()
-            self._store.discard(self._path)
-
-    def _close(self) -> None:
-        if self._open:
-            self._open = False
-            self._file.close()
-
-    def _append(self, data: bytes) -> None:
-        if self._failed:
-            raise DiskFailedError(f"{self._path} could not be written before")
-        self._failed = True
-        with disk_call(f"write {self._path}"):
-            self._file.write(data, self._size)
-        self._failed = False
-        self._size += len(data)
-        if self._size - self._synced >= SYNC_EVERY_BYTES:
-            self._sync()
-
-    def _sync(self) -> None:
-        if self._failed:
-            raise DiskFailedError(f"{self._path} could not be written before")
-        self._failed = True
-        with disk_call(f"sync {self._path}"):
-            self._file.sync()
-        self._failed = False
-        self._synced = self._size
-
-
-class _OwnDraft(SnapshotDraft):
-    def __init__(
-        self, store: FileSnapshotStore, begun: tuple[File, Path], info: SnapshotInfo, chunk_bytes: int
-    ) -> None:
-        super().__init__(store, begun)
-        self._info = info
-        self._chunk_bytes = chunk_bytes
-        self._encoder = SnapshotEncoder()
-        self._waiting = bytearray()
-        self._append(self._encoder.head(info))
-
-    def write(self, data: bytes) -> None:
-        self._waiting += data
-        while len(self._waiting) >= self._chunk_bytes:
-            self._write_chunk()
-
-    def _write_chunk(self) -> None:
-        chunk = bytes(self._waiting[: self._chunk_bytes])
-        del self._waiting[: self._chunk_bytes]
-        self._append(self._encoder.chunk(chunk))
-
-    def _finish(self) -> SnapshotInfo:
-        if self._waiting:
-            self._write_chunk()
-        self._append(self._encoder.end())
-        return self._info
-
-
-class _ReceivedDraft(SnapshotDraft):
-    def __init__(self, store: FileSnapshotStore, begun: tuple[File, Path], max_bytes: int) -> None:
-        super().__init__(store, begun)
-        self._max_bytes = max_bytes
-        self._decoder = SnapshotDecoder()
-
-    def write(self, data: bytes) -> None:
-        """Also raises SnapshotRefusedError, as soon as a checksum fails."""
-        if self._size + len(data) > self._max_bytes:
-            raise SnapshotRefusedError(f"the snapshot is larger than max_snapshot_bytes = {self._max_bytes}")
-        try:
-            self._decoder.feed(data)
-        except SnapshotFormatError as error:
-            raise SnapshotRefusedError(f"the snapshot that came is damaged: {error}") from None
-        self._append(data)
-
-    def _finish(self) -> SnapshotInfo:
-        if not self._decoder.complete or self._decoder.info is None:
-            raise SnapshotRefusedError("the snapshot that came ends too early")
-        return self._decoder.info

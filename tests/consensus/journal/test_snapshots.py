@@ -15,9 +15,10 @@ from coterie.consensus.journal import (
     UnknownFormatError,
     open_member_directory,
 )
+from coterie.consensus.journal.snapshots.draft import SYNC_EVERY_BYTES
 from coterie.consensus.journal.snapshots.format import SnapshotDecoder, SnapshotEncoder, SnapshotFormatError
 from coterie.consensus.journal.snapshots.reader import snapshot_name
-from coterie.consensus.journal.snapshots.store import SYNC_EVERY_BYTES, FileSnapshotStore
+from coterie.consensus.journal.snapshots.store import FileSnapshotStore
 from coterie.consensus.raft.ports import SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL, raw_snapshot
