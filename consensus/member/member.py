@@ -211,7 +211,7 @@ class Member:
     def metrics(self) -> MemberMetrics:
         node = self.node
         return MemberMetrics(
-            raft=node.figures,
+            raft=node.metrics,
             state=self.state.sizes(),
             pending_proposals=node.state.pending.proposals,
             waiting_reads=node.state.pending.reads,

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coterie.consensus.raft.figures import RaftFigures
+from coterie.consensus.raft.metrics import RaftMetrics
 from coterie.consensus.store.state import StateSizes
 
 
 @dataclass(frozen=True, slots=True)
 class MemberMetrics:
-    raft: RaftFigures
+    raft: RaftMetrics
     """Counters and latencies since the member's start; live, not a copy."""
     state: StateSizes
     """Sizes of the replicated state."""

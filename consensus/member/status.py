@@ -80,7 +80,7 @@ def _silent_seconds(state: State, now: float) -> float:
     """Since a majority was known to be there: heard from as a leader, or heard of from one."""
     if not state.leading:
         return now - state.leader_contact
-    heard = sorted(now - state.progress[voter].heard for voter in state.others)
+    heard = sorted(now - state.progress[voter].last_contact for voter in state.others)
     needed = len(state.voters) // 2
     return heard[needed - 1] if needed else 0.0
 
@@ -97,7 +97,7 @@ def peer_statuses(node: RaftNode, now: float) -> list[PeerStatus]:
                 voter=peer in state.voters,
                 connected=peer in state.links,
                 match=0 if progress is None else progress.match,
-                silent_seconds=float("inf") if progress is None else now - progress.heard,
+                silent_seconds=float("inf") if progress is None else now - progress.last_contact,
                 receives_snapshot=progress is not None and progress.transfer is not None,
             )
         )

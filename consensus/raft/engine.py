@@ -19,7 +19,7 @@ from coterie.consensus.raft.errors import EngineMismatchError
 KNOWN_SOURCES: Final = {
     "0.3.17": "45ba8b60ce682f65a65c8ab0c8c724028a28872c6470f0368c6dd4e015de7e15",
 }
-"""SHA-256 over every module of the package, by release. How to add one: consensus/DESIGN.md."""
+"""SHA-256 over every module of the package, by release. A release joins once the tests of the faults have run on it."""
 
 
 def source_hash(package: Path) -> str:
@@ -31,7 +31,7 @@ def source_hash(package: Path) -> str:
 
 
 def check_sources(package: Path) -> None:
-    """Refuse a PySyncObj that nobody has checked the overrides against.
+    """Refuse a PySyncObj whose faults are not known.
 
     Raises EngineMismatchError.
     """
@@ -39,8 +39,8 @@ def check_sources(package: Path) -> None:
     if found not in KNOWN_SOURCES.values():
         known = ", ".join(KNOWN_SOURCES)
         raise EngineMismatchError(
-            f"the PySyncObj in {package} (hash {found}) is not one of {known}: the Raft node leans on private names. "
-            "Install pysyncobj==0.3.17, or check a new release by consensus/DESIGN.md"
+            f"the PySyncObj in {package} (hash {found}) is not one of {known}, whose faults are known. "
+            "Install pysyncobj==0.3.17"
         )
 
 

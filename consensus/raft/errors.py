@@ -40,7 +40,7 @@ class StoppedError(UnavailableError):
 
 
 class EngineMismatchError(RaftError):
-    """The installed PySyncObj is not the one whose private names this package replaces."""
+    """The installed PySyncObj is not the release whose faults are known here."""
 
 
 class CorruptStateError(RaftError):

@@ -4,8 +4,8 @@ Encoded as tagged msgpack maps. Decoding checks every type and range; nothing he
 comes back as a tuple (fault 27). A message of stock PySyncObj that has no class here (`apply_command`, `transmission`
 and the utility messages) cannot be expressed, which is how it is refused.
 
-Releases side by side: fields that a later one adds are passed over; kinds that it adds are only sent to who named them
-as understood when the link was opened, and one that comes all the same is told from bytes that are no message.
+Releases side by side: fields that a later one adds are passed over. Kinds that it adds are sent only to members that
+named them as understood when the link was opened; one that comes all the same is not taken for damaged bytes.
 """
 
 from __future__ import annotations

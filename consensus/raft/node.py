@@ -32,8 +32,8 @@ from coterie.consensus.raft.core.model.state import State
 from coterie.consensus.raft.core.parts.pings import staleness
 from coterie.consensus.raft.core.step import next_wakeup, step, stop
 from coterie.consensus.raft.errors import StoppedError
-from coterie.consensus.raft.figures import RaftFigures
 from coterie.consensus.raft.messages import Message
+from coterie.consensus.raft.metrics import RaftMetrics
 from coterie.consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine, Transport
 from coterie.consensus.raft.recovery import recover
 from coterie.consensus.raft.settings import RaftSettings
@@ -209,7 +209,7 @@ class RaftNode:
 
     def _synced(self, seconds: float | None, error: BaseException | None) -> None:
         if seconds is not None:
-            self.state.figures.sync_seconds.observe(seconds)
+            self.state.metrics.sync_seconds.observe(seconds)
         self._event(Synced(error))
 
     def _job_done(self, job: Job, result: Any, error: BaseException | None) -> None:
@@ -292,8 +292,8 @@ class RaftNode:
         return self.state.snapshot_index
 
     @property
-    def figures(self) -> RaftFigures:
-        return self.state.figures
+    def metrics(self) -> RaftMetrics:
+        return self.state.metrics
 
     def staleness(self) -> float:
         """How old what is applied here may be at most, in seconds; infinite where that is not known."""

@@ -8,7 +8,7 @@ from math import isinf
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 
-from coterie.consensus.raft.figures import Histogram
+from coterie.consensus.raft.metrics import Histogram
 
 PREFIX = "coterie_"
 

@@ -15,7 +15,7 @@ from typing import Any
 from starlette.routing import BaseRoute, Match, Route
 
 from coterie.app.wire.errors import Code
-from coterie.consensus.raft.figures import LATENCY_BOUNDS, Histogram
+from coterie.consensus.raft.metrics import LATENCY_BOUNDS, Histogram
 
 ROUTE = "coterie.route"
 """Where the front notes the template in the ASGI scope; FastAPI's own routes tell theirs by themselves."""

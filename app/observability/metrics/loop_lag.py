@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from coterie.consensus.raft.figures import Histogram
+from coterie.consensus.raft.metrics import Histogram
 
 PROBE_SECONDS = 0.5
 """Time between two looks. A loop that is blocked for longer is seen once, with the whole time."""

@@ -83,7 +83,7 @@ class LeaderLoop:
             voters=node.voters,
             last_index=state.log.last_index,
             match={peer: progress.match for peer, progress in state.progress.items()},
-            heard_at={peer: progress.heard for peer, progress in state.progress.items()},
+            heard_at={peer: progress.last_contact for peer, progress in state.progress.items()},
             bans=self.bans(),
             answer_window=self.member.config.raft.election_max,
         )

@@ -29,7 +29,7 @@ def _ended(s: State, call: Call, error: RaftError | None, result: object = None)
         s.pending.answers.append((call, error, result))
         return
     if isinstance(call, Proposal):
-        s.figures.proposal_ended(error, s.now - call.began)
+        s.metrics.proposal_ended(error, s.now - call.began)
     s.ready.completions.append(Completion(call.callback, error, result, call.doubt))
 
 

@@ -102,7 +102,7 @@ def become_pre_candidate(s: State) -> None:
     """Nothing changes but the knowledge that the leader is gone."""
     s.leader = None
     s.leader_contact = -inf
-    s.figures.pre_campaigns += 1
+    s.metrics.pre_campaigns += 1
     s.role = Role.FOLLOWER
     s.campaign = Campaign(s.term + 1, s.own, pre=True)
 
@@ -111,7 +111,7 @@ def become_candidate(s: State) -> None:
     """In a term of its own, with its own vote."""
     s.leader = None
     s.leader_contact = -inf
-    s.figures.campaigns += 1
+    s.metrics.campaigns += 1
     store_term(s, s.term + 1, s.own)
     new_term(s)
     s.role = Role.CANDIDATE
@@ -143,7 +143,7 @@ def step_down(s: State) -> None:
 def _count_leader(s: State, leader: str) -> None:
     if leader != s.last_leader:
         s.last_leader = leader
-        s.figures.leader_changes += 1
+        s.metrics.leader_changes += 1
 
 
 def postpone_election(s: State) -> None:
@@ -167,7 +167,7 @@ def hear_answer(s: State, member: str, term: int) -> Progress | None:
     if not s.leading or term != s.term or member not in s.progress:
         return None
     progress = s.progress[member]
-    progress.heard = s.now
+    progress.last_contact = s.now
     return progress
 
 
@@ -196,7 +196,7 @@ def snapshot_installed(s: State, info: SnapshotInfo) -> None:
     s.incoming = None
     s.state_ahead = False
     s.unreadable = 0
-    s.figures.snapshots["received"] += 1
+    s.metrics.snapshots["received"] += 1
     s.snapshot_index = info.index
     log = s.log
     if rules.keeps_suffix(info.index, info.term, log.first_index, log.last_index, log.term_at):

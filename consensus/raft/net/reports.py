@@ -1,7 +1,7 @@
-"""How often trouble with links is told: strangers, and members that stay away, cannot flood the log.
+"""How often trouble with links is reported: strangers, and members that stay away, cannot flood the log.
 
-Of one kind it is told once in `least` seconds. Of a member that cannot be called the pause doubles, up to `most`, until
-it is forgotten: told at once, then ever less often, and at once again when it goes away anew.
+Each kind is reported once in `least` seconds. For a member that cannot be called the pause doubles, up to `most`, until
+the member is forgotten: reported at once, then ever less often, and at once again when it goes away anew.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 
 @dataclass(slots=True)
-class _Told:
+class _Report:
     at: float
     pause: float
     hidden: int = 0
-    """How often it has come since, untold."""
+    """How often the trouble has come since."""
 
 
 class Reports:
@@ -22,25 +22,25 @@ class Reports:
         """In seconds."""
         self._least = least
         self._most = most
-        self._told: dict[tuple[str, str], _Told] = {}
+        self._latest: dict[tuple[str, str], _Report] = {}
 
     def due(self, kind: str, member: str, now: float) -> int | None:
-        """How often it came untold since it was told last, if it is to be told now; else None.
+        """How often it came since its latest report, where a report is due now; else None.
 
-        `member`: whose trouble it is, where the pause is to grow; empty where it is not. Names of members are few:
-        `forget` those that are gone.
+        `member`: the one in trouble, where the pause grows; empty where it does not. Names of members are few: `forget`
+        those that are gone.
         """
-        last = self._told.get((kind, member))
+        last = self._latest.get((kind, member))
         if last is None:
-            self._told[kind, member] = _Told(now, self._least)
+            self._latest[kind, member] = _Report(now, self._least)
             return 0
         if now - last.at < last.pause:
             last.hidden += 1
             return None
-        self._told[kind, member] = _Told(now, min(last.pause * 2, self._most) if member else self._least)
+        self._latest[kind, member] = _Report(now, min(last.pause * 2, self._most) if member else self._least)
         return last.hidden
 
     def forget(self, member: str) -> None:
-        """What is told of this member next is news."""
-        for key in [key for key in self._told if key[1] == member]:
-            del self._told[key]
+        """The next report about this member comes at once."""
+        for key in [key for key in self._latest if key[1] == member]:
+            del self._latest[key]

@@ -342,8 +342,8 @@ class TcpTransport:
         self.link_up(member)
 
     def _passed_over(self, link: Link, error: UnknownKindError) -> None:
-        """A later release says what this one does not know, though it was told so: it was proved to be a member, the
-        frame is whole, and nothing depends on what nobody here knows. Told once a link."""
+        """A later release sends what this one does not know, although the handshake named what it does: the sender is a
+        proved member, the frame is whole, and nothing here depends on it. Reported once a link."""
         self.unknown_messages += 1
         if not link.met_unknown:
             link.met_unknown = True

@@ -304,7 +304,7 @@ class Computer:
             voters=node.voters,
             last_index=state.log.last_index,
             match={peer: progress.match for peer, progress in state.progress.items()},
-            heard_at={peer: progress.heard for peer, progress in state.progress.items()},
+            heard_at={peer: progress.last_contact for peer, progress in state.progress.items()},
             bans=bans,
             answer_window=self.world.settings.election_max,
         )

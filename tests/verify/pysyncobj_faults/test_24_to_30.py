@@ -72,7 +72,7 @@ def test_fault_25_ours_answers_chunks_and_pings() -> None:
     assert ("n0", SnapshotAck(leader.term, 5, 0, "receiving")) in sent
     assert any(isinstance(each, Pong) and (to, each.round) == ("n0", 9) for to, each in sent)
     for progress in leader.state.progress.values():
-        progress.heard = -1e9
+        progress.last_contact = -1e9
     group.feed("n0", "n1", Pong(leader.term, leader.state.round))
     leader.tick()
     assert leader.leading

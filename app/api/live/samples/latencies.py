@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import isinf
 from typing import Any
 
-from coterie.consensus.raft.figures import Histogram
+from coterie.consensus.raft.metrics import Histogram
 
 QUANTILES = {"p50_seconds": 0.5, "p90_seconds": 0.9, "p99_seconds": 0.99}
 

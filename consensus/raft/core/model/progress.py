@@ -20,9 +20,9 @@ class Progress:
         "awaited",
         "clock",
         "commit_sent",
-        "heard",
         "in_flight",
         "in_flight_bytes",
+        "last_contact",
         "match",
         "mode",
         "next",
@@ -36,7 +36,7 @@ class Progress:
     def __init__(self, next_index: int, now: float) -> None:
         self.match = 0
         self.next = next_index
-        self.heard = now  # when it last answered this leader
+        self.last_contact = now  # when it last answered this leader
         self.asked = -inf  # when the latest ping that it answered was sent
         self.clock: float | None = None  # its clock when it answered, on the present link
         self.mode = PROBE

@@ -15,7 +15,7 @@ from coterie.consensus.raft.core.model.log import Log
 from coterie.consensus.raft.core.model.pending import Pending, Read, Round, Transfer
 from coterie.consensus.raft.core.model.progress import Progress
 from coterie.consensus.raft.core.model.staleness import Freshness
-from coterie.consensus.raft.figures import RaftFigures
+from coterie.consensus.raft.metrics import RaftMetrics
 from coterie.consensus.raft.ports import SnapshotStore, StateMachine
 from coterie.consensus.raft.settings import RaftSettings
 from coterie.consensus.raft.traces import Began
@@ -55,7 +55,7 @@ class State:
         self.snapshots = snapshots
         self.random = random
         """Uniform in [0, 1)."""
-        self.figures = RaftFigures()
+        self.metrics = RaftMetrics()
         self.on_forwarded: Began | None = None
         """Records spans of what other members ask this one as the leader."""
         self.now = 0.0

@@ -83,7 +83,7 @@ def on_timeout_now(s: State, sender: str, message: TimeoutNow) -> None:
 def check_quorum(s: State) -> None:
     """A leader that no majority has answered lately gives up (thesis 6.2); any answer counts (fault 25)."""
     deadline = s.now - s.settings.leader_fallback
-    heard = {member for member, progress in s.progress.items() if progress.heard > deadline}
+    heard = {member for member, progress in s.progress.items() if progress.last_contact > deadline}
     heard.add(s.own)
     if not rules.is_quorum(s.voters, heard):
         become.step_down(s)

@@ -54,7 +54,7 @@ def on_snapshot_ack(s: State, member: str, ack: SnapshotAck) -> None:
     index = transfer.reader.info.index
     progress.probe(s.now)
     if ack.state == "installed":
-        s.figures.snapshots["sent"] += 1
+        s.metrics.snapshots["sent"] += 1
         progress.acknowledged(index, s.now)
     else:
         progress.probe_due = s.now + s.settings.leader_fallback

@@ -97,7 +97,7 @@ def _saved(saving: Saving, s: State, _: object, error: BaseException | None) -> 
     if error is not None:
         raise error  # a name that may or may not be there: never tried again
     s.saving = None
-    s.figures.snapshots["taken"] += 1
+    s.metrics.snapshots["taken"] += 1
     if saving.info.index > s.snapshot_index:  # else a newer one has arrived from the leader meanwhile
         s.snapshot_index = saving.info.index
         s.log.cut(saving.info)
@@ -108,7 +108,7 @@ def _save_failed(s: State, writer: SnapshotWriter | None, error: BaseException) 
     if not is_full(error):
         raise error
     logger.warning("a snapshot could not be written: %s", error)
-    s.figures.snapshots["failed"] += 1
+    s.metrics.snapshots["failed"] += 1
     s.saving = None
     if writer is not None:
         become.discard(s, writer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coterie.app.api.live.samples.latencies import Latencies, quantile
-from coterie.consensus.raft.figures import Histogram
+from coterie.consensus.raft.metrics import Histogram
 
 BOUNDS = (1.0, 2.0, 4.0)
 

@@ -18,7 +18,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 from coterie.app.observability.metrics.families import quantiles
 from coterie.app.observability.metrics.http import template_of
 from coterie.app.observability.metrics.loop_lag import LoopLag
-from coterie.consensus.raft.figures import Histogram
+from coterie.consensus.raft.metrics import Histogram
 from coterie.gossip import Address, GossipNode
 from tests.app.api.conftest import Part, gossip_node
 

@@ -146,10 +146,10 @@ def no_transfer_flag(answer_vote: Any) -> Any:
 
 def pongs_do_not_count(on_pong: Any) -> Any:
     def handle(s: Any, member: Any, message: Any) -> None:
-        heard = {each: progress.heard for each, progress in s.progress.items()}
+        heard = {each: progress.last_contact for each, progress in s.progress.items()}
         on_pong(s, member, message)
         for each, progress in s.progress.items():
-            progress.heard = heard[each]
+            progress.last_contact = heard[each]
 
     return handle
 

@@ -43,7 +43,7 @@ class Histogram:
         return found
 
 
-class RaftFigures:
+class RaftMetrics:
     """Since the node's start."""
 
     __slots__ = (
