@@ -29,7 +29,9 @@ from tests.waiting import PATIENCE_SECONDS, eventually
 pytestmark = pytest.mark.anyio
 
 GOSSIP = GossipConfig(gossip_interval=0.1, initial_interval=0.1, max_interval=0.5)
-POLICY = Policy(stabilization_time=0.3, dead_voter_grace=1.0)
+POLICY = Policy(stabilization_time=0.3, dead_voter_grace=600.0)
+"""Nobody is replaced for being slow."""
+HASTY = Policy(stabilization_time=0.3, dead_voter_grace=1.0)
 
 
 @pytest.fixture
@@ -47,6 +49,7 @@ class Nodes:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.policy = POLICY
         self.running: dict[str, tuple[GossipNode, Agent]] = {}
         self.generation = 0
         self.seed = ""
@@ -67,7 +70,7 @@ class Nodes:
             advertise=("127.0.0.1", 0),
             rule=rule,
             member=MemberConfig(secret=b"secret"),
-            policy=POLICY,
+            policy=self.policy,
             **but,  # type: ignore[arg-type]
         )
         agent = Agent(gossip, self.root / name, config)
@@ -145,6 +148,7 @@ async def test_three_found_two_join_and_vote_and_every_node_serves(nodes: Nodes)
 
 
 async def test_a_killed_voter_is_replaced_and_comes_back_as_a_new_member(nodes: Nodes) -> None:
+    nodes.policy = HASTY
     for name in ("n1", "n2", "n3"):
         await nodes.start(name, THREE)
     await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
@@ -212,6 +216,7 @@ async def test_a_founder_that_waits_says_for_whom_and_can_be_given_up(nodes: Nod
 
 
 async def test_a_node_that_lost_its_disk_comes_back_as_a_new_member(nodes: Nodes) -> None:
+    nodes.policy = HASTY
     for name in ("n1", "n2", "n3"):
         await nodes.start(name, THREE)
     await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
