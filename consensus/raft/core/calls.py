@@ -30,7 +30,7 @@ def _ended(s: State, call: Call, error: RaftError | None, result: object = None)
         return
     if isinstance(call, Proposal):
         s.metrics.proposal_ended(error, s.now - call.began)
-    s.ready.completions.append(Completion(call.callback, error, result, call.doubt))
+    s.ready.completions.append(Completion(call.callback, error, result, call.late))
 
 
 def queue_proposal(s: State, proposal: Proposal) -> None:

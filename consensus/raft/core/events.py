@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coterie.consensus.raft.errors import ProtocolError, RaftError
+from coterie.consensus.raft.errors import ProtocolError, RaftError, StoppedError, UnknownOutcomeError
 from coterie.consensus.raft.messages import Message
 
 
@@ -78,11 +78,17 @@ class Completion(NamedTuple):
     callback: Callable[[Any, Any], None]
     error: RaftError | None
     result: Any
-    doubt: RaftError | None = None
-    """What it ends with instead where the rest of the event fails: what the event decided may be wrong then."""
+    late: RaftError | None = None
+    """What it would have ended with at its deadline."""
 
     def doubted(self) -> Completion:
-        return self if self.error is not None else Completion(self.callback, self.doubt, None)
+        """Where the rest of the event fails: what the event decided may be wrong."""
+        return self if self.error is not None else Completion(self.callback, in_doubt(self.late), None)
+
+
+def in_doubt(late: RaftError | None) -> RaftError:
+    """What a call ends with that the node cannot serve to its end: nothing happened, unless it is in some log."""
+    return late if isinstance(late, UnknownOutcomeError) else StoppedError("stopped")
 
 
 class Ready:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import inf
 
 from coterie.consensus.raft.core import calls, rules
-from coterie.consensus.raft.core.events import HardState, ignore
+from coterie.consensus.raft.core.events import HardState, ignore, in_doubt
 from coterie.consensus.raft.core.model.configuration import encode_voters, is_membership
 from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.core.model.progress import Progress
@@ -239,7 +239,7 @@ def stop(s: State) -> None:
     s.state_ahead = False
     drop_incoming(s)
     if s.transfer is not None:
-        calls.end_transfer(s, s.transfer.doubt)
+        calls.end_transfer(s, in_doubt(s.transfer.late))
     for call in s.pending.deadlines.all():
-        calls.end(s, call, call.doubt)
+        calls.end(s, call, in_doubt(call.late))
     s.pending.deadlines.clear()

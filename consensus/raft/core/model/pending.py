@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coterie.consensus.raft.errors import RaftError, StoppedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.raft.errors import RaftError, UnavailableError, UnknownOutcomeError
 from coterie.consensus.raft.traces import Ended
 
 Callback = Callable[[RaftError | None, Any], None]
@@ -40,11 +40,6 @@ class Call:
         self.late = late
         """What the call ends with should its deadline come now."""
         self.ended = False
-
-    @property
-    def doubt(self) -> RaftError:
-        """What the call ends with should the node stop now."""
-        return self.late if isinstance(self.late, UnknownOutcomeError) else StoppedError("stopped")
 
 
 class Proposal(Call):

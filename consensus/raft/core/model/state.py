@@ -27,6 +27,9 @@ class Role(Enum):
     LEADER = "leader"
 
 
+_LEADER = Role.LEADER  # looked up in every event, and an enum's members are looked up slowly
+
+
 class Campaign:
     """Votes of one campaign, by member."""
 
@@ -127,7 +130,7 @@ class State:
 
     @property
     def leading(self) -> bool:
-        return self.role is Role.LEADER
+        return self.role is _LEADER
 
     @property
     def voters(self) -> tuple[str, ...]:
