@@ -152,6 +152,7 @@ async def _serve(
         watching.cancel()
         guarding.cancel()
         authority.audit.close()
+        forwarder.close()
         if agent is not None:
             await agent.stop()
         await node.stop()

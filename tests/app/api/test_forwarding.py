@@ -13,6 +13,7 @@ import pytest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coterie.app.api.app import create_app
+from coterie.app.http.forwarding import Forwarder
 from coterie.app.raft.local import LocalRaft
 from coterie.app.raft.view import RaftPicture
 from coterie.consensus.api.errors import UnknownOutcomeError
@@ -76,9 +77,16 @@ async def node(other: GossipNode, leader: tuple[Address, Hop]) -> Client:
 
 
 @pytest.fixture
-async def far(other: GossipNode, node: Client) -> AsyncIterator[httpx.AsyncClient]:
+async def forwarder(other: GossipNode, node: Client) -> AsyncIterator[Forwarder]:
+    forwarder = Forwarder(other.node.node_id, node, HTTP, asyncio.Event())
+    yield forwarder
+    forwarder.close()
+
+
+@pytest.fixture
+async def far(other: GossipNode, node: Client, forwarder: Forwarder) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the node without Raft."""
-    transport = httpx.ASGITransport(app=create_app(other, HTTP, RAFT, node))
+    transport = httpx.ASGITransport(app=create_app(other, HTTP, RAFT, node, forwarder=forwarder))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
         yield client
 

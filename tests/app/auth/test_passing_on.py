@@ -46,9 +46,11 @@ async def far_node(app: ASGIApp) -> AsyncIterator[tuple[Far, GossipNode]]:
 
 
 @pytest.fixture
-def far_forwarder(far_node: tuple[Far, GossipNode]) -> Forwarder:
+async def far_forwarder(far_node: tuple[Far, GossipNode]) -> AsyncIterator[Forwarder]:
     part, node = far_node
-    return Forwarder(node.node.node_id, part, HTTP, asyncio.Event())
+    forwarder = Forwarder(node.node.node_id, part, HTTP, asyncio.Event())
+    yield forwarder
+    forwarder.close()
 
 
 @pytest.fixture

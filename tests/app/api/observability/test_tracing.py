@@ -24,6 +24,7 @@ from opentelemetry.trace import SpanKind, format_span_id, format_trace_id
 from pydantic import ValidationError
 
 from coterie.app.api.app import create_app
+from coterie.app.http.forwarding import Forwarder
 from coterie.app.observability.otel import OtelTracer
 from coterie.app.settings import tracing as tracing_settings
 from coterie.app.settings.tracing import TracingSettings
@@ -70,10 +71,13 @@ async def traced(gossip: GossipNode, part: Part) -> AsyncIterator[Traced]:
     entry = gossip_node("entry", 10_002)
     raft = Client(entry)
     async with serving(create_app(gossip, HTTP, RAFT, part, tracer=at_leader)) as raft.leader:
-        app = create_app(entry, HTTP, RAFT, raft, tracer=OtelTracer(settings, "entry", SimpleSpanProcessor(spans)))
+        tracer = OtelTracer(settings, "entry", SimpleSpanProcessor(spans))
+        forwarder = Forwarder(entry.node.node_id, raft, HTTP, asyncio.Event(), tracer)
+        app = create_app(entry, HTTP, RAFT, raft, tracer=tracer, forwarder=forwarder)
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield Traced(client, spans)
+        forwarder.close()
     await entry.stop()
 
 
