@@ -34,7 +34,7 @@ RELEASE_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class AcquireRequest:
+class AcquireOptions:
     """What is asked for."""
 
     kind: QueueKind
@@ -59,7 +59,7 @@ def show_queue_entry(place: QueueEntry) -> dict[str, Any]:
 
 
 async def acquire(
-    metadata: MemberMetadata, wanted: AcquireRequest, lease: int, request: RequestId, seconds: float
+    metadata: MemberMetadata, wanted: AcquireOptions, lease: int, request: RequestId, seconds: float
 ) -> dict[str, Any]:
     """Get it, within the time that the request waits. Raises ApiError (busy, lease_not_found, grant_ended, ...)."""
     try:
@@ -79,7 +79,7 @@ async def acquire(
 
 
 async def _acquire(
-    metadata: MemberMetadata, wanted: AcquireRequest, lease: int, request: RequestId, seconds: float
+    metadata: MemberMetadata, wanted: AcquireOptions, lease: int, request: RequestId, seconds: float
 ) -> AcquireDone:
     operation = Acquire(wanted.kind, wanted.name, lease, wanted.value, wanted.permits, wanted.stay or wanted.wait > 0)
     done = cast(AcquireDone, await metadata.submit(operation, request=request, timeout=seconds))
@@ -131,7 +131,7 @@ async def _lost(metadata: MemberMetadata, lease: int) -> MetadataError:
     )
 
 
-async def _leave(metadata: MemberMetadata, wanted: AcquireRequest, lease: int, seconds: float) -> None:
+async def _leave(metadata: MemberMetadata, wanted: AcquireOptions, lease: int, seconds: float) -> None:
     try:
         await metadata.submit(Release(wanted.kind, wanted.name, lease), timeout=seconds)
     except RefusedError as error:
@@ -139,7 +139,7 @@ async def _leave(metadata: MemberMetadata, wanted: AcquireRequest, lease: int, s
             raise
 
 
-async def _leave_surely(metadata: MemberMetadata, wanted: AcquireRequest, lease: int, seconds: float) -> None:
+async def _leave_surely(metadata: MemberMetadata, wanted: AcquireOptions, lease: int, seconds: float) -> None:
     """Leave the queue. Raises UnknownOutcomeError where the place may still be there, and be granted one day."""
     try:
         await _leave(metadata, wanted, lease, seconds)

@@ -12,7 +12,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import event_stream
 from coterie.app.api.encoding import decoding
 from coterie.app.api.keys.watch import EventStream, enter, message
-from coterie.app.api.locks.acquire import AcquireRequest, acquire, on_new_lease, show_queue_entry
+from coterie.app.api.locks.acquire import AcquireOptions, acquire, on_new_lease, show_queue_entry
 from coterie.app.api.parameters import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.streams import while_wanted
@@ -126,7 +126,7 @@ def _add_kind(
     ) -> Response:
         with decoding():
             value = to_bytes(body.value, body.encoding)
-        wanted = AcquireRequest(
+        wanted = AcquireOptions(
             kind,
             name.encode(),
             value,
