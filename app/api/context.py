@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from coterie.app.auth.authority import Authority
 from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import Forwarder
-from coterie.app.http.request_ids import read_request_id
+from coterie.app.http.request import read_request_id
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.app.wire.errors import Code

@@ -1,50 +1,123 @@
-"""The parameters that FastAPI's endpoints for the metadata share, as the OpenAPI document has them."""
+"""Parameters, each once for both: what the OpenAPI document says of it, and how it is read, also without FastAPI."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from inspect import Parameter as Argument
+from inspect import Signature
+from typing import Annotated, Any, TypeVar
 
 import orjson
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
 from coterie.app.api.context import Context, request_id
 from coterie.app.api.documenting import Responses, errors
 from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.errors import json_response
+from coterie.app.http.request import KeyRequest
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.api.types import RequestId
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.store import State
 
-Timeout = Annotated[
-    str | None,
-    Query(
-        alias="timeout",
-        description="Seconds that the request may take, up to `raft.max_request_timeout`. Default: "
-        "`raft.request_timeout`.",
-        examples=["2.5"],
-    ),
-]
-TimeLeft = Annotated[
-    str | None,
-    Header(
-        alias="Coterie-Timeout",
-        description="The same; beats the parameter `timeout`. What forwards a request says here what is left.",
-        examples=["2.5"],
-    ),
-]
-RequestIdHeader = Annotated[
-    str | None,
-    Header(
-        alias="Coterie-Request-Id",
-        description="Makes the write happen at most once, however often it is sent: every try repeats the id. "
-        "`POST /v1/request_ids` makes one, and an answer `outcome_unknown` brings the one to go on with.",
-        examples=["81723-6f1d4c7a0b5e4d3c9a8b7c6d5e4f3a2b"],
-    ),
-]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Parameter:
+    """A parameter of the query or of the path, or a header. Each kind has a `read`, which raises ApiError."""
+
+    kind: Any = str | None
+    default: Any = None
+
+    def __init__(
+        self, name: str, description: str, example: Any, *, place: Callable[..., Any] = Query, **constraints: Any
+    ) -> None:
+        """`place`: FastAPI's `Query`, `Header` or `Path`. `constraints`: as that takes them."""
+        self.name = name
+        self.header = name.lower().encode() if place is Header else None
+        self.info = place(alias=name, description=description, examples=[example], **constraints)
+        if place is Path:
+            self.kind, self.default = str, Argument.empty
+
+
+class Text(Parameter):
+    def read(self, request: KeyRequest) -> str | None:
+        return request.parameter(self.name) if self.header is None else request.header(self.header)
+
+
+class Flag(Parameter):
+    kind, default = bool, False
+
+    def read(self, request: KeyRequest) -> bool:
+        return request.flag(self.name)
+
+
+class Number(Parameter):
+    kind = int | None
+
+    def read(self, request: KeyRequest) -> int | None:
+        return request.number(self.name)
+
+
+class Choice(Parameter):
+    """One of the words of a Literal; the first where it is left out."""
+
+    def __init__(self, name: str, kind: Any, description: str, example: str) -> None:
+        super().__init__(name, description, example)
+        self.kind = kind
+        self.words: tuple[str, ...] = kind.__args__
+        self.default = self.words[0]
+
+    def read(self, request: KeyRequest) -> str:
+        return request.choice(self.name, self.words) or self.words[0]
+
+
+def documents(*parameters: Parameter) -> Callable[[F], F]:
+    """Has FastAPI take an endpoint for one with these parameters."""
+    arguments = [
+        Argument(
+            each.name.replace("-", "_"),
+            Argument.KEYWORD_ONLY,
+            default=each.default,
+            annotation=Annotated[each.kind, each.info],
+        )
+        for each in parameters
+    ]
+
+    def decorate(endpoint: F) -> F:
+        endpoint.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
+        return endpoint
+
+    return decorate
+
+
+# -- what calls of the metadata share ----------------------------------------------------------------------------------
+
+TIMEOUT = Text(
+    "timeout",
+    "Seconds that the request may take, up to `raft.max_request_timeout`. Default: `raft.request_timeout`.",
+    "2.5",
+)
+TIME_LEFT = Text(
+    "Coterie-Timeout",
+    "The same; beats the parameter `timeout`. What forwards a request says here what is left.",
+    "2.5",
+    place=Header,
+)
+REQUEST_ID = Text(
+    "Coterie-Request-Id",
+    "Makes the write happen at most once, however often it is sent: every try repeats the id. "
+    "`POST /v1/request_ids` makes one, and an answer `outcome_unknown` brings the one to go on with.",
+    "81723-6f1d4c7a0b5e4d3c9a8b7c6d5e4f3a2b",
+    place=Header,
+)
+
+Timeout = Annotated[str | None, TIMEOUT.info]
+TimeLeft = Annotated[str | None, TIME_LEFT.info]
+RequestIdHeader = Annotated[str | None, REQUEST_ID.info]
 Limit = Annotated[int, Query(ge=1, le=10_000, description="Most items in one answer.", examples=[100])]
 Page = Annotated[
     str | None,

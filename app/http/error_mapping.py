@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from coterie.app.http.errors import ApiError
-from coterie.app.http.request_ids import write_request_id
+from coterie.app.http.request import write_request_id
 from coterie.app.wire.errors import Code, code_of
 from coterie.consensus.api.errors import (
     CompactedError,

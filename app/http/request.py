@@ -6,6 +6,7 @@ It costs a tenth of FastAPI's; refusals have the same codes and shape.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -16,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from coterie.app.http.errors import ApiError
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import Code
+from coterie.consensus.api.types import RequestId
 
 Headers = tuple[tuple[bytes, bytes], ...]
 
@@ -159,3 +161,35 @@ def read_key(raw: bytes) -> str:
             "key",
         )
     return key
+
+
+# -- at most once: the header Coterie-Request-Id, which a client repeats with a write that it sends again --------------
+
+# An id is `<cluster time in ms>-<anything>`: the time of its first try lets the cluster forget ids some day. A client
+# gets one from `POST /v1/request_ids`, or from the answer to a write whose outcome is unknown.
+
+MAX_PART_CHARACTERS = 64
+"""Of what stands behind the time; the log carries it."""
+
+_FORM = re.compile(r"(\d{1,16})-([!-~]{1,64})")
+
+
+def write_request_id(request: RequestId) -> str:
+    """The header's value: the id in hexadecimal digits."""
+    return f"{request.time_ms}-{request.id.hex()}"
+
+
+def read_request_id(text: str) -> RequestId:
+    """Raises ApiError."""
+    found = _FORM.fullmatch(text)
+    if found is None or int(found[1]) >= 2**53:
+        raise ApiError(
+            Code.INVALID_REQUEST,
+            f"Coterie-Request-Id must be <cluster time in ms>-<1 to {MAX_PART_CHARACTERS} visible ASCII characters>; "
+            "POST /v1/request_ids makes one",
+            "Coterie-Request-Id",
+        )
+    part = found[2]
+    # The node's own are hexadecimal: read back they are the very bytes.
+    own = len(part) == 32 and all(digit in "0123456789abcdef" for digit in part)
+    return RequestId(bytes.fromhex(part) if own else part.encode(), int(found[1]))

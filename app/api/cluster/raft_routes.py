@@ -15,7 +15,7 @@ from coterie.app.api.documenting import errors
 from coterie.app.api.parameters import ReadCall, Timeout, answer, read_errors
 from coterie.app.http.error_mapping import TRANSFER_UNKNOWN, api_error
 from coterie.app.http.errors import ApiError
-from coterie.app.http.request_ids import write_request_id
+from coterie.app.http.request import write_request_id
 from coterie.app.wire.cluster import (
     Decisions,
     FoundingGivenUp,

@@ -13,6 +13,19 @@ from coterie.app.api.encoding import raw_headers, show_record
 from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
 from coterie.app.api.keys.metadata import read_lease, read_precondition
+from coterie.app.api.keys.parameters import (
+    FRESHNESS,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    LAYER,
+    LEASE,
+    NODE,
+    PREV,
+    RAW,
+    REVISION,
+    TTL,
+)
+from coterie.app.api.parameters import REQUEST_ID, TIME_LEFT, TIMEOUT
 from coterie.app.http.error_mapping import conflict
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import KeyRequest, Reply, json_reply
@@ -27,11 +40,9 @@ META = b"/v1/meta/"
 KV_ROUTE = "/v1/kv/{key}"
 META_ROUTE = "/v1/meta/{key}"
 
-LAYERS = ("eventual", "strong")
-OF_METADATA = ("lease", "prev", "revision")
-OF_GOSSIP = ("node", "ttl")
+OF_METADATA = (LEASE.name, PREV.name, REVISION.name)
+OF_GOSSIP = (NODE.name, TTL.name)
 """What `/v1/kv` takes for one layer alone. For the other it is refused: a lease that is ignored is a key too many."""
-_CONSISTENCIES = tuple(Consistency)
 
 
 class FastPaths:
@@ -56,7 +67,7 @@ class FastPaths:
         else:
             scope[ROUTE] = KV_ROUTE
             request = KeyRequest(scope, receive, self._context.limits, len(KV))
-            layer = request.choice("consistency", LAYERS) or "eventual"
+            layer = LAYER.read(request)
             if layer == "eventual":
                 await (await self._answer_gossip(request)).send(send)
                 return
@@ -90,12 +101,12 @@ class FastPaths:
     async def _put_gossip(self, request: KeyRequest) -> Reply:
         _refuse_preconditions(request)
         _refuse_node(request)
-        ttl = request.flag("ttl")
+        ttl = TTL.read(request)
         return json_reply(gossip_keys.put(self._context.node, request.key, await request.body(), ttl=ttl))
 
     async def _get_gossip(self, request: KeyRequest) -> Reply:
-        node, raw = self._context.node, request.flag("raw")
-        state, kv = gossip_keys.get(node, request.key, request.parameter("node"))
+        node, raw = self._context.node, RAW.read(request)
+        state, kv = gossip_keys.get(node, request.key, NODE.read(request))
         if raw:
             value = kv.value.encode()
             return Reply(value, headers=(*raw_headers(value), (b"coterie-version", b"%d" % kv.version)))
@@ -104,55 +115,55 @@ class FastPaths:
     async def _delete_gossip(self, request: KeyRequest) -> Reply:
         _refuse_preconditions(request)
         _refuse_node(request)
-        return json_reply(gossip_keys.delete(self._context.node, request.key, ttl=request.flag("ttl")))
+        return json_reply(gossip_keys.delete(self._context.node, request.key, ttl=TTL.read(request)))
 
     # -- metadata ------------------------------------------------------------------------------------------------------
 
     def _timeout(self, request: KeyRequest) -> float:
-        return self._context.timeout(request.parameter("timeout"), request.header(b"coterie-timeout"))
+        return self._context.timeout(TIMEOUT.read(request), TIME_LEFT.read(request))
 
     async def _put(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
-        prev = request.flag("prev")
+        prev = PREV.read(request)
         done = await metadata_keys.put(
             metadata,
             request.key,
             await request.body(),
-            lease=read_lease(request.parameter("lease")),
+            lease=read_lease(LEASE.read(request)),
             prev=prev,
-            precondition=read_precondition(request.header(b"if-match"), request.header(b"if-none-match")),
-            request=request_id(metadata, request.header(b"coterie-request-id")),
+            precondition=read_precondition(IF_MATCH.read(request), IF_NONE_MATCH.read(request)),
+            request=request_id(metadata, REQUEST_ID.read(request)),
             seconds=self._timeout(request),
         )
         return json_reply(_layered(layer, metadata_keys.show_put(request.key, done, prev=prev)), done.revision)
 
     async def _delete(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
-        prev = request.flag("prev")
+        prev = PREV.read(request)
         done = await metadata_keys.delete(
             metadata,
             request.key,
             prev=prev,
-            precondition=read_precondition(request.header(b"if-match"), request.header(b"if-none-match")),
-            request=request_id(metadata, request.header(b"coterie-request-id")),
+            precondition=read_precondition(IF_MATCH.read(request), IF_NONE_MATCH.read(request)),
+            request=request_id(metadata, REQUEST_ID.read(request)),
             seconds=self._timeout(request),
         )
         return json_reply(_layered(layer, metadata_keys.show_delete(request.key, done, prev=prev)))
 
     async def _get(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
         # On /v1/kv the word `consistency` chose the layer.
-        chosen = None if layer else request.choice("consistency", _CONSISTENCIES)
-        raw = request.flag("raw")
+        consistency = Consistency.LINEARIZABLE if layer else Consistency(FRESHNESS.read(request))
+        raw = RAW.read(request)
         answer = await metadata_keys.get(
             metadata,
             request.key,
-            revision=request.number("revision"),
-            consistency=Consistency(chosen) if chosen else Consistency.LINEARIZABLE,
+            revision=REVISION.read(request),
+            consistency=consistency,
             seconds=self._timeout(request),
         )
         record = answer.value
         mod_revision = record.mod_revision if record is not None else 0
-        if not read_precondition(request.header(b"if-match"), None).holds(mod_revision):
+        if not read_precondition(IF_MATCH.read(request), None).holds(mod_revision):
             raise conflict(mod_revision)
-        if not read_precondition(None, request.header(b"if-none-match")).holds(mod_revision):
+        if not read_precondition(None, IF_NONE_MATCH.read(request)).holds(mod_revision):
             return Reply(b"", 304, ((b"etag", b'"%d"' % mod_revision), (b"cache-control", b"no-store")))
         if record is None:
             raise metadata_keys.not_found(request.key, answer)
@@ -180,17 +191,17 @@ def _wrong_method(method: str) -> ApiError:
 
 
 def _refuse_preconditions(request: KeyRequest) -> None:
-    for name in ("If-Match", "If-None-Match"):
-        if request.header(name.lower().encode()) is not None:
+    for each in (IF_MATCH, IF_NONE_MATCH):
+        if each.read(request) is not None:
             raise ApiError(
                 Code.INVALID_REQUEST,
-                f"{name} needs agreement, which the gossip layer has not; use consistency=strong",
-                name,
+                f"{each.name} needs agreement, which the gossip layer has not; use consistency=strong",
+                each.name,
             )
 
 
 def _refuse_node(request: KeyRequest) -> None:
-    if request.parameter("node") is not None:
+    if NODE.read(request) is not None:
         raise ApiError(
             Code.INVALID_REQUEST,
             "a node's keys are written by the node itself: send this to that one, without the parameter node",

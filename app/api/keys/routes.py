@@ -5,9 +5,9 @@ The endpoints of single keys call the fast paths, so both ways give the same ans
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Header, Path, Query
+from fastapi import FastAPI, Query
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -16,17 +16,34 @@ from coterie.app.api.documenting import Responses, errors
 from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
 from coterie.app.api.keys.fast_paths import FastPaths
+from coterie.app.api.keys.parameters import (
+    FRESHNESS,
+    IF_MATCH,
+    IF_NONE_MATCH,
+    KEY,
+    LAYER,
+    LEASE,
+    NODE,
+    PREV,
+    RAW,
+    REVISION,
+    TTL,
+    AtRevision,
+    Freshness,
+    OfNode,
+)
 from coterie.app.api.parameters import (
     READ_ERRORS,
+    REQUEST_ID,
+    TIME_LEFT,
+    TIMEOUT,
     WRITE_ERRORS,
     ChangeCall,
     Limit,
     Page,
     ReadCall,
-    RequestIdHeader,
-    TimeLeft,
-    Timeout,
     answer,
+    documents,
 )
 from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import (
@@ -41,66 +58,6 @@ from coterie.app.wire.keys import (
     MetaPutAnswer,
 )
 from coterie.consensus.api.types import Consistency
-
-KeyPath = Annotated[
-    str,
-    Path(
-        description="The key: everything behind the prefix, slashes included, percent-encoded where it must be. "
-        "`%2F` is as good as a slash. Write `.` and `..` so that your client does not take them for directories.",
-        examples=["jobs/7"],
-    ),
-]
-Raw = Annotated[bool, Query(description="Answer with the bare value.", examples=[True])]
-Prev = Annotated[bool, Query(description="Answer with what was there before as well.", examples=[True])]
-Layer = Annotated[
-    Literal["eventual", "strong"],
-    Query(
-        description="Which layer: `eventual` is this node's own key in the gossip layer, `strong` a key of the "
-        "metadata, as at `/v1/meta/{key}`, with all that can be asked there.",
-        examples=["strong"],
-    ),
-]
-Freshness = Annotated[
-    Literal["linearizable", "stale"],
-    Query(
-        description="`linearizable`: as fresh as anything acknowledged before. `stale`: what this node has, at once; "
-        "the answer says how old it may be.",
-        examples=["stale"],
-    ),
-]
-AtRevision = Annotated[
-    int | None, Query(ge=1, description="As it was at this revision, while history holds it.", examples=[17])
-]
-Lease = Annotated[
-    str | None,
-    Query(description="The lease that the key shall live with, or `keep` for the one it has.", examples=["3"]),
-]
-IfMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-Match",
-        description='Only if the key is at this revision (`"17"`, as `ETag` gave it), or exists (`*`).',
-        examples=["*"],
-    ),
-]
-IfNoneMatch = Annotated[
-    str | None,
-    Header(
-        alias="If-None-Match",
-        description='Only if the key is not at this revision (`"17"`), or is not there (`*`).',
-        examples=['"17"'],
-    ),
-]
-OfNode = Annotated[
-    str | None, Query(description="The node whose key it is; this one where left out.", examples=["node1"])
-]
-Ttl = Annotated[
-    bool,
-    Query(
-        description="Let it live for `gossip.marked_for_deletion_grace_period` only; the answer says until when.",
-        examples=[True],
-    ),
-]
 
 KEY_ERRORS = (Code.EMPTY_PARAMETER, Code.INVALID_ENCODING, Code.INVALID_REQUEST)
 GOSSIP_WRITE_ERRORS = (*KEY_ERRORS, Code.KEY_REFUSED, Code.RESERVED_KEY, Code.TOO_LARGE)
@@ -194,7 +151,8 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         responses={**_RAW, **_NOT_MODIFIED, **_once(*META_READ_ERRORS, Code.NODE_NOT_FOUND)},
         tags=["gossip keys"],
     )
-    async def get_kv(key: KeyPath, node: OfNode = None, raw: Raw = False, consistency: Layer = "eventual") -> Response:
+    @documents(KEY, NODE, RAW, LAYER)
+    async def get_kv(**_: object) -> Response:
         """What this node knows of a key, of its own or of another's."""
         return _FastPath(hot)
 
@@ -208,7 +166,8 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         openapi_extra=_VALUE,
         tags=["gossip keys"],
     )
-    async def put_kv(key: KeyPath, ttl: Ttl = False, consistency: Layer = "eventual") -> Response:
+    @documents(KEY, TTL, LAYER)
+    async def put_kv(**_: object) -> Response:
         """Writes a key of this node, at once and without asking anybody; from here it spreads to all others. Values
         are text in UTF-8."""
         return _FastPath(hot)
@@ -222,7 +181,8 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         responses=_once(*GOSSIP_WRITE_ERRORS, *META_WRITE_ERRORS),
         tags=["gossip keys"],
     )
-    async def delete_kv(key: KeyPath, ttl: Ttl = False, consistency: Layer = "eventual") -> Response:
+    @documents(KEY, TTL, LAYER)
+    async def delete_kv(**_: object) -> Response:
         """Deletes a key of this node, or with `ttl` lets it expire. A key that is not there is no error."""
         return _FastPath(hot)
 
@@ -289,16 +249,8 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         responses={**_RAW, **_NOT_MODIFIED, **_once(*META_READ_ERRORS)},
         tags=["metadata"],
     )
-    async def get_meta(
-        key: KeyPath,
-        raw: Raw = False,
-        revision: AtRevision = None,
-        consistency: Freshness = "linearizable",
-        seconds: Timeout = None,
-        time_left: TimeLeft = None,
-        if_match: IfMatch = None,
-        if_none_match: IfNoneMatch = None,
-    ) -> Response:
+    @documents(KEY, RAW, REVISION, FRESHNESS, TIMEOUT, TIME_LEFT, IF_MATCH, IF_NONE_MATCH)
+    async def get_meta(**_: object) -> Response:
         """One key, now or at a revision."""
         return _FastPath(hot)
 
@@ -312,16 +264,8 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         openapi_extra=_VALUE,
         tags=["metadata"],
     )
-    async def put_meta(
-        key: KeyPath,
-        lease: Lease = None,
-        prev: Prev = False,
-        seconds: Timeout = None,
-        time_left: TimeLeft = None,
-        request: RequestIdHeader = None,
-        if_match: IfMatch = None,
-        if_none_match: IfNoneMatch = None,
-    ) -> Response:
+    @documents(KEY, LEASE, PREV, TIMEOUT, TIME_LEFT, REQUEST_ID, IF_MATCH, IF_NONE_MATCH)
+    async def put_meta(**_: object) -> Response:
         """Writes a key; the answer comes once a majority has it on disk. Preconditions are checked with it."""
         return _FastPath(hot)
 
@@ -334,14 +278,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         responses=_once(*META_WRITE_ERRORS),
         tags=["metadata"],
     )
-    async def delete_meta(
-        key: KeyPath,
-        prev: Prev = False,
-        seconds: Timeout = None,
-        time_left: TimeLeft = None,
-        request: RequestIdHeader = None,
-        if_match: IfMatch = None,
-        if_none_match: IfNoneMatch = None,
-    ) -> Response:
+    @documents(KEY, PREV, TIMEOUT, TIME_LEFT, REQUEST_ID, IF_MATCH, IF_NONE_MATCH)
+    async def delete_meta(**_: object) -> Response:
         """Deletes a key. A key that is not there is no error, unless `If-Match` asks for it."""
         return _FastPath(hot)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from coterie.app.client.encoding import NOT_OVER_HTTP, encoded, path_part, read_bytes, span_of, text_of
 from coterie.app.client.request_ids import read_request_id, write_request_id
-from coterie.app.http import request_ids as of_the_node
+from coterie.app.http import request as of_the_node
 from coterie.app.http.request import read_key
 from coterie.app.wire.encoding import to_bytes, to_text
 from coterie.consensus import RefusedError, RequestId

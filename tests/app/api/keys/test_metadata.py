@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from coterie.app.api.keys.metadata import Precondition
 from coterie.app.http.errors import ApiError
-from coterie.app.http.request_ids import read_request_id, write_request_id
+from coterie.app.http.request import read_request_id, write_request_id
 from coterie.app.wire.keys import (
     MetaDeleteAnswer,
     MetaDeletePrefixAnswer,
