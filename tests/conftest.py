@@ -17,6 +17,11 @@ FIGURE = "figure"
 
 
 @pytest.fixture
+def anyio_backend() -> object:
+    return "asyncio"
+
+
+@pytest.fixture
 def figure(record_property: Callable[[str, object], None]) -> Callable[[str], None]:
     """Give it a line of text: what this test measured."""
 

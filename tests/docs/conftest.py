@@ -1,5 +1,5 @@
 """The fixtures of `tests/app` that tests of the documentation use, too."""
 
-from tests.app.conftest import anyio_backend, client, node
+from tests.app.conftest import client, node
 
-__all__ = ["anyio_backend", "client", "node"]
+__all__ = ["client", "node"]

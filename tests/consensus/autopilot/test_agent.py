@@ -34,11 +34,6 @@ POLICY = Policy(stabilization_time=0.3, dead_voter_grace=600.0)
 HASTY = Policy(stabilization_time=0.3, dead_voter_grace=1.0)
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 @pytest.fixture(autouse=True)
 def _settle_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(founding, "SETTLE_SECONDS", 0.5)

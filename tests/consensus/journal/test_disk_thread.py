@@ -17,11 +17,6 @@ from tests.consensus.journal.member import Member
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 async def test_jobs_run_in_order_in_one_thread_and_report_on_the_loop() -> None:
     disk = DiskThread()
     here = threading.get_ident()

@@ -32,11 +32,6 @@ from tests.waiting import eventually
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def anyio_backend() -> str:
-    return "asyncio"
-
-
 class Inline:
     """A disk whose jobs end at once."""
 

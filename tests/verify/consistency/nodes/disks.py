@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from coterie.consensus.journal import DirectoryLock, DiskFiles, File, Files
+from tests.consensus.journal.disks.delaying_file import DelayingFile
 from tests.consensus.journal.disks.holding_files import HoldingFiles
 
 HANG_POLL_SECONDS = 0.02
@@ -72,31 +73,6 @@ class Told:
             time.sleep(HANG_POLL_SECONDS)
 
 
-class BadFile:
-    def __init__(self, file: File, told: Told) -> None:
-        self._file = file
-        self._told = told
-
-    def size(self) -> int:
-        return self._file.size()
-
-    def read(self, size: int, offset: int) -> bytes:
-        return self._file.read(size, offset)
-
-    def write(self, data: bytes, offset: int) -> None:
-        self._file.write(data, offset)
-
-    def sync(self) -> None:
-        self._told.sync()
-        self._file.sync()
-
-    def preallocate(self, size: int) -> None:
-        self._file.preallocate(size)
-
-    def close(self) -> None:
-        self._file.close()
-
-
 class BadFiles:
     """A file system over another. Names are changed one at a time, whichever thread asks."""
 
@@ -116,11 +92,11 @@ class BadFiles:
         if path.name.startswith("snapshot"):
             self._told.note_snapshot()
         with self._names:
-            return BadFile(self._files.create(path), self._told)
+            return DelayingFile(self._files.create(path), self._told.sync)
 
     def open(self, path: Path) -> File:
         with self._names:
-            return BadFile(self._files.open(path), self._told)
+            return DelayingFile(self._files.open(path), self._told.sync)
 
     def rename(self, old: Path, new: Path) -> None:
         with self._names:
