@@ -118,7 +118,7 @@ async def test_parameters_of_the_first_endpoints_are_those_that_are_checked(docu
 
 
 async def test_parameters_of_the_hot_paths_are_those_that_are_read(document: Any) -> None:
-    """They are read by hand: what is documented must be what `hot.py` looks at."""
+    """They are read by hand: what is documented must be what `fast_paths.py` reads."""
     for path, method, names in [
         ("/v1/kv/{key}", "get", {"key", "node", "raw", "consistency"}),
         ("/v1/kv/{key}", "put", {"key", "ttl", "consistency"}),
