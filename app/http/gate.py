@@ -17,13 +17,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coterie.app.http.admission import RequestAdmission
 from coterie.app.http.browser_guard import BrowserGuard
 from coterie.app.http.errors import ApiError
-from coterie.app.http.protocol import ABORT
+from coterie.app.http.protocol import ABORT, UNREAD
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import Code
 
 log = structlog.stdlib.get_logger("http")
 _stdlib_log = logging.getLogger("http")
+
+CLOSE_HEADER = (b"connection", b"close")
 
 FAULT = ApiError(Code.INTERNAL, "this node failed to answer; its log says why")
 
@@ -80,6 +82,8 @@ class HttpGate:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if _is_unread(scope) and CLOSE_HEADER not in (headers := message.get("headers", ())):
+                    message["headers"] = [*headers, CLOSE_HEADER]
             elif message["type"] == "http.response.body":
                 complete = not message.get("more_body", False)
                 if not complete and not streams:
@@ -212,6 +216,12 @@ def abort(scope: Scope) -> None:
     end = scope.get("extensions", {}).get(ABORT)
     if end is not None:
         end()
+
+
+def _is_unread(scope: Scope) -> bool:
+    """Whether a part of the request's body is still to come."""
+    check = scope.get("extensions", {}).get(UNREAD)
+    return check is not None and check()
 
 
 def _of_browser(scope: Scope) -> bytes | None:

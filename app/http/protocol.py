@@ -1,4 +1,4 @@
-"""Limits on connections that uvicorn lacks: their number, and the time and size of a request's head.
+"""Limits on connections that uvicorn lacks: their number, and the time and size of each request, trailers included.
 
 What is refused here never reaches the application, and gets the same shape of answer.
 """
@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import deque
 from http import HTTPStatus
+from types import SimpleNamespace
 from typing import Any, ClassVar
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -29,8 +32,18 @@ _socket_log.setLevel(logging.WARNING)
 LEAST_TAKEN_BYTES = 16_384
 """A client that has been sent more than it takes must take this much in `http.send_seconds`."""
 
+MAX_PIPELINED = 64
+"""Requests of one connection that wait for the answers before theirs. The connection ends after the last of these."""
+
+LINGER_SECONDS = 2.0
+"""How long what a client still sends is dropped after the last answer: closed at once, the connection would be reset,
+and the client might not see the answer."""
+
 ABORT = "coterie.abort"
 """An extension of the ASGI scope: ends the connection at once, for answers that cannot be ended well."""
+
+UNREAD = "coterie.unread"
+"""An extension of the ASGI scope: whether a part of the body is still to come. An answer then ends the connection."""
 
 
 def bounded_protocol(limits: HttpSettings, figures: HttpMetrics | None = None) -> type[asyncio.Protocol]:
@@ -79,7 +92,7 @@ class _Socket(WebSocketsSansIOProtocol):
             super().shutdown()
 
     async def run_asgi(self) -> None:
-        self.scope["extensions"].update(_extensions(self.transport)["extensions"])
+        self.scope["extensions"].update({ABORT: self.transport.abort})  # type: ignore[dict-item]
         await super().run_asgi()
 
 
@@ -89,14 +102,31 @@ class _Bounded(asyncio.Protocol):
     limits: ClassVar[HttpSettings]
     figures: ClassVar[HttpMetrics]
     connections: set[Any]
+    cycle: Any
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
-    _head_deadline: asyncio.TimerHandle | None = None
+    pipeline: Any = ()
+    _in_head = False
+    _in_body = False
+    _bytes = 0
+    """Taken of the request that is coming."""
+    _owed = 0.0
+    """For how long, in seconds, the client may take for the part that it owes; 0 while it owes none."""
+    _deadline: asyncio.TimerHandle | None = None
     _send_check: asyncio.TimerHandle | None = None
+    _dropping = False
+    """What the client sends is not read any more."""
+    _lingering = False
+    """The last answer is out."""
     _upgraded = False
+    flow: Any
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
+        # What uvicorn sends an answer with.
+        self._answering = SimpleNamespace(
+            write=self.transport.write, is_closing=self.transport.is_closing, close=self._close_answered
+        )
         self.figures.connections += 1
         limit = self.limits.max_connections
         if len(self.connections) > limit:
@@ -105,13 +135,75 @@ class _Bounded(asyncio.Protocol):
                 ApiError(Code.TOO_MANY_CONNECTIONS, f"this node serves http.max_connections = {limit} already")
             )
         else:
-            self._head_begins()
+            self._watch_client()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._head_ends()
+        self._owe(0.0)
         self._all_taken()
         self.figures.connections -= 1
         super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        limits = self.limits
+        most = limits.max_query_bytes + limits.max_header_bytes
+        if self._in_head:
+            if self._bytes > most:
+                self._refuse(ApiError(Code.HEADERS_TOO_LARGE, f"the head of a request may take {most} bytes"))
+                return
+        elif self._bytes > most + 2 * limits.max_body_bytes:  # room for the frames of small chunks
+            self.transport.abort()
+            return
+        # A head or body that ends in these bytes is measured by the application.
+        self._bytes += len(data)
+        if not self._dropping:
+            super().data_received(data)
+            self._watch_client()
+
+    def _message_begins(self) -> None:
+        self._bytes = 0
+        self._owe(0.0)
+
+    def _watch_client(self) -> None:
+        """Give the client a deadline for what it owes; while it waits for an answer, that is nothing."""
+        if self._dropping or self._upgraded:
+            return
+        if self._in_body:
+            self._owe(self.limits.body_seconds + LINGER_SECONDS)  # the application, which answers 408, comes first
+        elif self._in_head or self.cycle is None or self.cycle.response_complete:
+            self._owe(self.limits.head_seconds)
+        else:
+            self._owe(0.0)
+
+    def _owe(self, seconds: float) -> None:
+        if seconds == self._owed:
+            return
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._owed = seconds
+        self._deadline = self.loop.call_later(seconds, self.transport.close) if seconds else None
+
+    def _cycle_begins(self) -> None:
+        self.cycle.transport = self._answering
+        self.cycle.scope["extensions"] = {ABORT: self.transport.abort, UNREAD: self._is_unread}
+
+    def _is_unread(self) -> bool:
+        return self._in_body and not self.pipeline
+
+    def _close_answered(self) -> None:
+        """End the connection with an answer."""
+        if not (self._in_body or self._dropping):
+            self.transport.close()
+            return
+        self._dropping = self._lingering = True
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+        self._owe(LINGER_SECONDS)
+
+    def on_response_complete(self) -> None:
+        if self._lingering:
+            self.flow.resume_reading()
+        else:
+            super().on_response_complete()  # type: ignore[misc]
 
     def pause_writing(self) -> None:
         """The client has not taken what was written so far: from here on it is watched."""
@@ -144,33 +236,21 @@ class _Bounded(asyncio.Protocol):
         """From here on another protocol has the connection."""
         self._upgraded = True
         self.figures.connections -= 1
-        self._head_ends()
+        self._owe(0.0)
         self._all_taken()
         super().handle_websocket_upgrade(*event)  # type: ignore[misc]
 
     def send_400_response(self, _message: str) -> None:
         """What uvicorn answers to bytes that are no HTTP."""
-        self._refuse(
-            ApiError(Code.INVALID_REQUEST, "this is not an HTTP request (what is not ASCII must be %-escaped)")
-        )
-
-    def _head_begins(self) -> None:
-        if self._head_deadline is None:
-            self._head_deadline = self.loop.call_later(self.limits.head_seconds, self.transport.close)
-
-    def _head_ends(self) -> None:
-        if self._head_deadline is not None:
-            self._head_deadline.cancel()
-            self._head_deadline = None
+        if not self._dropping:
+            self._refuse(
+                ApiError(Code.INVALID_REQUEST, "this is not an HTTP request (what is not ASCII must be %-escaped)")
+            )
 
     def _refuse(self, error: ApiError) -> None:
         if not self.transport.is_closing():
             self.transport.write(_whole_answer(error))
             self.transport.close()
-
-
-def _extensions(transport: asyncio.Transport) -> Any:
-    return {"extensions": {ABORT: transport.abort}}
 
 
 def _whole_answer(error: ApiError) -> bytes:
@@ -184,45 +264,48 @@ def _whole_answer(error: ApiError) -> bytes:
     return head.encode() + body
 
 
+class _QueueFullError(Exception):
+    """Stops the parser of httptools within the bytes that it was given."""
+
+
 if HttpToolsProtocol is not None:
 
     class _BoundedHttpTools(_Bounded, HttpToolsProtocol):
-        """httptools itself takes heads of any length."""
+        """httptools itself takes heads and trailers of any length, and requests without number."""
 
         _in_head = True
-        _head_bytes = 0
-
-        def data_received(self, data: bytes) -> None:
-            if self._in_head:
-                limit = self.limits.max_query_bytes + self.limits.max_header_bytes
-                if self._head_bytes > limit:
-                    self._refuse(ApiError(Code.HEADERS_TOO_LARGE, f"the head of a request may take {limit} bytes"))
-                    return
-                # A head that ends in these bytes is measured by the application.
-                self._head_bytes += len(data)
-            super().data_received(data)
 
         def on_message_begin(self) -> None:
             self._in_head = True
-            self._head_bytes = 0
-            self._head_begins()
+            self._message_begins()
             super().on_message_begin()
 
         def on_headers_complete(self) -> None:
+            if len(self.pipeline) >= MAX_PIPELINED:
+                self._dropping = True
+                self.pipeline[0][0].keep_alive = False  # the one that came last
+                raise _QueueFullError
             self._in_head = False
-            self._head_ends()
-            self.scope.update(_extensions(self.transport))
+            self._in_body = True
+            before = self.cycle
             super().on_headers_complete()
+            if self.cycle is not before:
+                self._cycle_begins()
+                self.headers = deque(maxlen=0)  # type: ignore[assignment]  # takes the trailers, and drops them
+
+        def on_message_complete(self) -> None:
+            self._in_body = False
+            super().on_message_complete()
 
 
 class _BoundedH11(_Bounded, H11Protocol):
-    """h11 bounds the head by itself, with what uvicorn's Config tells it."""
+    """h11 bounds heads and trailers by itself, with what uvicorn's Config tells it, and queues no requests."""
 
-    def data_received(self, data: bytes) -> None:
+    def handle_events(self) -> None:
         before = self.cycle
-        super().data_received(data)
+        super().handle_events()
         if self.cycle is not before:
-            self.cycle.scope.update(_extensions(self.transport))
-            self._head_ends()
-        elif getattr(before, "response_complete", True) and not self._upgraded:
-            self._head_begins()
+            self._message_begins()
+            self._cycle_begins()
+        self._in_body = self.conn.their_state is h11.SEND_BODY
+        self._watch_client()
