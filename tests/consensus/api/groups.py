@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coterie.consensus import Member, MemberConfig
 from coterie.consensus.journal import JournalConfig, open_member_directory
+from tests.waiting import eventually
 
 CONFIG = MemberConfig(secret=b"a test's secret")
 SMALL = JournalConfig(segment_bytes=1024 * 1024)
@@ -50,7 +51,15 @@ class Group:
     def leader(self) -> Member | None:
         return next((member for member in self.members.values() if member.leading), None)
 
+    async def led(self) -> Member:
+        """The leader, once there is one: on a busy machine another may be being elected."""
+        await eventually(lambda: self.leader)
+        leader = self.leader
+        assert leader is not None
+        return leader
+
     def followers(self) -> list[Member]:
+        """All members, while another leader is being elected."""
         return [member for member in self.members.values() if not member.leading]
 
 

@@ -152,7 +152,7 @@ def enough_files() -> Iterator[None]:
 
 async def test_a_running_group_stands_its_ground(tmp_path: Path) -> None:
     with enough_files():
-        async with process_group(tmp_path) as group:
+        async with process_group(tmp_path, options=("--calm",)) as group:
             leader = await group.complete()
             for process in group.running.values():
                 for _ in range(50):

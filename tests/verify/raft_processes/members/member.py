@@ -29,6 +29,7 @@ from coterie.consensus import (
     UnavailableError,
 )
 from coterie.consensus.journal import JournalConfig, open_member_directory
+from coterie.consensus.raft.settings import RaftSettings
 from coterie.consensus.store import Limits
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.load import Loader
@@ -37,6 +38,8 @@ from tests.verify.raft_processes.members.slow_files import SlowFiles
 CLUSTER = "group"
 SECRET = b"a test's secret"
 MIB = 1 << 20
+
+CALM = RaftSettings(election_min=4.0, election_max=6.0, leader_fallback=3.0)
 
 LIMITS = Limits(max_history_events=2_000_000, max_history_bytes=1 << 30)
 """History enough for a watch from revision 1 to tell everything that happened in a run."""
@@ -170,7 +173,7 @@ async def serve(arguments: argparse.Namespace) -> int:
     files = None if arguments.hold is None else SlowFiles(arguments.hold)
     store = open_member_directory(arguments.directory, config=journal_config(arguments.segment_mib), files=files)
     founders = tuple(arguments.founders.split(",")) if arguments.founders else ()
-    config = MemberConfig(secret=SECRET, limits=LIMITS)
+    config = MemberConfig(secret=SECRET, limits=LIMITS, raft=CALM if arguments.calm else RaftSettings())
     where: dict[str, wire.Address] = {}
     member = Member(store, CLUSTER, founders, where.get, config, on_stop=stopped)
     service = Service(member, where, ended)
@@ -191,6 +194,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--founders", default="")
     parser.add_argument("--hold", type=float, metavar="SECONDS", help="hold what is not synced; a sync takes so long")
+    parser.add_argument("--calm", action="store_true", help="leaders stay on a busy machine, too")
     parser.add_argument("--segment-mib", type=int, default=1)
     parser.add_argument("--loop", choices=("asyncio", "uvloop"), default="asyncio")
     arguments = parser.parse_args()
