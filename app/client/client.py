@@ -8,7 +8,6 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import httpx
-import msgspec
 
 from coterie.app.client.addresses import read_address, read_addresses
 from coterie.app.client.api.events import Events, Message
@@ -24,6 +23,7 @@ from coterie.app.client.request_ids import ClusterTime, read_request_id
 from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.client.transport.tls import tls_context
 from coterie.app.wire.cluster import Cluster, Departed, Forgotten, Member, Members
+from coterie.app.wire.keys import RequestIdAnswer
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.api.types import RequestId
 
@@ -33,11 +33,6 @@ if TYPE_CHECKING:
 
 LEAVE_SECONDS = 60.0
 """For a node to leave: above what its `leave.raft_timeout` and `leave.gossip_timeout` come to, unless raised a lot."""
-
-
-class _RequestIds(msgspec.Struct, frozen=True):
-    request_id: str
-    valid_seconds: float
 
 
 class Client:
@@ -192,7 +187,7 @@ class Client:
 
     async def _ask_time(self, seconds: float) -> tuple[int, float]:
         reply = await self._asker.ask(ApiRequest("POST", "/v1/request_ids", reads=True), seconds)
-        told = read_answer(_RequestIds, reply.body)
+        told = read_answer(RequestIdAnswer, reply.body)
         request = read_request_id(told.request_id)
         if request is None:
             raise ClientError(f"a node answered with a request id that is none: {told.request_id!r}")

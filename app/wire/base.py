@@ -52,8 +52,8 @@ class Answer(msgspec.Struct, frozen=True):
         return schema_of(cls, handler)
 
 
-class Body(Answer, frozen=True, forbid_unknown_fields=True):
-    """Base of what requests bring."""
+class Body(Answer, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Base of what requests bring; what is not said has its default."""
 
 
 U64 = Annotated[int, Doc(ge=0, le=2**64 - 1)]

@@ -10,7 +10,6 @@ import msgspec
 
 from coterie.app.client.encoding import (
     NOT_OVER_HTTP,
-    encoded,
     not_text,
     path_part,
     read_optional,
@@ -19,6 +18,20 @@ from coterie.app.client.encoding import (
     text_of,
 )
 from coterie.app.client.transport.requests import ApiRequest
+from coterie.app.wire.base import Body
+from coterie.app.wire.encoding import to_text
+from coterie.app.wire.locks import AcquireBody, LeaseBody, ProclaimBody, SemaphoreBody
+from coterie.app.wire.txn import (
+    Comparison,
+    DeleteOperation,
+    GetOperation,
+    HeldBy,
+    Operation,
+    PrefixOperation,
+    PutOperation,
+    RangeOperation,
+    TxnBody,
+)
 from coterie.consensus.api.errors import RefusedError
 from coterie.consensus.store import (
     KEEP_LEASE,
@@ -46,6 +59,7 @@ from coterie.consensus.store import (
     QueueKind,
     Range,
     RangeDone,
+    RefusalCode,
     Release,
     SingleResult,
     Txn,
@@ -70,7 +84,7 @@ class Order:
     """What its answer says. Raises KeyError, TypeError, ClientError where it is none; ConflictError."""
 
 
-def json_call(method: str, path: str, body: Mapping[str, Any]) -> ApiRequest:
+def json_call(method: str, path: str, body: Body) -> ApiRequest:
     """Raises RefusedError where there is something in it that is no text."""
     try:
         return ApiRequest(method, path, body=msgspec.json.encode(body), headers=_JSON)
@@ -92,9 +106,9 @@ def order_of(operation: ClientOperation) -> Order:
         case Txn():
             return _txn(operation)
         case LeaseGrant(ttl_ms=ttl_ms):
-            return Order(json_call("POST", "/v1/leases", {"ttl": ttl_ms / 1000}), read_lease_done)
+            return Order(json_call("POST", "/v1/leases", LeaseBody(ttl=ttl_ms / 1000)), read_lease_done)
         case LeaseBind(node=node, generation=generation, hold_ms=hold_ms):
-            body = {"node": node, "generation": generation, "hold": hold_ms / 1000}
+            body = LeaseBody(node=node, generation=generation, hold=hold_ms / 1000)
             return Order(json_call("POST", "/v1/leases", body), read_lease_done)
         case LeaseKeepAlive(lease=lease):
             return Order(ApiRequest("POST", f"/v1/leases/{lease}/keepalive"), read_lease_done)
@@ -108,9 +122,9 @@ def order_of(operation: ClientOperation) -> Order:
         case Release(kind=kind, name=name, lease=lease):
             return Order(ApiRequest("DELETE", queue_path(kind, name), {"lease": lease}), _done)
         case Proclaim(kind=QueueKind.ELECTION, name=name, token=token, value=value):
-            return Order(
-                json_call("PUT", queue_path(QueueKind.ELECTION, name), {"token": token, **encoded(value)}), _done
-            )
+            text, encoding = to_text(value)
+            proclaimed = ProclaimBody(token=token, value=text, encoding=encoding)
+            return Order(json_call("PUT", queue_path(QueueKind.ELECTION, name), proclaimed), _done)
         case Proclaim():
             raise RefusedError(NOT_OVER_HTTP, message="over HTTP only the leader of an election proclaims values")
         case Compact():
@@ -191,9 +205,13 @@ def _alone(operation: Put | DeleteRange) -> Order:
 
 
 def _txn(txn: Txn) -> Order:
-    then = [_show_operation(each) for each in txn.then]
-    otherwise = [_show_operation(each) for each in txn.otherwise]
-    body = {"compare": [_show_comparison(each) for each in txn.compares], "then": then, "else": otherwise}
+    try:
+        compare = tuple(map(_comparison, txn.compares))
+    except ValueError as error:
+        raise RefusedError(RefusalCode.MALFORMED, message=str(error)) from None
+    body = TxnBody(
+        compare=compare, then=tuple(map(_operation, txn.then)), otherwise=tuple(map(_operation, txn.otherwise))
+    )
 
     def read(shown: Shown) -> TxnDone:
         asked = txn.then if shown["succeeded"] else txn.otherwise
@@ -203,34 +221,43 @@ def _txn(txn: Txn) -> Order:
     return Order(json_call("POST", "/v1/txn", body), read)
 
 
-def _show_comparison(it: Compare | Guard) -> dict[str, Any]:
+def _comparison(it: Compare | Guard) -> Comparison:
     if isinstance(it, Guard):
-        return {"held": {"kind": it.kind, "name": text_of(it.name, "name"), "token": it.token}}
-    shown: dict[str, Any] = {"key": text_of(it.key), "target": it.target, "op": it.op}
+        return Comparison(held=HeldBy(kind=it.kind.value, name=text_of(it.name, "name"), token=it.token))
+    key = text_of(it.key)
     if isinstance(it.operand, bytes):
-        operand = encoded(it.operand)
-        shown["operand"] = operand.pop("value")
-        return {**shown, **operand}
-    return {**shown, "operand": it.operand}
+        operand, encoding = to_text(it.operand)
+        return Comparison(key=key, target=it.target, op=it.op, operand=operand, encoding=encoding)
+    return Comparison(key=key, target=it.target, op=it.op, operand=it.operand)
 
 
-def _show_operation(it: TxnOp) -> dict[str, Any]:
+def _operation(it: TxnOp) -> Operation:
     match it:
         case Put():
-            put: dict[str, Any] = {"key": text_of(it.key), "lease": it.lease, "prev": it.prev}
-            put |= {"value": None} if it.value is None else encoded(it.value)
-            return {"put": put if it.expect is None else {**put, "expect": it.expect}}
+            value, encoding = to_text(it.value or b"")
+            put = PutOperation(
+                key=text_of(it.key),
+                value=None if it.value is None else value,
+                encoding=encoding,
+                lease=it.lease,
+                prev=it.prev,
+                expect=it.expect,
+            )
+            return Operation(put=put)
         case Delete():
-            delete = {"key": text_of(it.key), "prev": it.prev}
-            return {"delete": delete if it.expect is None else {**delete, "expect": it.expect}}
+            return Operation(delete=DeleteOperation(key=text_of(it.key), prev=it.prev, expect=it.expect))
         case DeleteRange():
             what, text = span_of(it.start, it.end)
-            return {"delete" if what == "key" else "delete_prefix": {what: text, "prev": it.prev}}
+            if what == "key":
+                return Operation(delete=DeleteOperation(key=text, prev=it.prev))
+            return Operation(delete_prefix=PrefixOperation(prefix=text, prev=it.prev))
         case Get():
-            return {"get": {"key": text_of(it.key)}}
+            return Operation(get=GetOperation(key=text_of(it.key)))
         case Range():
             what, text = span_of(it.start, it.end)
-            return {"get": {"key": text}} if what == "key" else {"range": {"prefix": text, "limit": it.limit}}
+            if what == "key":
+                return Operation(get=GetOperation(key=text))
+            return Operation(range=RangeOperation(prefix=text, limit=it.limit))
 
 
 def _read_result(asked: TxnOp, shown: Shown) -> TxnResult:
@@ -253,9 +280,13 @@ def _read_result(asked: TxnOp, shown: Shown) -> TxnResult:
 
 
 def _acquire(acquire: Acquire) -> Order:
-    body: dict[str, Any] = {"lease": acquire.lease, "stay": acquire.wait, **encoded(acquire.value)}
+    text, encoding = to_text(acquire.value)
     if acquire.kind is QueueKind.SEMAPHORE:
-        body["permits"] = acquire.permits
+        body: AcquireBody = SemaphoreBody(
+            lease=acquire.lease, stay=acquire.wait, value=text, encoding=encoding, permits=acquire.permits
+        )
+    else:
+        body = AcquireBody(lease=acquire.lease, stay=acquire.wait, value=text, encoding=encoding)
 
     def read(shown: Shown) -> AcquireDone:
         return AcquireDone(shown["revision"], shown["key"].encode(), shown["token"] or 0, shown["ahead"])

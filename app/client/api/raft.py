@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import httpx
-import msgspec
 
 from coterie.app.client.addresses import read_address
 from coterie.app.client.api.operations import json_call
@@ -19,7 +18,16 @@ from coterie.app.client.encoding import path_part, read_answer
 from coterie.app.client.errors import ClientError
 from coterie.app.client.transport.failures import reading_failure
 from coterie.app.client.transport.requests import ApiRequest, Asker
-from coterie.app.wire.cluster import Decision, RaftMember, RaftStatus
+from coterie.app.wire.cluster import (
+    Decision,
+    Decisions,
+    FoundingGivenUp,
+    RaftMember,
+    RaftMembers,
+    RaftStatus,
+    TransferBody,
+    Transferred,
+)
 from coterie.consensus.store import StateDecoder, StoreError
 
 
@@ -33,22 +41,6 @@ class Saved:
     """Bytes."""
 
 
-class _Members(msgspec.Struct, frozen=True):
-    members: tuple[RaftMember, ...]
-
-
-class _Decisions(msgspec.Struct, frozen=True):
-    decisions: tuple[Decision, ...]
-
-
-class _Leader(msgspec.Struct, frozen=True):
-    leader: str
-
-
-class _GivenUp(msgspec.Struct, frozen=True):
-    given_up: str | None
-
-
 class Raft:
     def __init__(self, asker: Asker) -> None:
         self._asker = asker
@@ -59,19 +51,19 @@ class Raft:
 
     async def members(self) -> tuple[RaftMember, ...]:
         """Voters, observers and candidates. Raises UnavailableError."""
-        return read_answer(_Members, await self._get("/v1/raft/members")).members
+        return read_answer(RaftMembers, await self._get("/v1/raft/members")).members
 
     async def decisions(self) -> tuple[Decision, ...]:
         """The latest that leaders decided of the voters, oldest first. Raises UnavailableError."""
-        return read_answer(_Decisions, await self._get("/v1/raft/decisions")).decisions
+        return read_answer(Decisions, await self._get("/v1/raft/decisions")).decisions
 
     async def transfer(self, node_id: str | None = None) -> str:
         """Hand leadership to a voter (None: to whoever holds most of the log); returns the new leader's node id.
 
         Raises RefusedError, UnavailableError, UnknownOutcomeError.
         """
-        reply = await self._asker.ask(json_call("POST", "/v1/raft/transfer", {"node": node_id}))
-        return read_answer(_Leader, reply.body).leader
+        reply = await self._asker.ask(json_call("POST", "/v1/raft/transfer", TransferBody(node=node_id)))
+        return read_answer(Transferred, reply.body).leader
 
     async def remove(self, member_id: str) -> None:
         """Bar a member for ever: one that is lost for good. Raises as `transfer`."""
@@ -87,7 +79,7 @@ class Raft:
         Raises UnavailableError, UnknownOutcomeError.
         """
         reply = await self._asker.ask(ApiRequest("DELETE", "/v1/raft/founding", to=self._node(at)))
-        return read_answer(_GivenUp, reply.body).given_up
+        return read_answer(FoundingGivenUp, reply.body).given_up
 
     async def snapshot(self, file: BinaryIO) -> Saved:
         """Write all that was acknowledged before to `file`, and check it on the way.

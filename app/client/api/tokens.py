@@ -4,20 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import isfinite
-from typing import Any
-
-import msgspec
 
 from coterie.app.client.api.operations import json_call
 from coterie.app.client.encoding import path_part, read_answer
 from coterie.app.client.transport.requests import ApiRequest, Asker
-from coterie.app.wire.tokens import NewToken, OwnToken, Rule, Token
+from coterie.app.wire.tokens import NewToken, OwnToken, RotateBody, Rule, Token, TokenBody, TokenList
 from coterie.consensus.api.errors import RefusedError
 from coterie.consensus.store import RefusalCode
-
-
-class _Tokens(msgspec.Struct, frozen=True):
-    tokens: tuple[Token, ...]
 
 
 class Tokens:
@@ -30,7 +23,7 @@ class Tokens:
 
     async def list(self) -> tuple[Token, ...]:
         """All tokens of the metadata, by id. Raises AccessError, UnavailableError."""
-        return read_answer(_Tokens, (await self._asker.ask(ApiRequest("GET", "/v1/tokens"))).body).tokens
+        return read_answer(TokenList, (await self._asker.ask(ApiRequest("GET", "/v1/tokens"))).body).tokens
 
     async def create(
         self,
@@ -44,16 +37,14 @@ class Tokens:
         UnknownOutcomeError (revoke it then, and make another)."""
         if expires_in_seconds is not None and not isfinite(expires_in_seconds):  # JSON has no word for it but null
             raise RefusedError(RefusalCode.MALFORMED, message="expires_in_seconds must be a number; None: never")
-        body: dict[str, Any] = {"rules": [msgspec.structs.asdict(rule) for rule in rules], "description": description}
-        if token_id is not None:
-            body["id"] = token_id
-        if expires_in_seconds is not None:
-            body["expires_in_seconds"] = expires_in_seconds
+        body = TokenBody(
+            id=token_id, rules=tuple(rules), expires_in_seconds=expires_in_seconds, description=description
+        )
         return read_answer(NewToken, (await self._asker.ask(json_call("POST", "/v1/tokens", body))).body)
 
     async def rotate(self, token_id: str, *, keep_seconds: float = 0.0) -> NewToken:
         """Replace a token's secret; the former one lasts `keep_seconds` more. Raises as `create`."""
-        call = json_call("POST", f"/v1/tokens/{path_part(token_id)}/rotate", {"keep_seconds": keep_seconds})
+        call = json_call("POST", f"/v1/tokens/{path_part(token_id)}/rotate", RotateBody(keep_seconds=keep_seconds))
         return read_answer(NewToken, (await self._asker.ask(call)).body)
 
     async def revoke(self, token_id: str) -> None:
