@@ -25,6 +25,9 @@ def recover(journal: Journal, snapshots: SnapshotStore, founders: tuple[str, ...
     if not len(journal):
         journal.add(NO_OP, 1, 0)
         journal.sync()
+    if journal[-1][2] > journal.getCurrentTerm():
+        # A crash came between an entry of a later term and the term itself: there is no vote in it yet.
+        journal.setCurrentTerm(journal[-1][2], None)
     return Log(journal, configurations, 1 if info is None else info.index)
 
 

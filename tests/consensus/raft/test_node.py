@@ -253,3 +253,13 @@ def test_a_node_alone_leads_on_whatever_its_disk_does() -> None:
     assert answer.open
     assert group.run_until(lambda: not answer.open, 10.0)
     assert answer.error is None
+
+
+def test_a_vote_does_not_outlive_its_term_where_only_the_log_shows_a_later_one(group: Group) -> None:
+    platter = group.hosts["n1"].platter
+    term = group.node("n1").term
+    group.hosts["n1"].crash()
+    platter.term, platter.voted_for = term - 1, "n2"
+    group.hosts["n1"].start()
+    state = group.node("n1").state
+    assert [(state.term, state.voted_for), (platter.term, platter.voted_for)] == [(term, None)] * 2

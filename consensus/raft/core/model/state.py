@@ -68,7 +68,7 @@ class State:
         self.stopped = False
 
         # Figure 2
-        self.term = max(log.journal.getCurrentTerm(), log.last_term)
+        self.term = log.journal.getCurrentTerm()
         self.voted_for = log.journal.getVotedForNodeId()
         self.log = log
         self.commit = log.found_committed
