@@ -130,7 +130,7 @@ class ForwardReply(Struct, frozen=True, tag="forward_reply"):
     """`outcome`: "accepted" (the proposal is at `position` of the entry `index` of `entry_term`), "read" (what is
     applied at `index` is fresh), "refused" or "unavailable", with a reason: then nothing happened.
 
-    An accepted proposal's result is not carried: whoever forwarded it applies that entry, and takes it from there.
+    An accepted proposal's result is not carried: the member that forwarded it applies that entry, and takes it there.
     """
 
     request: Index

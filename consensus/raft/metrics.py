@@ -1,4 +1,4 @@
-"""What a node counts of itself, for whoever watches it: plain numbers, which nothing here decides by."""
+"""What a node counts of itself, for operators: plain numbers, which nothing here decides by."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A member's node: carries out what Raft's core decides. It owns no socket, thread or timer.
 
-Whoever runs it calls `start` once, then `tick` on every loop turn in which something happened and at `next_wakeup` at
+Its driver calls `start` once, then `tick` on every loop turn in which something happened and at `next_wakeup` at
 the latest; the transport calls it with messages, the disk with finished jobs.
 """
 
@@ -101,7 +101,7 @@ class RaftNode:
         return next_wakeup(self.state)
 
     def stop(self) -> None:
-        """Leave: every waiting call gets its outcome. Whoever opened the journal closes it, once the disk is idle."""
+        """Leave: every waiting call gets its outcome. The journal is its owner's to close, once the disk is idle."""
         if not self.stopped:
             self._stop(Ready())
 

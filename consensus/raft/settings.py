@@ -30,7 +30,7 @@ class RaftSettings:
     """Those of other members included."""
 
     commit_notice_delay: float = 0.003
-    """Seconds for which an append is held back that would tell a member of a commit and nothing else."""
+    """Seconds for which an append is held back that would carry the commit index and nothing else."""
     max_append_bytes: int = 1 << 20
     """An append carries entries up to this size, or one entry."""
     max_appends_in_flight: int = 32

@@ -53,12 +53,12 @@ class VoteAnswer:
 
 
 def answer_vote(voter: Voter, request: RequestVote, candidate: str) -> VoteAnswer:
-    """Grant, refuse or ignore a vote. Who is a voter plays no part: the candidate counts (fault 23)."""
+    """Grant, refuse or ignore a vote. Whether this node is a voter plays no part (fault 23)."""
     complete = up_to_date(request.last_term, request.last_index, voter.last_term, voter.last_index)
     if request.pre:
         return VoteAnswer(voter.term, request.term > voter.term and complete and not voter.has_leader)
     if request.term < voter.term:
-        return VoteAnswer(voter.term, granted=False)  # tells a stale candidate the term
+        return VoteAnswer(voter.term, granted=False)  # a stale candidate learns the term
     if voter.has_leader and not request.transfer:
         return VoteAnswer(voter.term, granted=None)
     voted_for = voter.voted_for if request.term == voter.term else None
@@ -132,7 +132,7 @@ def leader_commit(
 ) -> int:
     """The highest index that a majority of `voters` holds durably, if of the leader's own term (paper, 5.4.2).
 
-    `match` holds the leader's own durable index too; whoever is missing in it holds nothing.
+    `match` holds the leader's own durable index too; a voter that is missing in it holds nothing.
     """
     if not voters:
         return commit

@@ -36,7 +36,7 @@ Kind = Annotated[str, msgspec.Meta(max_length=32)]
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
-    """Who speaks. `incarnation` counts a data directory's starts; `process` is drawn anew at each.
+    """The sender. `incarnation` counts a data directory's starts; `process` is drawn anew at each.
 
     What a later release adds stands at the end, where this one passes it over.
     """

@@ -1,4 +1,4 @@
-"""Who votes: a pure function of (the snapshot's configuration, the log), and the commands that change it.
+"""The voters: a pure function of (the snapshot's configuration, the log), and the commands that change it.
 
 A MEMBERSHIP entry carries the full new voter list, takes effect when appended, is undone when truncated and does
 nothing when it commits (raft spec 2b; faults 3, 20, 26). A snapshot stores the list as of its last entry (fault 21).

@@ -32,7 +32,7 @@ class Loading:
 
 
 def _chunks(writer: SnapshotWriter) -> Iterator[bytes]:
-    yield from writer.state()  # opened and read by whoever iterates: a disk job
+    yield from writer.state()  # opened and read where it is iterated: in a disk job
 
 
 class Incoming:

@@ -1,4 +1,4 @@
-"""Links that come up and go: the transport decides who may have one, never the configuration (fault 13)."""
+"""Links that come up and go: the transport decides which members may have one, never the configuration (fault 13)."""
 
 from __future__ import annotations
 

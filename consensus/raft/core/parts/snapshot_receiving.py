@@ -1,7 +1,7 @@
 """Receiving a snapshot: bytes to the disk, verified there, loaded in slices beside the old state, installed, and only
 then put in place of state and log (paper 7; faults 17, 18, 22; raft spec 2b).
 
-A snapshot holds what is committed, so one that is here whole stays good whoever leads meanwhile. Between two slices
+A snapshot holds what is committed, so one that is here whole stays good under any leader. Between two slices
 anything may happen: it is given up only where the commit index passes it, or where it turns out to be unreadable.
 """
 
