@@ -13,6 +13,9 @@ MAX_DATAGRAM_BYTES = 65_507
 MAX_KEY_VALUE_BYTES_CEILING = 60_000
 """The most that `max_key_value_bytes` may be: with a Node operation and block headers it must fit a datagram."""
 
+MIN_DELTA_BYTES = 131_072
+"""The least that `max_delta_bytes` may be: a Node operation and the largest key-value of a chitchat node must fit."""
+
 RESERVED_PREFIX = "coterie/"
 """The node itself writes keys under this prefix; its clients never do (gossip spec 6)."""
 
@@ -44,8 +47,8 @@ class GossipConfig:
     # Bounds (gossip spec 2, 5, 9, 10)
     max_datagram_bytes: int = MAX_DATAGRAM_BYTES
     max_digest_bytes: int = 57_344
-    max_delta_bytes: int = 16 * 1024 * 1024
-    max_delta_ops: int = 100_000
+    max_delta_bytes: int = 1024 * 1024
+    max_delta_ops: int = 8_192
     max_known_nodes: int = 10_000
     stranger_bytes_per_second: int = 1_000_000
     drop_unsolicited: bool = False
@@ -62,6 +65,10 @@ class GossipConfig:
             raise ConfigError("max_key_value_bytes", f"must be at most {MAX_KEY_VALUE_BYTES_CEILING}")
         if self.max_datagram_bytes > MAX_DATAGRAM_BYTES:
             raise ConfigError("max_datagram_bytes", f"must be at most {MAX_DATAGRAM_BYTES}, UDP's own limit")
+        if self.max_delta_bytes < MIN_DELTA_BYTES:
+            raise ConfigError("max_delta_bytes", f"must be at least {MIN_DELTA_BYTES}: the largest key-value must fit")
+        if self.max_delta_ops < 2:
+            raise ConfigError("max_delta_ops", "must be at least 2: a node and one key-value")
         # A Node operation takes at most 17 bytes and an identity of 1,024 + 31; a striped digest holds the sender
         # twice. The rest must take the largest key-value with its headers.
         if self.max_digest_bytes > self.max_datagram_bytes - 4_096:

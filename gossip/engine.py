@@ -85,7 +85,7 @@ class Engine:
             self._events,
             self._leave,
             self._refutation,
-            config.max_keys_per_node,
+            config,
             rng,
         )
         self._handshake = Handshake(config, self._nodes, self._reconciler, self.local_health, self._events, now)
@@ -262,6 +262,10 @@ class Engine:
     def receive(self, datagram: bytes, source: Address, now: float) -> list[Datagram]:
         """Handle a datagram; returns the answer. Bytes that are no message are counted and dropped."""
         return self._handshake.receive(datagram, source, self.seeds, now)
+
+    def is_stranger(self, source: Address) -> bool:
+        """Whether a source is neither a known node nor a seed: strangers share small budgets."""
+        return self._handshake.is_stranger(source, self.seeds)
 
     # -- a round (gossip spec 3) -------------------------------------------------------------------------------------
 

@@ -73,9 +73,9 @@ class GossipSettings(Table):
     """A digest of all known nodes that does not fit a datagram is cut into stripes of at most this size. At least 4096
     below max_datagram_bytes."""
     max_delta_bytes: Bytes = _GOSSIP.max_delta_bytes
-    """How much of one received message is unpacked; the rest comes in a later round."""
+    """How much a message unpacks to, read or written; the rest comes in a later round. At least 131072."""
     max_delta_ops: Count = _GOSSIP.max_delta_ops
-    """How many operations of one received message are taken; the rest comes in a later round."""
+    """How many operations of a message are read or written; the rest comes in a later round."""
     max_known_nodes: Count = _GOSSIP.max_known_nodes
     """Most nodes known at a time, dead ones included; further ones are counted and ignored."""
     stranger_bytes_per_second: Bytes = _GOSSIP.stranger_bytes_per_second

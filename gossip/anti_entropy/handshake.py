@@ -62,7 +62,7 @@ class Handshake:
         self._cluster_id = config.cluster_id.encode()
         syn_overhead = HEADER_BYTES + 2 + len(self._cluster_id)
         self.stripes = StripePlan(nodes, config.max_datagram_bytes - syn_overhead, config.max_digest_bytes)
-        self._decoder = Decoder(nodes.known, nodes.layout, config.max_delta_bytes, config.max_delta_ops)
+        self._decoder = Decoder(nodes.known, nodes.layout, config.max_delta_bytes, config.max_delta_ops, nodes.floor_of)
         self._unknown_peers = TokenBucket(config.stranger_bytes_per_second, now)
         self._pending = PendingHandshakes(config.reply_window)
         self.handshake_stats: HandshakeStats | None = None
@@ -86,9 +86,13 @@ class Handshake:
         """Drop handshakes that no answer can complete any more. Called once a round."""
         self._pending.expire(now)
 
+    def is_stranger(self, source: Address, seeds: Container[Address]) -> bool:
+        """Whether a source is neither a known node nor a seed."""
+        return not self._nodes.has_address(source) and source not in seeds
+
     def receive(self, datagram: bytes, source: Address, seeds: Container[Address], now: float) -> list[Datagram]:
         """Handle a datagram; returns the answer. Bytes that are no message are counted and dropped."""
-        unknown_peer = not self._nodes.has_address(source) and source not in seeds
+        unknown_peer = self.is_stranger(source, seeds)
         try:
             message = self._decoder.decode(datagram)
         except WireError as error:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from random import Random
 
 from coterie.gossip.anti_entropy.scuttlebutt import stale_nodes
+from coterie.gossip.config import GossipConfig
 from coterie.gossip.events.event_queue import EventQueue
 from coterie.gossip.events.events import CaughtUp
 from coterie.gossip.failure_detection.pause_detector import PauseDetector
@@ -37,7 +38,7 @@ class Reconciler:
         events: EventQueue,
         leave: LeaveBroadcast,
         refutation: Refutation,
-        max_keys_per_node: int,
+        config: GossipConfig,
         rng: Random,
     ) -> None:
         self._nodes = nodes
@@ -47,7 +48,7 @@ class Reconciler:
         self._events = events
         self._leave = leave
         self._refutation = refutation
-        self._max_keys = max_keys_per_node
+        self._config = config
         self._rng = rng
         self.last_digest: Digest | None = None
         """The last digest that any peer sent."""
@@ -88,13 +89,15 @@ class Reconciler:
 
         This side of the handshake listed the nodes of `listed_stripe` that joined before `next_join_sequence`.
         """
-        writer = DeltaWriter(room)
+        max_ops = self._config.max_delta_ops
+        writer = DeltaWriter(room, self._config.max_delta_bytes, max_ops)
         for state, from_version in stale_nodes(
             self._nodes, seen, seen_stripe, listed_stripe, next_join_sequence, self._rng
         ):
-            writer.add_node(
-                state.encoded, state.last_gc_version, from_version, state.newer_than(from_version), state.max_version
-            )
+            if writer.full:
+                break
+            newer = state.newer_than(from_version, max_ops)
+            writer.add_node(state.encoded, state.last_gc_version, from_version, newer, state.max_version)
         return writer.finish()
 
     def apply_delta(self, delta: Sequence[NodeDelta], source: Address, now: float) -> None:
@@ -110,7 +113,7 @@ class Reconciler:
                 self._refutation.refute_version(max(node_delta.max_version, node_delta.last_gc_version))
                 continue
             from_owner = state.id.gossip_advertise_addr == source
-            outcome, fresh = state.apply(node_delta, now, self._max_keys, from_owner=from_owner)
+            outcome, fresh = state.apply(node_delta, now, self._config.max_keys_per_node, from_owner=from_owner)
             events.counters["delta_" + outcome.name.lower()] += 1
             if fresh and state.liveness.alive and state.left:
                 self._membership.mark_left(state, now)

@@ -1,4 +1,4 @@
-"""A token bucket: the bytes that answers to unknown peers may take (gossip spec 10)."""
+"""A token bucket: bounds what strangers may take of bytes and of time (gossip spec 3, 10)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,6 @@ class TokenBucket:
         self._at = now
         return self._level <= 0
 
-    def spend(self, amount: int, now: float) -> None:
+    def spend(self, amount: float, now: float) -> None:
         self.is_empty(now)
         self._level -= amount

@@ -1,7 +1,7 @@
 """A gossip node on a UDP socket: the asyncio shell around the engine (gossip spec 3, 8).
 
 The engine makes every decision of the protocol. This module has the socket, the timer and the callbacks. Only `_send`
-and `_receive_waiting` touch datagrams; they seal and open them with the keyring.
+and `_receive` touch the socket's datagrams; the keyring seals and opens them.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from coterie.gossip.events.events import Event, KeyChanged, LiveSetChanged
 from coterie.gossip.events.listeners import KeyListener
 from coterie.gossip.shell.node_log import NodeLog
 from coterie.gossip.shell.seeds import SeedList, lookup_of_family
+from coterie.gossip.shell.work_budget import WorkBudget
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.wire.identity import Address, NodeId
 from coterie.gossip.wire.key_value import KeyStatus, KeyValue
@@ -33,6 +34,10 @@ SEED_REFRESH_SECONDS = 60.0
 
 MAX_DATAGRAMS_PER_TURN = 256
 """After this many the event loop gets its turn, before the rest is read."""
+
+MAX_TURN_SECONDS = 0.01
+"""A turn ends after this time too. The next one waits for as long as it took, so that a flood leaves the loop half of
+its time."""
 
 MAX_TURNS_BEFORE_ROUND = 64
 """The most turns of reading before a round: a flood must not prevent rounds."""
@@ -80,6 +85,7 @@ class GossipNode:
         self._tasks: list[asyncio.Task[None]] = []
         self._lookups: asyncio.Task[None] | None = None
         self._log = NodeLog(engine, time.monotonic)
+        self._work = WorkBudget(engine.is_stranger)
         self._live: Mapping[NodeId, NodeState] = {}
         self._live_changed = asyncio.Event()
         self._stopped = False
@@ -90,7 +96,7 @@ class GossipNode:
     async def start(self) -> None:
         """Begin to gossip. The first round starts at once and waits for no look-up."""
         self.engine.seeds = self._seeds.addresses()
-        asyncio.get_running_loop().add_reader(self._sock, self._receive_waiting)
+        self._watch_socket()
         self._tasks.append(asyncio.create_task(self._run_rounds(), name="gossip rounds"))
         self._begin_lookups()
 
@@ -114,8 +120,9 @@ class GossipNode:
             await asyncio.sleep(due - time.monotonic())
             # A late round must not judge nodes before it has read what waits in the socket (gossip spec 3).
             turns = 1
-            while self._receive_waiting() == MAX_DATAGRAMS_PER_TURN and turns < MAX_TURNS_BEFORE_ROUND:
+            while self._receive_waiting() and turns < MAX_TURNS_BEFORE_ROUND:
                 turns += 1
+                await asyncio.sleep(0)
             now = time.monotonic()
             try:
                 self._send(self.engine.round(now, backlog=turns > 1))
@@ -164,36 +171,67 @@ class GossipNode:
 
     # -- datagrams ---------------------------------------------------------------------------------------------------
 
-    def _receive_waiting(self) -> int:
-        """Handle at most MAX_DATAGRAMS_PER_TURN waiting datagrams; returns how many."""
+    def _watch_socket(self) -> None:
+        if not self._stopped:
+            asyncio.get_running_loop().add_reader(self._sock, self._on_readable)
+
+    def _on_readable(self) -> None:
+        began = time.monotonic()
+        if self._receive_waiting():
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(self._sock)
+            loop.call_later(time.monotonic() - began, self._watch_socket)
+
+    def _receive_waiting(self) -> bool:
+        """Handle waiting datagrams for one turn; returns whether more may wait.
+
+        A datagram of a source that used up its share of the time is read and dropped.
+        """
+        began = now = time.monotonic()
         handled = 0
-        while handled < MAX_DATAGRAMS_PER_TURN:
-            try:
-                datagram, source = self._sock.recvfrom(RECEIVE_BYTES)
-            except (BlockingIOError, InterruptedError):
-                break
-            except OSError as error:
-                self._log.warn_limited("receiving failed", "receive_errors", error=str(error))
-                break
-            handled += 1
-            self.engine.counters["received_bytes"] += len(datagram)
-            address = Address(*source[:2])
-            try:
-                if self.keyring is not None:
-                    datagram = self.keyring.open(datagram, time.time())
-                answers = self.engine.receive(datagram, address, time.monotonic())
-            except WireError as error:  # unsealed, or not for this node
-                self.engine.counters["rejected_" + error.reason] += 1
-                self._log.warn_limited(
-                    "datagram rejected", "rejected", source=str(address), reason=error.reason, detail=str(error)
-                )
-                continue
-            except Exception:  # noqa: BLE001 - no datagram may end gossip; the error is counted and logged
-                self._log.internal_error("datagram")
-                continue
+        try:
+            while handled < MAX_DATAGRAMS_PER_TURN and now - began < MAX_TURN_SECONDS:
+                received = self._receive()
+                if received is None:
+                    return False
+                handled += 1
+                datagram, source = received
+                if self._work.admits(source, now):
+                    self._handle(datagram, source)
+                    before, now = now, time.monotonic()
+                    self._work.spend(source, now - before, now)
+                else:
+                    self._log.warn_limited("a source sends too much", "over_budget", source=str(source))
+            return True
+        finally:
+            self._dispatch_events()
+
+    def _receive(self) -> tuple[bytes, Address] | None:
+        """The next waiting datagram."""
+        try:
+            datagram, source = self._sock.recvfrom(RECEIVE_BYTES)
+        except (BlockingIOError, InterruptedError):
+            return None
+        except OSError as error:
+            self._log.warn_limited("receiving failed", "receive_errors", error=str(error))
+            return None
+        self.engine.counters["received_bytes"] += len(datagram)
+        return datagram, Address(*source[:2])
+
+    def _handle(self, datagram: bytes, source: Address) -> None:
+        try:
+            if self.keyring is not None:
+                datagram = self.keyring.open(datagram, time.time())
+            answers = self.engine.receive(datagram, source, time.monotonic())
+        except WireError as error:  # unsealed, or not for this node
+            self.engine.counters["rejected_" + error.reason] += 1
+            self._log.warn_limited(
+                "datagram rejected", "rejected", source=str(source), reason=error.reason, detail=str(error)
+            )
+        except Exception:  # noqa: BLE001 - no datagram may end gossip; the error is counted and logged
+            self._log.internal_error("datagram")
+        else:
             self._send(answers)
-        self._dispatch_events()
-        return handled
 
     def _send(self, datagrams: Iterable[Datagram]) -> None:
         for address, message in datagrams:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from enum import Enum, auto
+from itertools import islice
 
 from coterie.gossip.config import LEFT_KEY
 from coterie.gossip.failure_detection.phi_accrual import Liveness
 from coterie.gossip.wire.delta import NodeDelta
-from coterie.gossip.wire.identity import NodeId
+from coterie.gossip.wire.identity import U64_MAX, NodeId
 from coterie.gossip.wire.key_value import DELETE, DELETE_AFTER_TTL, SET, KeyValue
 
 
@@ -74,17 +75,17 @@ class NodeState:
         """Every key that is not a tombstone, by key."""
         return (kv for _, kv in sorted(self.key_values.items()) if kv.status != DELETE)
 
-    def newer_than(self, version: int) -> list[KeyValue]:
-        """All key-values above `version`, tombstones included, by ascending version."""
+    def newer_than(self, version: int, at_most: int | None = None) -> list[KeyValue]:
+        """All key-values above `version`, or the first `at_most`, tombstones included, by ascending version."""
         if version == 0:
-            return list(self.key_values.values())
+            return list(islice(self.key_values.values(), at_most))
         newer = []
         for kv in reversed(self.key_values.values()):
             if kv.version <= version:
                 break
             newer.append(kv)
         newer.reverse()
-        return newer
+        return newer[:at_most]
 
     # -- the owner's writes ------------------------------------------------------------------------------------------
 
@@ -127,6 +128,14 @@ class NodeState:
         self.max_version = version + 1 + len(kept)
 
     # -- what a replica applies --------------------------------------------------------------------------------------
+
+    def floor_of(self, last_gc_version: int, from_version_excluded: int) -> int:
+        """The version up to which `apply` takes no key-value of a delta with these versions."""
+        if from_version_excluded > self.max_version:
+            return U64_MAX
+        if last_gc_version > max(self.last_gc_version, self.max_version):
+            return 0 if from_version_excluded == 0 else U64_MAX
+        return self.max_version
 
     def apply(
         self, delta: NodeDelta, now: float, max_keys: int, *, from_owner: bool = False

@@ -24,6 +24,12 @@ MAX_PLAIN_BLOCK_BYTES = 65_535
 WINDOW_LOG_MAX = 17
 """Largest zstd window that a reader grants, as a power of two: 128 KiB."""
 
+FRAME_COST = 4_096
+"""A zstd frame counts as at least so many plain bytes: to start a decoder takes as long as to unpack them."""
+
+BLOCK_COST = 256
+"""The same for a block of any kind."""
+
 _END, _ZSTD, _RAW = 0, 1, 2
 _HEADER = struct.Struct("<BH")
 _HEADER_BYTES = 3
@@ -76,10 +82,10 @@ class BlockWriter:
 def read_blocks(buf: bytes, start: int, max_bytes: int) -> tuple[bytes, int, bool]:
     """Read the stream at `start`: its plain bytes, the offset after it, and whether `max_bytes` cut it short.
 
-    Raises WireError.
+    Blocks and frames count by what they unpack to, and as no less than their cost. Raises WireError.
     """
     plains: list[bytes] = []
-    total = 0
+    left = max_bytes
     at = start
     while True:
         if at >= len(buf):
@@ -95,19 +101,22 @@ def read_blocks(buf: bytes, start: int, max_bytes: int) -> tuple[bytes, int, boo
         at = body + (buf[at + 1] | buf[at + 2] << 8)
         if at > len(buf):
             raise WireError("short", "the datagram ends inside a block")
-        plain = buf[body:at] if tag == _RAW else _decompress(buf[body:at])
+        plain, cost = (buf[body:at], 0) if tag == _RAW else _decompress(buf[body:at], left)
         plains.append(plain)
-        total += len(plain)
-        if total >= max_bytes:
+        left -= max(len(plain), cost, BLOCK_COST)
+        if left <= 0:
             return b"".join(plains)[:max_bytes], len(buf), True
 
 
-def _decompress(stored: bytes) -> bytes:
-    """The content of a run of zstd frames, skippable ones included, of at most MAX_PLAIN_BLOCK_BYTES together."""
+def _decompress(stored: bytes, max_cost: int) -> tuple[bytes, int]:
+    """The content of a run of zstd frames, skippable ones included, of at most MAX_PLAIN_BLOCK_BYTES together; and what
+    the frames cost. No frame is unpacked once they cost `max_cost`.
+    """
     plain = b""
+    cost = 0
     rest = memoryview(stored)
     try:
-        while rest:
+        while rest and cost < max_cost:
             size = zstd.get_frame_size(rest)
             decoder = zstd.ZstdDecompressor(options=_DECODER_OPTIONS)
             # One byte more than allowed shows an excess without unpacking it.
@@ -117,9 +126,10 @@ def _decompress(stored: bytes) -> bytes:
             if not decoder.eof:
                 raise WireError("zstd", "a block ends inside a zstd frame")
             rest = rest[size:]
+            cost += FRAME_COST
     except zstd.ZstdError as error:
         raise WireError("zstd", str(error)) from None
-    return plain
+    return plain, cost
 
 
 def _narrow(frame: memoryview) -> memoryview | bytes:

@@ -1,12 +1,13 @@
 """Deltas on the wire: operations in a block stream (gossip spec 2).
 
-Reading has two bounds: plain bytes and operations. What follows a bound is ignored: a prefix of a delta is a delta.
+Reading and writing have two bounds: plain bytes and operations. A reader ignores what follows a bound: a prefix of a
+delta is a delta.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -31,9 +32,22 @@ class Known(Protocol):
     def id(self) -> NodeId: ...
 
 
+FloorOf = Callable[[bytes, int, int], int]
+"""From an encoded identity, last_gc_version and from_version_excluded to the version up to which the reader wants no
+key-value of that node."""
+
+
+def everything_wanted(_encoded: bytes, _last_gc_version: int, _from_version_excluded: int) -> int:
+    """The floor of a reader that wants every key-value."""
+    return 0
+
+
 @dataclass(slots=True)
 class NodeDelta:
-    """One node's part of a delta. `max_version` is 0 where it has no KeyValue and no SetMaxVersion."""
+    """One node's part of a delta. `max_version` is 0 where it has no KeyValue and no SetMaxVersion.
+
+    `key_values` leaves out those that the reader does not want.
+    """
 
     node: NodeId
     last_gc_version: int
@@ -46,14 +60,26 @@ class NodeDelta:
 
 
 class DeltaWriter:
-    """Fills a delta of at most `budget` bytes, end byte included."""
+    """Fills a delta of at most `budget` bytes, end byte included, which unpacks to `max_bytes` and `max_ops`."""
 
-    def __init__(self, budget: int) -> None:
+    def __init__(self, budget: int, max_bytes: int, max_ops: int) -> None:
         self._budget = budget
+        self._plain_left = max_bytes
+        self._ops_left = max_ops
         self._blocks = BlockWriter()
 
+    @property
+    def full(self) -> bool:
+        """Whether no node can be added any more, as far as it does not depend on the node."""
+        return self._ops_left < 2
+
     def _fits(self, size: int) -> bool:
-        return self._blocks.size_with(size) <= self._budget
+        return size <= self._plain_left and self._blocks.size_with(size) <= self._budget
+
+    def _append(self, plain: bytes, ops: int) -> None:
+        self._blocks.append(plain)
+        self._plain_left -= len(plain)
+        self._ops_left -= ops
 
     def add_node(
         self,
@@ -67,20 +93,21 @@ class DeltaWriter:
 
         Returns whether all of them fit. Writes nothing where the first operation does not fit.
         """
+        if self.full:
+            return False
         head = b"".join((b"\0", encoded, _U64_PAIR.pack(last_gc_version, from_version_excluded)))
-        ops = [kv.op for kv in key_values] or [b"\x02" + _U64.pack(max_version)]
-        whole = b"".join((head, *ops))
-        if self._fits(len(whole)):
-            self._blocks.append(whole)
-            return True
+        ops = [kv.op for kv in key_values[: self._ops_left - 1]] or [b"\x02" + _U64.pack(max_version)]
+        if self._fits(len(head) + sum(map(len, ops))):
+            self._append(b"".join((head, *ops)), 1 + len(ops))
+            return len(ops) >= len(key_values)
         if not self._fits(len(head) + len(ops[0])):
             return False
-        self._blocks.append(head)
+        self._append(head, 1)
         for op in ops:
             if not self._fits(len(op)):
                 return False
-            self._blocks.append(op)
-        return True
+            self._append(op, 1)
+        return len(ops) >= len(key_values)
 
     def finish(self) -> bytes:
         """The delta as it stands in the message. The writer is not used after this."""
@@ -91,18 +118,28 @@ class DeltaWriter:
 
 
 def read_delta(
-    buf: bytes, start: int, known: Mapping[bytes, Known], max_bytes: int, max_ops: int
+    buf: bytes,
+    start: int,
+    known: Mapping[bytes, Known],
+    max_bytes: int,
+    max_ops: int,
+    floor_of: FloorOf = everything_wanted,
 ) -> tuple[list[NodeDelta], int]:
     """Read the delta at `start`: its node deltas, and the offset after its end byte. Raises WireError.
 
     Where a bound ends the reading early, the offset is the end of the buffer: what follows is unknown.
     """
     plain, end, cut = read_blocks(buf, start, max_bytes)
-    return _read_ops(plain, known, max_ops, cut), end
+    return _read_ops(plain, known, max_ops, floor_of, cut), end
 
 
-def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: bool) -> list[NodeDelta]:
-    """Decode operations. Where the bytes were `cut`, the operation that ends outside them is left out."""
+def _read_ops(
+    plain: bytes, known: Mapping[bytes, Known], max_ops: int, floor_of: FloorOf, cut: bool
+) -> list[NodeDelta]:
+    """Decode operations. Where the bytes were `cut`, the operation that ends outside them is left out.
+
+    Steps over key-values that nobody wants: their text is not looked at.
+    """
     deltas: list[NodeDelta] = []
     seen: set[bytes] = set()
     key_values: list[KeyValue] = []
@@ -111,6 +148,7 @@ def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: boo
     size = len(plain)
     at = ops = 0
     floor = 0  # the highest version of the current node so far
+    unwanted = 0  # no key-value of the current node is wanted up to this version
     try:
         while at < size and ops < max_ops:
             ops += 1
@@ -123,6 +161,10 @@ def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: boo
                     raise WireError("version-order", "the versions of a node do not increase")
                 if status > 2:
                     raise WireError("status", f"the status of a key-value is 0, 1 or 2, not {status}")
+                if version <= unwanted:
+                    floor = version
+                    at = value_end + 9
+                    continue
                 value = plain[key_end + 2 : value_end]
                 if not value.isascii():
                     str(value, "utf-8")  # only checked: `KeyValue.value` decodes it again
@@ -150,6 +192,7 @@ def _read_ops(plain: bytes, known: Mapping[bytes, Known], max_ops: int, cut: boo
                 key_values = []
                 deltas.append(NodeDelta(node, gc, from_version, key_values))
                 floor = 0
+                unwanted = floor_of(encoded, gc, from_version)
                 at = id_end + 16
             elif tag == _OP_SET_MAX_VERSION:
                 (version,) = _U64.unpack_from(plain, at + 1)

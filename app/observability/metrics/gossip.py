@@ -20,6 +20,7 @@ _FAULTS = (
     "send_buffer_full",
     "send_errors",
     "receive_errors",
+    "over_budget",
     "internal_errors",
 )
 """What happened to datagrams beside being malformed, by the engine's names."""

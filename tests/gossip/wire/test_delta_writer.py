@@ -16,6 +16,8 @@ from tests.gossip.encoding import encode, encode_delta
 from tests.gossip.helpers import SET, delta_of, node
 from tests.gossip.wire.blocks import compress, plain_of, split_blocks
 
+MIB = 1024 * 1024
+
 Missing = tuple[NodeId, list[KeyValue], int]
 """What a peer lacks of a node: its key-values, and the max_version for where there is none."""
 
@@ -45,9 +47,9 @@ def missing_nodes(draw: st.DrawFn) -> list[Missing]:
     return nodes
 
 
-def write(nodes: list[Missing], budget: int) -> tuple[bytes, list[bool]]:
+def write(nodes: list[Missing], budget: int, max_bytes: int = MIB, max_ops: int = 8_192) -> tuple[bytes, list[bool]]:
     """The delta, and for each node whether all of it went in."""
-    writer = DeltaWriter(budget)
+    writer = DeltaWriter(budget, max_bytes, max_ops)
     whole = [writer.add_node(n.encoded, 3, 0, key_values, maximum) for n, key_values, maximum in nodes]
     return writer.finish(), whole
 
@@ -154,3 +156,22 @@ def test_whole_messages_are_written_with_every_kind_of_node_delta() -> None:
         delta_of(node("plain"), ("k", "v", 2, SET)),
     ]
     assert list(read(encode_delta(told)).values()) == told
+
+
+@given(missing_nodes(), st.integers(1, 200_000), st.integers(1, 12))
+def test_a_reader_with_the_same_bounds_takes_all_that_is_written(
+    nodes: list[Missing], max_bytes: int, max_ops: int
+) -> None:
+    delta, whole = write(nodes, 65_503, max_bytes, max_ops)
+    told = read(delta)
+    assert len(plain_of(delta)) <= max_bytes
+    assert len(told) + sum(len(d.key_values) or 1 for d in told.values()) <= max_ops
+    assert read_within(delta, max_bytes, max_ops) == told
+    for (n, key_values, _), all_in in zip(nodes, whole, strict=True):
+        assert all_in == (n in told and told[n].key_values == key_values)
+
+
+def read_within(delta: bytes, max_bytes: int, max_ops: int) -> dict[NodeId, NodeDelta]:
+    message = Decoder(max_delta_bytes=max_bytes + 1, max_delta_ops=max_ops).decode(encode(Ack())[:4] + delta)
+    assert isinstance(message, Ack)
+    return {d.node: d for d in message.delta}

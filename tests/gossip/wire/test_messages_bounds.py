@@ -11,10 +11,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from coterie.gossip import KeyValue, WireError
+from coterie.gossip.wire.blocks import BLOCK_COST, read_blocks
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.messages import Ack, Decoder, Syn
 from tests.gossip.encoding import encode
-from tests.gossip.helpers import SET, delta_of, digest_of, make_engine, node
+from tests.gossip.helpers import SELF, SET, delta_of, digest_of, hear_delta, make_engine, node
 from tests.gossip.strategies import deltas
 from tests.gossip.wire.blocks import block, compress, plain_of, raw_frame, skippable_frame
 
@@ -85,7 +86,8 @@ def test_a_bomb_unpacks_to_no_more_than_max_delta_bytes(max_bytes: int, log: Dec
     assert isinstance(message, Ack)
     versions = [kv.version for kv in message.delta[0].key_values]
     assert versions == list(range(1, (max_bytes - len(NODE_OP)) // 65_535 + 1))
-    assert max_bytes <= len(NODE_OP) + log.bytes_out <= max_bytes + 65_535
+    # The first block holds less than it costs.
+    assert max_bytes - BLOCK_COST <= len(NODE_OP) + log.bytes_out <= max_bytes + 65_535
     # The blocks, their concatenation cut to size, and the key-values made of it.
     assert peak < 5 * max_bytes + MIB
 
@@ -180,7 +182,44 @@ def test_the_default_bound_on_operations() -> None:
     blocks = b"".join(block(1, compress(stream[at : at + 60_000])) for at in range(0, len(stream), 60_000))
     message = Decoder().decode(ACK + blocks + b"\0")
     assert isinstance(message, Ack)
-    assert len(message.delta[0].key_values) == 99_999
+    assert len(message.delta[0].key_values) == 8_191
+
+
+def test_a_small_datagram_of_100_000_operations_is_read_to_the_bound() -> None:
+    """443 bytes: without the bound they cost 45 ms."""
+    stream = NODE_OP + b"".join(b"\x02" + version.to_bytes(8, "little") for version in range(1, 100_000))
+    blocks = b"".join(block(1, compress(stream[at : at + 60_000])) for at in range(0, len(stream), 60_000))
+    message = Decoder().decode(ACK + blocks + b"\0")
+    assert message == Ack([delta_of(OWNER, max_version=8_191)])
+
+
+def test_blocks_and_frames_count_as_what_they_cost(log: DecoderLog) -> None:
+    """Thousands of tiny ones in a datagram, which unpack to next to nothing."""
+    Decoder().decode(ACK + block(1, skippable_frame() * 8_000) + b"\0")
+    assert log.calls <= 256
+    log.calls = 0
+    Decoder().decode(ACK + block(1, raw_frame(b"", 10)) * 7_000 + b"\0")
+    assert log.calls <= 256
+    plain, end, cut = read_blocks(block(2, b"") * 21_000 + b"\0", 0, MIB)
+    assert (plain, end, cut) == (b"", 63_001, True)
+
+
+def test_what_nobody_wants_is_stepped_over() -> None:
+    """Key-values of unknown nodes, of the own one, and of versions that are held: none is made."""
+    engine = make_engine()
+    stranger, peer = OWNER.gossip_advertise_addr, node("peer")
+    engine.receive(encode(Syn(digest_of((peer, 1, 0, 0)), "testing")), stranger, 0.0)
+    hear_delta(engine, delta_of(peer, ("a", "1", 1, SET), ("b", "2", 2, SET)), now=0.0)
+    decoder = Decoder(engine.by_identity, floor_of=engine._nodes.floor_of)
+    told = [
+        delta_of(OWNER, ("k", "v", 7, SET)),
+        delta_of(SELF, ("k", "v", 7, SET)),
+        delta_of(peer, ("a", "1", 1, SET), ("b", "2", 2, SET), ("c", "3", 3, SET)),
+    ]
+    message = decoder.decode(encode(Ack(told)))
+    assert message == Ack(
+        [delta_of(OWNER, max_version=7), delta_of(SELF, max_version=7), delta_of(peer, ("c", "3", 3, SET))]
+    )
 
 
 def test_what_lies_behind_a_bound_is_not_looked_at() -> None:

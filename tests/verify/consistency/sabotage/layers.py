@@ -44,8 +44,8 @@ def _versions_skipped() -> None:
 
     newer = NodeState.newer_than
 
-    def all_but_the_first(self: Any, version: int) -> Any:
-        found = newer(self, version)
+    def all_but_the_first(self: Any, version: int, at_most: int | None = None) -> Any:
+        found = newer(self, version, at_most)
         return found[1:] if len(found) > 2 else found
 
     NodeState.newer_than = all_but_the_first  # type: ignore[method-assign]
