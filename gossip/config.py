@@ -43,6 +43,7 @@ class GossipConfig:
     marked_for_deletion_grace_period: float = 2 * 3600.0
     max_key_value_bytes: int = 16_384
     max_keys_per_node: int = 100_000
+    max_node_bytes: int = 32 * 1024 * 1024
     allow_non_ascii_keys: bool = False
     # Bounds (gossip spec 2, 5, 9, 10)
     max_datagram_bytes: int = MAX_DATAGRAM_BYTES
@@ -50,6 +51,8 @@ class GossipConfig:
     max_delta_bytes: int = 1024 * 1024
     max_delta_ops: int = 8_192
     max_known_nodes: int = 10_000
+    max_foreign_bytes: int = 128 * 1024 * 1024
+    max_joining_bytes: int = 16 * 1024 * 1024
     stranger_bytes_per_second: int = 1_000_000
     drop_unsolicited: bool = False
     reply_window: float = 10.0

@@ -31,7 +31,7 @@ from coterie.gossip.state.restore_keys import restore_keys
 from coterie.gossip.state.state_import import check_imported_state
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
-from coterie.gossip.wire.key_value import DELETE_AFTER_TTL, SET, KeyStatus, KeyValue
+from coterie.gossip.wire.key_value import DELETE_AFTER_TTL, SET, KeyStatus, KeyValue, held_bytes
 
 
 class Engine:
@@ -178,10 +178,21 @@ class Engine:
                 "max_keys_per_node",
                 f"this node holds max_keys_per_node = {limit} keys, counting those not yet collected",
             )
+        self._check_room(key, value)
         kv = self.own.set(key, value, now, status=status)
         if kv is not None:
             self._events.key_written(self.own, kv)
         return kv
+
+    def _check_room(self, key: str, value: str) -> None:
+        old = self.own.key_values.get(key)
+        held = self.own.held_bytes - (old.held_bytes if old is not None else 0)
+        limit = self.config.max_node_bytes
+        if held + held_bytes(key, value) > limit:
+            raise TooManyKeysError(
+                "max_node_bytes",
+                f"this node's keys would take more than max_node_bytes = {limit} in memory: others would not hold them",
+            )
 
     def delete(self, key: str, now: float, *, internal: bool = False) -> KeyValue | None:
         """Turn a key of this node into a tombstone. None, with no effect, where there is none."""
@@ -281,6 +292,7 @@ class Engine:
         peers = self._peers.choose(self.seeds, now)
         self.own.heartbeat += 1
         keys_collected = self._collect_tombstones(now)
+        self._reconciler.memory.measure()
         sent = self.open_handshakes(peers, now)
         self._membership.evaluate(now, keys_collected=keys_collected)
         self._adapt_stripes()

@@ -64,6 +64,9 @@ class GossipSettings(Table):
     http.max_query_bytes too: percent-encoding can triple a value."""
     max_keys_per_node: Count = _GOSSIP.max_keys_per_node
     """Most keys in one node's namespace, marks of deleted ones included."""
+    max_node_bytes: Bytes = _GOSSIP.max_node_bytes
+    """Most that the keys of one node may take in memory, each counted with 256 bytes beside its own. This node writes
+    no more, and takes no more of another. Should be equal on all nodes of a cluster."""
     allow_non_ascii_keys: bool = _GOSSIP.allow_non_ascii_keys
     """Whether keys may start with a non-ASCII character. Real chitchat nodes (release 0.10.1) stop on such keys: set
     it only where all nodes are coterie nodes."""
@@ -78,6 +81,10 @@ class GossipSettings(Table):
     """How many operations of a message are read or written; the rest comes in a later round."""
     max_known_nodes: Count = _GOSSIP.max_known_nodes
     """Most nodes known at a time, dead ones included; further ones are counted and ignored."""
+    max_foreign_bytes: Bytes = _GOSSIP.max_foreign_bytes
+    """Most that the keys of all other nodes may take in memory. Beyond it each node has an equal part."""
+    max_joining_bytes: Bytes = _GOSSIP.max_joining_bytes
+    """Most that the keys of nodes that were never alive for this one may take in memory, together."""
     stranger_bytes_per_second: Bytes = _GOSSIP.stranger_bytes_per_second
     """Answers to addresses that are neither a known node's nor a seed's share this many bytes a second, so that this
     node cannot be used to flood others."""

@@ -17,6 +17,7 @@ from coterie.gossip.failure_detection.phi_accrual import PhiAccrualDetector
 from coterie.gossip.membership.leave import LeaveBroadcast
 from coterie.gossip.membership.membership import Membership
 from coterie.gossip.membership.refutation import Refutation
+from coterie.gossip.state.memory_budget import MemoryBudget
 from coterie.gossip.state.node_state import ApplyOutcome
 from coterie.gossip.state.node_table import NodeTable
 from coterie.gossip.wire.delta import DeltaWriter, NodeDelta
@@ -50,6 +51,7 @@ class Reconciler:
         self._refutation = refutation
         self._config = config
         self._rng = rng
+        self.memory = MemoryBudget(nodes, config)
         self.last_digest: Digest | None = None
         """The last digest that any peer sent."""
 
@@ -113,7 +115,11 @@ class Reconciler:
                 self._refutation.refute_version(max(node_delta.max_version, node_delta.last_gc_version))
                 continue
             from_owner = state.id.gossip_advertise_addr == source
-            outcome, fresh = state.apply(node_delta, now, self._config.max_keys_per_node, from_owner=from_owner)
+            max_bytes, held = self.memory.limit(state), state.held_bytes
+            outcome, fresh = state.apply(
+                node_delta, now, self._config.max_keys_per_node, max_bytes=max_bytes, from_owner=from_owner
+            )
+            self.memory.record(state, state.held_bytes - held)
             events.counters["delta_" + outcome.name.lower()] += 1
             if fresh and state.liveness.alive and state.left:
                 self._membership.mark_left(state, now)

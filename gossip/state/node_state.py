@@ -14,7 +14,7 @@ from coterie.gossip.config import LEFT_KEY
 from coterie.gossip.failure_detection.phi_accrual import Liveness
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.identity import U64_MAX, NodeId
-from coterie.gossip.wire.key_value import DELETE, DELETE_AFTER_TTL, SET, KeyValue
+from coterie.gossip.wire.key_value import DELETE, DELETE_AFTER_TTL, KEY_COST, SET, KeyValue
 
 
 class ApplyOutcome(Enum):
@@ -36,6 +36,7 @@ class NodeState:
         "encoded",
         "expiring",
         "heartbeat",
+        "held_bytes",
         "id",
         "join_sequence",
         "key_values",
@@ -54,6 +55,7 @@ class NodeState:
         self.max_version = 0
         self.last_gc_version = 0
         self.key_values: dict[str, KeyValue] = {}
+        self.held_bytes = 0  # what the key-values take in memory, roughly
         # When this node learnt of each Delete and DeleteAfterTtl, oldest first; None where there is none.
         self.expiring: dict[str, float] | None = None
         self.liveness = Liveness()
@@ -126,6 +128,10 @@ class NodeState:
         if self.expiring is not None:
             self.expiring = {key: at for key, at in self.expiring.items() if key in self.key_values} or None
         self.max_version = version + 1 + len(kept)
+        self._measure()
+
+    def _measure(self) -> None:
+        self.held_bytes = sum(kv.held_bytes for kv in self.key_values.values())
 
     # -- what a replica applies --------------------------------------------------------------------------------------
 
@@ -138,11 +144,11 @@ class NodeState:
         return self.max_version
 
     def apply(
-        self, delta: NodeDelta, now: float, max_keys: int, *, from_owner: bool = False
+        self, delta: NodeDelta, now: float, max_keys: int, *, max_bytes: int = U64_MAX, from_owner: bool = False
     ) -> tuple[ApplyOutcome, list[KeyValue]]:
         """Apply a node delta from a peer, or from the owner: the outcome, and the key-values that were set.
 
-        Applies a prefix where the state would otherwise hold more than `max_keys` keys.
+        Applies a prefix where the state would otherwise hold more than `max_keys` keys or `max_bytes`.
         """
         # A delta without KeyValue or SetMaxVersion has max_version 0; SetMaxVersion(0) says no more.
         if delta.max_version == 0:
@@ -155,6 +161,7 @@ class NodeState:
                 return ApplyOutcome.GAP, []
             outcome = ApplyOutcome.RESET
             self.key_values.clear()
+            self.held_bytes = 0
             self.expiring = None
             self.max_version = 0
             self.last_gc_version = delta.last_gc_version
@@ -169,9 +176,12 @@ class NodeState:
         fresh = delta.key_values
         if floor or gc:
             fresh = [kv for kv in fresh if kv.version > floor and (kv.status == SET or kv.version > gc)]
-        if len(self.key_values) + len(fresh) > max_keys:
-            return self._apply_within(fresh, now, max_keys, outcome)
+        added = sum([len(kv.op) for kv in fresh]) + KEY_COST * len(fresh)
+        if len(self.key_values) + len(fresh) > max_keys or self.held_bytes + added > max_bytes:
+            return self._apply_within(fresh, now, max_keys, max_bytes, outcome)
         self._take(fresh, now)
+        if not self.held_bytes:  # `put` counts; the first delta is taken at once
+            self.held_bytes = added
         self.max_version = delta.max_version
         return outcome, fresh
 
@@ -187,10 +197,12 @@ class NodeState:
             self.put(kv, now)
 
     def _apply_within(
-        self, fresh: list[KeyValue], now: float, max_keys: int, outcome: ApplyOutcome
+        self, fresh: list[KeyValue], now: float, max_keys: int, max_bytes: int, outcome: ApplyOutcome
     ) -> tuple[ApplyOutcome, list[KeyValue]]:
         for i, kv in enumerate(fresh):
-            if len(self.key_values) >= max_keys and kv.key not in self.key_values:
+            old = self.key_values.get(kv.key)
+            held = self.held_bytes - (old.held_bytes if old is not None else 0)
+            if (len(self.key_values) >= max_keys and old is None) or held + kv.held_bytes > max_bytes:
                 return outcome, fresh[:i]
             self.put(kv, now)
             self.max_version = kv.version
@@ -200,10 +212,11 @@ class NodeState:
         """Store a version above all others, and note where it expires."""
         key = kv.key
         if key in self.key_values:
-            del self.key_values[key]
+            self.held_bytes -= self.key_values.pop(key).held_bytes
             if self.expiring is not None:
                 self.expiring.pop(key, None)
         self.key_values[key] = kv
+        self.held_bytes += kv.held_bytes
         if kv.status != SET:
             if self.expiring is None:
                 self.expiring = {}
@@ -232,6 +245,7 @@ class NodeState:
         self.expiring = dict(sorted(learnt.items(), key=lambda item: item[1])) or None
         self.max_version = max_version
         self.last_gc_version = max(self.last_gc_version, last_gc_version)
+        self._measure()
         return set_now
 
     # -- tombstone collection ----------------------------------------------------------------------------------------
@@ -245,6 +259,7 @@ class NodeState:
                 break
             del self.expiring[key]
             kv = self.key_values.pop(key)
+            self.held_bytes -= kv.held_bytes
             visible_gone |= kv.status != DELETE
             self.last_gc_version = max(self.last_gc_version, kv.version)
         if not self.expiring:

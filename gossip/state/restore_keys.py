@@ -8,7 +8,7 @@ from coterie.gossip.config import GossipConfig
 from coterie.gossip.errors import KeyRefusedError
 from coterie.gossip.state.key_rules import check_key_value
 from coterie.gossip.state.node_state import NodeState
-from coterie.gossip.wire.key_value import SET, KeyStatus, KeyValue
+from coterie.gossip.wire.key_value import SET, KeyStatus, KeyValue, held_bytes
 
 
 def restore_keys(
@@ -33,6 +33,9 @@ def restore_keys(
             continue
         if len(own.key_values) >= config.max_keys_per_node - spare:
             refused[key] = f"there are max_keys_per_node = {config.max_keys_per_node} keys already"
+            continue
+        if own.held_bytes + held_bytes(key, value) > config.max_node_bytes:
+            refused[key] = f"the keys would take more than max_node_bytes = {config.max_node_bytes}"
             continue
         own.put(KeyValue.make(key, value, version, status), since)
         own.max_version = max(own.max_version, version)

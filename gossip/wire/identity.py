@@ -116,8 +116,8 @@ def node_id_end(buf: bytes, start: int) -> int:
 def decode_node_id(encoded: bytes) -> NodeId:
     """Decode an identity. Raises WireError where its text is not UTF-8.
 
-    Cached: peers go on listing identities that this node has removed or refuses. An identity longer than any node's is
-    not cached: such identities could fill gigabytes.
+    Cached: peers go on listing identities that this node has removed or refuses. A long identity is
+    not cached: such identities could fill memory.
     """
     return _decode_cached(encoded) if len(encoded) <= _MAX_CACHED_BYTES else _decode(encoded)
 
@@ -134,7 +134,7 @@ def _decode(encoded: bytes) -> NodeId:
     return NodeId(name, _U64.unpack_from(encoded, name_end)[0], address)
 
 
-_MAX_CACHED_BYTES = MAX_ID_BYTES + 29
-"""The longest id, with its length, a generation, an IPv6 address and a port."""
+_MAX_CACHED_BYTES = 256
+"""Longer than nearly every identity; a full cache of them takes some 20 MB."""
 
 _decode_cached = lru_cache(maxsize=16_384)(_decode)

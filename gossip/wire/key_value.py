@@ -8,6 +8,9 @@ from enum import IntEnum
 OP_KEY_VALUE = 1
 """Tag of a KeyValue operation in a delta."""
 
+KEY_COST = 256
+"""A key-value counts as so many bytes more than it takes on the wire."""
+
 _U16 = struct.Struct("<H")
 _VERSION_STATUS = struct.Struct("<QB")
 
@@ -25,6 +28,11 @@ class KeyStatus(IntEnum):
     def label(self) -> str:
         """The name that the documented JSON uses."""
         return ("Set", "Delete", "DeleteAfterTtl")[self]
+
+
+def held_bytes(key: str, value: str) -> int:
+    """What a version of a key takes in memory, roughly."""
+    return 14 + len(key.encode()) + len(value.encode()) + KEY_COST
 
 
 SET, DELETE, DELETE_AFTER_TTL = 0, 1, 2
@@ -60,6 +68,11 @@ class KeyValue:
     def value(self) -> str:
         value_at = 5 + (self.op[1] | self.op[2] << 8)
         return str(self.op[value_at:-9], "utf-8")
+
+    @property
+    def held_bytes(self) -> int:
+        """What it takes in memory, roughly: its bytes on the wire, and KEY_COST for the objects around them."""
+        return len(self.op) + KEY_COST
 
     @property
     def visible(self) -> bool:
