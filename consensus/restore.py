@@ -13,7 +13,7 @@ from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
-from coterie.consensus.journal import JournalConfig, open_member_directory
+from coterie.consensus.journal import JournalConfig, MemberDirectory, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP, NO_OP, REGULAR, decode_batch
@@ -51,15 +51,33 @@ def read_survivor(directory: Path) -> tuple[State, str | None]:
     """
     store = open_member_directory(directory)
     try:
-        latest = store.snapshots.latest()
-        state = State() if latest is None else read_snapshot(store.snapshots.state())
-        first = 0 if latest is None else latest.index + 1
-        for command, index, _ in store.journal[:]:
-            if index >= first:
-                _apply(state, command, index)
-        return state, store.identity.cluster_id
+        return _read(store), store.identity.cluster_id
     finally:
         store.close()
+
+
+def read_new_cluster(directory: Path) -> NewCluster | None:
+    """What `found_from` made; None where it was cut short. Raises as `open_member_directory`."""
+    store = open_member_directory(directory)
+    try:
+        cluster = store.identity.cluster_id
+        return None if cluster is None else _made(_read(store), cluster, store.identity.member_id.hex)
+    finally:
+        store.close()
+
+
+def _read(store: MemberDirectory) -> State:
+    latest = store.snapshots.latest()
+    state = State() if latest is None else read_snapshot(store.snapshots.state())
+    first = 0 if latest is None else latest.index + 1
+    for command, index, _ in store.journal[:]:
+        if index >= first:
+            _apply(state, command, index)
+    return state
+
+
+def _made(state: State, cluster: str, member: str) -> NewCluster:
+    return NewCluster(cluster, member, state.keyspace.revision, len(state.keyspace.table))
 
 
 def _apply(state: State, command: bytes, index: int) -> None:
@@ -94,4 +112,4 @@ def found_from(state: State, directory: Path, *, config: JournalConfig | None = 
         store.identity.join_cluster(cluster)
     finally:
         store.close()
-    return NewCluster(cluster, member, state.keyspace.revision, len(state.keyspace.table))
+    return _made(state, cluster, member)

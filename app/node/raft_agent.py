@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from coterie.app.http.tls import Tls
-from coterie.app.node.storage.recover import RAFT_DIRECTORY
+from coterie.app.node.storage.recover import RAFT_DIRECTORY, check_no_draft
 from coterie.app.observability.tracing import Tracer
 from coterie.app.settings.settings import Settings
 from coterie.consensus import MemberConfig
@@ -64,5 +64,6 @@ def agent_config(
 
 
 def open_agent(node: GossipNode, data_dir: Path, config: AgentConfig) -> Agent:
-    """Raises as `open_member_directory`."""
+    """Raises as `open_member_directory`, and DataDirError."""
+    check_no_draft(data_dir)
     return Agent(node, data_dir / RAFT_DIRECTORY, config)
