@@ -1,12 +1,14 @@
 """Backup, and the two ways to begin a new cluster from what is left of an old one (raft spec 4).
 
 A backup is the state alone: its stream is versioned and checksummed. Restoring one, or going on from a survivor after
-a lost majority, makes a *new* cluster of one member: with a new cluster id and member id, its revision raised by 10^9
-so that no fencing token is ever given again. Every other node must be given an empty directory and joins it anew.
+a lost majority, makes a *new* cluster of one member: with a new cluster id and member id, its revision raised to the
+Unix time in microseconds, so that no fencing token is ever given again, however often one backup is restored. Every
+other node must be given an empty directory and joins it anew.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from itertools import islice
@@ -102,7 +104,7 @@ def found_from(state: State, directory: Path, *, config: JournalConfig | None = 
     store = open_member_directory(directory, config=config)
     try:
         cluster, member = uuid4().hex, store.identity.member_id.hex
-        state.start_new_cluster(cluster)
+        state.start_new_cluster(cluster, time.time_ns() // 1_000)
         voters = (member,)
         draft = store.snapshots.create(SnapshotInfo((NO_OP, 1, 0), (encode_voters(voters), 2, 0), voters))
         for chunk in write_snapshot(state):

@@ -148,7 +148,8 @@ class Metadata(ABC):
 
         From a revision on (None: from now on). Batches end with whole revisions; `batch.revision + 1` is where to go
         on. `progress`: after so many seconds without an event an empty batch says how far the watch has come.
-        Raises, on entering or later: CompactedError, UnavailableError.
+        Raises, on entering or later: CompactedError, UnavailableError. RefusedError where `from_revision` is beyond the
+        next revision.
         """
 
     # -- writes --------------------------------------------------------------------------------------------------------

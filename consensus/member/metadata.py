@@ -173,8 +173,7 @@ class MemberMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[Record | None]:
-        staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.get(key, revision), staleness)
+        return await self._read(lambda state: state.get(key, revision), consistency, timeout)
 
     async def range(
         self,
@@ -186,8 +185,9 @@ class MemberMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[Page]:
-        staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.range(start, end, limit=limit, revision=revision), staleness)
+        return await self._read(
+            lambda state: state.range(start, end, limit=limit, revision=revision), consistency, timeout
+        )
 
     async def next_page(
         self,
@@ -197,14 +197,12 @@ class MemberMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[Page]:
-        staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.next_page(token, limit=limit), staleness)
+        return await self._read(lambda state: state.next_page(token, limit=limit), consistency, timeout)
 
     async def lease_info(
         self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
     ) -> ReadResult[Lease | None]:
-        staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.lease(lease), staleness)
+        return await self._read(lambda state: state.lease(lease), consistency, timeout)
 
     async def queue_entries(
         self,
@@ -215,8 +213,7 @@ class MemberMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[list[QueueEntry]]:
-        staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.queue_entries(kind, name, limit), staleness)
+        return await self._read(lambda state: state.queue_entries(kind, name, limit), consistency, timeout)
 
     async def queue_names(
         self,
@@ -225,18 +222,25 @@ class MemberMetadata(Metadata):
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
     ) -> ReadResult[list[bytes]]:
-        staleness = await self._ready(consistency, timeout)
-        return self._answer(lambda state: state.queue_names(kind), staleness)
+        return await self._read(lambda state: state.queue_names(kind), consistency, timeout)
 
     async def barrier(self, timeout: float | None = None) -> None:
         with self._step("raft read"):
             await self._rounds.wait(timeout, self._trace)
 
-    async def _ready(self, consistency: Consistency, timeout: float | None) -> float | None:
-        """Wait until the state may be read; returns how stale it may be."""
+    async def _read(self, read: Callable[[State], T], consistency: Consistency, timeout: float | None) -> ReadResult[T]:
         if consistency is Consistency.LINEARIZABLE:
             await self.barrier(timeout)
-            return None
+            return self._answer(read, None)
+        try:
+            return self._answer(read, self._staleness_or_inf())
+        except RefusedError as error:
+            if error.code != RefusalCode.FUTURE_REVISION:
+                raise
+        await self.barrier(timeout)  # it may have come, and not be applied here yet
+        return self._answer(read, self._staleness_or_inf())
+
+    def _staleness_or_inf(self) -> float:
         silent = self._staleness()
         return silent if silent < 1e9 else inf
 

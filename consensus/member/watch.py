@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
-from coterie.consensus.api.errors import CompactedError, MetadataError, UnavailableError
-from coterie.consensus.store import CompactedRevisionError, EventKind, WatchBatch, Watcher, WatchHub
+from coterie.consensus.api.errors import CompactedError, MetadataError, RefusedError, UnavailableError
+from coterie.consensus.store import CompactedRevisionError, EventKind, RefusalCode, WatchBatch, Watcher, WatchHub
 
 MAX_EVENTS = 1_000
 """Events in one batch, and as many more as end its last revision."""
@@ -77,8 +77,16 @@ class MemberWatch:
         self._revision = 0
 
     async def __aenter__(self) -> MemberWatch:
-        if self._from is None:
-            await self._barrier()  # "from now on" is from the cluster's now
+        if self._from is None or self._from > self._hub.revision + 1:
+            await self._barrier()  # "from now on" is from the cluster's now; what it lacks may have come elsewhere
+        if self._from is not None and self._from > self._hub.revision + 1:
+            # The client has seen another cluster, or this one's state was lost: it would skip what comes until then.
+            raise RefusedError(
+                RefusalCode.FUTURE_REVISION,
+                self._hub.revision,
+                f"future_revision: revision {self._from} is beyond the next one, {self._hub.revision + 1}: "
+                "the position is of another cluster, or of a state that is lost; read the keys anew",
+            )
         try:
             watcher = self._hub.watch(*self._range, from_revision=self._from, kind=self._kind)
         except CompactedRevisionError as error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coterie.consensus.store.schema.limits import RESTORE_REVISION_STEP, Limits
+from coterie.consensus.store.schema.limits import MAX_CLOCK_US, RESTORE_REVISION_STEP, Limits
 from coterie.consensus.store.schema.operations import QueueKind
 from coterie.consensus.store.schema.records import BanRecord, Record
 from coterie.consensus.store.tables import pages
@@ -86,15 +86,16 @@ class State:
         """
         return pages.next_page(self.keyspace, self.limits, token, limit)
 
-    def start_new_cluster(self, cluster_id: str) -> None:
+    def start_new_cluster(self, cluster_id: str, unix_us: int) -> None:
         """Make a restored state the beginning of another cluster (raft spec 4, the last rules).
 
-        Its revisions are above all that the old cluster can have come to, so that fencing tokens never repeat; of the
-        old history nothing is kept, so that positions of old watches answer `compacted`. Bans stay.
+        Revisions and lease ids go on at `unix_us`, the Unix time in microseconds: no cluster counts so fast, so two
+        restores of one backup repeat no number of each other's. Where the clock is behind the state's numbers, they
+        rise by a fixed step. No old history is kept: positions of old watches answer `compacted`. Bans stay.
         """
-        self.keyspace.revision += RESTORE_REVISION_STEP
+        self.keyspace.revision = _raised(self.keyspace.revision, unix_us)
         self.keyspace.history.compact(self.keyspace.revision)
-        self.leases.next_id += RESTORE_REVISION_STEP
+        self.leases.next_id = _raised(self.leases.next_id, unix_us)
         self.cluster_id = cluster_id
         self.applied_index = 0
         self.config = b""
@@ -141,3 +142,7 @@ class State:
             len(self.leases.table),
             self.requests.count,
         )
+
+
+def _raised(number: int, unix_us: int) -> int:
+    return unix_us if number < unix_us < MAX_CLOCK_US else number + RESTORE_REVISION_STEP

@@ -72,6 +72,11 @@ class WatchHub:
     def __len__(self) -> int:
         return len(self._watches)
 
+    @property
+    def revision(self) -> int:
+        """The newest."""
+        return self._current.revision
+
     def watch(
         self, start: bytes, end: bytes | None, *, from_revision: int | None = None, kind: EventKind | None = None
     ) -> Watcher:

@@ -190,7 +190,9 @@ def add_watch(app: FastAPI, context: Context) -> None:
             200: {
                 "content": event_stream("`change`, `compacted` or `end`.", example=_EXAMPLE),
             },
-            **errors(Code.INVALID_REQUEST, Code.EMPTY_PARAMETER, Code.COMPACTED, Code.UNAVAILABLE),
+            **errors(
+                Code.INVALID_REQUEST, Code.EMPTY_PARAMETER, Code.COMPACTED, Code.FUTURE_REVISION, Code.UNAVAILABLE
+            ),
         },
         tags=["metadata"],
     )
@@ -216,8 +218,9 @@ def add_watch(app: FastAPI, context: Context) -> None:
         """Each event `change` holds all changes of one revision, and that revision is its id. A client that comes
         back with `Last-Event-ID` misses nothing. Where history does not reach back that far, the answer is
         `compacted`: before the stream begins as an error (410), within it as an event `compacted`, after which the
-        stream ends: read the keys anew, and watch from behind the revision of that answer. An event `end` brings an
-        error of this node: connect again, here or elsewhere."""
+        stream ends: read the keys anew, and watch from behind the revision of that answer. A position beyond the next
+        revision is refused as `future_revision`: it is of another cluster, or of a state that was lost. An event `end`
+        brings an error of this node: connect again, here or elsewhere."""
         if (key is None) == (prefix is None):
             raise ApiError(Code.INVALID_REQUEST, "give either key or prefix", "key")
         start = (key if key is not None else prefix or "").encode()

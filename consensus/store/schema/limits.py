@@ -23,7 +23,10 @@ REQUEST_BUCKET_MS = 100
 """Request ids are forgotten in buckets of this much cluster time."""
 
 RESTORE_REVISION_STEP = 10**9
-"""How far a restore as a new cluster raises the revision (raft spec 4)."""
+"""How far a restore as a new cluster raises the revision where the clock does not (raft spec 4)."""
+
+MAX_CLOCK_US = MAX_INT // 2
+"""A clock that shows so much (the year 2112) is wrong: the numbers of a restore leave room to count on from them."""
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)]
 

@@ -176,6 +176,31 @@ async def test_a_watch_behind_history_is_told(tmp_path: Path) -> None:
                 pass
 
 
+async def test_a_position_beyond_the_present_is_refused(tmp_path: Path) -> None:
+    async with running(tmp_path) as group:
+        metadata = group.followers()[0].metadata
+        done = await metadata.put(b"k", b"v")
+        async with metadata.watch_key(b"k", from_revision=done.revision + 1) as watching:
+            assert watching.revision == done.revision
+        with pytest.raises(RefusedError, match="future_revision"):
+            async with metadata.watch_key(b"k", from_revision=done.revision + 2):
+                pass
+        with pytest.raises(RefusedError, match="future_revision"):
+            await metadata.get(b"k", revision=done.revision + 1, consistency=Consistency.STALE)
+
+
+async def test_a_position_that_a_member_has_not_applied_yet_is_waited_for(tmp_path: Path) -> None:
+    async with running(tmp_path) as group:
+        leading = next(member.metadata for member in group.members.values() if member.leading)
+        for number in range(20):
+            done = await leading.put(b"k", b"%d" % number)
+            for follower in group.followers():
+                answer = await follower.metadata.get(b"k", revision=done.revision, consistency=Consistency.STALE)
+                assert answer.revision >= done.revision
+                async with follower.metadata.watch_key(b"k", from_revision=done.revision + 1):
+                    pass
+
+
 async def test_watchers_are_let_go_when_the_member_stops(tmp_path: Path) -> None:
     async with running(tmp_path, 1) as group:
         metadata: MemberMetadata = group.members[0].metadata

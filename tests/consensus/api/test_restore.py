@@ -34,6 +34,7 @@ async def test_a_backup_becomes_a_new_cluster_with_higher_tokens(tmp_path: Path)
     made = found_from(read_snapshot(saved), tmp_path / "new", config=SMALL)
     assert made.cluster != "test"
     assert made.member not in old_ids
+    assert made.revision < found_from(read_snapshot(saved), tmp_path / "again", config=SMALL).revision < 2**53
     async with await start_alone(tmp_path / "new") as member:
         answer = await member.metadata.get(b"k", timeout=20)
         assert answer.value is not None

@@ -256,7 +256,7 @@ def test_a_restore_as_a_new_cluster_never_repeats_a_revision_or_a_lease() -> Non
     driver = full()
     old = driver.revision
     data = snapshot(driver.state)
-    driver.state.start_new_cluster("another")
+    driver.state.start_new_cluster("another", 1)
     state = driver.state
     assert (state.cluster_id, state.applied_index, state.config, state.membership_epoch) == ("another", 0, b"", 2)
     assert set(state.bans) == {"m1"}
@@ -284,3 +284,25 @@ def test_equal_logs_give_equal_digests_and_different_ones_do_not() -> None:
         other.index -= 1
         other.do(operation)
         assert state_digest(one.state) == state_digest(other.state)
+
+
+def test_restores_of_one_backup_repeat_no_number() -> None:
+    data = snapshot(full().state)
+
+    def restore_at(unix_us: int, backup: bytes = data) -> State:
+        state = restored(backup)
+        state.start_new_cluster("another", unix_us)
+        return state
+
+    def numbers(state: State) -> tuple[int, int]:
+        return state.keyspace.revision, state.leases.next_id
+
+    now = 1_796_000_000_000_000
+    monday, tuesday = restore_at(now), restore_at(now + 60_000_000)
+    assert numbers(monday) == (now, now)
+    assert numbers(tuesday) == (now + 60_000_000, now + 60_000_000)
+    backup = snapshot(monday)
+    again = [numbers(restore_at(now + seconds * 1_000_000, backup)) for seconds in (10, 20)]
+    assert again == [(now + 10_000_000, now + 10_000_000), (now + 20_000_000, now + 20_000_000)]
+    assert numbers(restore_at(1, backup)) == (now + 10**9, now + 10**9)  # the clock was set back
+    assert max(numbers(restore_at(2**53))) < 2**52
