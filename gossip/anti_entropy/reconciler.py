@@ -22,7 +22,7 @@ from coterie.gossip.state.node_state import ApplyOutcome
 from coterie.gossip.state.node_table import NodeTable
 from coterie.gossip.wire.delta import DeltaWriter, NodeDelta
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.identity import Address, NodeId
+from coterie.gossip.wire.identity import FORGED_COUNTER, Address, NodeId
 from coterie.gossip.wire.key_value import KeyValue
 from coterie.gossip.wire.stripe import Stripe
 
@@ -67,13 +67,24 @@ class Reconciler:
             if state is None:
                 self._membership.discover(encoded, heartbeat)
             elif heartbeat > state.heartbeat:
-                if state is own:
+                if heartbeat >= FORGED_COUNTER:
+                    self._events.counters["forged_counters"] += 1
+                elif state is own:
                     self._refutation.refute_heartbeat(heartbeat)
                 elif state.heartbeat == 0:
                     state.heartbeat = heartbeat
                 else:
                     state.heartbeat = heartbeat
                     arrival(state.liveness, now)
+        for state in self._nodes.at(source):
+            if state is own or state.encoded not in digest.ids:
+                continue
+            state.direct_sequence = self._nodes.next_join_sequence
+            heartbeat = digest.heartbeats[digest.ids.index(state.encoded)]
+            if 0 < heartbeat < state.heartbeat:
+                # Its own word: the higher heartbeat was hearsay, perhaps forged.
+                state.heartbeat = heartbeat
+                arrival(state.liveness, now)
         self._check_own_entry(digest, source)
 
     def _check_own_entry(self, digest: Digest, source: Address) -> None:
@@ -113,6 +124,9 @@ class Reconciler:
                 continue
             if state is own:
                 self._refutation.refute_version(max(node_delta.max_version, node_delta.last_gc_version))
+                continue
+            if max(node_delta.max_version, node_delta.last_gc_version) >= FORGED_COUNTER:
+                events.counters["forged_counters"] += 1
                 continue
             from_owner = state.id.gossip_advertise_addr == source
             max_bytes, held = self.memory.limit(state), state.held_bytes

@@ -12,11 +12,18 @@ from coterie.gossip.events.events import LiveSetChanged, NodeAlive, NodeDead, No
 from coterie.gossip.failure_detection.phi_accrual import PhiAccrualDetector
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.state.node_table import NodeTable
-from coterie.gossip.wire.identity import NodeId, decode_node_id
+from coterie.gossip.wire.identity import FORGED_COUNTER, NodeId, decode_node_id
 
 MAX_GENERATIONS = 16
 """Identities known of one node_id at a time. All of them share a stripe, however many stripes there are: without this
 bound, a process that restarts all day would outgrow a datagram by itself."""
+
+
+def _supersedes(newer: NodeState, older: NodeState) -> bool:
+    """Whether a live identity is the restart of another. A restart known by hearsay alone is none while the older one
+    goes on speaking from its own address."""
+    hearsay = not newer.direct_sequence and older.direct_sequence > newer.join_sequence
+    return newer.id.generation > older.id.generation and not hearsay
 
 
 class Membership:
@@ -43,6 +50,9 @@ class Membership:
     def discover(self, encoded: bytes, heartbeat: int) -> None:
         """Create an unknown identity that a peer's digest lists, unless it was removed here."""
         node = decode_node_id(encoded)
+        if heartbeat >= FORGED_COUNTER or self._far_ahead(node):
+            self._events.counters["forged_counters"] += 1
+            return
         if self._nodes.was_removed(node, heartbeat):
             self._events.counters["identities_collected_before"] += 1
             return
@@ -59,10 +69,25 @@ class Membership:
             self._events.put_membership(NodeJoined(node))
         return state
 
+    def _far_ahead(self, node: NodeId) -> bool:
+        """Whether no restart takes such a generation: from FORGED_COUNTER on, or far above one that is alive."""
+        living = (s.id.generation for s in self._nodes.generations(node.node_id) if s.liveness.alive)
+        return node.generation >= min(FORGED_COUNTER, 2 * max(living, default=FORGED_COUNTER) + 2**32)
+
     def _make_room(self, node: NodeId) -> bool:
-        """Whether one more generation of a node_id has room, if need be in place of its oldest dead one."""
+        """Whether an identity has room, if need be in place of one that never lived, or of its own oldest dead one."""
+        if self._nodes.full:
+            least = self._nodes.least_proven()
+            if least is None:
+                return False
+            self._events.counters["identities_over_limit"] += 1
+            self._remove(least)
         siblings = self._nodes.generations(node.node_id)
         if len(siblings) < MAX_GENERATIONS:
+            return True
+        hearsay = [s for s in siblings if s is not self._nodes.own and not (s.liveness.ever_alive or s.direct_sequence)]
+        if hearsay:
+            self._remove(min(hearsay, key=lambda s: s.join_sequence))
             return True
         dead = [s for s in siblings if s is not self._nodes.own and not s.liveness.alive]
         oldest = min(dead, key=lambda s: s.id.generation, default=None)
@@ -115,6 +140,7 @@ class Membership:
                 if not liveness.alive:
                     liveness.alive = liveness.ever_alive = True
                     liveness.dead_since = None
+                    self._nodes.came_alive(state)
                     self._nodes.schedule(state, False)
                     self._events.put_membership(NodeAlive(state.id))
                 continue
@@ -141,7 +167,7 @@ class Membership:
             present = [s for s in generations if s is self._nodes.own or s.encoded in living]
             newest = max((s.id.generation for s in present), default=0)
             for state in present:
-                if state.id.generation < newest:
+                if state.id.generation < newest and any(_supersedes(other, state) for other in present):
                     living.pop(state.encoded, None)
         return living
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from coterie.gossip.events.event_queue import EventQueue
 from coterie.gossip.events.events import OwnStateRefuted
 from coterie.gossip.state.node_state import NodeState
+from coterie.gossip.wire.identity import FORGED_COUNTER
 
-FORGED_VERSION = 2**62
-"""A version or heartbeat of the own identity from here on is forged, and ignored."""
+REFUTATION_ROOM = 2**32
+"""So far below FORGED_COUNTER the own counters stay, so that they can go on from there."""
 
 
 class Refutation:
@@ -19,12 +20,12 @@ class Refutation:
         self._done_this_round = False
 
     def refute_heartbeat(self, shown: int) -> None:
-        if shown < FORGED_VERSION:
+        if shown < FORGED_COUNTER - REFUTATION_ROOM:
             self._own.heartbeat = shown + 1
 
     def refute_version(self, shown: int) -> None:
         """Acts once a round at the most: it rewrites the whole namespace."""
-        if self._own.max_version < shown < FORGED_VERSION and not self._done_this_round:
+        if self._own.max_version < shown < FORGED_COUNTER - REFUTATION_ROOM and not self._done_this_round:
             self._done_this_round = True
             self._own.refute(shown)
             self._events.put(OwnStateRefuted(shown))

@@ -33,6 +33,7 @@ class NodeState:
     """A replica of one node's namespace; for the own node, the original."""
 
     __slots__ = (
+        "direct_sequence",
         "encoded",
         "expiring",
         "heartbeat",
@@ -62,6 +63,8 @@ class NodeState:
         self.scheduled_for_deletion = False
         # The place of this node in the order in which its holder learnt of nodes.
         self.join_sequence = join_sequence
+        # The next join sequence when its own address last listed it; 0 where all that is known of it is hearsay.
+        self.direct_sequence = 0
 
     def get(self, key: str) -> KeyValue | None:
         """The visible version of `key`, if there is one."""
@@ -80,6 +83,8 @@ class NodeState:
     def newer_than(self, version: int, at_most: int | None = None) -> list[KeyValue]:
         """All key-values above `version`, or the first `at_most`, tombstones included, by ascending version."""
         if version == 0:
+            if at_most is None or len(self.key_values) <= at_most:
+                return list(self.key_values.values())
             return list(islice(self.key_values.values(), at_most))
         newer = []
         for kv in reversed(self.key_values.values()):

@@ -6,7 +6,7 @@ The order is that of gossip spec 2; creation and removal follow gossip spec 5, s
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from coterie.gossip.state.node_state import NodeState
@@ -40,7 +40,8 @@ class NodeTable:
         self._listed: list[NodeState] = []  # those not scheduled for deletion, by node id
         self._layouts: dict[Stripe, DigestLayout[NodeState]] = {}
         self._by_node_id: dict[str, list[NodeState]] = {}
-        self._addresses: Counter[Address] = Counter()
+        self._by_address: dict[Address, list[NodeState]] = {}
+        self._never_alive: dict[bytes, NodeState] = {}  # other nodes, the longest known first
         self._removed: OrderedDict[bytes, int] = OrderedDict()
         self._next_join_sequence = 0
         self.listed_bytes = 0
@@ -64,7 +65,22 @@ class NodeTable:
         return self._next_join_sequence
 
     def has_address(self, address: tuple[str, int]) -> bool:
-        return address in self._addresses
+        return address in self._by_address
+
+    def at(self, address: Address) -> Sequence[NodeState]:
+        """The identities that advertise an address."""
+        return self._by_address.get(address, ())
+
+    def came_alive(self, state: NodeState) -> None:
+        self._never_alive.pop(state.encoded, None)
+
+    def least_proven(self) -> NodeState | None:
+        """The identity that gives way to another: the longest known by hearsay alone that never was alive."""
+        return next((state for state in self._never_alive.values() if not state.direct_sequence), None)
+
+    @property
+    def full(self) -> bool:
+        return len(self.known) >= self._max_known
 
     def restarted(self) -> Iterator[list[NodeState]]:
         """The identities of each node_id that has several."""
@@ -81,7 +97,7 @@ class NodeTable:
 
         No node starts with so long a name; a few of them would fill a datagram.
         """
-        if len(self.known) >= self._max_known or len(node.sort_key[0]) > MAX_ID_BYTES:
+        if self.full or len(node.sort_key[0]) > MAX_ID_BYTES:
             return None
         self._removed.pop(node.encoded, None)
         state = NodeState(node, join_sequence=self._next_join_sequence)
@@ -104,7 +120,9 @@ class NodeTable:
         self._next_join_sequence += 1
         self.known[state.encoded] = state
         self._by_node_id.setdefault(state.id.node_id, []).append(state)
-        self._addresses[state.id.gossip_advertise_addr] += 1
+        self._by_address.setdefault(state.id.gossip_advertise_addr, []).append(state)
+        if state is not self.own:
+            self._never_alive[state.encoded] = state
         self._list(state)
 
     def remove(self, state: NodeState) -> None:
@@ -115,9 +133,10 @@ class NodeTable:
         if not siblings:
             del self._by_node_id[state.id.node_id]
         address = state.id.gossip_advertise_addr
-        self._addresses[address] -= 1
-        if not self._addresses[address]:
-            del self._addresses[address]
+        self._by_address[address].remove(state)
+        if not self._by_address[address]:
+            del self._by_address[address]
+        self.came_alive(state)
         if not state.scheduled_for_deletion:
             self._unlist(state)
         self._removed[state.encoded] = state.heartbeat

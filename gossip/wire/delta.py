@@ -96,7 +96,8 @@ class DeltaWriter:
         if self.full:
             return False
         head = b"".join((b"\0", encoded, _U64_PAIR.pack(last_gc_version, from_version_excluded)))
-        ops = [kv.op for kv in key_values[: self._ops_left - 1]] or [b"\x02" + _U64.pack(max_version)]
+        fitting = key_values[: self._ops_left - 1] if len(key_values) >= self._ops_left else key_values
+        ops = [kv.op for kv in fitting] or [b"\x02" + _U64.pack(max_version)]
         if self._fits(len(head) + sum(map(len, ops))):
             self._append(b"".join((head, *ops)), 1 + len(ops))
             return len(ops) >= len(key_values)

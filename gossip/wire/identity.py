@@ -20,6 +20,9 @@ MAX_ID_BYTES = 1024
 
 U64_MAX = 2**64 - 1
 
+FORGED_COUNTER = 2**62
+"""No node counts so far: a heartbeat, version or generation from here on is forged, and refused from everybody."""
+
 MAX_STRING_BYTES = 0xFFFF
 """The longest text that the wire carries, in UTF-8 bytes."""
 

@@ -21,6 +21,7 @@ _FAULTS = (
     "send_errors",
     "receive_errors",
     "over_budget",
+    "forged_counters",
     "internal_errors",
 )
 """What happened to datagrams beside being malformed, by the engine's names."""

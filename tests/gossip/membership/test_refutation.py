@@ -6,6 +6,8 @@ import pytest
 
 from coterie.gossip import Engine, KeyStatus
 from coterie.gossip.events.events import OwnStateRefuted
+from coterie.gossip.membership.refutation import REFUTATION_ROOM
+from coterie.gossip.wire.identity import FORGED_COUNTER
 from tests.gossip.helpers import (
     DELETE,
     SELF,
@@ -23,7 +25,6 @@ from tests.gossip.helpers import (
 )
 
 PEER = node("peer", 1, 7_000)
-FORGED_VERSION = 2**62
 
 
 def own_engine() -> Engine:
@@ -105,7 +106,7 @@ def test_it_moves_at_most_once_a_round() -> None:
     assert versions(engine) == (101, 103)
 
 
-@pytest.mark.parametrize("forged", [FORGED_VERSION, 2**63, 2**64 - 1])
+@pytest.mark.parametrize("forged", [FORGED_COUNTER - REFUTATION_ROOM, FORGED_COUNTER, 2**63, 2**64 - 1])
 def test_forged_values_are_ignored(forged: int) -> None:
     engine = own_engine()
     hear(engine, (SELF, forged, forged, forged), now=1.0)
@@ -119,14 +120,15 @@ def test_forged_values_are_ignored(forged: int) -> None:
 
 def test_the_last_values_below_the_forged_ones_count() -> None:
     engine = own_engine()
-    hear(engine, (SELF, FORGED_VERSION - 1, 0, FORGED_VERSION - 1), now=1.0)
-    assert versions(engine) == (FORGED_VERSION, FORGED_VERSION + 2)
-    assert engine.own.heartbeat == FORGED_VERSION
+    highest = FORGED_COUNTER - REFUTATION_ROOM - 1
+    hear(engine, (SELF, highest, 0, highest), now=1.0)
+    assert versions(engine) == (highest + 1, highest + 3)
+    assert engine.own.heartbeat == highest + 1
     # And still it can be told of, and go on writing.
     engine.set("k", "v", 1.0)
     answer = hear(engine, now=1.5)
     assert answer is not None
-    assert answer.delta[0].max_version == FORGED_VERSION + 3
+    assert answer.delta[0].max_version == highest + 4
 
 
 def test_a_higher_own_heartbeat_is_outrun() -> None:
