@@ -24,6 +24,7 @@ from coterie.gossip.membership.leave import LeaveBroadcast
 from coterie.gossip.membership.membership import Membership
 from coterie.gossip.membership.peer_selection import PeerSelection
 from coterie.gossip.membership.refutation import Refutation
+from coterie.gossip.membership.twins import TwinDetector
 from coterie.gossip.state.key_rules import check_key, check_key_value
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.state.node_table import NodeTable
@@ -75,6 +76,7 @@ class Engine:
         self._membership = Membership(
             self._nodes, self.detector, self._events, config.dead_node_grace_period, live_filter
         )
+        self._twins = TwinDetector(self._nodes, self._events, config.gossip_interval)
         self._leave = LeaveBroadcast(self._nodes, rng)
         self._refutation = Refutation(self.own, self._events)
         self._reconciler = Reconciler(
@@ -121,6 +123,11 @@ class Engine:
     def dead_nodes(self) -> list[NodeId]:
         """By node id; nodes that were never alive are among them (see `Liveness.ever_alive`)."""
         return [s.id for s in self.states if s.liveness.dead_since is not None]
+
+    @property
+    def twins(self) -> Mapping[str, Sequence[NodeId]]:
+        """The running processes of each node_id that several have, by generation."""
+        return self._twins.found
 
     def phi(self, state: NodeState, now: float) -> float | None:
         return self.detector.phi(state.liveness, now)
@@ -298,6 +305,7 @@ class Engine:
         self._adapt_stripes()
         self._handshake.expire_pending(now)
         self._refutation.end_round()
+        self._twins.end_round(now)
         self.counters["rounds"] += 1
         return sent
 

@@ -5,7 +5,8 @@ that no restart mends (majority, peers, disk space) does not make a node dead.
 
 Ready (`/readyz`): alive, neither stopping nor leaving, and, where it takes part in Raft, a member of a cluster, without
 a fault, and with metadata not older than `health.max_staleness`, so that it hears of a leader. A node without Raft is
-ready without a leader. Other parts of a node make it not ready with `hold`.
+ready without a leader. A node whose node_id another running process has is not ready. Other parts of a node make it not
+ready with `hold`.
 """
 
 from __future__ import annotations
@@ -58,5 +59,21 @@ class Health:
             *self.live_checks(),
             Check("shutdown", stopping),
             Check("raft", self._raft.problem(self._max_staleness)),
+            *self._twins(),
             *(Check(name, reason) for name, reason in sorted(self._held.items())),
+        ]
+
+    def _twins(self) -> list[Check]:
+        """Fails where another running process has this node's node_id: each hides what the other says."""
+        own = self._node.node
+        twins = self._node.engine.twins.get(own.node_id, ())
+        where = [str(each.gossip_advertise_addr) for each in twins if each != own]
+        if not where:
+            return []
+        return [
+            Check(
+                "node_id",
+                f"another running process, at {', '.join(where)}, has the node_id {own.node_id!r} too; "
+                "stop one of them, or give it a node_id and a data_dir of its own",
+            )
         ]

@@ -191,6 +191,8 @@ class GossipLayer(Answer, frozen=True):
     live: tuple[Node, ...]
     dead: tuple[Node, ...]
     """Those that died, and newcomers that are yet to be heard of a few times."""
+    twins: tuple[Node, ...] = ()
+    """Running processes that share their node_id with another one, as of a configuration copied to a second host."""
 
 
 class RaftLayer(Answer, frozen=True):

@@ -63,6 +63,14 @@ class LiveSetChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class TwinsFound:
+    """Several running processes have one node_id."""
+
+    nodes: tuple[NodeId, ...]
+    """By generation."""
+
+
+@dataclass(frozen=True, slots=True)
 class OwnStateRefuted:
     """Others hold higher versions of this identity; it moved its namespace above `version` (gossip spec 10)."""
 
@@ -101,6 +109,7 @@ Event = (
     | KeyChanged
     | CaughtUp
     | LiveSetChanged
+    | TwinsFound
     | OwnStateRefuted
     | DatagramRejected
     | WrongCluster

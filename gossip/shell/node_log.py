@@ -18,6 +18,7 @@ from coterie.gossip.events.events import (
     NodeRemoved,
     OwnStateRefuted,
     StripesChanged,
+    TwinsFound,
     WrongCluster,
 )
 from coterie.gossip.shell.throttle import Throttle
@@ -108,6 +109,13 @@ class NodeLog:
                 self.warn_limited("peer of another cluster", "wrong_cluster", peer=str(source), cluster_id=cluster_id)
             case NodeJoined() | NodeAlive() | NodeDead() | NodeRemoved():
                 self._membership(event)
+            case TwinsFound(nodes):
+                self.warn_limited(
+                    "several running processes have one node_id; give each its own node_id and data_dir",
+                    "twins_found",
+                    node_id=nodes[0].node_id,
+                    gossip_advertise_addrs=[str(node.gossip_advertise_addr) for node in nodes],
+                )
             case OwnStateRefuted(version):
                 self.warn_limited(
                     "peers held newer versions of this node; moved above them", "overtaken", version=version

@@ -184,6 +184,18 @@ def test_of_several_incarnations_a_live_one_or_the_latest_is_shown(modules: Page
     ]
 
 
+def test_a_twin_that_gossip_takes_for_dead_is_counted(modules: Page) -> None:
+    body = """
+        const { emptyModel, apply } = await import('./core/model.js');
+        const model = emptyModel();
+        for (const each of a) apply(model, each);
+        model.cluster = { raft: { members: [] }, gossip: { twins: [{ node_id: "node2" }, { node_id: "node2" }] } };
+        return m.nodeViews(model).map((each) => [each.name, each.twins]);
+    """
+    told = [HELLO, members_part(node("node1"), node("node2", "dead", 1), node("node2", "live", 2)), READY]
+    assert run(modules, "core/nodes.js", body, told) == [["node1", 0], ["node2", 1]]
+
+
 def findings(page: Page, messages: tuple[dict[str, Any], ...], now: float = 1_000.0) -> list[tuple[str, str]]:
     body = """
         const { emptyModel, apply } = await import('./core/model.js');

@@ -71,6 +71,7 @@ async def show_cluster(context: Context, request: Request) -> dict[str, Any]:
             "cluster_id": engine.config.cluster_id,
             "live": [_show_node(node) for node in engine.live_nodes],
             "dead": [_show_node(node) for node in engine.dead_nodes],
+            "twins": [_show_node(node) for twins in engine.twins.values() for node in twins],
         },
         "raft": {
             "enabled": context.raft.enabled,

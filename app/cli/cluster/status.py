@@ -146,6 +146,8 @@ def _quorum(told: StatusReport) -> list[Shown]:
     raft = told.raft
     if not raft.voters:
         return [Cell("no cluster yet", "dim")]
-    spare = raft.voters_live - raft.voters_needed
-    words = f"{raft.voters_live} of {len(raft.voters)} voters live, {raft.voters_needed} needed"
-    return [styles.yes_no(raft.quorum), f"({words}" + (f"; {spare} more may fail)" if spare > 0 else ")")]
+    voters = len(raft.voters)
+    words = f"{raft.voters_needed} of {voters} voters needed"
+    if raft.quorum is None or raft.voters_live < voters:  # gossip's count may differ from what Raft sees
+        words += f"; gossip holds {raft.voters_live} live"
+    return [styles.yes_no(raft.quorum), f"({words})"]

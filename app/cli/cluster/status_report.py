@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from coterie.app.wire.cluster import Cluster, Member, Members, RaftLayer, RaftMember
+from coterie.app.wire.cluster import Cluster, Member, Members, Node, RaftLayer, RaftMember
 from coterie.app.wire.names import PROGRAM
 
 VOTING = frozenset({"leader", "voter"})
@@ -36,10 +36,11 @@ class RaftReport(msgspec.Struct, frozen=True):
     leader: str | None
     term: int
     quorum: bool | None
-    """Whether a majority of the voters is there; null where that node cannot know."""
+    """Whether a majority of the voters is there, as Raft sees it; null where that node cannot know."""
     membership_epoch: int
     voters: tuple[str, ...]
     voters_live: int
+    """As gossip sees it."""
     voters_needed: int
     """For a majority."""
     observers: tuple[str, ...]
@@ -82,7 +83,7 @@ class StatusReport(msgspec.Struct, frozen=True):
 def report(cluster: Cluster, members: Members, not_ready: str | None) -> StatusReport:
     """`not_ready`: why the node that answered should not be sent requests."""
     raft = _raft_report(cluster.raft)
-    found = _problems(cluster.raft, raft, members.members, not_ready)
+    found = [*_twins(cluster.gossip.twins), *_problems(cluster.raft, raft, members.members, not_ready)]
     of_raft = {each.node_id: each for each in cluster.raft.members if each.node_id is not None}
     return StatusReport(
         cluster_id=members.cluster_id,
@@ -137,14 +138,28 @@ def _node_report(member: Member, of_raft: RaftMember | None) -> NodeReport:
     )
 
 
+def _twins(twins: tuple[Node, ...]) -> list[Problem]:
+    places: dict[str, list[str]] = {}
+    for each in twins:
+        places.setdefault(each.node_id, []).append(each.gossip_advertise_addr)
+    return [
+        Problem(
+            f"{len(at)} running processes have the node_id {node_id}: at {' and '.join(at)}; each hides what the other "
+            "says",
+            "stop all but one of them, or give each a node_id and a data_dir of its own",
+        )
+        for node_id, at in places.items()
+    ]
+
+
 def _problems(raft: RaftLayer, told: RaftReport, members: tuple[Member, ...], not_ready: str | None) -> list[Problem]:
     found: list[Problem] = []
     in_use = bool(raft.voters)
     if in_use and raft.quorum is False:
         found.append(
             Problem(
-                f"there is no majority: {told.voters_live} of {len(raft.voters)} voters are live, "
-                f"{told.voters_needed} are needed; the metadata can be neither written nor read for certain",
+                f"Raft sees no majority: {told.voters_needed} of {len(raft.voters)} voters are needed (gossip holds "
+                f"{told.voters_live} live); the metadata can be neither written nor read for certain",
                 f"bring voters back; if they are lost for good: {PROGRAM} recover --help",
             )
         )

@@ -13,7 +13,7 @@ from coterie.app.api.app import create_app
 from coterie.app.observability.health import Health
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.tables import HttpSettings
-from coterie.gossip import GossipNode
+from coterie.gossip import Address, GossipNode, NodeId
 
 pytestmark = pytest.mark.anyio
 
@@ -87,6 +87,19 @@ async def test_a_part_of_the_node_can_say_that_it_is_not_ready_and_take_it_back(
     assert (await watched.error())["message"] == "leave: this node is leaving"
     release()
     assert await watched.codes() == [200, 200, 200]
+
+
+async def test_a_node_whose_name_another_process_has_is_not_ready(
+    watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await watched.node.start()
+    own = watched.node.node
+    twin = NodeId(own.node_id, own.generation + 1, Address("192.0.2.7", 10000))
+    monkeypatch.setattr(type(watched.node.engine), "twins", {own.node_id: (own, twin)})
+    assert await watched.codes() == [200, 503, 503]
+    assert "another running process, at 192.0.2.7:10000, has the node_id" in (await watched.error())["message"]
+    told = (await watched.client.get("/v1/cluster")).json()["gossip"]["twins"]
+    assert [each["generation"] for each in told] == [own.generation, own.generation + 1]
 
 
 async def test_checks_are_named_on_demand(watched: Watched) -> None:

@@ -21,7 +21,7 @@ import { identity } from "./model.js";
  * @property {number|null} phi
  * @property {object|null} details as `GET /v1/members` told last
  * @property {number} others further incarnations of the name that are remembered
- * @property {number} twins further incarnations that are live: two processes with one name
+ * @property {number} twins further incarnations that run: two processes with one name
  */
 
 /**
@@ -41,6 +41,7 @@ export function nodeViews(model) {
     if (member.node_id !== null && (held === undefined || member.live)) places.set(member.node_id, member);
   }
   const reasons = new Map((model.cluster?.raft.members ?? []).map((member) => [member.member_id, member.reason]));
+  const running = (model.cluster?.gossip?.twins ?? []).map((node) => node.node_id);
   const views = [];
   for (const [name, incarnations] of names) {
     // A live one, or else the latest: of former ones a node that was restarted itself may know by hearsay alone.
@@ -68,7 +69,10 @@ export function nodeViews(model) {
       phi: member.status === "live" && name !== model.nodeId ? (model.phi.get(id) ?? null) : null,
       details: model.details.get(id) ?? null,
       others: others.length,
-      twins: others.filter((other) => other.status === "live").length,
+      twins: Math.max(
+        others.filter((other) => other.status === "live").length,
+        running.filter((each) => each === name).length - 1,
+      ),
     });
   }
   return views.sort((a, b) => byName(a.name, b.name));
