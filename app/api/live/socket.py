@@ -112,7 +112,7 @@ class LiveSocket:
 
     def _asked(self, query: Mapping[str, str], scope: Scope) -> Subscription:
         text = query.get("revision")
-        if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 15):
+        if text is not None and not (text.isascii() and text.isdigit() and len(text) <= 16):
             raise ApiError(Code.INVALID_REQUEST, "revision must be a whole number", "revision")
         wanted = asked_filter(self._context, scope, query.get("kinds"), query.get("prefix"))
         return Subscription(wanted, query.get("last_id") or None, None if text is None else int(text))
