@@ -128,7 +128,7 @@ async def test_the_cluster_is_shown_in_one_picture(api: httpx.AsyncClient, part:
     }
     raft = answer.json()["raft"]
     members = raft.pop("members")
-    assert answer.json()["gossip"] == {"cluster_id": "testing", "live": [own], "dead": []}
+    assert answer.json()["gossip"] == {"cluster_id": "testing", "live": [own], "dead": [], "twins": []}
     assert raft == {
         "enabled": True,
         "cluster_id": "cluster",
