@@ -18,8 +18,8 @@ from coterie.gossip.wire.identity import NodeId
 TWIN_INTERVALS = 20
 """For so many gossip intervals both heartbeats must go on: the last ones of a replaced process arrive late."""
 
-MIN_RISES = 5
-"""In so many rounds each must rise: what waited while this node paused counts once."""
+MIN_CHANGES = 5
+"""In so many rounds each must change: what waited while this node paused counts once."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ class _Heartbeat:
     value: int
     first: float
     last: float
-    rises: int = 0
+    changes: int = 0
 
 
 class TwinDetector:
@@ -57,11 +57,13 @@ class TwinDetector:
             self._events.put(TwinsFound(tuple(twins)))
 
     def _goes_on(self, state: NodeState, now: float, seen: dict[bytes, _Heartbeat]) -> bool:
+        if state is not self._nodes.own and not state.direct_sequence:
+            return False  # hearsay can be forged
         known = self._seen.get(state.encoded)
         if known is None or now - known.last > self._span:
             known = _Heartbeat(state.heartbeat, now, now)
-        elif state.heartbeat > known.value:
+        elif state.heartbeat != known.value:
             known.value, known.last = state.heartbeat, now
-            known.rises += 1
+            known.changes += 1
         seen[state.encoded] = known
-        return known.rises >= MIN_RISES and known.last - known.first >= self._span
+        return known.changes >= MIN_CHANGES and known.last - known.first >= self._span

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from coterie.gossip import Engine, NodeId
 from coterie.gossip.anti_entropy.handshake import Datagram
 from coterie.gossip.events.events import TwinsFound
-from tests.gossip.helpers import make_engine, node
+from tests.gossip.helpers import hear, make_engine, node
 
 OLD, NEW, OTHER = node("twin", 1, 1), node("twin", 9, 2), node("other", 1, 3)
 
@@ -80,3 +80,15 @@ def test_a_pause_of_the_observer_makes_no_twins() -> None:
     for _ in range(30):
         network.run(1.0)
         assert not any(network.found())
+
+
+def test_hearsay_makes_no_twins() -> None:
+    engine = make_engine(OLD)
+    for beat in range(1, 200):
+        hear(engine, (NEW, beat, 0, 0), now=0.5 * beat, source=OTHER.gossip_advertise_addr)
+        engine.round(0.5 * beat)
+        assert not engine.twins
+    for beat in range(200, 300):
+        hear(engine, (NEW, beat, 0, 0), now=0.5 * beat, source=NEW.gossip_advertise_addr)
+        engine.round(0.5 * beat)
+    assert engine.twins == {"twin": [OLD, NEW]}
