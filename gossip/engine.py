@@ -282,7 +282,7 @@ class Engine:
         return self._handshake.receive(datagram, source, self.seeds, now)
 
     def is_stranger(self, source: Address) -> bool:
-        """Whether a source is neither a known node nor a seed: strangers share small budgets."""
+        """Whether a source is neither a seed nor an address that answered a Syn: strangers share small budgets."""
         return self._handshake.is_stranger(source, self.seeds)
 
     # -- a round (gossip spec 3) -------------------------------------------------------------------------------------

@@ -86,8 +86,8 @@ class GossipSettings(Table):
     max_joining_bytes: Bytes = _GOSSIP.max_joining_bytes
     """Most that the keys of nodes that were never alive for this one may take in memory, together."""
     stranger_bytes_per_second: Bytes = _GOSSIP.stranger_bytes_per_second
-    """Answers to addresses that are neither a known node's nor a seed's share this many bytes a second, so that this
-    node cannot be used to flood others."""
+    """Answers to addresses that are no seed's and answered no Syn of this node share this many bytes a second, so that
+    this node cannot be used to flood others."""
     drop_unsolicited: bool = _GOSSIP.drop_unsolicited
     """Whether answers from peers that were not addressed lately are dropped instead of only counted."""
     reply_window: Seconds = _GOSSIP.reply_window

@@ -63,7 +63,7 @@ class Handshake:
         syn_overhead = HEADER_BYTES + 2 + len(self._cluster_id)
         self.stripes = StripePlan(nodes, config.max_datagram_bytes - syn_overhead, config.max_digest_bytes)
         self._decoder = Decoder(nodes.known, nodes.layout, config.max_delta_bytes, config.max_delta_ops, nodes.floor_of)
-        self._unknown_peers = TokenBucket(config.stranger_bytes_per_second, now)
+        self._strangers = TokenBucket(config.stranger_bytes_per_second, now)
         self._pending = PendingHandshakes(config.reply_window)
         self.handshake_stats: HandshakeStats | None = None
 
@@ -87,12 +87,12 @@ class Handshake:
         self._pending.expire(now)
 
     def is_stranger(self, source: Address, seeds: Container[Address]) -> bool:
-        """Whether a source is neither a known node nor a seed."""
-        return not self._nodes.has_address(source) and source not in seeds
+        """Whether a source is neither a seed nor a known node's address that answered a Syn of this node."""
+        return not self._nodes.is_proven(source) and source not in seeds
 
     def receive(self, datagram: bytes, source: Address, seeds: Container[Address], now: float) -> list[Datagram]:
         """Handle a datagram; returns the answer. Bytes that are no message are counted and dropped."""
-        unknown_peer = self.is_stranger(source, seeds)
+        stats = self.handshake_stats if self._nodes.has_address(source) or source in seeds else None
         try:
             message = self._decoder.decode(datagram)
         except WireError as error:
@@ -101,15 +101,17 @@ class Handshake:
             return []
         self._counters["received_" + KINDS[type(message)]] += 1
         self._nodes.own.heartbeat += 1
-        answer = self._answer(message, source, now, unknown_peer)
+        answer = self._answer(message, source, now, self.is_stranger(source, seeds), stats)
         return [] if answer is None else [(source, answer)]
 
-    def _answer(self, message: Message, source: Address, now: float, unknown_peer: bool) -> bytes | None:
+    def _answer(
+        self, message: Message, source: Address, now: float, stranger: bool, stats: HandshakeStats | None
+    ) -> bytes | None:
         match message:
             case Syn():
-                answer = self._receive_syn(message, source, now, unknown_peer)
+                answer = self._receive_syn(message, source, now, stranger, stats)
             case SynAck():
-                answer = self._receive_syn_ack(message, source, now, unknown_peer)
+                answer = self._receive_syn_ack(message, source, now, stranger, stats)
             case Ack():
                 answer = None
                 if self._pending.expects_ack(source, now) or self._takes_unsolicited():
@@ -117,33 +119,35 @@ class Handshake:
             case BadCluster():
                 answer = None
                 self._events.put(WrongCluster(source, None))
-        if answer is not None and unknown_peer:
-            self._unknown_peers.spend(len(answer), now)
+        if answer is not None and stranger:
+            self._strangers.spend(len(answer), now)
         return answer
 
     def _takes_unsolicited(self) -> bool:
         self._counters["unsolicited"] += 1
         return not self._config.drop_unsolicited
 
-    def _may_answer(self, now: float, unknown_peer: bool) -> bool:
-        """Answers to unknown peers, neither a known node nor a seed, share a token bucket."""
-        if unknown_peer and self._unknown_peers.is_empty(now):
+    def _may_answer(self, now: float, stranger: bool) -> bool:
+        """Answers to strangers share a token bucket."""
+        if stranger and self._strangers.is_empty(now):
             self._counters["strangers_unanswered"] += 1
             return False
         return True
 
-    def _receive_syn(self, syn: Syn, source: Address, now: float, unknown_peer: bool) -> bytes | None:
+    def _receive_syn(
+        self, syn: Syn, source: Address, now: float, stranger: bool, stats: HandshakeStats | None
+    ) -> bytes | None:
         if syn.cluster_id != self._config.cluster_id:
             self._events.put(WrongCluster(source, syn.cluster_id))
-            if not self._may_answer(now, unknown_peer):
+            if not self._may_answer(now, stranger):
                 return None
             self._counters["sent_bad_cluster"] += 1
             return BAD_CLUSTER_DATAGRAM
         # The digest counts even where no answer follows: so a newcomer becomes known.
         self._reconciler.receive_digest(syn.digest, source, now)
-        if self.handshake_stats is not None and not unknown_peer:
-            self.handshake_stats.record_syn(source, syn.digest, syn.stripe, now)
-        if not self._may_answer(now, unknown_peer):
+        if stats is not None:
+            stats.record_syn(source, syn.digest, syn.stripe, now)
+        if not self._may_answer(now, stranger):
             return None
         room = self._config.max_datagram_bytes - HEADER_BYTES
         stripe = self.stripes.for_answer(syn.stripe, room - DELTA_END_BYTES)
@@ -154,16 +158,20 @@ class Handshake:
         self._counters["sent_syn_ack"] += 1
         return frame_syn_ack(digest, delta, stripe)
 
-    def _receive_syn_ack(self, answer: SynAck, source: Address, now: float, unknown_peer: bool) -> bytes | None:
+    def _receive_syn_ack(
+        self, answer: SynAck, source: Address, now: float, stranger: bool, stats: HandshakeStats | None
+    ) -> bytes | None:
         self._local_health.probe_answered()
         syn = self._pending.syn_to(source, now)
         if syn is None and not self._takes_unsolicited():
             return None
         self._reconciler.receive_digest(answer.digest, source, now)
-        if self.handshake_stats is not None and not unknown_peer:
-            self.handshake_stats.record_syn_ack(source, answer.digest, answer.stripe, now)
+        if syn is not None:
+            self._nodes.prove(source)
+        if stats is not None:
+            stats.record_syn_ack(source, answer.digest, answer.stripe, now)
         self._reconciler.apply_delta(answer.delta, source, now)
-        if not self._may_answer(now, unknown_peer):
+        if not self._may_answer(now, stranger):
             return None
         next_join_sequence, stripe = (self._nodes.next_join_sequence, answer.stripe) if syn is None else syn
         room = self._config.max_datagram_bytes - HEADER_BYTES

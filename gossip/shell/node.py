@@ -32,6 +32,9 @@ SOCKET_BUFFER_BYTES = 4 * 1024 * 1024
 SEED_REFRESH_SECONDS = 60.0
 """How often the host names of seeds are looked up."""
 
+SEED_RETRY_SECONDS = 1.0
+"""A look-up that failed is tried again after this time, then after twice as long each time, up to the former."""
+
 MAX_DATAGRAMS_PER_TURN = 256
 """After this many the event loop gets its turn, before the rest is read."""
 
@@ -134,11 +137,13 @@ class GossipNode:
             due = due + interval if due + interval > now else now + interval
 
     async def _run_lookups(self) -> None:
+        retry = SEED_RETRY_SECONDS
         while True:
             failed = await self._seeds.refresh()
-            self._log.lookups_failed(failed, SEED_REFRESH_SECONDS)
+            self._log.lookups_failed(failed, retry)
             self.engine.seeds = self._seeds.addresses()
-            await asyncio.sleep(SEED_REFRESH_SECONDS)
+            await asyncio.sleep(retry if failed else SEED_REFRESH_SECONDS)
+            retry = min(2 * retry, SEED_REFRESH_SECONDS) if failed else SEED_RETRY_SECONDS
 
     def _begin_lookups(self) -> None:
         if self._lookups is not None:

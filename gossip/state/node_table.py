@@ -41,6 +41,7 @@ class NodeTable:
         self._layouts: dict[Stripe, DigestLayout[NodeState]] = {}
         self._by_node_id: dict[str, list[NodeState]] = {}
         self._by_address: dict[Address, list[NodeState]] = {}
+        self._proven: set[Address] = set()
         self._never_alive: dict[bytes, NodeState] = {}  # other nodes, the longest known first
         self._removed: OrderedDict[bytes, int] = OrderedDict()
         self._next_join_sequence = 0
@@ -70,6 +71,14 @@ class NodeTable:
     def at(self, address: Address) -> Sequence[NodeState]:
         """The identities that advertise an address."""
         return self._by_address.get(address, ())
+
+    def prove(self, address: Address) -> None:
+        """Note that an address answered a Syn of this node: what it sent before may have come from elsewhere."""
+        if address in self._by_address:
+            self._proven.add(address)
+
+    def is_proven(self, address: Address) -> bool:
+        return address in self._proven
 
     def came_alive(self, state: NodeState) -> None:
         self._never_alive.pop(state.encoded, None)
@@ -136,6 +145,7 @@ class NodeTable:
         self._by_address[address].remove(state)
         if not self._by_address[address]:
             del self._by_address[address]
+            self._proven.discard(address)
         self.came_alive(state)
         if not state.scheduled_for_deletion:
             self._unlist(state)

@@ -140,9 +140,24 @@ def spend(engine: Engine, now: float) -> None:
     pytest.fail("the budget has no end")
 
 
+def prove(engine: Engine) -> None:
+    """Let the peer answer a Syn from its address."""
+    engine.open_handshakes([PEER_AT], 0.0)
+    answer_to_syn_ack(engine, (PEER, 1, 0, 0), (SELF, 9, 0, 9), now=0.0, source=PEER_AT)
+
+
+def test_an_address_that_a_sender_lists_is_a_stranger_until_it_answers_from_there() -> None:
+    engine = full_engine()
+    syn = encode(Syn(digest_of((PEER, 1, 0, 0)), "testing"))
+    drawn = [sum(len(d) for _, d in engine.receive(syn, PEER_AT, 0.0)) for _ in range(100)]
+    assert sum(drawn) <= 100_000 + max(drawn)
+    prove(engine)
+    assert engine.receive(syn, PEER_AT, 0.0)
+
+
 def test_known_nodes_and_seeds_are_answered_when_unknown_peers_are_not() -> None:
     engine = full_engine()
-    hear(engine, (PEER, 1, 0, 0), now=0.0)
+    prove(engine)
     seed = Address("203.0.113.1", 1)
     engine.seeds = [seed]
     spend(engine, 0.0)
@@ -153,11 +168,12 @@ def test_known_nodes_and_seeds_are_answered_when_unknown_peers_are_not() -> None
 
 
 def test_a_syn_is_heard_even_where_it_is_not_answered() -> None:
-    """A newcomer becomes known in a flood of unknown peers, and gets answers from its second Syn on."""
+    """A newcomer becomes known in a flood of unknown peers, and gets answers once it answered a Syn itself."""
     engine = full_engine()
     spend(engine, 0.0)
     assert hear(engine, (PEER, 1, 0, 0), now=0.0, source=PEER_AT) is None
     assert held(engine, PEER).heartbeat == 1
+    prove(engine)
     assert hear(engine, (PEER, 2, 0, 0), now=0.0, source=PEER_AT) is not None
 
 
