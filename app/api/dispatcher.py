@@ -5,7 +5,7 @@ gate (limits, faults, access log) -> dispatcher -> fast paths | forwarder | Fast
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl, unquote_to_bytes
+from urllib.parse import parse_qsl
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,11 +14,9 @@ from coterie.app.api.context import Context
 from coterie.app.api.keys.fast_paths import FastPaths
 from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
-from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import TIMEOUT
 from coterie.app.http.request import read_body
 from coterie.app.observability.metrics.http import ROUTE, template_of
-from coterie.app.wire.errors import Code
 
 _NEED_METADATA = (
     b"/v1/meta",
@@ -66,17 +64,11 @@ class Dispatcher:
         """Raises ApiError for refusals."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
-        elif scope["type"] != "http" or not scope["raw_path"].startswith(b"/v1/"):
-            await self._rest(scope, receive, send)
         elif FastPaths.serves(scope):
             await self._hot(scope, receive, send)
         elif self._is_for_leader(scope["raw_path"], scope["method"]):
             await self._forward(scope, receive, send)
         else:
-            check_path(scope["raw_path"])
-            if scope["path"].startswith(("/v1/kv/", "/v1/meta/")):
-                # Written with escapes: it would be another key for whoever reads the path as it was sent.
-                raise ApiError(Code.NOT_FOUND, "write /v1/kv/ and /v1/meta/ without %-escapes; the key may have some")
             if scope["method"] not in _BODILESS:
                 receive = await self._with_whole_body(scope, receive)
             await self._rest(scope, receive, send)
@@ -86,7 +78,7 @@ class Dispatcher:
         if method == "DELETE" and path.startswith(_MEMBERS):
             return raft.metadata is None and raft.leader_address() is not None
         if path.startswith(_NEED_METADATA):
-            return raft.metadata is None and not path.startswith(_ANYWHERE)
+            return raft.metadata is None and (path != _ANYWHERE or method not in _BODILESS)
         if path.startswith(_NEED_LEADER):
             status = raft.status()
             return status is None or status.role != "leader"
@@ -118,12 +110,3 @@ class Dispatcher:
 
 def _header(scope: Scope, wanted: bytes) -> str | None:
     return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
-
-
-def check_path(raw_path: bytes) -> None:
-    """The framework would put U+FFFD in the place of what is not UTF-8. Raises ApiError."""
-    if b"%" in raw_path:
-        try:
-            unquote_to_bytes(raw_path).decode()
-        except UnicodeDecodeError:
-            raise ApiError(Code.INVALID_ENCODING, "the path is not UTF-8 once its %-escapes are read") from None

@@ -18,7 +18,7 @@ from coterie.app.wire.errors import Code
 ALWAYS = frozenset({b"/livez", b"/readyz", b"/healthz", b"/metrics"})
 """An overloaded node must be able to say so."""
 
-STREAMS = (b"/v1/watch", b"/v1/ws", b"/v1/events")
+STREAMS = frozenset({b"/v1/watch", b"/v1/ws", b"/v1/events"})
 """Stay for as long as the client likes, under limits of their own."""
 
 UNKNOWN_LENGTH = b"transfer-encoding"
@@ -35,7 +35,7 @@ class RequestAdmission:
 
     def enter(self, scope: Scope) -> tuple[str, int] | None:
         """Let a request in: what `leave` is to be called with; None for what is not counted. Raises ApiError."""
-        if scope["raw_path"] in ALWAYS or scope["raw_path"].startswith(STREAMS):
+        if scope["raw_path"] in ALWAYS or scope["raw_path"] in STREAMS:
             return None
         limits = self._limits
         size = self._body_size(scope) if scope["method"] not in {"GET", "HEAD"} else 0

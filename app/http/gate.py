@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -24,6 +25,12 @@ from coterie.app.wire.errors import Code
 
 log = structlog.stdlib.get_logger("http")
 _stdlib_log = logging.getLogger("http")
+
+KEYS = (b"/v1/kv/", b"/v1/meta/")
+"""What follows is a key, whose every byte counts."""
+
+_ESCAPED_WORD = re.compile(rb"%(?:3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
+"""An escape of a letter or a digit: no client needs it, and a fixed part of the path can hide behind it."""
 
 CLOSE_HEADER = (b"connection", b"close")
 
@@ -202,6 +209,8 @@ class HttpGate:
                 Code.HEADERS_TOO_LARGE,
                 f"the headers are larger than http.max_header_bytes = {self._limits.max_header_bytes}",
             )
+        if b"%" in scope["raw_path"]:
+            _check_path(scope["raw_path"])
         # The framework would put U+FFFD in the place of what is not UTF-8.
         if b"%" in query:
             try:
@@ -216,6 +225,20 @@ def abort(scope: Scope) -> None:
     end = scope.get("extensions", {}).get(ABORT)
     if end is not None:
         end()
+
+
+def _check_path(raw: bytes) -> None:
+    """Whatever routes by the path as sent must route as what routes by the decoded one. Raises ApiError."""
+    if raw.startswith(KEYS):
+        return
+    if b"%" in b"/".join(raw.split(b"/", 3)[:3]) or _ESCAPED_WORD.search(raw):
+        raise ApiError(
+            Code.NOT_FOUND, "write the path without %-escapes of letters and digits; keys and names may have others"
+        )
+    try:
+        unquote_to_bytes(raw).decode()
+    except UnicodeDecodeError:
+        raise ApiError(Code.INVALID_ENCODING, "the path is not UTF-8 once its %-escapes are read") from None
 
 
 def _is_unread(scope: Scope) -> bool:

@@ -10,9 +10,18 @@ from pathlib import Path
 
 import pytest
 
+from coterie.app.wire.tokens import hash_of
 from tests.app.processes import Running, read_answer, read_to_end, running
 
 pytestmark = pytest.mark.cluster
+
+TOKEN = "coterie_narrow_" + "a" * 64
+NARROW = f"""[[auth.tokens]]
+id = "narrow"
+hash = "{hash_of(TOKEN)}"
+rules = [{{layer = "metadata", action = "read", prefix = "nothing/"}}]
+"""
+"""May do next to nothing."""
 
 HEAD_SECONDS = 2
 BODY_SECONDS = 1
@@ -35,8 +44,11 @@ def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     if request.param == "h11":
         for name in ("httptools", "uvloop"):
             (absent / f"{name}.py").write_text("raise ImportError\n")
+    config = absent / "node.toml"
+    config.write_text(NARROW)
     with running(
         extra_path=[absent],
+        CONFIG=str(config),
         AUTH__ANONYMOUS="none",
         HTTP__HEAD_SECONDS=str(HEAD_SECONDS),
         HTTP__BODY_SECONDS=str(BODY_SECONDS),
@@ -147,3 +159,23 @@ def test_a_client_that_stops_within_a_request_is_not_waited_for(sent: bytes, nod
         with suppress(ConnectionError):
             read_to_end(connection)
         assert time.monotonic() - started < HEAD_SECONDS + LINGER_SECONDS + MARGIN_SECONDS
+
+
+@pytest.mark.parametrize("path", [b"/%76%31/txn", b"/v1%2ftxn", b"/%761/leases", b"/v1/%74xn", b"/set_kv", b"/nowhere"])
+def test_a_body_is_bounded_however_its_path_is_written(path: bytes, node: Running) -> None:
+    before = megabytes(node)
+    head = b" HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer " + TOKEN.encode()
+    with node.connect() as connection:
+        connection.sendall(b"POST " + path + head + b"\r\ncontent-length: 200000000\r\n\r\n")
+        assert flood(connection, b" " * 65_536, 200_000_000) < 100_000_000
+    assert megabytes(node) - before < MOST_MEGABYTES
+
+
+@pytest.mark.parametrize("path", ["/%76%31/tokens/self", "/v1/%74okens/self", "/v1/tokens/%73elf", "/v1%2Ftokens/self"])
+def test_an_escape_in_the_fixed_part_of_a_path_is_refused(path: str, node: Running) -> None:
+    with node.connect() as connection:
+        head = f"GET {path} HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+        connection.sendall(head.encode())
+        answer = read_answer(connection)
+    assert answer.startswith(b"HTTP/1.1 404 ")
+    assert b'"not_found"' in answer
