@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coterie.app.api.context import Context
 from coterie.app.api.keys.fast_paths import FastPaths
+from coterie.app.api.keys.txn import TXN, check_shape
 from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
 from coterie.app.http.forwarding import TIMEOUT
@@ -97,7 +98,12 @@ class Dispatcher:
         declared = next(
             (value.decode("latin-1") for name, value in scope["headers"] if name == b"content-length"), None
         )
-        body = await read_body(receive, declared, self._context.limits)
+        state = self._context.raft.state
+        is_txn = scope["path"] == TXN
+        setting = "max_body_bytes" if is_txn else "max_json_bytes"
+        body = await read_body(receive, declared, self._context.limits, setting)
+        if is_txn and state is not None:
+            check_shape(body, state.limits.max_txn_ops)
         whole: Message | None = {"type": "http.request", "body": body, "more_body": False}
 
         async def receive_again() -> Message:

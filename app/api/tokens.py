@@ -65,6 +65,10 @@ def add_tokens(app: FastAPI, context: Context) -> None:
     async def create_token(body: Annotated[TokenBody, Body()], call: ReadCall, request: Request) -> Response:
         """Its rules must not go beyond those of the token that asks. Where the outcome is unknown, list the tokens,
         revoke it, and make another: its secret is lost."""
+        if body.id == "self":
+            raise ApiError(
+                Code.INVALID_REQUEST, "no token is named self: GET /v1/tokens/self is the one that asks", "id"
+            )
         _check_covered(principal_of(request.scope), body.rules)
         await barrier(call)
         most = context.authority.settings.max_tokens

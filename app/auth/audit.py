@@ -6,6 +6,7 @@ It names tokens by their ids, never by their secrets, and paths without their qu
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
@@ -21,13 +22,21 @@ MAX_LOGGED_CHARACTERS = 256
 """Of a path: whoever sends a long one shall not fill the disk sooner."""
 
 
+class _PrivateFileHandler(WatchedFileHandler):
+    """Makes the file, and each that follows a rotated one, for this user alone."""
+
+    def _open(self) -> Any:
+        os.close(os.open(self.baseFilename, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+        return super()._open()
+
+
 class Audit:
     def __init__(self, file: Path | None) -> None:
         """`file`: None for the log. Raises OSError where it cannot be written."""
         self._log = structlog.stdlib.get_logger("audit")
         self._file: logging.Logger | None = None
         if file is not None:
-            handler = WatchedFileHandler(file, encoding="utf-8")
+            handler = _PrivateFileHandler(file, encoding="utf-8")
             handler.setFormatter(logging.Formatter("%(message)s"))
             self._file = logging.Logger("audit file", logging.INFO)
             self._file.addHandler(handler)

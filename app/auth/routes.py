@@ -78,6 +78,11 @@ def _members(method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right,
     return (Right("cluster", "read" if method in _READING else "admin"),)
 
 
+def _own_token(method: str, _query: _Query, _parts: Sequence[str]) -> tuple[Right, ...]:
+    """Reading shows the token that asks; anything else is about a token of this name."""
+    return (Right(ANY_LAYER, "read", None) if method in _READING else Right("tokens", "admin"),)
+
+
 _PUBLIC: _Ask = lambda _method, _query, _parts: PUBLIC  # noqa: E731
 
 _ROUTES: Sequence[tuple[str, _Ask]] = (
@@ -96,7 +101,7 @@ _ROUTES: Sequence[tuple[str, _Ask]] = (
     (r"/v1/members(?:/.*)?", _members),
     (r"/v1/cluster|/metrics|/v1/raft/(?:status|members|decisions)", _fixed("cluster", "read")),
     (r"/v1/(?:raft/.*|leave)", _fixed("cluster", "admin")),
-    (r"/v1/tokens/self", _fixed(ANY_LAYER, "read", None)),
+    (r"/v1/tokens/self", _own_token),
     (r"/v1/tokens(?:/.*)?", _fixed("tokens", "admin")),
     (
         r"/v1/(?:ws|events)",

@@ -196,7 +196,7 @@ class Forwarder:
 
     def _head(self, scope: Scope, address: Address, body: bytes, seconds: float) -> h11.Request:
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
-        headers = [(name, value) for name, value in scope["headers"] if name not in _OWN_HOP]
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"] if name not in _OWN_HOP]
         headers += [
             (b"host", str(address).encode()),
             (MARK, self._own),
@@ -206,7 +206,10 @@ class Forwarder:
             headers.append((b"content-length", b"%d" % len(body)))
         if self._tracer is not None:
             self._tracer.inject(headers)
-        return h11.Request(method=scope["method"].encode(), target=target, headers=headers)
+        try:
+            return h11.Request(method=scope["method"].encode(), target=target, headers=headers)
+        except h11.LocalProtocolError as error:
+            raise ApiError(Code.INVALID_REQUEST, f"the request cannot be passed on to the leader: {error}") from None
 
     async def _ask(
         self, address: Address, head: h11.Request, body: bytes, seconds: float, *, safe: bool

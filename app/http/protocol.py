@@ -13,9 +13,11 @@ from types import SimpleNamespace
 from typing import Any, ClassVar
 
 import h11
+from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
+from coterie.app.http.admission import ALWAYS
 from coterie.app.http.errors import RETRY_AFTER_SECONDS, ApiError
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
@@ -35,6 +37,18 @@ LEAST_TAKEN_BYTES = 16_384
 MAX_PIPELINED = 64
 """Requests of one connection that wait for the answers before theirs. The connection ends after the last of these."""
 
+HEALTH_CONNECTIONS = 16
+"""Connections past a limit that are taken nevertheless, for health checks; the oldest gives way to a new one."""
+
+SPARE_SECONDS = 1.0
+"""How long such a connection may take for the head of its request."""
+
+SLICE_BYTES = 4_096
+"""A WebSocket's bytes are read in parts of this size, so that a flood of small frames is noticed within one."""
+
+MAX_FRAMES_PER_SECOND = 1_000
+"""A WebSocket whose client sends more is ended."""
+
 LINGER_SECONDS = 2.0
 """How long what a client still sends is dropped after the last answer: closed at once, the connection would be reset,
 and the client might not see the answer."""
@@ -44,6 +58,12 @@ ABORT = "coterie.abort"
 
 UNREAD = "coterie.unread"
 """An extension of the ASGI scope: whether a part of the body is still to come. An answer then ends the connection."""
+
+
+_NO_HANDSHAKE = ApiError(
+    Code.INVALID_REQUEST,
+    "this is not a handshake of a WebSocket: send a GET without a body, with fewer and shorter headers",
+)
 
 
 def bounded_protocol(limits: HttpSettings, figures: HttpMetrics | None = None) -> type[asyncio.Protocol]:
@@ -58,10 +78,13 @@ def bounded_socket(limits: HttpSettings, figures: HttpMetrics) -> type[asyncio.P
 
 
 class _Socket(WebSocketsSansIOProtocol):
-    """Can be ended at once, and does not log each of its clients."""
+    """Can be ended at once, does not log each of its clients, and bounds handshakes and frames."""
 
     limits: ClassVar[HttpSettings]
     figures: ClassVar[HttpMetrics]
+    _second = 0.0
+    _frames = 0
+    """Within this second."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -69,13 +92,43 @@ class _Socket(WebSocketsSansIOProtocol):
         self.close_timeout = float(self.limits.shutdown_seconds)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.figures.connections += 1
         super().connection_made(transport)
+        self._address = self.client[0] if self.client else ""
+        self.figures.opened(self._address)
+        self._handshake = self.loop.call_later(self.limits.head_seconds, self._end_handshake)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.figures.connections -= 1
+        self._handshake.cancel()
+        self.figures.closed(self._address)
         self.figures.unsent.discard(self.transport)
         super().connection_lost(exc)
+
+    def _end_handshake(self) -> None:
+        if not self.handshake_complete:
+            self.transport.abort()
+
+    def data_received(self, data: bytes) -> None:
+        for start in range(0, len(data), SLICE_BYTES):
+            if not self.transport.is_closing():
+                super().data_received(data[start : start + SLICE_BYTES])
+        if not self.handshake_initiated and not self.transport.is_closing():  # the whole head has come at once
+            self.transport.write(_whole_answer(_NO_HANDSHAKE))
+            self.transport.close()
+
+    def handle_parser_exception(self) -> None:
+        """The client broke the protocol: for the application it is gone."""
+        super().handle_parser_exception()
+        self.disconnected = True
+
+    def handle_events(self) -> None:
+        now = self.loop.time()
+        if now - self._second >= 1.0:
+            self._second, self._frames = now, 0
+        self._frames += len(self.conn.events)
+        if self._frames <= MAX_FRAMES_PER_SECOND:
+            super().handle_events()
+        else:
+            self.transport.abort()
 
     def pause_writing(self) -> None:
         """Who takes nothing for too long is dropped by the application (`live.stall_seconds`)."""
@@ -120,6 +173,15 @@ class _Bounded(asyncio.Protocol):
     """The last answer is out."""
     _upgraded = False
     flow: Any
+    config: Any
+    client: tuple[str, int] | None
+    app: Any
+    _spare: ApiError | None = None
+    """Why this connection serves health checks alone."""
+
+    @property
+    def _address(self) -> str:
+        return self.client[0] if self.client else ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -127,20 +189,45 @@ class _Bounded(asyncio.Protocol):
         self._answering = SimpleNamespace(
             write=self.transport.write, is_closing=self.transport.is_closing, close=self._close_answered
         )
-        self.figures.connections += 1
-        limit = self.limits.max_connections
-        if len(self.connections) > limit:
-            self.figures.refused[Code.TOO_MANY_CONNECTIONS] += 1
-            self._refuse(
-                ApiError(Code.TOO_MANY_CONNECTIONS, f"this node serves http.max_connections = {limit} already")
-            )
+        self.figures.opened(self._address)
+        self._spare = self._lack_of_room()
+        if self._spare is not None:
+            self.app = self._serve_health
+            self.figures.spare[self] = None
+            if len(self.figures.spare) > HEALTH_CONNECTIONS:
+                next(iter(self.figures.spare))._turn_away()
+        self._watch_client()
+
+    def _lack_of_room(self) -> ApiError | None:
+        limits, figures = self.limits, self.figures
+        if len(self.connections) - len(figures.spare) > limits.max_connections:
+            held = f"this node serves http.max_connections = {limits.max_connections}"
+        elif figures.of_address[self._address] > limits.max_connections_per_client:
+            held = f"this address has http.max_connections_per_client = {limits.max_connections_per_client}"
         else:
-            self._watch_client()
+            return None
+        return ApiError(Code.TOO_MANY_CONNECTIONS, f"{held} already", closes=True)
+
+    async def _serve_health(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """What a connection past a limit is there for."""
+        if scope["raw_path"] in ALWAYS:
+            await self.config.loaded_app(scope, receive, send)
+        elif self._spare is not None:
+            self.figures.refused[self._spare.code] += 1
+            await self._spare.response()(scope, receive, send)
+
+    def _turn_away(self) -> None:
+        self.figures.spare.pop(self, None)
+        if self.cycle is None and self._spare is not None:
+            self.figures.refused[self._spare.code] += 1
+            self._refuse(self._spare)
+        self.transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._owe(0.0)
         self._all_taken()
-        self.figures.connections -= 1
+        self.figures.spare.pop(self, None)
+        self.figures.closed(self._address)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -170,7 +257,7 @@ class _Bounded(asyncio.Protocol):
         if self._in_body:
             self._owe(self.limits.body_seconds + LINGER_SECONDS)  # the application, which answers 408, comes first
         elif self._in_head or self.cycle is None or self.cycle.response_complete:
-            self._owe(self.limits.head_seconds)
+            self._owe(self.limits.head_seconds if self._spare is None else SPARE_SECONDS)
         else:
             self._owe(0.0)
 
@@ -180,7 +267,8 @@ class _Bounded(asyncio.Protocol):
         if self._deadline is not None:
             self._deadline.cancel()
         self._owed = seconds
-        self._deadline = self.loop.call_later(seconds, self.transport.close) if seconds else None
+        end = self.transport.close if self._spare is None else self._turn_away
+        self._deadline = self.loop.call_later(seconds, end) if seconds else None
 
     def _cycle_begins(self) -> None:
         self.cycle.transport = self._answering
@@ -234,8 +322,11 @@ class _Bounded(asyncio.Protocol):
 
     def handle_websocket_upgrade(self, *event: Any) -> None:
         """From here on another protocol has the connection."""
+        if self._spare is not None:
+            self._turn_away()
+            return
         self._upgraded = True
-        self.figures.connections -= 1
+        self.figures.closed(self._address)
         self._owe(0.0)
         self._all_taken()
         super().handle_websocket_upgrade(*event)  # type: ignore[misc]

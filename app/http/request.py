@@ -107,32 +107,37 @@ class KeyRequest:
         return await read_body(self._receive, self.header(b"content-length"), self.limits)
 
 
-async def read_body(receive: Receive, declared: str | None, limits: HttpSettings) -> bytes:
-    """A request's whole body; `declared`: its length, as its head says. Raises ApiError."""
-    limit = limits.max_body_bytes
+async def read_body(
+    receive: Receive, declared: str | None, limits: HttpSettings, setting: str = "max_body_bytes"
+) -> bytes:
+    """A request's whole body; `declared`: its length, as its head says; `setting`: what bounds it. Raises ApiError."""
+    limit: int = getattr(limits, setting)
+    too_large = ApiError(
+        Code.TOO_LARGE, f"the body is larger than http.{setting} = {limit}", details={"limit": limit}, closes=True
+    )
     if declared is not None and declared.isdigit() and int(declared) > limit:
-        raise _too_large(limit)
+        raise too_large
     message: Any = await receive()
     if message["type"] == "http.request" and not message.get("more_body", False):
         body: bytes = message.get("body", b"")
         if len(body) > limit:
-            raise _too_large(limit)
+            raise too_large
         return body
     try:
         async with asyncio.timeout(limits.body_seconds):
-            return await _rest_of_body(receive, message, limit)
+            return await _rest_of_body(receive, message, limit, too_large)
     except TimeoutError:
         raise ApiError(
             Code.BODY_TIMEOUT, f"the body did not come within http.body_seconds = {limits.body_seconds}", closes=True
         ) from None
 
 
-async def _rest_of_body(receive: Receive, message: Any, limit: int) -> bytes:
+async def _rest_of_body(receive: Receive, message: Any, limit: int, too_large: ApiError) -> bytes:
     chunks = bytearray()
     while message["type"] == "http.request":
         chunks += message.get("body", b"")
         if len(chunks) > limit:
-            raise _too_large(limit)
+            raise too_large
         if not message.get("more_body", False):
             return bytes(chunks)
         message = await receive()
@@ -140,12 +145,6 @@ async def _rest_of_body(receive: Receive, message: Any, limit: int) -> bytes:
 
 
 _FLAGS = {"true": True, "1": True, "": True, "false": False, "0": False}
-
-
-def _too_large(limit: int) -> ApiError:
-    return ApiError(
-        Code.TOO_LARGE, f"the body is larger than http.max_body_bytes = {limit}", details={"limit": limit}, closes=True
-    )
 
 
 def read_key(raw: bytes) -> str:

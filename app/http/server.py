@@ -7,11 +7,13 @@ import socket
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from coterie.app.http.protocol import bounded_protocol, bounded_socket
+from coterie.app.http.tls_listener import TlsListener
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
@@ -32,6 +34,7 @@ class HttpServer(uvicorn.Server):
     ) -> None:
         """`stopping` is set by `stop`: what never ends by itself ends then."""
         self._tls = tls
+        self._limits = limits
         super().__init__(
             uvicorn.Config(
                 app,
@@ -57,8 +60,18 @@ class HttpServer(uvicorn.Server):
         self._stop = stopping
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        self.config.ssl = self._tls
-        await super().startup(sockets)
+        await super().startup(sockets if self._tls is None else [])
+        if self._tls is not None:
+            make_protocol = partial(
+                self.config.http_protocol_class,  # type: ignore[call-arg]
+                config=self.config,
+                server_state=self.server_state,
+                app_state=self.lifespan.state,
+            )
+            self.servers = [
+                TlsListener(each, self._tls, make_protocol, self._limits.head_seconds)  # type: ignore[misc]
+                for each in sockets or ()
+            ]
         self._on_start()
 
     @contextmanager

@@ -15,12 +15,15 @@ BESIDE_CONNECTIONS = 256
 log = structlog.stdlib.get_logger("coterie")
 
 
-def allow_open_files(connections: int) -> None:
-    """Raise this process's limit to what so many connections need, or to what the system allows, and say so."""
+def allow_open_files(connections: int) -> int:
+    """Raise this process's limit to what so many connections need, or to what the system allows, and say so.
+
+    Returns how many connections leave the node's own files their descriptors.
+    """
     needed = connections + BESIDE_CONNECTIONS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= needed:
-        return
+        return connections
     allowed = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
     if allowed > soft:
         try:
@@ -34,3 +37,4 @@ def allow_open_files(connections: int) -> None:
             allowed=allowed,
             needed=needed,
         )
+    return min(connections, max(1, allowed - BESIDE_CONNECTIONS))

@@ -19,8 +19,10 @@ from coterie.app.api.cluster.leave import GracefulLeave, LeaveResult
 from coterie.app.api.cluster.purge import follow_purges
 from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
+from coterie.app.http.protocol import HEALTH_CONNECTIONS
 from coterie.app.http.server import HttpServer
 from coterie.app.http.tls import Tls, TlsError
+from coterie.app.http.tls_listener import MAX_HANDSHAKES
 from coterie.app.node import garbage_collection
 from coterie.app.node.listening import BindError, Sockets, open_sockets
 from coterie.app.node.open_files import allow_open_files
@@ -35,6 +37,7 @@ from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.settings import Settings
+from coterie.app.settings.tables import HttpSettings
 from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.raft.errors import RaftError
 from coterie.gossip import Address, Engine, GossipNode, NodeId
@@ -54,7 +57,9 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     """
     # The data directory first: where a second node is started on it, that is what to say, not that its port is taken.
     data_dir = DataDir(settings.data_dir) if settings.data_dir else None
-    allow_open_files(settings.http.max_connections)
+    beside = HEALTH_CONNECTIONS + (0 if settings.tls.certificate is None else MAX_HANDSHAKES)
+    affordable = max(1, allow_open_files(settings.http.max_connections + beside) - beside)
+    http = settings.http.model_copy(update={"max_connections": affordable})
     sockets = open_sockets(settings.listen_addr, settings.http.backlog)
     public = _public_address(settings, sockets.address)
     identity = _identity(settings, data_dir, public)
@@ -68,7 +73,7 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     node = GossipNode(engine, sockets.udp, settings.seed, settings.gossip_keyring())
     # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
     loop = _new_event_loop()
-    loop.run_until_complete(_serve(settings, load, node, sockets, data_dir))
+    loop.run_until_complete(_serve(settings, http, load, node, sockets, data_dir))
     loop.run_until_complete(_cancel_other_tasks())
     log.info("node stopped", node_id=identity.node_id)
 
@@ -88,8 +93,14 @@ def _open_persistence(settings: Settings, engine: Engine, data_dir: DataDir | No
 
 
 async def _serve(
-    settings: Settings, load: Callable[[], Settings], node: GossipNode, sockets: Sockets, data_dir: DataDir | None
+    settings: Settings,
+    http: HttpSettings,
+    load: Callable[[], Settings],
+    node: GossipNode,
+    sockets: Sockets,
+    data_dir: DataDir | None,
 ) -> None:
+    """`http`: with as many connections as the system has descriptors for."""
     tls = _open_tls(settings)
     tracer = _open_tracer(settings, node)
     agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer)
@@ -98,12 +109,12 @@ async def _serve(
     figures, loop_lag = HttpMetrics(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
     graceful_leave = GracefulLeave(node, part, settings.leave, stopping, health)
-    forwarder = Forwarder(node.node.node_id, part, settings.http, stopping, tracer, tls)
+    forwarder = Forwarder(node.node.node_id, part, http, stopping, tracer, tls)
     authority = _authority(settings, node, part, forwarder, sockets.address)
     server = HttpServer(
         create_app(
             node,
-            settings.http,
+            http,
             settings.raft,
             part,
             stopping,
@@ -117,7 +128,7 @@ async def _serve(
             console=settings.console.enabled,
             tracer=tracer,
         ),
-        settings.http,
+        http,
         figures,
         settings.live,
         lambda: report_start(settings, node, sockets.address),

@@ -186,6 +186,9 @@ class HttpSettings(Table):
     """Most open connections, those of live updates and watches among them; further ones are answered 503 and closed.
     The node raises its limit of open files as far as the system allows; a warning at the start tells where that is not
     far enough."""
+    max_connections_per_client: Count = 2_048
+    """Most open connections of one IP address; further ones are answered 503 and closed. Raise it where a proxy brings
+    all clients. Past both limits, health checks are still answered."""
     backlog: Count = 2_048
     """Most connections that wait in the system to be accepted."""
     keep_alive_seconds: WholeSeconds = 5
@@ -198,6 +201,8 @@ class HttpSettings(Table):
     """Most header bytes of a request; more are answered 431."""
     max_body_bytes: Bytes = 2_097_152
     """Largest body of a request; larger ones are answered 413."""
+    max_json_bytes: Bytes = 262_144
+    """Largest JSON body of a request other than a transaction; larger ones are answered 413."""
     body_seconds: WholeSeconds = 30
     """How long a client may take to send a body once the head is there; then it is answered 408."""
     send_seconds: WholeSeconds = 30

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import msgspec
 from fastapi import Body, FastAPI, Request
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from coterie.app.auth import token_store
 from coterie.app.auth.authority import principal_of, require
 from coterie.app.auth.rules import Principal
 from coterie.app.http.error_mapping import api_error
+from coterie.app.http.errors import ApiError
 from coterie.app.wire.encoding import to_txn
 from coterie.app.wire.errors import Code
 from coterie.app.wire.txn import (
@@ -27,8 +29,41 @@ from coterie.app.wire.txn import (
     TxnAnswer,
     TxnBody,
 )
-from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.store import DeleteDone, GetDone, PutDone, RangeDone
+from coterie.consensus.api.errors import MetadataError, RefusedError
+from coterie.consensus.store import DeleteDone, GetDone, PutDone, RangeDone, RefusalCode
+
+TXN = "/v1/txn"
+
+SHORT_BYTES = 8_192
+"""Up to here the framework reads a body for all that is wrong with it: that takes milliseconds."""
+
+
+class _Item(msgspec.Struct, gc=False):
+    """Whatever its fields are."""
+
+
+class _Shape(msgspec.Struct, forbid_unknown_fields=True):
+    """A transaction's lists, of items that are only counted."""
+
+    compare: list[_Item] = msgspec.field(default_factory=list)
+    then: list[_Item] = msgspec.field(default_factory=list)
+    otherwise: list[_Item] = msgspec.field(name="else", default_factory=list)
+
+
+def check_shape(body: bytes, most: int) -> None:
+    """Refuse a long body with more than `most` items in a list, or at its first mistake. Raises ApiError.
+
+    The framework looks for all mistakes, which can take the event loop seconds.
+    """
+    if len(body) <= SHORT_BYTES:
+        return
+    try:
+        shape = msgspec.json.decode(body, type=_Shape)
+        if max(len(shape.compare), len(shape.then), len(shape.otherwise)) > most:
+            raise api_error(RefusedError(RefusalCode.TOO_MANY_OPS, most))
+        msgspec.json.decode(body, type=TxnBody, strict=False)
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise ApiError(Code.INVALID_REQUEST, f"the parameter body: {error}", "body") from None
 
 
 def check_comparison(it: Comparison, principal: Principal) -> None:
@@ -73,7 +108,7 @@ def show_result(asked: Operation, result: Any) -> dict[str, Any]:
 
 def add_txn(app: FastAPI, context: Context) -> None:
     @app.post(
-        "/v1/txn",
+        TXN,
         summary="A transaction",
         operation_id="txn",
         response_model=TxnAnswer,

@@ -43,12 +43,26 @@ class HttpMetrics:
         """By (route, method)."""
         self.in_flight = 0
         self.connections = 0
+        self.of_address: Counter[str] = Counter()
+        """Open connections by the client's IP address."""
+        self.spare: dict[Any, None] = {}
+        """Connections past a limit, which serve health checks alone; the oldest first."""
         self.refused: Counter[str] = Counter(dict.fromkeys(REFUSALS, 0))
         """What was turned away for the node's own protection, by code."""
         self.slow_clients = 0
         """Connections ended because their clients did not take what they had asked for."""
         self.unsent: set[asyncio.Transport] = set()
         """Connections whose clients have yet to take what was written."""
+
+    def opened(self, address: str) -> None:
+        self.connections += 1
+        self.of_address[address] += 1
+
+    def closed(self, address: str) -> None:
+        self.connections -= 1
+        self.of_address[address] -= 1
+        if not self.of_address[address]:
+            del self.of_address[address]
 
     def unsent_bytes(self) -> int:
         return sum(transport.get_write_buffer_size() for transport in self.unsent)

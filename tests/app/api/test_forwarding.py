@@ -350,3 +350,9 @@ async def test_a_follower_asks_the_leader_why_others_do_not_vote(
     assert json.loads(forwarded.content)["members"][0]["reason"] == "it follows the log"
     node.leader = None
     assert (await far.get("/v1/raft/members")).json()["members"][0]["reason"] == "it follows the log"
+
+
+@pytest.mark.parametrize(("value", "status"), [("a\tb \t", 404), ("\ta", 404), ("a\x0bb", 400)])
+async def test_a_header_that_cannot_be_passed_on_is_no_fault(far: httpx.AsyncClient, value: str, status: int) -> None:
+    answer = await far.get("/v1/meta/absent", headers={"x-odd": value})
+    assert answer.status_code == status, answer.text

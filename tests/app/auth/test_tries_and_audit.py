@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import stat
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
+from coterie.app.auth.audit import Audit
 from coterie.app.auth.rate_limit import WrongTokenLimiter
+from coterie.app.auth.routes import rights_of
+from coterie.app.auth.rules import Right
 from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.tables import LogSettings
 from coterie.app.wire.errors import Code
@@ -144,3 +148,15 @@ async def test_an_open_nodes_administration_is_logged_too(gossip: GossipNode, pa
     assert [(each["event"], each["token"], each["path"]) for each in found] == [
         ("administered", "anonymous", "/v1/raft/transfer")
     ]
+
+
+def test_the_audit_file_is_for_its_user_alone(tmp_path: Path) -> None:
+    file = tmp_path / "audit.log"
+    Audit(file).close()
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_only_reading_ones_own_token_goes_without_the_right_to_tokens() -> None:
+    scope = {"raw_path": b"/v1/tokens/self", "path": "/v1/tokens/self", "query_string": b""}
+    assert rights_of({**scope, "method": "GET"}) == (Right("any", "read", None),)
+    assert rights_of({**scope, "method": "DELETE"}) == (Right("tokens", "admin"),)

@@ -179,3 +179,64 @@ def test_an_escape_in_the_fixed_part_of_a_path_is_refused(path: str, node: Runni
         answer = read_answer(connection)
     assert answer.startswith(b"HTTP/1.1 404 ")
     assert b'"not_found"' in answer
+
+
+UPGRADE = b"host: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+KEY = b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+
+
+@pytest.mark.parametrize(
+    "handshake",
+    [
+        b"POST /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + b"content-length: 3\r\n\r\nabc",
+        b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + b"content-length: 3\r\n\r\nabc",
+        b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + CHUNKED,
+        b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + b"\r\n",
+        b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + b"".join(b"x%d: a\r\n" % i for i in range(200)) + b"\r\n",
+        b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + b"x: " + b"a" * 9_000 + b"\r\n\r\n",
+        b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + b"\r\n",
+    ],
+    ids=["post", "body", "chunked", "no key", "many headers", "long header", "no token"],
+)
+def test_a_handshake_of_a_websocket_that_goes_wrong_is_answered(handshake: bytes, node: Running) -> None:
+    with node.connect() as connection:
+        connection.sendall(handshake)
+        connection.settimeout(HEAD_SECONDS + MARGIN_SECONDS)
+        assert read_to_end(connection).startswith(b"HTTP/1.1 4")
+
+
+def frame(opcode: int, data: bytes = b"") -> bytes:
+    return bytes([opcode, 0x80 | len(data), 0, 0, 0, 0]) + data
+
+
+@pytest.mark.parametrize("unit", [frame(0x00), frame(0x89), frame(0x81, b"{}")], ids=["fragments", "pings", "messages"])
+def test_a_websocket_takes_frames_up_to_a_rate(unit: bytes, node: Running) -> None:
+    with node.connect() as connection:
+        connection.sendall(
+            b"GET /v1/ws HTTP/1.1\r\n" + UPGRADE + KEY + b"authorization: Bearer " + TOKEN.encode() + b"\r\n\r\n"
+        )
+        assert connection.recv(12) == b"HTTP/1.1 101"
+        with suppress(OSError):
+            connection.sendall(frame(0x01, b"a"))
+        started = time.monotonic()
+        assert flood(connection, unit * 5_000, 16_000_000) < 16_000_000
+        assert time.monotonic() - started < MARGIN_SECONDS
+
+
+def test_one_address_gets_a_share_of_the_connections_and_health_is_still_told() -> None:
+    with running(HTTP__MAX_CONNECTIONS_PER_CLIENT="4", HTTP__HEAD_SECONDS="600") as node:
+        held = [node.connect() for _ in range(4)]
+        flooding = [node.connect() for _ in range(40)]
+        with node.connect() as connection:
+            connection.sendall(GET)
+            assert read_answer(connection).startswith(b"HTTP/1.1 200 ")
+        with node.connect() as connection:
+            connection.sendall(GET.replace(b"/livez", b"/"))
+            answer = read_to_end(connection)
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"http.max_connections_per_client = 4" in answer
+        for connection in flooding:
+            with suppress(ConnectionError):
+                assert b" 503 " in read_to_end(connection)
+        for connection in (*held, *flooding):
+            connection.close()

@@ -6,6 +6,7 @@ import asyncio
 import re
 import shutil
 import signal
+import socket
 import ssl
 from collections.abc import Callable
 from contextlib import suppress
@@ -18,6 +19,7 @@ import pytest
 import uvloop
 
 from coterie.app.http.tls import Tls, TlsError
+from coterie.app.http.tls_listener import MAX_HANDSHAKES
 from coterie.app.settings.tls import TlsSettings
 from tests.app.certificates import Authority
 from tests.app.processes import Running, run, running
@@ -318,3 +320,24 @@ def test_nodes_speak_tls_with_each_other(ours: Authority, tmp_path: Path, names:
             wait_until(lambda: ask(far, client, "PUT", "/v1/meta/key").status_code == 200)
             wait_until(lambda: ask(a, client, "GET", "/v1/meta/key").status_code == 200)
             assert ask(far, client, "GET", "/v1/meta/key").json()["value"] == "x"
+
+
+def test_handshakes_that_never_end_take_a_bounded_number_of_descriptors(ours: Authority, tmp_path: Path) -> None:
+    with running(**settings(tmp_path, ours, HTTP__HEAD_SECONDS="600")) as node:
+        held = [node.connect() for _ in range(MAX_HANDSHAKES + 200)]
+        for connection in held:
+            connection.setblocking(False)
+
+        def ended(connection: socket.socket) -> bool:
+            try:
+                return connection.recv(1) == b""
+            except BlockingIOError:
+                return False
+            except ConnectionError:
+                return True
+
+        wait_until(lambda: sum(map(ended, held)) >= 200)
+        assert len(list(Path(f"/proc/{node.process.pid}/fd").iterdir())) < MAX_HANDSHAKES + 100
+        assert ask(node, trusting(ours), path="/livez").status_code == 200
+        for connection in held:
+            connection.close()

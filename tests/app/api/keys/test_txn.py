@@ -7,6 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
+from coterie.app.api.keys.txn import check_shape
+from coterie.app.http.errors import ApiError
 from coterie.app.wire.pydantic_models import model_of
 from coterie.app.wire.txn import TxnAnswer
 from coterie.consensus.api.errors import UnavailableError, UnknownOutcomeError
@@ -243,3 +245,21 @@ async def test_a_transaction_happens_once(api: httpx.AsyncClient, part: Part) ->
     assert again.json()["revision"] == part.state.keyspace.revision == 1
     part.metadata.fails = UnavailableError("no_leader")
     assert (await api.post("/v1/txn", json={"then": [PUT]})).status_code == 503
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        (b'{"then":[' + b",".join([b'{"get":{"key":"a"}}'] * 20_000) + b"]}", "too_many_ops"),
+        (b'{"compare":[' + b",".join([b"{}"] * 100_000) + b"]}", "too_many_ops"),
+        (b'{"then":[' + b",".join([b'{"get":{"key":1}}'] * 100) + b" " * 10_000 + b"]}", "invalid_request"),
+        (b'{"then":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "invalid_request"),
+        (b"{" + b",".join(b'"a%06d":1' % number for number in range(20_000)) + b"}", "invalid_request"),
+    ],
+    ids=["gets", "comparisons", "mistakes", "depth", "fields"],
+)
+def test_a_long_body_is_refused_without_looking_at_all_of_it(body: bytes, code: str) -> None:
+    with pytest.raises(ApiError) as refused:
+        check_shape(body, 128)
+    assert refused.value.code == code
+    assert len(refused.value.message) < 200
