@@ -80,14 +80,14 @@ def test_what_needs_no_node(line: str, found: list[str], tmp_path: Path) -> None
         ("coterie kv ls --node=server:", ["plain,one"]),
         ("coterie raft remove s", ["plain,server:one"]),
         # Bash puts it into the line as it is: nothing of it is to be run.
-        ("coterie kv get evil", ["plain,evil\\$\\(touch\\", "x\\)"]),
+        ("coterie kv get odd", ["plain,odd\\$\\(touch\\", "x\\)"]),
     ],
 )
 def test_what_is_in_the_cluster(
     node: Node, line: str, found: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """As the script asks; here with all the time that a busy machine needs."""
-    for key in ("deep/one", "deep/two", "deeper", "evil$(touch x)", "evil\nline"):
+    for key in ("deep/one", "deep/two", "deeper", "odd$(touch x)", "odd\nline"):
         node.set(key, "x")
     monkeypatch.setattr(suggest, "SECONDS", PATIENCE_SECONDS)
     for name, value in (("LINE", line), ("POINT", str(len(line))), ("WORDBREAKS", " \t\n:=")):
