@@ -17,6 +17,9 @@ from typing import Protocol
 
 from coterie.consensus.journal.errors import DiskFailedError, DiskFullError
 
+KEPT_DESCRIPTORS = 16
+"""File descriptors that are kept back for files here."""
+
 ZEROS_BYTES = 1024 * 1024
 """Written at a time where a file system cannot allocate without writing."""
 
@@ -97,6 +100,41 @@ def disk_call(doing: str) -> Iterator[None]:
         raise failed from error
 
 
+class _Descriptors:
+    """Opens files although connections have used up the descriptors of the process: some are kept back.
+
+    The loop and the disk thread share it: each step on the list is one that no other thread divides.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[int] = []
+
+    def open(self, path: Path | str, flags: int) -> int:
+        while True:
+            try:
+                fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
+            except OSError as error:
+                if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                    raise
+                try:
+                    kept = self._kept.pop()
+                except IndexError:
+                    raise error from None
+                os.close(kept)
+            else:
+                self.keep_back()
+                return fd
+
+    def keep_back(self) -> None:
+        """Fill the reserve up as far as there are descriptors."""
+        with suppress(OSError):
+            while len(self._kept) < KEPT_DESCRIPTORS:
+                self._kept.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
+
+
+_descriptors = _Descriptors()
+
+
 class DiskFile:
     """A file on a real disk."""
 
@@ -138,6 +176,7 @@ class DiskFile:
 
     def close(self) -> None:
         os.close(self._fd)
+        _descriptors.keep_back()
 
 
 class DiskFiles:
@@ -157,10 +196,10 @@ class DiskFiles:
         return sorted(os.listdir(directory))
 
     def create(self, path: Path) -> File:
-        return DiskFile(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        return DiskFile(_descriptors.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL))
 
     def open(self, path: Path) -> File:
-        return DiskFile(os.open(path, os.O_RDWR | os.O_CLOEXEC))
+        return DiskFile(_descriptors.open(path, os.O_RDWR))
 
     def rename(self, old: Path, new: Path) -> None:
         os.rename(old, new)
@@ -169,14 +208,14 @@ class DiskFiles:
         os.unlink(path)
 
     def sync_directory(self, directory: Path) -> None:
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        fd = _descriptors.open(directory, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(fd)
         finally:
             os.close(fd)
 
     def lock(self, path: Path) -> DirectoryLock:
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fd = _descriptors.open(path, os.O_RDWR | os.O_CREAT)
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
