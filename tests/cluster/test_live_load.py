@@ -19,6 +19,7 @@ MEMORY_FOR_EACH = 250_000
 """Bytes; about ten times what was measured."""
 
 
+@pytest.mark.slow
 def test_many_clients_miss_nothing_and_nobody_seems_dead(tmp_path: Path) -> None:
     with nodes() as started:
         running = three_voters(started, tmp_path)

@@ -76,6 +76,7 @@ def values(checkout: Checkout, prefix: str) -> dict[str, str]:
     return asyncio.run(read())
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_an_instance_that_dies_disappears(started: Programs) -> None:
     started.start_one_node()

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 REQUEST = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
-@pytest.fixture(params=["httptools", "h11"])
+@pytest.fixture(params=["httptools", pytest.param("h11", marks=pytest.mark.slow)])
 def protocol(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> type[asyncio.Protocol]:
     if request.param == "h11":
         monkeypatch.setattr(http_protocol, "HttpToolsProtocol", None)

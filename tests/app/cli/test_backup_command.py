@@ -46,6 +46,7 @@ def ask(node: Running, method: str, path: str, content: str | None = None) -> ht
     return wait_for(answer, lambda: node.log)
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_backup_becomes_a_new_cluster_with_all_that_was_acknowledged(tmp_path: Path) -> None:
     file = tmp_path / "backup"

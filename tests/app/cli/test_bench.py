@@ -21,6 +21,7 @@ def keys(say: Say, node: Node) -> list[str]:
     return say("meta", "ls", "coterie-bench/", "--keys_only", at=node).out.split()
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_load_on_both_layers_leaves_nothing(node: Node, say: Say) -> None:
     mix = "put=1,get=2,stale_get=1,kv_put=1,kv_get=1"

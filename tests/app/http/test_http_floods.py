@@ -37,7 +37,7 @@ POST = b"POST /v1/txn HTTP/1.1\r\nhost: localhost\r\n"
 CHUNKED = b"transfer-encoding: chunked\r\n\r\n"
 
 
-@pytest.fixture(scope="module", params=["httptools", "h11"])
+@pytest.fixture(scope="module", params=["httptools", pytest.param("h11", marks=pytest.mark.slow)])
 def node(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Nothing is allowed without a token. `h11`, and asyncio's own loop, stand in where C extensions are absent."""
     absent = tmp_path_factory.mktemp("absent")

@@ -21,7 +21,7 @@ PARTIAL_HEAD = b"GET / HTTP/1.1\r\nhost:"
 GET = b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"
 
 
-@pytest.fixture(scope="module", params=["httptools", "h11"])
+@pytest.fixture(scope="module", params=["httptools", pytest.param("h11", marks=pytest.mark.slow)])
 def absent(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """`h11`, and asyncio's own loop, are what is left where the C extensions cannot be had."""
     if request.param == "httptools":

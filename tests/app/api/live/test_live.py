@@ -419,7 +419,7 @@ async def test_a_heartbeat_says_how_far_a_client_is_that_wants_little(gossip: Go
         assert client.drawing.events == []
 
 
-@pytest.mark.parametrize("parser", ["httptools", "h11"])
+@pytest.mark.parametrize("parser", ["httptools", pytest.param("h11", marks=pytest.mark.slow)])
 async def test_the_time_for_a_head_is_over_once_the_socket_is_open(
     gossip: GossipNode, part: Part, parser: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

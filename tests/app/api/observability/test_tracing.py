@@ -287,6 +287,7 @@ def collector() -> Iterator[tuple[str, Queue[ExportTraceServiceRequest]]]:
     server.server_close()
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_node_hands_its_spans_to_a_collector(
     tmp_path: Path, collector: tuple[str, Queue[ExportTraceServiceRequest]]
