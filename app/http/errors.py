@@ -1,4 +1,4 @@
-"""Refusals as they are raised by whoever serves a request, and answered: see `app/wire/errors.py` for the codes."""
+"""`ApiError`: a refusal as routes raise it, and its answer. The codes are in `app/wire/errors.py`."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Every setting of a node: its name, type, default, unit and meaning.
+"""The settings of a node: the plain options, and the tables of `app/settings/tables.py` put together.
 
 Sources, later beating earlier: defaults, TOML file, environment (`COTERIE_*`), command line. `app/settings/loading.py`
-loads them and reports problems; `configs/reference.toml` is generated from the docstrings here.
+loads them and reports problems; `configs/reference.toml` is generated from the docstrings here and there.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
-"""Elections: pre-vote, stickiness, votes per member, check-quorum (paper 5.2, 5.4; thesis 4.2.3, 6.2, 9.6; faults 7,
-11)."""
+"""Elections: asks for pre-votes and votes, counts them, checks the quorum (paper 5.2; thesis 4.2.3, 6.2, 9.6).
+
+Whether a vote or a pre-vote is granted is decided in `core/rules.py` (paper 5.4; faults 7, 11).
+"""
 
 from __future__ import annotations
 
