@@ -116,6 +116,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "founders": "node1,node2, node3",
         "secret": "0123456789abcdef",
         "min_voters": "4",
+        "max_delta_bytes": "200000",
         "heartbeat_interval": "0.05",
         "anonymous": "none",
         "client_certificates": "required",
