@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test test-all check format bench campaign consistency consistency-long consistency-sabotage fuzz configs lock clean
+.PHONY: help setup run demo test test-all check format bench peers campaign consistency consistency-long consistency-sabotage fuzz configs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -49,6 +49,10 @@ format: $(READY) ## rewrite the sources in the house's format
 
 bench: $(READY) ## measure speed and memory
 	$(BIN)/python -m tests.bench $(ARGS)
+
+peers: $(READY) ## run PySyncObj's own tests on it and on ours, from a checkout (PYSYNCOBJ_CHECKOUT=../PySyncObj)
+	-$(BIN)/python -m tests.verify.pysyncobj_suite stock $(ARGS)
+	-$(BIN)/python -m tests.verify.pysyncobj_suite ours $(ARGS)
 
 campaign: $(READY) ## long campaigns: simulations, and kills of real processes (hours)
 	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)

@@ -11,18 +11,18 @@ import logging
 import secrets
 from collections.abc import Callable, Iterable
 
-from coterie.consensus.journal import DiskThread, MemberDirectory
+from coterie.consensus.journal import MemberDirectory
 from coterie.consensus.member.async_bridge import call_node
 from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.lease_expiry import LeaseExpiry
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
+from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.status import MemberStatus, PeerStatus, member_status, peer_statuses
-from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.raft.driver import SystemClock
 from coterie.consensus.raft.net.session import Identity
-from coterie.consensus.raft.net.tcp import Locate, TcpTransport
-from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.net.tcp import Locate
 from coterie.consensus.store import State
 
 logger = logging.getLogger(__name__)
@@ -54,37 +54,33 @@ class Member:
         self.directory = directory
         self._loop = asyncio.get_running_loop()
         self._clock = SystemClock()
-        self._driver = Driver()
-        self._disk = DiskThread()
         self._changed = False
         self._observers: list[Callable[[], None]] = []
         self._on_stop = on_stop
         self._tasks: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
         self.machine = MetadataStateMachine(State(config.limits), self._clock.monotonic, self._applied)
-        self.transport = TcpTransport(
+        self._runtime = RaftRuntime(
+            directory,
             Identity(cluster, self.id, directory.identity.incarnation, secrets.token_bytes(8), config.secret),
-            locate,
-            config.net,
-            server_tls=config.server_tls,
-            client_tls=config.client_tls,
-            tls_name=config.tls_name,
-            on_event=on_event,
-            refuse=refuse,
-        )
-        self.node = RaftNode(
-            self.id,
             founders,
-            journal=directory.journal,
-            snapshots=directory.snapshots,
-            machine=self.machine,
-            transport=self.transport,
-            disk=self._disk,
+            locate,
+            self.machine,
+            config.raft,
+            LinkOptions(
+                net=config.net,
+                server_tls=config.server_tls,
+                client_tls=config.client_tls,
+                tls_name=config.tls_name,
+                refuse=refuse,
+                on_event=on_event,
+            ),
             clock=self._clock,
-            settings=config.raft,
-            on_stop=self._node_stopped,
             on_work=self._worked,
+            on_stop=self._node_stopped,
         )
+        self.transport = self._runtime.transport
+        self.node = self._runtime.node
         self._led = False
         self.metadata = MemberMetadata(
             self.node,
@@ -104,14 +100,11 @@ class Member:
 
         Raises OSError where the address cannot be had, CorruptStateError where the snapshot cannot be loaded.
         """
-        self._driver.run(self.node)
+        self._runtime.load()
         self.machine.hub.feed()
-        where = await self.transport.listen(host, port)
-        for voter in self.node.voters:
-            if voter != self.id:
-                self.transport.add(voter)
+        where = await self._runtime.listen(host, port)
         expiry = LeaseExpiry(self.node, self.machine, self.config.request_timeout)
-        self._tasks = [asyncio.create_task(expiry.run(), name="leases"), asyncio.create_task(self._second())]
+        self._tasks = [asyncio.create_task(expiry.run(), name="leases")]
         return where
 
     async def stop(self) -> None:
@@ -121,15 +114,12 @@ class Member:
         await asyncio.shield(self._stopping)
 
     async def _stop(self) -> None:
-        self.node.stop()
-        self._driver.stop()
+        self._runtime.halt()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.metadata.watches.close()
-        await self.transport.close()
-        await self._disk.close()
-        self.directory.close()
+        await self._runtime.close()
 
     async def __aenter__(self) -> Member:
         return self
@@ -142,16 +132,10 @@ class Member:
         if self._on_stop is not None:
             self._on_stop(failure)
 
-    async def _second(self) -> None:
-        while True:
-            await asyncio.sleep(1.0)
-            self.directory.journal.onOneSecondTimer()
-
     # what happens
 
     def _worked(self) -> None:
         """The node has something to do in the next loop turn."""
-        self._driver.wake()
         if self.node.leading != self._led:
             self._led = self.node.leading
             if self._led:
@@ -247,5 +231,4 @@ class Member:
 
     def compact(self) -> None:
         """Take a snapshot soon, and cut the log."""
-        self.node.compact()
-        self._driver.wake()
+        self._runtime.compact()

@@ -39,10 +39,6 @@ class StoppedError(UnavailableError):
     """This node has stopped its part in Raft; its `failure` says why."""
 
 
-class EngineMismatchError(RaftError):
-    """The installed PySyncObj is not the release whose faults are known here."""
-
-
 class CorruptStateError(RaftError):
     """The data directory contradicts itself: the node must not start, and must not vote, from it."""
 

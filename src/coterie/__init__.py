@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         UnknownOutcomeError,
     )
     from coterie.consensus.journal import open_member_directory
+    from coterie.consensus.pysyncobj import SyncObj
     from coterie.consensus.store import KEEP_LEASE, Compare, Delete, DeleteRange, Get, Put, Range, Record, Target
     from coterie.gossip import (
         Address,
@@ -70,6 +71,7 @@ __all__ = [
     "Range",
     "Record",
     "RefusedError",
+    "SyncObj",
     "Target",
     "UnavailableError",
     "UnknownOutcomeError",
@@ -80,6 +82,7 @@ __all__ = [
 _ROOMS = {
     "coterie.app.client": ("AccessError", "Client", "ClientError", "ClientLimits"),
     "coterie.consensus.journal": ("open_member_directory",),
+    "coterie.consensus.pysyncobj": ("SyncObj",),
     "coterie.consensus.store": (
         "KEEP_LEASE",
         "Compare",

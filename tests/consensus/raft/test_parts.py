@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.consensus.raft import engine, messages
+from coterie.consensus.pysyncobj import engine
+from coterie.consensus.raft import messages
 from coterie.consensus.raft.core.model.configuration import (
     Configurations,
     changed,
@@ -26,7 +27,6 @@ from coterie.consensus.raft.core.model.pending import Call, Deadlines
 from coterie.consensus.raft.core.model.progress import STREAM, Progress
 from coterie.consensus.raft.errors import (
     CorruptStateError,
-    EngineMismatchError,
     ProtocolError,
     RefusedError,
     UnavailableError,
@@ -193,7 +193,7 @@ def test_an_unknown_release_of_the_engine_is_refused(tmp_path: Path) -> None:
         (tmp_path / module.name).write_bytes(module.read_bytes())
     engine.check_sources(tmp_path)
     (tmp_path / "node.py").write_bytes((tmp_path / "node.py").read_bytes() + b"\n# another release\n")
-    with pytest.raises(EngineMismatchError, match=r"0\.3\.17"):
+    with pytest.raises(engine.EngineMismatchError, match=r"0\.3\.17"):
         engine.check_sources(tmp_path)
 
 

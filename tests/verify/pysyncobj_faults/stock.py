@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from coterie.consensus.raft import engine
+from coterie.consensus.pysyncobj import engine
 
 module: Any = engine.syncobj
 

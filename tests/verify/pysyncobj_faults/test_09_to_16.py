@@ -13,7 +13,7 @@ import pytest
 from pysyncobj.tcp_connection import CONNECTION_STATE, TcpConnection  # type: ignore[import-untyped]
 from pysyncobj.tcp_server import TcpServer  # type: ignore[import-untyped]
 
-from coterie.consensus.raft import engine
+from coterie.consensus.pysyncobj import engine
 from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.errors import CorruptSnapshotError, UnknownOutcomeError
 from tests.consensus.raft.helpers import SETTINGS, Group
@@ -189,7 +189,7 @@ def test_fault_15_stock_import_breaks_the_standard_library() -> None:
 
 def test_fault_15_ours_puts_it_back() -> None:
     code = (
-        "import coterie.consensus.raft.engine, pickle, socket; "
+        "import coterie.consensus.pysyncobj.engine, pickle, socket; "
         "assert socket.inet_ntop(socket.AF_INET, b'1234') == '49.50.51.52'; "
         "d = pickle._Unpickler; assert d.dispatch[85] is d.load_short_binstring and d.dispatch[84] is d.load_binstring"
     )

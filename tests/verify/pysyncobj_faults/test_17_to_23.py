@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from coterie.consensus.raft import engine
+from coterie.consensus.pysyncobj import engine
 from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.messages import AppendEntries, RequestVote, ResponseVote, SnapshotAck, SnapshotChunk
 from tests.consensus.raft.helpers import Group, recorder

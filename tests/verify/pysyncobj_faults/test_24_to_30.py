@@ -12,7 +12,8 @@ import pytest
 from pysyncobj.pipe_notifier import PipeNotifier  # type: ignore[import-untyped]
 from pysyncobj.poller import createPoller  # type: ignore[import-untyped]
 
-from coterie.consensus.raft import engine, messages
+from coterie.consensus.pysyncobj import engine
+from coterie.consensus.raft import messages
 from coterie.consensus.raft.errors import CorruptStateError, RefusedError, UnknownOutcomeError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong, SnapshotAck, SnapshotChunk
 from coterie.consensus.raft.recovery import recover

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-importlib.import_module("coterie.consensus.raft.engine")  # imports PySyncObj, and repairs what that breaks
+importlib.import_module("coterie.consensus.pysyncobj.engine")  # imports PySyncObj, and repairs what that breaks
 stock_journal: Any = importlib.import_module("pysyncobj.journal")
 stock_serializer: Any = importlib.import_module("pysyncobj.serializer")
 stock_syncobj: Any = importlib.import_module("pysyncobj.syncobj")

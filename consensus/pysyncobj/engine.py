@@ -14,12 +14,14 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
-from coterie.consensus.raft.errors import EngineMismatchError
-
 KNOWN_SOURCES: Final = {
     "0.3.17": "45ba8b60ce682f65a65c8ab0c8c724028a28872c6470f0368c6dd4e015de7e15",
 }
 """SHA-256 over every module of the package, by release. A release joins once the tests of the faults have run on it."""
+
+
+class EngineMismatchError(ImportError):
+    """The installed PySyncObj is not the release whose faults are known here."""
 
 
 def source_hash(package: Path) -> str:
@@ -63,10 +65,21 @@ def _package() -> Path:
 check_sources(_package())
 
 import pysyncobj.syncobj as syncobj  # type: ignore[import-untyped]  # noqa: E402, PLR0402 - after its sources were checked
-from pysyncobj.config import SyncObjConf  # type: ignore[import-untyped]  # noqa: E402
-from pysyncobj.node import Node  # type: ignore[import-untyped]  # noqa: E402
+from pysyncobj.config import FAIL_REASON, SyncObjConf  # type: ignore[import-untyped]  # noqa: E402
+from pysyncobj.node import Node, TCPNode  # type: ignore[import-untyped]  # noqa: E402
 from pysyncobj.transport import Transport  # type: ignore[import-untyped]  # noqa: E402
 
 repair_import()
 
-__all__ = ["Node", "SyncObjConf", "Transport", "check_sources", "repair_import", "source_hash", "syncobj"]
+__all__ = [
+    "FAIL_REASON",
+    "EngineMismatchError",
+    "Node",
+    "SyncObjConf",
+    "TCPNode",
+    "Transport",
+    "check_sources",
+    "repair_import",
+    "source_hash",
+    "syncobj",
+]

@@ -1,0 +1,121 @@
+"""What every member of a Raft group runs on, whatever its state machine: node, links, disk thread and driver, and the
+order in which they start and stop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from coterie.consensus.journal import DiskThread, MemberDirectory
+from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.raft.net.session import Identity
+from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.ports import StateMachine
+from coterie.consensus.raft.settings import RaftSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkOptions:
+    """How a member reaches the others, and which of them it accepts."""
+
+    net: NetSettings
+    server_tls: ssl.SSLContext | None = None
+    client_tls: ssl.SSLContext | None = None
+    tls_name: str | None = None
+    refuse: Callable[[str], str | None] | None = None
+    on_event: Callable[[str, str], None] | None = None
+
+
+class RaftRuntime:
+    """Made in a running event loop on an open `MemberDirectory`, which it closes when it closes.
+
+    `on_work` is called whenever the node has something to do in the next loop turn.
+    """
+
+    def __init__(
+        self,
+        directory: MemberDirectory,
+        identity: Identity,
+        founders: tuple[str, ...],
+        locate: Locate,
+        machine: StateMachine,
+        settings: RaftSettings,
+        links: LinkOptions,
+        *,
+        clock: SystemClock,
+        on_work: Callable[[], None],
+        on_stop: Callable[[BaseException | None], None],
+    ) -> None:
+        """Raises CorruptStateError or OSError where the directory must not be started from."""
+        self.directory = directory
+        self._driver = Driver()
+        self._disk = DiskThread()
+        self._worked = on_work
+        self._timer: asyncio.Task[None] | None = None
+        self.transport = TcpTransport(
+            identity,
+            locate,
+            links.net,
+            server_tls=links.server_tls,
+            client_tls=links.client_tls,
+            tls_name=links.tls_name,
+            on_event=links.on_event,
+            refuse=links.refuse,
+        )
+        self.node = RaftNode(
+            identity.member,
+            founders,
+            journal=directory.journal,
+            snapshots=directory.snapshots,
+            machine=machine,
+            transport=self.transport,
+            disk=self._disk,
+            clock=clock,
+            settings=settings,
+            on_stop=on_stop,
+            on_work=self._work,
+        )
+
+    def _work(self) -> None:
+        self._driver.wake()
+        self._worked()
+
+    def load(self) -> None:
+        """Load the state and begin to tick. Raises CorruptStateError where the snapshot cannot be loaded."""
+        self._driver.run(self.node)
+
+    async def listen(self, host: str, port: int) -> tuple[str, int]:
+        """Take part, once the state is loaded. Returns where it listens. Raises OSError where the address is taken."""
+        where = await self.transport.listen(host, port)
+        for voter in self.node.voters:
+            if voter != self.node.own:
+                self.transport.add(voter)
+        self._timer = asyncio.create_task(self._every_second())
+        return where
+
+    async def _every_second(self) -> None:
+        while True:
+            await asyncio.sleep(1.0)
+            self.directory.journal.onOneSecondTimer()
+
+    def compact(self) -> None:
+        """Take a snapshot soon, and cut the log."""
+        self.node.compact()
+        self._driver.wake()
+
+    def halt(self) -> None:
+        """End this member's part in Raft: every call gets its outcome."""
+        self.node.stop()
+        self._driver.stop()
+        if self._timer is not None:
+            self._timer.cancel()
+
+    async def close(self) -> None:
+        """After `halt`: close the links, finish the disk's work, let the directory go."""
+        await self.transport.close()
+        await self._disk.close()
+        self.directory.close()

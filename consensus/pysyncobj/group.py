@@ -1,0 +1,324 @@
+"""A program's member of its group: the event loop that Raft runs in, and the bridge to it from the program's threads.
+
+With `autoTick` the loop has a thread of its own; without, it runs inside `doTick`, in the thread that calls it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import secrets
+import threading
+from collections.abc import Callable, Iterable
+from typing import Any, Final
+
+from coterie.consensus.api.errors import MetadataError
+from coterie.consensus.member.async_bridge import call_node
+from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
+from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
+from coterie.consensus.pysyncobj.machine import ConsumersStateMachine
+from coterie.consensus.pysyncobj.outcomes import outcome
+from coterie.consensus.pysyncobj.settings import CLUSTER, address_of, open_directory, raft_settings, secret_of
+from coterie.consensus.raft.driver import SystemClock
+from coterie.consensus.raft.errors import RaftError, StoppedError
+from coterie.consensus.raft.net.session import Identity
+from coterie.consensus.raft.net.tcp import NetSettings
+
+logger = logging.getLogger(__name__)
+
+CALL_SECONDS: Final = 60.0
+"""A call ends after this, whatever has become of it."""
+
+FAREWELL_SECONDS: Final = 5.0
+"""A link to a removed voter is kept for so long, so that it may hear of its removal."""
+
+
+Callback = Callable[[Any, int], None]
+
+
+class Group:
+    def __init__(self, own: str, partners: Iterable[str], conf: SyncObjConf, machine: ConsumersStateMachine) -> None:
+        """Opens the directory. Raises OSError and StorageError, where the node must not start."""
+        self.own = own
+        self.founders = tuple(sorted({own, *partners}))
+        self.conf = conf
+        self.machine = machine
+        self.runtime: RaftRuntime | None = None
+        self.began = self.ready = self.destroyed = False
+        self.failure: BaseException | None = None
+        self.bound = threading.Event()
+        """Listens, or has given up (`failure`)."""
+        self.state = 0
+        self.tick_callbacks: list[Callable[[], None]] = []
+        self.thread: threading.Thread | None = None
+        self._starter = threading.current_thread()
+        self._directory, self._temporary = open_directory(own, conf)
+        self._loop = asyncio.new_event_loop()
+        self._up = threading.Event()
+        self._lock = threading.Lock()
+        self._waiting = 0
+        self._early: list[Callable[[], None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._listening: asyncio.Task[tuple[str, int]] | None = None
+        self._ended = asyncio.Event()
+
+    # life
+
+    def begin(self) -> None:
+        """Load the state and take part, in a thread of its own where `conf.autoTick`. Raises what forbids it."""
+        if self.began:
+            return
+        self.began = True
+        if self.conf.autoTick:
+            self.thread = threading.Thread(target=self._run_thread, name=f"coterie-raft-{self.own}", daemon=True)
+            self.thread.start()
+            self._up.wait()
+            if self.failure is not None:
+                self.thread.join()
+                raise self.failure
+
+    def _run_thread(self) -> None:
+        with contextlib.closing(self._loop) as loop:
+            try:
+                loop.run_until_complete(self._start())
+                loop.run_until_complete(self._ended.wait())
+            except Exception as error:  # noqa: BLE001 - raised to the program by `begin`
+                self.failure = self.failure or error
+            finally:
+                self._up.set()
+                loop.run_until_complete(self._stop())
+
+    def tick(self, seconds: float) -> None:
+        """Run the loop for so long, in this thread."""
+        if self.destroyed:
+            return
+        if self.runtime is None:
+            self._loop.run_until_complete(self._start())
+        self._loop.run_until_complete(asyncio.sleep(seconds))
+
+    def destroy(self) -> None:
+        """End this node's part; return once its thread has ended, unless called in that thread (by a callback)."""
+        with self._lock:
+            if self.destroyed:
+                return
+            self.destroyed = True
+        if self.thread is not None:
+            self._loop.call_soon_threadsafe(self._ended.set)
+            if threading.current_thread() is not self.thread:
+                self.thread.join()
+        else:
+            with contextlib.closing(self._loop):
+                self._loop.run_until_complete(self._stop())
+
+    async def _start(self) -> None:
+        self.runtime = RaftRuntime(
+            self._directory,
+            Identity(
+                CLUSTER, self.own, self._directory.identity.incarnation, secrets.token_bytes(8), secret_of(self.conf)
+            ),
+            self.founders,
+            address_of,
+            self.machine,
+            raft_settings(self.conf),
+            LinkOptions(net=NetSettings()),
+            clock=SystemClock(),
+            on_work=self._look,
+            on_stop=self._stopped,
+        )
+        self.runtime.load()
+        self.machine.on_voters = self._voters_changed
+        jobs = [self._listen(self.runtime), self._await_ready(), self._every_tick()]
+        self._tasks = [asyncio.create_task(job) for job in jobs]
+        early, self._early = self._early, []
+        for call in early:
+            call()
+        self._up.set()
+
+    async def _stop(self) -> None:
+        self.destroyed = True
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._listening is not None:
+            await asyncio.wait([self._listening])  # cancelled halfway it would leave its socket open
+        if self.runtime is not None:
+            self.runtime.halt()
+            try:
+                await self.runtime.close()
+            except RuntimeError:  # the interpreter is exiting, and has ended the disk thread: close the rest
+                self._directory.close()
+        else:
+            self._directory.close()
+        early, self._early = self._early, []
+        for call in early:
+            call()
+        self.bound.set()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+    async def _listen(self, runtime: RaftRuntime) -> None:
+        where = address_of(self.conf.bindAddress or self.own)
+        tries = 0
+        while True:
+            try:
+                self._listening = asyncio.create_task(runtime.listen(*where))
+                await asyncio.shield(self._listening)
+                break
+            except OSError as error:
+                tries += 1
+                logger.warning("%s cannot listen on %s:%d: %s", self.own, *where, error)
+                if tries == self.conf.maxBindRetries:
+                    self.failure = error
+                    self.bound.set()
+                    self._ended.set()
+                    return
+                await asyncio.sleep(self.conf.bindRetryTime)
+        self.bound.set()
+
+    async def _await_ready(self) -> None:
+        """Ready once all that anyone was told of before this start has been applied here."""
+        node = self._node
+        while not node.stopped:
+            try:
+                await call_node(lambda done: node.read(done, 5.0))
+            except MetadataError:
+                await asyncio.sleep(0.05)
+                continue
+            self.ready = True
+            if self.conf.onReady is not None:
+                self.conf.onReady()
+            return
+
+    async def _every_tick(self) -> None:
+        while True:
+            await asyncio.sleep(self.conf.autoTickPeriod)
+            for callback in list(self.tick_callbacks):
+                try:
+                    callback()
+                except Exception:
+                    logger.exception("a tick callback failed")
+            self._look()
+            if self.thread is not None and not self._starter.is_alive():
+                self._ended.set()  # as PySyncObj: the program's thread is gone
+
+    # what happens
+
+    @property
+    def _node(self) -> Any:
+        if self.runtime is None:
+            raise RuntimeError("the group has not begun")
+        return self.runtime.node
+
+    def _look(self) -> None:
+        """Report a change of role, in PySyncObj's numbers: follower, candidate, leader."""
+        if self.runtime is None:
+            return
+        state = self.runtime.node.state
+        now = 2 if state.leading else 1 if state.campaign is not None else 0
+        before, self.state = self.state, now
+        if before != now and self.conf.onStateChanged is not None:
+            self._loop.call_soon(self.conf.onStateChanged, before, now)
+
+    def _stopped(self, failure: BaseException | None) -> None:
+        self.failure = self.failure or failure
+
+    def _voters_changed(self) -> None:
+        self._loop.call_later(FAREWELL_SECONDS, self._keep_links)
+
+    def _keep_links(self) -> None:
+        if self.runtime is not None and self.own in self.runtime.node.voters:
+            self.runtime.transport.keep({*self.runtime.node.voters} - {self.own})
+
+    # calls, from any thread
+
+    def propose(self, operation: bytes, callback: Callback | None) -> None:
+        """`callback(result, fail reason)` in the loop; within `CALL_SECONDS`."""
+        if not self.conf.commandsWaitLeader and self.leader is None:
+            self._finish(callback, None, FAIL_REASON.MISSING_LEADER)
+            return
+        self._start_call(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback)
+
+    def change(self, member: str, callback: Callback | None, *, add: bool) -> None:
+        """Add or remove a voter, as the leader."""
+        address_of(member)
+        self._start_call(
+            lambda done: self._node.change_voters(member, done, CALL_SECONDS, add=add),
+            None if callback is None else lambda _, reason: callback(None, reason),
+        )
+
+    def transfer(self, member: str | None, callback: Callback | None) -> None:
+        """Hand leadership over."""
+        self._start_call(
+            lambda done: self._node.transfer(done, member),
+            None if callback is None else lambda _, reason: callback(None, reason),
+        )
+
+    def _start_call(
+        self, start: Callable[[Callable[[RaftError | None, Any], None]], None], callback: Callback | None
+    ) -> None:
+        with self._lock:
+            full = self._waiting >= self.conf.commandsQueueSize
+            self._waiting += not full
+        if full:
+            self._finish(callback, None, FAIL_REASON.QUEUE_FULL)
+            return
+
+        def done(error: RaftError | None, result: Any) -> None:
+            with self._lock:
+                self._waiting -= 1
+            self._finish(callback, *outcome(error, result))
+
+        def run() -> None:
+            if self.runtime is None and not self.destroyed:
+                self._early.append(run)
+                return
+            try:
+                if self.runtime is None:
+                    raise StoppedError("stopped")
+                start(done)
+            except RaftError as error:
+                done(error, None)
+
+        try:
+            self._loop.call_soon_threadsafe(run)
+        except RuntimeError:  # the loop is closed
+            done(StoppedError("stopped"), None)
+
+    @staticmethod
+    def _finish(callback: Callback | None, result: Any, reason: int) -> None:
+        if callback is not None:
+            callback(result, reason)
+
+    def compact(self) -> None:
+        """Take a snapshot soon, and cut the log."""
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._compact)
+
+    def _compact(self) -> None:
+        if self.runtime is not None:
+            self.runtime.compact()
+
+    def ask(self, question: Callable[[], Any]) -> Any:
+        """Evaluate in the loop's thread, so that nothing changes meanwhile."""
+        if self.thread is None or not self.thread.is_alive() or threading.current_thread() is self.thread:
+            return question()
+
+        async def answer() -> Any:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(CALL_SECONDS)
+
+    # views
+
+    @property
+    def voters(self) -> tuple[str, ...]:
+        return self.founders if self.runtime is None else self.runtime.node.voters
+
+    @property
+    def leader(self) -> str | None:
+        return None if self.runtime is None or self.runtime.node.stopped else self.runtime.node.leader
+
+    @property
+    def linked(self) -> tuple[str, ...]:
+        return () if self.runtime is None else tuple(self.runtime.transport.links)
