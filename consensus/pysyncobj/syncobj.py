@@ -107,7 +107,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
     # life
 
     def destroy(self) -> None:
-        """Overridden: ends our node; waiting calls get their outcome. Returns once all is closed and the thread is gone,
+        """Overridden: ends our node; waiting calls get their outcome. Returns once all is closed,
         unless a callback calls it."""
         self._group.destroy()
         for consumer in self._consumers:
