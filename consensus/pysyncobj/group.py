@@ -47,8 +47,9 @@ class Group:
         self.runtime: RaftRuntime | None = None
         self.began = self.ready = self.destroyed = False
         self.failure: BaseException | None = None
+        self.bind_error: OSError | None = None
         self.bound = threading.Event()
-        """Listens, or has given up (`failure`)."""
+        """Listens, or has given up (`bind_error`)."""
         self.state = 0
         self.tick_callbacks: list[Callable[[], None]] = []
         self.thread: threading.Thread | None = None
@@ -169,7 +170,7 @@ class Group:
                 tries += 1
                 logger.warning("%s cannot listen on %s:%d: %s", self.own, *where, error)
                 if tries == self.conf.maxBindRetries:
-                    self.failure = error
+                    self.bind_error = error
                     self.bound.set()
                     self._ended.set()
                     return

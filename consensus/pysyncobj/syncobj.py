@@ -128,7 +128,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
         if not self._group.began:
             raise SyncObjException("NotStarted", "waiting inside __init__: wait after the object is made")
         self._group.bound.wait()
-        if isinstance(self._group.failure, OSError):
+        if self._group.bind_error is not None:
             raise SyncObjException("BindError")
 
     def waitReady(self) -> None:  # noqa: N802
