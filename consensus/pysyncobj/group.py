@@ -10,6 +10,7 @@ import contextlib
 import logging
 import secrets
 import threading
+from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -34,7 +35,12 @@ FAREWELL_SECONDS: Final = 5.0
 """A link to a removed voter is kept for so long, so that it may hear of its removal."""
 
 
+MAX_BYTES_IN_FLIGHT: Final = 1 << 20
+"""Calls with so many bytes together are with the node at a time, and one more."""
+
 Callback = Callable[[Any, int], None]
+Done = Callable[[RaftError | None, Any], None]
+Start = Callable[[Done], None]
 
 
 class Group:
@@ -59,7 +65,9 @@ class Group:
         self._up = threading.Event()
         self._lock = threading.Lock()
         self._waiting = 0
-        self._early: list[Callable[[], None]] = []
+        self._queue: deque[tuple[Start, Done, int]] = deque()
+        self._starting = False
+        self._bytes_in_flight = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: asyncio.Task[tuple[str, int]] | None = None
         self._ended = asyncio.Event()
@@ -131,9 +139,7 @@ class Group:
         self.machine.on_voters = self._voters_changed
         jobs = [self._listen(self.runtime), self._await_ready(), self._every_tick()]
         self._tasks = [asyncio.create_task(job) for job in jobs]
-        early, self._early = self._early, []
-        for call in early:
-            call()
+        self._start_queued()
         self._up.set()
 
     async def _stop(self) -> None:
@@ -151,9 +157,7 @@ class Group:
                 self._directory.close()
         else:
             self._directory.close()
-        early, self._early = self._early, []
-        for call in early:
-            call()
+        self._start_queued()
         self.bound.set()
         if self._temporary is not None:
             self._temporary.cleanup()
@@ -238,7 +242,7 @@ class Group:
         if not self.conf.commandsWaitLeader and self.leader is None:
             self._finish(callback, None, FAIL_REASON.MISSING_LEADER)
             return
-        self._start_call(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback)
+        self._start_call(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback, len(operation))
 
     def change(self, member: str, callback: Callback | None, *, add: bool) -> None:
         """Add or remove a voter, as the leader."""
@@ -255,9 +259,7 @@ class Group:
             None if callback is None else lambda _, reason: callback(None, reason),
         )
 
-    def _start_call(
-        self, start: Callable[[Callable[[RaftError | None, Any], None]], None], callback: Callback | None
-    ) -> None:
+    def _start_call(self, start: Start, callback: Callback | None, size: int = 0) -> None:
         with self._lock:
             full = self._waiting >= self.conf.commandsQueueSize
             self._waiting += not full
@@ -265,26 +267,48 @@ class Group:
             self._finish(callback, None, FAIL_REASON.QUEUE_FULL)
             return
 
-        def done(error: RaftError | None, result: Any) -> None:
+        def ended(error: RaftError | None, result: Any) -> None:
             with self._lock:
                 self._waiting -= 1
             self._finish(callback, *outcome(error, result))
 
-        def run() -> None:
-            if self.runtime is None and not self.destroyed:
-                self._early.append(run)
-                return
+        try:
+            self._loop.call_soon_threadsafe(self._enqueue, start, ended, size)
+        except RuntimeError:  # the loop is closed
+            ended(StoppedError("stopped"), None)
+
+    def _enqueue(self, start: Start, ended: Done, size: int) -> None:
+        self._queue.append((start, ended, size))
+        self._start_queued()
+
+    def _start_queued(self) -> None:
+        """Give the node what it can take at once; the rest waits here, in order, as in PySyncObj's queue. More would
+        crowd out heartbeats, and be refused."""
+        if self._starting or (self.runtime is None and not self.destroyed):
+            return
+        self._starting = True
+        try:
+            while self._queue and self._bytes_in_flight < MAX_BYTES_IN_FLIGHT:
+                self._start_one(*self._queue.popleft())
+        finally:
+            self._starting = False
+
+    def _start_one(self, start: Start, ended: Done, size: int) -> None:
+        self._bytes_in_flight += size
+
+        def done(error: RaftError | None, result: Any) -> None:
+            self._bytes_in_flight -= size
             try:
-                if self.runtime is None:
-                    raise StoppedError("stopped")
-                start(done)
-            except RaftError as error:
-                done(error, None)
+                ended(error, result)
+            finally:
+                self._start_queued()
 
         try:
-            self._loop.call_soon_threadsafe(run)
-        except RuntimeError:  # the loop is closed
-            done(StoppedError("stopped"), None)
+            if self.runtime is None:
+                raise StoppedError("stopped")
+            start(done)
+        except RaftError as error:
+            done(error, None)
 
     @staticmethod
     def _finish(callback: Callback | None, result: Any, reason: int) -> None:

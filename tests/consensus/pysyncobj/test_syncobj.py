@@ -216,6 +216,15 @@ def test_what_cannot_travel_is_refused_at_the_call(cluster: Cluster) -> None:
     assert cluster.nodes[0].add_now(1) == 1
 
 
+def test_a_burst_of_large_calls_waits_its_turn(cluster: Cluster) -> None:
+    reasons: list[int] = []
+    for node in cluster.nodes:
+        for at in range(100):
+            node.things[0].set(at, "x" * 100_000, callback=lambda _, reason: reasons.append(reason))
+    wait_until(lambda: len(reasons) == 300)
+    assert set(reasons) == {FAIL_REASON.SUCCESS}
+
+
 def test_the_status_has_the_keys_of_pysyncobj(cluster: Cluster) -> None:
     status = cluster.leader.getStatus()
     assert status["self"] == status["leader"] == cluster.leader.selfNode
