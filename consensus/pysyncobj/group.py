@@ -10,7 +10,6 @@ import contextlib
 import logging
 import secrets
 import threading
-from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
@@ -19,10 +18,9 @@ from coterie.consensus.member.async_bridge import call_node
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine
-from coterie.consensus.pysyncobj.outcomes import outcome
+from coterie.consensus.pysyncobj.queue import Callback, CallQueue
 from coterie.consensus.pysyncobj.settings import CLUSTER, address_of, open_directory, raft_settings, secret_of
 from coterie.consensus.raft.driver import SystemClock
-from coterie.consensus.raft.errors import RaftError, StoppedError
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import NetSettings
 
@@ -33,14 +31,6 @@ CALL_SECONDS: Final = 60.0
 
 FAREWELL_SECONDS: Final = 5.0
 """A link to a removed voter is kept for so long, so that it may hear of its removal."""
-
-
-MAX_BYTES_IN_FLIGHT: Final = 1 << 20
-"""Calls with so many bytes together are with the node at a time, and one more."""
-
-Callback = Callable[[Any, int], None]
-Done = Callable[[RaftError | None, Any], None]
-Start = Callable[[Done], None]
 
 
 class Group:
@@ -64,10 +54,7 @@ class Group:
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
         self._lock = threading.Lock()
-        self._waiting = 0
-        self._queue: deque[tuple[Start, Done, int]] = deque()
-        self._starting = False
-        self._bytes_in_flight = 0
+        self._calls = CallQueue(self._loop, conf)
         self._tasks: list[asyncio.Task[None]] = []
         self._listening: asyncio.Task[tuple[str, int]] | None = None
         self._ended = asyncio.Event()
@@ -139,7 +126,7 @@ class Group:
         self.machine.on_voters = self._voters_changed
         jobs = [self._listen(self.runtime), self._await_ready(), self._every_tick()]
         self._tasks = [asyncio.create_task(job) for job in jobs]
-        self._start_queued()
+        self._calls.open()
         self._up.set()
 
     async def _stop(self) -> None:
@@ -157,7 +144,7 @@ class Group:
                 self._directory.close()
         else:
             self._directory.close()
-        self._start_queued()
+        self._calls.close()
         self.bound.set()
         if self._temporary is not None:
             self._temporary.cleanup()
@@ -240,80 +227,25 @@ class Group:
     def propose(self, operation: bytes, callback: Callback | None) -> None:
         """`callback(result, fail reason)` in the loop; within `CALL_SECONDS`."""
         if not self.conf.commandsWaitLeader and self.leader is None:
-            self._finish(callback, None, FAIL_REASON.MISSING_LEADER)
+            if callback is not None:
+                callback(None, FAIL_REASON.MISSING_LEADER)
             return
-        self._start_call(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback, len(operation))
+        self._calls.add(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback, len(operation))
 
     def change(self, member: str, callback: Callback | None, *, add: bool) -> None:
         """Add or remove a voter, as the leader."""
         address_of(member)
-        self._start_call(
+        self._calls.add(
             lambda done: self._node.change_voters(member, done, CALL_SECONDS, add=add),
             None if callback is None else lambda _, reason: callback(None, reason),
         )
 
     def transfer(self, member: str | None, callback: Callback | None) -> None:
         """Hand leadership over."""
-        self._start_call(
+        self._calls.add(
             lambda done: self._node.transfer(done, member),
             None if callback is None else lambda _, reason: callback(None, reason),
         )
-
-    def _start_call(self, start: Start, callback: Callback | None, size: int = 0) -> None:
-        with self._lock:
-            full = self._waiting >= self.conf.commandsQueueSize
-            self._waiting += not full
-        if full:
-            self._finish(callback, None, FAIL_REASON.QUEUE_FULL)
-            return
-
-        def ended(error: RaftError | None, result: Any) -> None:
-            with self._lock:
-                self._waiting -= 1
-            self._finish(callback, *outcome(error, result))
-
-        try:
-            self._loop.call_soon_threadsafe(self._enqueue, start, ended, size)
-        except RuntimeError:  # the loop is closed
-            ended(StoppedError("stopped"), None)
-
-    def _enqueue(self, start: Start, ended: Done, size: int) -> None:
-        self._queue.append((start, ended, size))
-        self._start_queued()
-
-    def _start_queued(self) -> None:
-        """Give the node what it can take at once; the rest waits here, in order, as in PySyncObj's queue. More would
-        crowd out heartbeats, and be refused."""
-        if self._starting or (self.runtime is None and not self.destroyed):
-            return
-        self._starting = True
-        try:
-            while self._queue and self._bytes_in_flight < MAX_BYTES_IN_FLIGHT:
-                self._start_one(*self._queue.popleft())
-        finally:
-            self._starting = False
-
-    def _start_one(self, start: Start, ended: Done, size: int) -> None:
-        self._bytes_in_flight += size
-
-        def done(error: RaftError | None, result: Any) -> None:
-            self._bytes_in_flight -= size
-            try:
-                ended(error, result)
-            finally:
-                self._start_queued()
-
-        try:
-            if self.runtime is None:
-                raise StoppedError("stopped")
-            start(done)
-        except RaftError as error:
-            done(error, None)
-
-    @staticmethod
-    def _finish(callback: Callback | None, result: Any, reason: int) -> None:
-        if callback is not None:
-            callback(result, reason)
 
     def compact(self) -> None:
         """Take a snapshot soon, and cut the log."""

@@ -16,8 +16,9 @@ from typing import Any
 from coterie.consensus.pysyncobj.calls import call_operation, version_operation
 from coterie.consensus.pysyncobj.codec import encode
 from coterie.consensus.pysyncobj.engine import Node, SyncObjConf, TCPNode, syncobj
-from coterie.consensus.pysyncobj.group import Callback, Group
+from coterie.consensus.pysyncobj.group import Group
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine, Methods
+from coterie.consensus.pysyncobj.queue import Callback
 from coterie.consensus.pysyncobj.settings import address_of
 
 logger = logging.getLogger(__name__)
