@@ -228,6 +228,7 @@ def test_a_rolling_restart_under_load_fails_no_request(tmp_path: Path, figure: C
         assert raft(all_nodes.running["a"])["decisions"] == []  # nobody was taken for dead
 
 
+@pytest.mark.slow
 def test_a_lock_bound_to_a_killed_node_goes_to_the_next_with_a_higher_token(
     tmp_path: Path, figure: Callable[[str], None]
 ) -> None:

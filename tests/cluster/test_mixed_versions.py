@@ -122,6 +122,7 @@ def test_files_of_a_later_release_stop_the_start_and_are_left_as_they_are(tmp_pa
     assert file.read_bytes()[:-4] == content
 
 
+@pytest.mark.slow
 @pytest.mark.cluster
 def test_a_later_release_joins_a_group_and_serves_it(tmp_path: Path) -> None:
     (tmp_path / "sitecustomize.py").write_text(LATER_RELEASE)

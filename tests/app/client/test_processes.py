@@ -20,6 +20,7 @@ pytestmark = [pytest.mark.anyio, pytest.mark.cluster]
 QUICK = ClientLimits(first_pause_seconds=0.05, max_pause_seconds=0.2)
 
 
+@pytest.mark.slow
 async def test_a_killed_node_costs_a_client_nothing_but_time(tmp_path: Path) -> None:
     """Every write happens once, the watch tells each of them once, and the lock stays held."""
     with nodes(INTERVAL_MS="200", RAFT__DEAD_VOTER_GRACE="600") as started:

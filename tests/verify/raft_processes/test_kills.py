@@ -31,7 +31,7 @@ def judge(outcome: Outcome, directory: Path) -> None:
 
 
 @pytest.mark.cluster
-@pytest.mark.parametrize("hold", [False, True], ids=["crash", "power cut"])
+@pytest.mark.parametrize("hold", [False, pytest.param(True, marks=pytest.mark.slow)], ids=["crash", "power cut"])
 async def test_a_few_kills_lose_nothing(tmp_path: Path, hold: bool) -> None:
     seed = time.time_ns() % 10**9
     print(f"seed {seed}")

@@ -55,7 +55,7 @@ def test_a_node_that_slept_takes_nobody_for_dead_on_waking(
     assert cluster.all_alive_everywhere()
 
 
-@pytest.mark.parametrize("seed", range(2, 5))
+@pytest.mark.parametrize("seed", some_quick(range(2, 5), 1))
 def test_what_waited_in_the_socket_does_not_make_a_woken_node_impatient(seed: int) -> None:
     """Dozens of datagrams read in one instant are no sign that peers are heard of every few milliseconds."""
     cluster = Cluster(seed, GossipConfig(gossip_interval=0.5, initial_interval=0.5))

@@ -89,6 +89,7 @@ def test_without_scaled_intervals_growth_to_stripes_causes_false_deaths(monkeypa
     assert len(grow_from_whole_to_striped(1).false_deaths()) > 10
 
 
+@pytest.mark.slow
 def test_replicas_of_a_striped_cluster_never_go_back_and_end_equal() -> None:
     """With whole and striped nodes in one cluster, under loss, writes and deletions."""
     config = GossipConfig(
