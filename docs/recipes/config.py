@@ -69,8 +69,8 @@ def kept(cache: Path) -> dict[str, str]:
 
 
 def keep(cache: Path, settings: dict[str, str]) -> None:
-    """Replace the file as a whole: a crash leaves the old one or the new one."""
-    draft = cache.with_name(cache.name + ".new")
+    """Replace the file as a whole: a crash leaves the old one or the new one. Processes may share it."""
+    draft = cache.with_name(f"{cache.name}.{os.getpid()}.new")
     draft.write_text(json.dumps(settings, indent=2, sort_keys=True))
     draft.replace(cache)
 
