@@ -142,7 +142,13 @@ class Storm:
             return False
         commit, me = leader.node.commit, leader.name
         nodes = [host.node for host in self.world.hosts.values()]
-        return all(node is not None and node.applied == commit and node.leader == me for node in nodes)
+        return all(
+            node is not None
+            and node.applied == commit
+            and node.leader == me
+            and node.state.log.journal.has_room(1)  # a journal tries a disk that was full again once a second
+            for node in nodes
+        )
 
     def _serves(self) -> None:
         """Every node, voter or not, takes a write and a read now.
