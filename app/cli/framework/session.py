@@ -99,17 +99,17 @@ class Session:
     def follow(self, work: Callable[[Client], Coroutine[Any, Any, None]]) -> None:
         """As `run`, of what prints for ever: until whoever reads it has gone. Raises BrokenPipeError too."""
 
+        from coterie.app.client.transport.streams import end_tasks  # noqa: PLC0415
+
         async def following(client: Client) -> None:
             tasks = asyncio.create_task(work(client)), asyncio.create_task(_reader_gone())
             try:
                 await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             finally:
-                for task in tasks:
-                    task.cancel()
-                results = await asyncio.gather(*tasks, return_exceptions=True)
-            for each in results:
-                if isinstance(each, Exception):
-                    raise each
+                await end_tasks(*tasks)
+            for task in tasks:
+                if not task.cancelled() and (error := task.exception()) is not None:
+                    raise error
 
         self.run(following, patient=True)
 

@@ -28,9 +28,19 @@ SHORT_SECONDS = 1.0
 
 MAX_DOUBLINGS = 20
 
+CANCEL_AGAIN_SECONDS = 1.0
+
 _BLANK_LINE = re.compile(rb"\n\r?\n")
 
 T = TypeVar("T")
+
+
+async def end_tasks(*tasks: asyncio.Task[None]) -> None:
+    """Cancel the tasks and wait for their end. Cancels again: a library may lose one that meets a result."""
+    while running := [task for task in tasks if not task.done()]:
+        for task in running:
+            task.cancel()
+        await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
 
 
 class BoundedEvents(httpx.AsyncByteStream):
@@ -84,8 +94,7 @@ class Stream(ABC, Generic[T]):
 
     async def end(self) -> None:
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end_tasks(self._task)
             self._task = None
 
     async def next(self, timeout: float | None = None) -> T:
