@@ -62,7 +62,7 @@ class MemberDirectory:
             with ExitStack() as stack:
                 stack.callback(self._lock.close)
                 stack.callback(self.identity.close)
-                stack.callback(self.journal._destroy)
+                stack.callback(self.journal.close)
 
 
 def open_member_directory(

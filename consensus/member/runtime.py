@@ -100,7 +100,7 @@ class RaftRuntime:
     async def _every_second(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self.directory.journal.onOneSecondTimer()
+            self.directory.journal.upkeep()
 
     def compact(self) -> None:
         """Take a snapshot soon, and cut the log."""

@@ -189,7 +189,7 @@ class RaftNode:
 
     def _store(self, ready: Ready) -> None:
         if ready.hard_state is not None:
-            self._journal.setCurrentTerm(*ready.hard_state)
+            self._journal.store_vote(*ready.hard_state)
         self._submit(ready)
         if ready.sync:
             self._disk.submit(self._timed(self._journal.begin_sync()), self._synced)

@@ -17,21 +17,22 @@ Entry = tuple[bytes, int, int]
 
 
 class Journal(Protocol):
-    """The log, the term and the vote: PySyncObj's journal interface, plus durability.
+    """The log, the term and the vote: in memory at once, on disk by syncs.
 
-    `add`, `clear` and `deleteEntries*` change memory at once and only buffer for the disk: they cannot raise. Positions
-    are those of a list (0 is the oldest entry kept), not log indexes. Reading gives back what was added, synced or not.
+    `add`, `clear`, `truncate_from` and `drop_before` change memory at once and only buffer for the disk: they cannot
+    raise. Positions are those of a list (0 is the oldest entry kept), not log indexes. Reading gives back what was
+    added, synced or not.
     """
 
-    def add(self, command: bytes, idx: int, term: int) -> None: ...
+    def add(self, command: bytes, index: int, term: int) -> None: ...
 
     def clear(self) -> None: ...
 
-    def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N802, N803 - PySyncObj's names
-        """Drop the entries from list position `entryFrom` on."""
+    def truncate_from(self, position: int) -> None:
+        """Drop the entries from list position `position` on."""
 
-    def deleteEntriesTo(self, entryTo: int) -> None:  # noqa: N802, N803
-        """Drop the entries before list position `entryTo`."""
+    def drop_before(self, position: int) -> None:
+        """Drop the entries before list position `position`."""
 
     @overload
     def __getitem__(self, item: int) -> Entry: ...
@@ -53,16 +54,14 @@ class Journal(Protocol):
         """Is space for `entries` more, of `size` bytes of commands, preallocated? False on a full disk; never
         raises."""
 
-    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+    def store_vote(self, term: int, voted_for: str | None) -> None:
         """Store term and vote; returns after their sync. Raises OSError."""
 
-    def getCurrentTerm(self) -> int: ...  # noqa: N802
+    @property
+    def term(self) -> int: ...
 
-    def getVotedForNodeId(self) -> str | None: ...  # noqa: N802
-
-    def onOneSecondTimer(self) -> None: ...  # noqa: N802
-
-    def _destroy(self) -> None: ...
+    @property
+    def voted_for(self) -> str | None: ...
 
 
 @dataclass(frozen=True, slots=True)

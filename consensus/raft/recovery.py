@@ -25,9 +25,9 @@ def recover(journal: Journal, snapshots: SnapshotStore, founders: tuple[str, ...
     if not len(journal):
         journal.add(NO_OP, 1, 0)
         journal.sync()
-    if journal[-1][2] > journal.getCurrentTerm():
+    if journal[-1][2] > journal.term:
         # A crash came between an entry of a later term and the term itself: there is no vote in it yet.
-        journal.setCurrentTerm(journal[-1][2], None)
+        journal.store_vote(journal[-1][2], None)
     return Log(journal, configurations, 1 if info is None else info.index)
 
 
@@ -36,7 +36,7 @@ def _fit(journal: Journal, info: SnapshotInfo | None) -> None:
     if info is None:
         if len(journal) and journal[0][1] != 1:
             raise CorruptStateError(f"the log begins at {journal[0][1]}, and the snapshot before it is missing")
-        if not len(journal) and journal.getCurrentTerm() > 0:
+        if not len(journal) and journal.term > 0:
             raise CorruptStateError("there is a vote, but no log and no snapshot: the log was lost")
     else:
         _align(journal, info)
@@ -63,7 +63,7 @@ def _align(journal: Journal, info: SnapshotInfo) -> None:
         )
     at = info.index - journal[0][1] if len(journal) else -1
     if 0 < at < len(journal) and journal[at] == info.last:
-        journal.deleteEntriesTo(at - 1)
+        journal.drop_before(at - 1)
         if journal[0] != info.prev:
             raise CorruptStateError(f"the log and the snapshot disagree on entry {info.prev[1]}")
         return

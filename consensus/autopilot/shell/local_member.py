@@ -129,7 +129,7 @@ class LocalMember:
         if self.member is not None:
             return self.member.node.term, self.member.node.last_index
         log = self._opened.journal
-        return log.getCurrentTerm(), log[-1][1] if len(log) else 0
+        return log.term, log[-1][1] if len(log) else 0
 
     # -- running -----------------------------------------------------------------------------------------------------
 

@@ -1,9 +1,8 @@
-"""The Raft log, term and vote as PySyncObj uses a journal, with group commit (raft spec 2b, durability).
+"""The Raft log, term and vote, with group commit (raft spec 2b, durability).
 
 All changes happen in memory at once and are buffered for the disk; one sync makes all of them durable. The entries
-since the last snapshot stay in memory, as PySyncObj needs them: `max_log_bytes` bounds them.
+since the last snapshot stay in memory: `max_log_bytes` bounds them.
 """
-# ruff: noqa: N802, N803 - PySyncObj's names
 
 from __future__ import annotations
 
@@ -70,18 +69,18 @@ class FileJournal:
     def __getitem__(self, item: int | slice) -> Entry | list[Entry]:
         return self._log[item]
 
-    def add(self, command: bytes, idx: int, term: int) -> None:
+    def add(self, command: bytes, index: int, term: int) -> None:
         """Append an entry. Never raises: a gap is refused by the next sync, before anything is written."""
-        if self._next_index is not None and idx != self._next_index:
-            self._misused(f"entry {idx} was added where {self._next_index} must follow")
+        if self._next_index is not None and index != self._next_index:
+            self._misused(f"entry {index} was added where {self._next_index} must follow")
         if type(command) is not bytes:
             command = bytes(command)
-        self._next_index = idx + 1
-        self._log.append((command, idx, term))
+        self._next_index = index + 1
+        self._log.append((command, index, term))
         self._log_bytes += len(command)
-        self._put(ENTRY_HEAD.pack(ENTRY, idx, term, len(command)))
+        self._put(ENTRY_HEAD.pack(ENTRY, index, term, len(command)))
         self._put(command)
-        self._highest_index = max(self._highest_index, idx)
+        self._highest_index = max(self._highest_index, index)
 
     def clear(self) -> None:
         """Empty the log; what is added next may begin anywhere."""
@@ -92,20 +91,20 @@ class FileJournal:
         self._buffered = 0
         self._put(RESET_RECORD)
 
-    def deleteEntriesFrom(self, entryFrom: int) -> None:
-        """Drop the entries from position `entryFrom` on. Written with what is added before the next sync."""
-        if entryFrom < len(self._log):
-            first = self._log[max(0, entryFrom)][1]
-            self._log_bytes -= sum(len(entry[0]) for entry in self._log[max(0, entryFrom) :])
-            del self._log[max(0, entryFrom) :]
+    def truncate_from(self, position: int) -> None:
+        """Drop the entries from position `position` on. Written with what is added before the next sync."""
+        if position < len(self._log):
+            first = self._log[max(0, position)][1]
+            self._log_bytes -= sum(len(entry[0]) for entry in self._log[max(0, position) :])
+            del self._log[max(0, position) :]
             self._next_index = first
             self._put(TRUNCATE_RECORD.pack(TRUNCATE, first))
 
-    def deleteEntriesTo(self, entryTo: int) -> None:
-        """Drop the entries before position `entryTo` from memory; from disk only what a durable snapshot covers."""
-        if entryTo > 0:
-            self._log_bytes -= sum(len(entry[0]) for entry in self._log[:entryTo])
-            del self._log[:entryTo]
+    def drop_before(self, position: int) -> None:
+        """Drop the entries before position `position` from memory; from disk only what a durable snapshot covers."""
+        if position > 0:
+            self._log_bytes -= sum(len(entry[0]) for entry in self._log[:position])
+            del self._log[:position]
             self._upkeep_due = True
 
     def _put(self, record: bytes) -> None:
@@ -151,7 +150,7 @@ class FileJournal:
         """Make everything buffered so far durable, here and now. As `begin_sync`."""
         self.begin_sync()()
 
-    def onOneSecondTimer(self) -> None:
+    def upkeep(self) -> None:
         """Upkeep: the watermark, old segments, and a spare, so that a full disk that has space again is noticed.
 
         Done at once where nothing is waiting, else by the next sync.
@@ -165,7 +164,7 @@ class FileJournal:
             self.sync()
 
     def _needed_from(self) -> int:
-        """Entries below this index are in a durable snapshot, and not among those that the engine expects beside it."""
+        """Entries below this index are in a durable snapshot, and not among those that the node expects beside it."""
         snapshot = self._snapshot()
         return 0 if snapshot is None else snapshot.prev[1]
 
@@ -214,34 +213,28 @@ class FileJournal:
             self._remaining_bytes, self._spare_bytes = self._writer.remaining_bytes, self._writer.spare_bytes
         return self._remaining_bytes, self._spare_bytes
 
-    # -- term, vote and commit index ---------------------------------------------------------------------------------
+    # -- term and vote -----------------------------------------------------------------------------------------------
 
-    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:
+    def store_vote(self, term: int, voted_for: str | None) -> None:
         """Durable on return, also on a full disk. Raises DiskFailedError and MisuseError; then the node must stop."""
         self._check()
         try:
-            self._vote.store(term, votedForNodeId)
+            self._vote.store(term, voted_for)
         except Exception as error:
             self._failure = error
             raise
 
-    def getCurrentTerm(self) -> int:
+    @property
+    def term(self) -> int:
         return self._vote.term
 
-    def getVotedForNodeId(self) -> str | None:
+    @property
+    def voted_for(self) -> str | None:
         return self._vote.voted_for
-
-    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:
-        """Not kept: what is committed beyond the snapshot is learnt from the cluster."""
-
-    def getRaftCommitIndex(self) -> int:
-        """The snapshot's last index; 1 without one."""
-        snapshot = self._snapshot()
-        return 1 if snapshot is None else snapshot.index
 
     # -- end ---------------------------------------------------------------------------------------------------------
 
-    def _destroy(self) -> None:
+    def close(self) -> None:
         """Make durable what is buffered, unless something failed or is in flight, and close. Safe to call twice."""
         if self._closing:
             return

@@ -68,9 +68,8 @@ class Member:
         assert all(type(entry) is tuple and type(entry[0]) is bytes for entry in found)
         fitting = [log for log in self.logs if found == with_snapshot(log, found_snapshot)]
         assert fitting, f"found {_brief(found)}, acknowledged {_brief(self.logs[0])}, under way {self.logs[1:]}"
-        vote = (journal.getCurrentTerm(), journal.getVotedForNodeId())
+        vote = (journal.term, journal.voted_for)
         assert vote in self.votes
-        assert journal.getRaftCommitIndex() == (found_snapshot[0].index if found_snapshot else 1)
         assert identity.cluster_id in self.cluster_ids
         assert identity.incarnation > self.incarnation
         if self.incarnation:
@@ -115,7 +114,7 @@ class Member:
         """Keep `keep` entries after the snapshot's (after the first without one), and replace the next, if any."""
         floor = 1 if self.snapshots[-1] is None else 2
         if len(self.log) > floor + keep:
-            self.store.journal.deleteEntriesFrom(floor + keep)
+            self.store.journal.truncate_from(floor + keep)
             del self.log[floor + keep :]
             self.term += 1
             self.add(b"instead")
@@ -127,12 +126,12 @@ class Member:
 
     def vote(self, term: int, voted_for: str | None) -> None:
         self.votes.append((term, voted_for))
-        self.store.journal.setCurrentTerm(term, voted_for)
+        self.store.journal.store_vote(term, voted_for)
         del self.votes[:-1]
 
     def tick(self) -> None:
         """The one-second timer; syncs only where nothing is buffered."""
-        self.store.journal.onOneSecondTimer()
+        self.store.journal.upkeep()
 
     def join(self, cluster_id: str) -> None:
         if self.cluster_ids == [None]:
@@ -157,7 +156,7 @@ class Member:
         assert draft.seal() == info
         draft.install()
         del self.snapshots[:-1]
-        self.store.journal.deleteEntriesTo(at - 1)
+        self.store.journal.drop_before(at - 1)
         del self.log[: at - 1]
 
     def receive(self, ahead: int, state: bytes) -> None:

@@ -38,8 +38,8 @@ def test_adding_and_deleting_touch_no_disk() -> None:
     journal = member.store.journal
     for index in range(1, 50):
         journal.add(b"x", index, 1)
-    journal.deleteEntriesFrom(40)
-    journal.deleteEntriesTo(10)
+    journal.truncate_from(40)
+    journal.drop_before(10)
     journal.clear()
     assert member.files.calls == calls
 
@@ -122,7 +122,7 @@ def test_a_second_vote_in_a_term_and_an_older_term_are_refused(term: int, voted_
     member.vote(2, None)
     member.vote(2, "a")
     with pytest.raises(MisuseError):
-        member.store.journal.setCurrentTerm(term, voted_for)
+        member.store.journal.store_vote(term, voted_for)
 
 
 def test_storing_the_same_vote_again_costs_nothing() -> None:
@@ -146,7 +146,7 @@ def test_old_segments_go_only_when_a_durable_snapshot_covers_them() -> None:
     for _ in range(60):
         member.add(bytes(150))
         member.sync()
-    member.store.journal.deleteEntriesTo(50)
+    member.store.journal.drop_before(50)
     member.tick()
     assert segment_name(1) in member.files.names(DIRECTORY)
     again = member.crashed(Fate.DROP, Random(0))
@@ -180,9 +180,9 @@ def test_positions_beyond_either_end_delete_nothing() -> None:
     for _ in range(5):
         member.add(b"x")
     journal = member.store.journal
-    journal.deleteEntriesTo(-3)
-    journal.deleteEntriesTo(0)
-    journal.deleteEntriesFrom(5)
+    journal.drop_before(-3)
+    journal.drop_before(0)
+    journal.truncate_from(5)
     assert len(journal) == 5
 
 
@@ -191,7 +191,7 @@ def test_after_dropping_everything_the_next_index_is_still_the_next() -> None:
     for _ in range(5):
         member.add(b"x")
     journal = member.store.journal
-    journal.deleteEntriesFrom(0)
+    journal.truncate_from(0)
     assert len(journal) == 0
     journal.add(b"y", 1, 1)
     journal.sync()
@@ -227,7 +227,7 @@ def test_closing_twice_is_safe_and_a_closed_journal_refuses() -> None:
     member.add(b"x")
     member.close()
     member.store.close()
-    member.store.journal._destroy()
+    member.store.journal.close()
     with pytest.raises(OSError, match="closed"):
         member.store.journal.sync()
     member.open()
@@ -237,7 +237,7 @@ def test_destroying_while_a_sync_is_in_flight_closes_after_it() -> None:
     member = opened()
     member.add(b"x")
     job = member.store.journal.begin_sync()
-    member.store.journal._destroy()
+    member.store.journal.close()
     job()
     member.logs = [list(member.log)]
     with pytest.raises(OSError, match="closed"):

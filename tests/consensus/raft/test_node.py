@@ -71,7 +71,7 @@ def test_a_vote_is_durable_before_it_is_sent(group: Group) -> None:
     def fails(*_: object) -> None:
         raise OSError(errno.EIO, "injected")
 
-    group.hosts["n1"].journal.setCurrentTerm = fails
+    group.hosts["n1"].journal.store_vote = fails
     sent = group.feed("n1", "n2", RequestVote(node.term + 1, node.last_index, node.state.log.last_term))
     assert sent == []
     assert node.stopped
@@ -135,13 +135,13 @@ def test_a_new_term_and_the_vote_in_it_take_one_sync(group: Group) -> None:
     node.state.leader_contact = -1e9
     stored: list[tuple[int, str | None]] = []
     journal = group.hosts["n1"].journal
-    store = journal.setCurrentTerm
+    store = journal.store_vote
 
     def store_and_tell(term: int, vote: str | None) -> None:
         stored.append((term, vote))
         store(term, vote)
 
-    journal.setCurrentTerm = store_and_tell
+    journal.store_vote = store_and_tell
     term = node.term + 1
     assert group.feed("n1", "n2", RequestVote(term, node.last_index, node.state.log.last_term)) != []
     assert stored == [(term, "n2")]

@@ -72,8 +72,8 @@ class SimJournal:
         self.in_flight: list[Operation] = []
         self.dead = False
 
-    def add(self, command: bytes, idx: int, term: int) -> None:
-        entry = (command, idx, term)
+    def add(self, command: bytes, index: int, term: int) -> None:
+        entry = (command, index, term)
         self.on_add(entry, self.entries[-1] if self.entries else None)
         self.entries.append(entry)
         self.buffer.append(("add", entry))
@@ -83,14 +83,14 @@ class SimJournal:
         self.entries = []
         self.buffer.append(("clear", None))
 
-    def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N802, N803
-        self.on_remove(self.entries[entryFrom:])
-        del self.entries[entryFrom:]
-        self.buffer.append(("from", entryFrom))
+    def truncate_from(self, position: int) -> None:
+        self.on_remove(self.entries[position:])
+        del self.entries[position:]
+        self.buffer.append(("from", position))
 
-    def deleteEntriesTo(self, entryTo: int) -> None:  # noqa: N802, N803
-        self.entries = self.entries[entryTo:]
-        self.buffer.append(("to", entryTo))
+    def drop_before(self, position: int) -> None:
+        self.entries = self.entries[position:]
+        self.buffer.append(("to", position))
 
     def __getitem__(self, item: Any) -> Any:
         return self.entries[item]
@@ -119,30 +119,23 @@ class SimJournal:
     def has_room(self, size: int, entries: int = 1) -> bool:
         return not self.platter.full
 
-    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+    def store_vote(self, term: int, voted_for: str | None) -> None:
         if self.platter.failing is not None and self.rng.random() < 0.5:
             self.platter.failing = None
             if self.rng.random() < 0.5:
-                self.platter.term, self.platter.voted_for = term, votedForNodeId
+                self.platter.term, self.platter.voted_for = term, voted_for
             raise OSError(errno.EIO, "injected")
-        self.platter.term, self.platter.voted_for = term, votedForNodeId
+        self.platter.term, self.platter.voted_for = term, voted_for
 
-    def getCurrentTerm(self) -> int:  # noqa: N802
+    @property
+    def term(self) -> int:
         return self.platter.term
 
-    def getVotedForNodeId(self) -> str | None:  # noqa: N802
+    @property
+    def voted_for(self) -> str | None:
         return self.platter.voted_for
 
-    def setRaftCommitIndex(self, raftCommitIndex: int) -> None:  # noqa: N802, N803
-        pass
-
-    def getRaftCommitIndex(self) -> int:  # noqa: N802
-        return 1
-
-    def onOneSecondTimer(self) -> None:  # noqa: N802
-        pass
-
-    def _destroy(self) -> None:
+    def upkeep(self) -> None:
         pass
 
     def crash(self) -> None:

@@ -61,7 +61,7 @@ class FilePlatter(Platter):
         self.store = store = open_member_directory(
             DIRECTORY, config=SMALL, files=self.files, entropy=self.rng.randbytes
         )
-        vote = (store.journal.getCurrentTerm(), store.journal.getVotedForNodeId())
+        vote = (store.journal.term, store.journal.voted_for)
         assert vote in self.votes, f"found the vote {vote}, acknowledged and under way were {self.votes}"
         self.votes = [vote]
         self.term, self.voted_for = vote
@@ -97,8 +97,8 @@ class FileJournal:
         self.on_remove = on_remove
         self.buffer: list[Operation] = []
 
-    def add(self, command: bytes, idx: int, term: int) -> None:
-        entry = (command, idx, term)
+    def add(self, command: bytes, index: int, term: int) -> None:
+        entry = (command, index, term)
         self.on_add(entry, self.real[-1] if len(self.real) else None)
         self.real.add(*entry)
         self.buffer.append(("add", entry))
@@ -108,14 +108,14 @@ class FileJournal:
         self.real.clear()
         self.buffer.append(("clear", None))
 
-    def deleteEntriesFrom(self, entryFrom: int) -> None:  # noqa: N802, N803
-        self.on_remove(self.real[entryFrom:])
-        self.real.deleteEntriesFrom(entryFrom)
-        self.buffer.append(("from", entryFrom))
+    def truncate_from(self, position: int) -> None:
+        self.on_remove(self.real[position:])
+        self.real.truncate_from(position)
+        self.buffer.append(("from", position))
 
-    def deleteEntriesTo(self, entryTo: int) -> None:  # noqa: N802, N803
-        self.real.deleteEntriesTo(entryTo)
-        self.buffer.append(("to", entryTo))
+    def drop_before(self, position: int) -> None:
+        self.real.drop_before(position)
+        self.buffer.append(("to", position))
 
     def begin_sync(self) -> Callable[[], None]:
         job = self.real.begin_sync()
@@ -130,12 +130,12 @@ class FileJournal:
     def sync(self) -> None:
         self.begin_sync()()
 
-    def setCurrentTerm(self, term: int, votedForNodeId: str | None) -> None:  # noqa: N802, N803
+    def store_vote(self, term: int, voted_for: str | None) -> None:
         platter = self.platter
-        platter.votes.append((term, votedForNodeId))
-        self.real.setCurrentTerm(term, votedForNodeId)
-        platter.votes = [(term, votedForNodeId)]
-        platter.term, platter.voted_for = term, votedForNodeId
+        platter.votes.append((term, voted_for))
+        self.real.store_vote(term, voted_for)
+        platter.votes = [(term, voted_for)]
+        platter.term, platter.voted_for = term, voted_for
 
     def __getitem__(self, item: Any) -> Any:
         return self.real[item]

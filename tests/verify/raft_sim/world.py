@@ -179,7 +179,7 @@ class Host:
         """What the process does every second."""
         if self.life == life and self.node is not None:
             try:
-                self.journal.onOneSecondTimer()
+                self.journal.upkeep()
             except OSError:
                 self.crash()
                 return

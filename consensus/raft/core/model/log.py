@@ -106,13 +106,13 @@ class Log:
 
     def truncate(self, first_gone: int) -> None:
         """Drop the entries from `first_gone` on; their replacement follows in the same event, and in the same sync."""
-        self.journal.deleteEntriesFrom(first_gone - self.first_index)
+        self.journal.truncate_from(first_gone - self.first_index)
         self.durability.truncated(first_gone)
         self.configurations.truncated(first_gone)
 
     def cut(self, info: SnapshotInfo) -> None:
         """An installed snapshot covers everything up to its last entry; the log keeps that one and the one before."""
-        self.journal.deleteEntriesTo(info.prev[1] - self.first_index)
+        self.journal.drop_before(info.prev[1] - self.first_index)
         self.durability.installed(info.index)
         self.configurations.compacted(info.index, info.voters)
 

@@ -68,8 +68,8 @@ class State:
         self.stopped = False
 
         # Figure 2
-        self.term = log.journal.getCurrentTerm()
-        self.voted_for = log.journal.getVotedForNodeId()
+        self.term = log.journal.term
+        self.voted_for = log.journal.voted_for
         self.log = log
         self.commit = log.found_committed
         self.applied = 1

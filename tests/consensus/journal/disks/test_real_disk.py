@@ -30,15 +30,15 @@ while True:
         index += 1
         journal.add(b"%d" % index, index, 1)
     journal.sync()
-    journal.setCurrentTerm(index, "me")
+    journal.store_vote(index, "me")
     print(index, flush=True)
     if index % 140 == 0:
         draft = store.snapshots.create(SnapshotInfo(journal[-2], journal[-1], ("me",)))
         draft.write(b"%d" % index)
         draft.seal()
         draft.install()
-        journal.deleteEntriesTo(len(journal) - 2)
-        journal.onOneSecondTimer()
+        journal.drop_before(len(journal) - 2)
+        journal.upkeep()
 """
 
 
@@ -61,7 +61,7 @@ def test_a_process_that_is_killed_loses_nothing_that_it_acknowledged(tmp_path: P
         assert found == [(b"%d" % index, index, 1) for index in range(first, first + len(found))]
         assert found[-1][1] >= acknowledged
         assert snapshot is None or b"".join(store.snapshots.state()) == b"%d" % snapshot.index
-        assert store.journal.getCurrentTerm() >= acknowledged
+        assert store.journal.term >= acknowledged
         store.close()
 
 
@@ -97,7 +97,7 @@ def test_a_run_over_segments_and_snapshots_is_found_again(tmp_path: Path) -> Non
     draft.write(bytes(1_000_000))
     draft.seal()
     draft.install()
-    store.journal.deleteEntriesTo(1_497)
+    store.journal.drop_before(1_497)
     store.close()
     assert len(list(tmp_path.glob("journal-*"))) == 2
     store = open_member_directory(tmp_path, config=config)

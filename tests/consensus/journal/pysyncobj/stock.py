@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from coterie.consensus.journal import FileJournal
+
 importlib.import_module("coterie.consensus.pysyncobj.engine")  # imports PySyncObj, and repairs what that breaks
 stock_journal: Any = importlib.import_module("pysyncobj.journal")
 stock_serializer: Any = importlib.import_module("pysyncobj.serializer")
@@ -29,8 +31,41 @@ class _NoTransport(_transport.Transport):  # type: ignore[misc] # has no types
         pass
 
 
+class JournalOfStock:
+    """Our journal under the names by which stock's node calls one."""
+
+    def __init__(self, journal: FileJournal) -> None:
+        self._journal = journal
+        self.add = journal.add
+        self.clear = journal.clear
+        self.deleteEntriesFrom = journal.truncate_from
+        self.deleteEntriesTo = journal.drop_before
+        self.setCurrentTerm = journal.store_vote
+        self.onOneSecondTimer = journal.upkeep
+        self._destroy = journal.close
+
+    def __getitem__(self, item: Any) -> Any:
+        return self._journal[item]
+
+    def __len__(self) -> int:
+        return len(self._journal)
+
+    def getCurrentTerm(self) -> int:  # noqa: N802 - PySyncObj's name
+        return self._journal.term
+
+    def getVotedForNodeId(self) -> str | None:  # noqa: N802 - PySyncObj's name
+        return self._journal.voted_for
+
+    def getRaftCommitIndex(self) -> int:  # noqa: N802 - PySyncObj's name
+        """What the snapshot alone shows to be committed."""
+        return self._journal[1][1] if len(self) > 1 and self._journal[0][1] > 1 else 1
+
+    def setRaftCommitIndex(self, index: int) -> None:  # noqa: N802 - PySyncObj's name
+        """Not kept: what is committed beyond the snapshot is learnt from the cluster."""
+
+
 class StockNode(stock_syncobj.SyncObj):  # type: ignore[misc] # has no types
-    """Stock but for one thing: a command is bytes, and `applied` lists them. `journal` None: in memory."""
+    """Stock but for one thing: a command is bytes, and `applied` lists them. `journal`: stock's, ours, None."""
 
     def __init__(
         self,
@@ -41,6 +76,8 @@ class StockNode(stock_syncobj.SyncObj):  # type: ignore[misc] # has no types
     ) -> None:
         self.applied: list[bytes] = []
         own = stock_syncobj.createJournal
+        if isinstance(journal, FileJournal):
+            journal = JournalOfStock(journal)
         if journal is not None:
             stock_syncobj.createJournal = lambda _file: journal
         try:

@@ -75,7 +75,7 @@ def test_4_stock_never_syncs_and_ours_does(tmp_path: Path, monkeypatch: pytest.M
     ours.add(*ENTRIES[0])
     ours.sync()
     assert len(syncs) == 1
-    ours.setCurrentTerm(5, "a")
+    ours.store_vote(5, "a")
     assert len(syncs) == 3  # one for each copy of the vote
 
 
@@ -216,6 +216,6 @@ def test_29_a_crash_between_truncation_and_rewriting_loses_entries_of_stock_and_
     for entry in ENTRIES:
         ours.journal.add(*entry)
     ours.journal.sync()
-    ours.journal.deleteEntriesFrom(100)  # buffered, to be written with what replaces it
+    ours.journal.truncate_from(100)  # buffered, to be written with what replaces it
     shutil.copytree(tmp_path / "ours", tmp_path / "killed ours")
     assert open_member_directory(tmp_path / "killed ours").journal[:] == ENTRIES

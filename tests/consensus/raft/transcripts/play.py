@@ -223,7 +223,7 @@ class Play:
         ready = step(node.state, event, self.now)
         shown = [f"  store term={ready.hard_state.term} vote={ready.hard_state.voted_for}"] if ready.hard_state else []
         if ready.hard_state is not None:
-            node.journal.setCurrentTerm(*ready.hard_state)
+            node.journal.store_vote(*ready.hard_state)
         node.jobs += ready.jobs
         shown += ["  disk job"] * len(ready.jobs)
         if ready.sync:
