@@ -25,7 +25,7 @@ from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.hub import Hub
 from coterie.app.api.live.openapi import add_message_schemas
 from coterie.app.api.live.samples.figures import NodeFigures
-from coterie.app.api.live.socket import Ping, Subscribe, add_socket
+from coterie.app.api.live.socket import PingMessage, Subscribe, add_socket
 from coterie.app.api.live.sse import add_events
 from coterie.app.api.locks.leases import add_leases
 from coterie.app.api.locks.routes import add_queues
@@ -152,6 +152,6 @@ def _documented(
     add_raft(app, context)
     add_tokens(app, context)
     add_leave(app, context, graceful_leave)
-    add_message_schemas(app, (Subscribe, Ping))
+    add_message_schemas(app, (Subscribe, PingMessage))
     add_docs(app)
     return app

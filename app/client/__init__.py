@@ -13,10 +13,10 @@ from coterie.app.client.errors import AccessError, ClientError
 from coterie.app.client.limits import ClientLimits
 from coterie.app.wire.cluster import (
     Cluster,
+    ClusterMember,
     Decision,
     Departed,
     Forgotten,
-    Member,
     Members,
     Node,
     RaftMember,
@@ -32,6 +32,7 @@ __all__ = [
     "ClientError",
     "ClientLimits",
     "Cluster",
+    "ClusterMember",
     "Decision",
     "Departed",
     "Forgotten",
@@ -40,7 +41,6 @@ __all__ = [
     "GossipPut",
     "GossipValue",
     "HttpMetadata",
-    "Member",
     "Members",
     "Message",
     "NewToken",

@@ -22,7 +22,7 @@ from coterie.app.client.limits import ClientLimits
 from coterie.app.client.request_ids import ClusterTime, read_request_id
 from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.client.transport.tls import tls_context
-from coterie.app.wire.cluster import Cluster, Departed, Forgotten, Member, Members
+from coterie.app.wire.cluster import Cluster, ClusterMember, Departed, Forgotten, Members
 from coterie.app.wire.keys import RequestIdAnswer
 from coterie.consensus.api.errors import UnavailableError
 from coterie.consensus.api.types import RequestId
@@ -121,11 +121,11 @@ class Client:
         """All nodes that the node that answers knows. Raises UnavailableError."""
         return read_answer(Members, (await self._asker.ask(ApiRequest("GET", "/v1/members"))).body)
 
-    async def member(self, node_id: str) -> Member | None:
+    async def member(self, node_id: str) -> ClusterMember | None:
         """The node of this name, None where none is known: of its incarnations a live one, else the latest."""
         call = ApiRequest("GET", f"/v1/members/{path_part(node_id)}", missing="node_not_found")
         reply = await self._asker.ask(call)
-        return None if reply.missing is not None else read_answer(Member, reply.body)
+        return None if reply.missing is not None else read_answer(ClusterMember, reply.body)
 
     async def cluster(self) -> Cluster:
         """Both layers in one picture. Raises UnavailableError."""

@@ -13,7 +13,7 @@ from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from coterie.gossip import Address, GossipNode
 
 LOOPBACK_SECRET = b"a node that only this machine can reach"
@@ -43,7 +43,7 @@ def agent_config(
             server_tls=None if tls is None else tls.raft_server,
             client_tls=None if tls is None else tls.raft_client,
             tls_name=None if tls is None else tls.node_name,
-            raft=RaftSettings(
+            raft=RaftConfig(
                 heartbeat=raft.heartbeat_interval,
                 election_min=raft.election_timeout,
                 election_max=2 * raft.election_timeout,

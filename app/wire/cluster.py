@@ -154,7 +154,7 @@ class Node(Answer, frozen=True):
     """ip:port at which other nodes reach it."""
 
 
-class Member(Node, frozen=True):
+class ClusterMember(Node, frozen=True):
     """One incarnation of a node, as this node sees it."""
 
     status: Annotated[str, Doc(Literal["live", "dead", "joining", "left"], examples=["live"])]
@@ -181,7 +181,7 @@ class Members(Answer, frozen=True):
     cluster_id: Annotated[str, Doc(examples=["testing"])]
     node_id: Annotated[str, Doc(examples=["node1"])]
     """The node that answers."""
-    members: tuple[Member, ...]
+    members: tuple[ClusterMember, ...]
 
 
 class GossipLayer(Answer, frozen=True):

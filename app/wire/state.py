@@ -20,7 +20,7 @@ class VersionedValue(Answer, frozen=True):
     the key lives until the same time is over."""
 
 
-class NodeState(Answer, frozen=True):
+class NodeStateAnswer(Answer, frozen=True):
     """What is known of one node's keys. Only the node itself writes them."""
 
     chitchat_id: Node
@@ -39,7 +39,7 @@ class NodeState(Answer, frozen=True):
 class ClusterState(Answer, frozen=True):
     """All nodes known here, the dead ones included for as long as they are remembered."""
 
-    node_states: tuple[NodeState, ...]
+    node_states: tuple[NodeStateAnswer, ...]
     """By node id; the own state is among them."""
     seed_addrs: Annotated[tuple[str, ...], Doc(examples=[["127.0.0.1:10001"]])]
     """ip:port of the seeds, as host names were last looked up; without the own address."""

@@ -26,12 +26,12 @@ from coterie.consensus.store import (
     EventKind,
     Get,
     Guard,
-    Lease,
     LeaseBind,
     LeaseDone,
     LeaseEnded,
     LeaseGrant,
     LeaseKeepAlive,
+    LeaseRecord,
     LeaseRevoke,
     Page,
     Put,
@@ -105,7 +105,7 @@ class Metadata(ABC):
     @abstractmethod
     async def lease_info(
         self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
-    ) -> ReadResult[Lease | None]:
+    ) -> ReadResult[LeaseRecord | None]:
         """What is known of a lease; None for one that is not there."""
 
     @abstractmethod

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from coterie.consensus.autopilot.observations import Observation, Observations, Presence
-from coterie.consensus.store import Lease, LeaseNodeLost, State
+from coterie.consensus.store import LeaseNodeLost, LeaseRecord, State
 
 MAX_ENDS_A_TURN = 1_000
 
@@ -40,7 +40,7 @@ class NodeLeaseReaper:
         self._forget(nodes)
         return found[:MAX_ENDS_A_TURN]
 
-    def _end(self, lease: Lease, observations: Iterable[Observation], now: float) -> LeaseNodeLost | None:
+    def _end(self, lease: LeaseRecord, observations: Iterable[Observation], now: float) -> LeaseNodeLost | None:
         own: Observation | None = None
         for each in observations:
             if each.generation > lease.generation and each.presence is not Presence.UNSEEN:
@@ -66,5 +66,5 @@ class NodeLeaseReaper:
             }
 
 
-def _process(lease: Lease) -> str:
+def _process(lease: LeaseRecord) -> str:
     return f"{lease.node}@{lease.generation}"

@@ -18,13 +18,13 @@ Callback = Callable[[raft.RaftError | None, Any], None]
 def translate(error: raft.RaftError) -> MetadataError:
     """The same outcome, as users of the API know it."""
     match error:
-        case raft.UnknownOutcomeError():
+        case raft.RaftUnknownOutcomeError():
             return UnknownOutcomeError(str(error))
-        case raft.UnavailableError():
+        case raft.RaftUnavailableError():
             return UnavailableError(error.reason, str(error))
-        case raft.RefusedError() if error.reason in _BUSY:
+        case raft.RaftRefusedError() if error.reason in _BUSY:
             return UnavailableError(error.reason, str(error))
-        case raft.RefusedError():
+        case raft.RaftRefusedError():
             return RefusedError(error.reason, message=str(error))
     return UnavailableError("failed", str(error))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from coterie.consensus.member.tracing import Tracing
 from coterie.consensus.raft.net.tcp import NetSettings
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from coterie.consensus.store import Limits
 
 
@@ -15,7 +15,7 @@ from coterie.consensus.store import Limits
 class MemberConfig:
     secret: bytes
     """Shared by all members. A peer must prove that it knows it before it gets a link."""
-    raft: RaftSettings = field(default_factory=RaftSettings)
+    raft: RaftConfig = field(default_factory=RaftConfig)
     net: NetSettings = field(default_factory=NetSettings)
     limits: Limits = field(default_factory=Limits)
     """What the state begins with. Must be equal at all founders; later it is changed by an operation."""

@@ -46,7 +46,7 @@ from coterie.consensus.store import (
     EventKind,
     FutureRevisionError,
     Idempotent,
-    Lease,
+    LeaseRecord,
     Page,
     QueueEntry,
     QueueKind,
@@ -201,7 +201,7 @@ class MemberMetadata(Metadata):
 
     async def lease_info(
         self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
-    ) -> ReadResult[Lease | None]:
+    ) -> ReadResult[LeaseRecord | None]:
         return await self._read(lambda state: state.lease(lease), consistency, timeout)
 
     async def queue_entries(

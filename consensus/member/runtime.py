@@ -15,7 +15,7 @@ from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import StateMachine
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class RaftRuntime:
         founders: tuple[str, ...],
         locate: Locate,
         machine: StateMachine,
-        settings: RaftSettings,
+        settings: RaftConfig,
         links: LinkOptions,
         *,
         clock: SystemClock,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.node import RaftNode
 
 
@@ -76,7 +76,7 @@ def member_status(node: RaftNode, cluster: str, revision: int, election_max: flo
     )
 
 
-def _silent_seconds(state: State, now: float) -> float:
+def _silent_seconds(state: RaftState, now: float) -> float:
     """Since a majority was known to be there: heard from as a leader, or heard of from one."""
     if not state.leading:
         return now - state.leader_contact

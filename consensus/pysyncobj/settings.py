@@ -9,7 +9,7 @@ from typing import Final
 
 from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.consensus.pysyncobj.engine import SyncObjConf
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 
 logger = logging.getLogger(__name__)
 
@@ -26,8 +26,8 @@ def address_of(node: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def raft_settings(conf: SyncObjConf) -> RaftSettings:
-    return RaftSettings(
+def raft_settings(conf: SyncObjConf) -> RaftConfig:
+    return RaftConfig(
         heartbeat=conf.appendEntriesPeriod,
         election_min=conf.raftMinTimeout,
         election_max=conf.raftMaxTimeout,

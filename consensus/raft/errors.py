@@ -7,7 +7,7 @@ class RaftError(Exception):
     """Base of every error this package raises."""
 
 
-class RefusedError(RaftError):
+class RaftRefusedError(RaftError):
     """A definite failure: nothing happened and nothing will. `reason` is a word of a small fixed set."""
 
     def __init__(self, reason: str, detail: str = "") -> None:
@@ -15,11 +15,11 @@ class RefusedError(RaftError):
         self.reason = reason
 
 
-class UnavailableError(RefusedError):
+class RaftUnavailableError(RaftRefusedError):
     """Nothing happened: no leader, no majority or no time was to be had. The same call may be made again."""
 
 
-class NotLeaderError(UnavailableError):
+class NotLeaderError(RaftUnavailableError):
     """This node does not lead; `leader` is the member that does, as far as it knows."""
 
     def __init__(self, leader: str | None) -> None:
@@ -27,7 +27,7 @@ class NotLeaderError(UnavailableError):
         self.leader = leader
 
 
-class UnknownOutcomeError(RaftError):
+class RaftUnknownOutcomeError(RaftError):
     """The call was handed to the log and its fate is not known: it may have happened, or may still happen."""
 
     def __init__(self, reason: str) -> None:
@@ -35,7 +35,7 @@ class UnknownOutcomeError(RaftError):
         self.reason = reason
 
 
-class StoppedError(UnavailableError):
+class StoppedError(RaftUnavailableError):
     """This node has stopped its part in Raft; its `failure` says why."""
 
 

@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections import Counter
 from collections.abc import Iterable
 
-from coterie.consensus.raft.errors import RaftError, RefusedError, UnavailableError
+from coterie.consensus.raft.errors import RaftError, RaftRefusedError, RaftUnavailableError
 
 LATENCY_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """Seconds: what somebody waits for."""
@@ -76,9 +76,9 @@ class RaftMetrics:
         if error is None:
             self.proposal_outcomes["done"] += 1
             self.proposal_seconds.observe(seconds)
-        elif isinstance(error, UnavailableError):
+        elif isinstance(error, RaftUnavailableError):
             self.proposal_outcomes["unavailable"] += 1
-        elif isinstance(error, RefusedError):
+        elif isinstance(error, RaftRefusedError):
             self.proposal_outcomes["refused"] += 1
         else:
             self.proposal_outcomes["unknown"] += 1

@@ -28,7 +28,7 @@ from coterie.consensus.raft.core.events import (
 from coterie.consensus.raft.core.model.configuration import encode_change
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP, REGULAR
 from coterie.consensus.raft.core.model.pending import Callback, Proposal, Read
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts.pings import staleness
 from coterie.consensus.raft.core.step import next_wakeup, step, stop
 from coterie.consensus.raft.errors import StoppedError
@@ -36,7 +36,7 @@ from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.metrics import RaftMetrics
 from coterie.consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine, Transport
 from coterie.consensus.raft.recovery import recover
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class RaftNode:
         transport: Transport,
         disk: Disk,
         clock: Clock,
-        settings: RaftSettings,
+        settings: RaftConfig,
         on_stop: Callable[[BaseException | None], None] | None = None,
         on_work: Callable[[], None] | None = None,
     ) -> None:
@@ -69,7 +69,7 @@ class RaftNode:
         self._disk = disk
         self._on_stop = on_stop
         self._on_work = on_work
-        self.state = State(
+        self.state = RaftState(
             member_id,
             recover(journal, snapshots, bootstrap_voters),
             machine=machine,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class RaftSettings:
+class RaftConfig:
     heartbeat: float = 0.1
     """Seconds between a leader's pings."""
     election_min: float = 0.4

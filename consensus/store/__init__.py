@@ -77,7 +77,7 @@ from coterie.consensus.store.schema.results import (
 from coterie.consensus.store.snapshot.reader import StateDecoder, read_snapshot
 from coterie.consensus.store.snapshot.writer import state_digest, write_snapshot
 from coterie.consensus.store.state import State, StateSizes
-from coterie.consensus.store.tables.lease_table import Lease
+from coterie.consensus.store.tables.lease_table import LeaseRecord
 from coterie.consensus.store.tables.pages import Page, page_range
 from coterie.consensus.store.tables.queue_index import (
     RESERVED_PREFIX,
@@ -116,7 +116,6 @@ __all__ = [
     "GetDone",
     "Guard",
     "Idempotent",
-    "Lease",
     "LeaseBind",
     "LeaseDone",
     "LeaseEnded",
@@ -124,6 +123,7 @@ __all__ = [
     "LeaseGrant",
     "LeaseKeepAlive",
     "LeaseNodeLost",
+    "LeaseRecord",
     "LeaseRevoke",
     "Limits",
     "Page",

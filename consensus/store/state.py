@@ -14,7 +14,7 @@ from coterie.consensus.store.schema.records import BanRecord, Record
 from coterie.consensus.store.tables import pages
 from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from coterie.consensus.store.tables.keyspace import Keyspace
-from coterie.consensus.store.tables.lease_table import Lease, LeaseTable
+from coterie.consensus.store.tables.lease_table import LeaseRecord, LeaseTable
 from coterie.consensus.store.tables.pages import Page
 from coterie.consensus.store.tables.queue_index import QueueEntry, QueueIndex
 
@@ -103,14 +103,14 @@ class State:
 
     # -- leases and queues -----------------------------------------------------------------------------------------
 
-    def lease(self, lease_id: int) -> Lease | None:
+    def lease(self, lease_id: int) -> LeaseRecord | None:
         return self.leases.table.get(lease_id)
 
     def lease_keys(self, lease_id: int) -> list[bytes]:
         """The keys that go with a lease, in order."""
         return sorted(self.keyspace.lease_keys.get(lease_id, ()))
 
-    def due_leases(self, now_ms: int) -> list[Lease]:
+    def due_leases(self, now_ms: int) -> list[LeaseRecord]:
         """For the leader: the leases due at `now_ms` of cluster time. It proposes a LeaseExpire for each."""
         return self.leases.due(now_ms)
 
@@ -118,7 +118,7 @@ class State:
         """For the leader: the nodes to which leases are bound, by name."""
         return self.leases.nodes()
 
-    def leases_of_node(self, node: str) -> list[Lease]:
+    def leases_of_node(self, node: str) -> list[LeaseRecord]:
         """For the leader: it proposes a LeaseNodeLost for each once the node is lost."""
         return self.leases.of_node(node)
 

@@ -24,7 +24,7 @@ from coterie.app.node.storage.gossip_file import NewerFormatError, SavedGossip, 
 from coterie.consensus.autopilot.announcement import IDENTITY_KEY, KEYS, Announcement, decode, encode
 from coterie.consensus.raft import messages
 from coterie.consensus.raft.net import session
-from coterie.consensus.raft.net.session import HandshakeError, Identity, Session
+from coterie.consensus.raft.net.session import HandshakeError, Identity, LinkSession
 from tests import ROOT
 from tests.app.processes import Running, run, running
 from tests.waiting import PATIENCE_SECONDS, wait_until
@@ -88,9 +88,9 @@ def test_an_announcement_of_a_later_protocol_is_read_and_named() -> None:
 
 def test_a_handshake_of_a_later_protocol_is_refused_and_says_why(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(session, "VERSION", 2)
-    caller = Session(Identity("c", "b", 1, b"p", b"s"), b"n" * 32, dialled="a", max_frame=1_000)
+    caller = LinkSession(Identity("c", "b", 1, b"p", b"s"), b"n" * 32, dialled="a", max_frame=1_000)
     monkeypatch.undo()
-    called = Session(Identity("c", "a", 1, b"q", b"s"), b"m" * 32, dialled=None, max_frame=1_000)
+    called = LinkSession(Identity("c", "a", 1, b"q", b"s"), b"m" * 32, dialled=None, max_frame=1_000)
     with pytest.raises(HandshakeError) as refused:
         called.feed(b"".join(caller.outgoing))
     assert refused.value.reason == "wrong_version"

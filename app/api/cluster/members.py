@@ -12,7 +12,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import find_node
 from coterie.app.api.parameters import answer
-from coterie.app.wire.cluster import Member, Members
+from coterie.app.wire.cluster import ClusterMember, Members
 from coterie.app.wire.errors import Code
 from coterie.consensus.autopilot.announcement import Announcement
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
@@ -93,7 +93,7 @@ def add_members(app: FastAPI, context: Context) -> None:
         "/v1/members/{node_id:path}",
         summary="One node",
         operation_id="get_member",
-        response_model=Member,
+        response_model=ClusterMember,
         response_description="The node",
         responses=errors(Code.INVALID_ENCODING, Code.NODE_NOT_FOUND),
         tags=["members"],

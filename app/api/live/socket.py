@@ -62,13 +62,13 @@ class Subscribe(LiveModel):
     """Of the metadata that the client holds."""
 
 
-class Ping(LiveModel):
+class PingMessage(LiveModel):
     """From a client: answered by `pong`."""
 
     type: Literal["ping"]
 
 
-_read = TypeAdapter[Subscribe | Ping](Annotated[Subscribe | Ping, Field(discriminator="type")])
+_read = TypeAdapter[Subscribe | PingMessage](Annotated[Subscribe | PingMessage, Field(discriminator="type")])
 
 
 class LiveSocket:
@@ -212,7 +212,7 @@ class _Conversation:
             await self._settled.wait()
 
 
-def read_message(message: Mapping[str, Any]) -> Subscribe | Ping:
+def read_message(message: Mapping[str, Any]) -> Subscribe | PingMessage:
     """What a client said. Raises ApiError."""
     data = message.get("text") or message.get("bytes") or ""
     try:

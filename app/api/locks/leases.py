@@ -28,12 +28,12 @@ from coterie.app.wire.errors import Code
 from coterie.app.wire.locks import LeaseAnswer, LeaseBody, LeaseDetailsAnswer, LeaseRevoked, LeasesAnswer
 from coterie.app.wire.tokens import Action
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.store import Lease, LeaseDone, State, queue_of
+from coterie.consensus.store import LeaseDone, LeaseRecord, State, queue_of
 
 LeaseId = Annotated[int, Path(ge=1, le=2**53 - 1, description="The lease's id.", examples=[3])]
 
 
-def show_lease(lease: Lease, state: State) -> dict[str, Any]:
+def show_lease(lease: LeaseRecord, state: State) -> dict[str, Any]:
     bound = bool(lease.node)
     return {
         "lease": lease.id,

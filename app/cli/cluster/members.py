@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from coterie.app.cli.framework import suggest
-from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online, yes
 from coterie.app.cli.framework.session import Session
@@ -118,7 +118,7 @@ def forget(session: Session, node_id: str, yes: bool) -> None:
     session.out.text(f"{node_id} is forgotten{barred}.")
 
 
-command = Group(
+command = CommandGroup(
     "members",
     commands=[list_members, get, forget],
     default="list",

@@ -10,7 +10,7 @@ import click
 from coterie.app.cli.cluster.backup import save
 from coterie.app.cli.cluster.leave import WAIT_SECONDS
 from coterie.app.cli.framework import suggest
-from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import FILE, online, yes
 from coterie.app.cli.framework.session import Session
@@ -274,7 +274,7 @@ def snapshot(session: Session, file: Path) -> None:
     save(session, file, "FILE")
 
 
-command = Group(
+command = CommandGroup(
     "raft",
     commands=[show_status, peers, transfer, remove, leave, give_up_founding, decisions, snapshot],
     default="status",

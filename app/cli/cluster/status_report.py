@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from coterie.app.wire.cluster import Cluster, Member, Members, Node, RaftLayer, RaftMember
+from coterie.app.wire.cluster import Cluster, ClusterMember, Members, Node, RaftLayer, RaftMember
 from coterie.app.wire.names import PROGRAM
 
 VOTING = frozenset({"leader", "voter"})
@@ -97,7 +97,7 @@ def report(cluster: Cluster, members: Members, not_ready: str | None) -> StatusR
     )
 
 
-def _count(members: tuple[Member, ...]) -> Nodes:
+def _count(members: tuple[ClusterMember, ...]) -> Nodes:
     words = [each.status for each in members]
     return Nodes(*(words.count(word) for word in ("live", "dead", "joining", "left")))
 
@@ -119,7 +119,7 @@ def _raft_report(raft: RaftLayer) -> RaftReport:
     )
 
 
-def _node_report(member: Member, of_raft: RaftMember | None) -> NodeReport:
+def _node_report(member: ClusterMember, of_raft: RaftMember | None) -> NodeReport:
     newest = of_raft if member.status in {"live", "dead"} else None
     role = member.role or (newest.role if newest is not None else None)
     votes = role in VOTING
@@ -152,7 +152,9 @@ def _twins(twins: tuple[Node, ...]) -> list[Problem]:
     ]
 
 
-def _problems(raft: RaftLayer, told: RaftReport, members: tuple[Member, ...], not_ready: str | None) -> list[Problem]:
+def _problems(
+    raft: RaftLayer, told: RaftReport, members: tuple[ClusterMember, ...], not_ready: str | None
+) -> list[Problem]:
     found: list[Problem] = []
     in_use = bool(raft.voters)
     if in_use and raft.quorum is False:

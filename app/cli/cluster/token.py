@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coterie.app.cli.framework import suggest
-from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.durations import Duration
 from coterie.app.cli.framework.options import offline, online, yes
@@ -206,7 +206,7 @@ def revoke(session: Session, token_id: str, yes: bool) -> None:
         session.out.text(f"The token {token_id} is revoked.")
 
 
-command = Group(
+command = CommandGroup(
     "token",
     commands=[new, create, list_tokens, show_own, rotate, revoke],
     help="Make tokens, and manage those of the metadata.",

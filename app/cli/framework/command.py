@@ -67,7 +67,7 @@ class Command(click.Command):
         return getattr(import_module(module), name)
 
 
-class Group(click.Group):
+class CommandGroup(click.Group):
     """Commands of one subject. `default`: the one that is meant where none is named."""
 
     command_class = Command

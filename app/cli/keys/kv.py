@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coterie.app.cli.framework import suggest
-from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import online
 from coterie.app.cli.framework.session import Session
@@ -206,4 +206,4 @@ def _show(session: Session, each: Watched) -> None:
         session.out.say(each.node, each.key, Cell("=", "dim"), each.value)
 
 
-command = Group("kv", commands=[get, put, delete, list_keys, watch], help="The gossip layer's keys.")
+command = CommandGroup("kv", commands=[get, put, delete, list_keys, watch], help="The gossip layer's keys.")

@@ -10,7 +10,7 @@ import click
 import msgspec
 
 from coterie.app.cli.framework import suggest
-from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import FILE, online
 from coterie.app.cli.framework.session import Session
@@ -257,7 +257,7 @@ def _row(record: Record) -> tuple[Shown, ...]:
     return _text(record.key), _text(record.value), record.mod_revision, record.version, record.lease or None
 
 
-command = Group(
+command = CommandGroup(
     "meta",
     commands=[get, put, delete, list_keys, txn, watch, history],
     help="The metadata: keys with revisions, that all nodes agree on.",

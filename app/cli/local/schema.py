@@ -9,7 +9,7 @@ import click
 import msgspec
 from click.shell_completion import CompletionItem
 
-from coterie.app.cli.framework.command import Command, Group, all_commands, find
+from coterie.app.cli.framework.command import Command, CommandGroup, all_commands, find
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.terminal.output import Output
 from coterie.app.wire.names import PROGRAM
@@ -37,7 +37,7 @@ def schema_of(found: Command) -> dict[str, Any]:
 def find_speaking(words: Sequence[str]) -> Command:
     """The command of these words, or what a group does by itself. Raises click.UsageError."""
     found, ctx = find(words)
-    if isinstance(found, Group) and found.default is not None:
+    if isinstance(found, CommandGroup) and found.default is not None:
         return find_speaking([*words, found.default])
     if isinstance(found, click.Group):
         raise click.UsageError(f"say which: {', '.join(found.list_commands(ctx))}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from coterie.app.cli.framework import suggest
-from coterie.app.cli.framework.command import Group
+from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.durations import Seconds
 from coterie.app.cli.framework.options import online
@@ -199,7 +199,7 @@ def revoke(session: Session, lease: int, yes: bool) -> None:
         session.out.text(f"lease {lease}: ended, {done.deleted} keys went with it")
 
 
-command = Group(
+command = CommandGroup(
     "lease",
     commands=[list_leases, get, grant, keepalive, revoke],
     default="ls",

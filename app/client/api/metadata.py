@@ -27,7 +27,7 @@ from coterie.consensus.store import (
     BadTokenError,
     ClientOperation,
     EventKind,
-    Lease,
+    LeaseRecord,
     Page,
     QueueEntry,
     QueueKind,
@@ -159,7 +159,7 @@ class HttpMetadata(Metadata):
         *,
         consistency: Consistency = Consistency.LINEARIZABLE,
         timeout: float | None = None,
-    ) -> ReadResult[Lease | None]:
+    ) -> ReadResult[LeaseRecord | None]:
         reply = await self._asker.ask(
             ApiRequest("GET", f"/v1/leases/{lease}", missing=RefusalCode.LEASE_NOT_FOUND), timeout
         )
@@ -262,8 +262,8 @@ def _prefix_of(token: str) -> str:
     return "" if end is None else (end[:-1] + bytes((end[-1] - 1,))).decode(errors="replace")
 
 
-def _read_lease(shown: Shown) -> Lease:
-    return Lease(
+def _read_lease(shown: Shown) -> LeaseRecord:
+    return LeaseRecord(
         shown["lease"],
         shown["renewals"],
         round((shown["ttl_seconds"] or 0) * 1000),

@@ -26,7 +26,7 @@ from coterie.app.wire.live.samples import ConvergenceSample, FiguresSample, Goss
 from coterie.app.wire.locks import LeaseAnswer
 
 
-class Hello(LiveModel):
+class HelloMessage(LiveModel):
     """The first message, and the first after each subscription and each gap."""
 
     type: Literal["hello"]
@@ -107,7 +107,7 @@ class QueuesPart(LiveModel):
     queues: list[LiveQueue]
 
 
-class Ready(LiveModel):
+class ReadyMessage(LiveModel):
     """The snapshot is complete; events follow. They may tell again what it shows already."""
 
     type: Literal["ready"]
@@ -119,7 +119,7 @@ class Ready(LiveModel):
     """Parts of which keys did not fit `live.snapshot_bytes`."""
 
 
-class Events(LiveModel):
+class EventsMessage(LiveModel):
     """Over a WebSocket: events in order. As server-sent events each comes by itself, named by its kind."""
 
     type: Literal["events"]
@@ -167,7 +167,7 @@ class Heartbeat(LiveModel):
     time: Time
 
 
-class Pong(LiveModel):
+class PongMessage(LiveModel):
     """The answer to `ping`."""
 
     type: Literal["pong"]
@@ -189,22 +189,22 @@ class End(LiveModel):
 
 
 LiveMessage = (
-    Hello
+    HelloMessage
     | MembersPart
     | RaftPart
     | GossipPart
     | MetadataPart
     | MetadataChangesPart
     | QueuesPart
-    | Ready
-    | Events
+    | ReadyMessage
+    | EventsMessage
     | PhiSample
     | LeasesSample
     | GossipLinksSample
     | ConvergenceSample
     | FiguresSample
     | Heartbeat
-    | Pong
+    | PongMessage
     | SocketError
     | End
 )

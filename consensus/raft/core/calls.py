@@ -6,12 +6,12 @@ from __future__ import annotations
 from typing import Any
 
 from coterie.consensus.raft.core.events import Completion
-from coterie.consensus.raft.core.model.pending import Call, Decision, Proposal, Read
-from coterie.consensus.raft.core.model.state import State
-from coterie.consensus.raft.errors import RaftError, RefusedError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.raft.core.model.pending import Call, EntryProposals, Proposal, Read
+from coterie.consensus.raft.core.model.state import RaftState
+from coterie.consensus.raft.errors import RaftError, RaftRefusedError, RaftUnavailableError, RaftUnknownOutcomeError
 
 
-def end(s: State, call: Call, error: RaftError | None, result: object = None) -> None:
+def end(s: RaftState, call: Call, error: RaftError | None, result: object = None) -> None:
     """Complete a call at the end of this event: what a callback does, or raises, cannot reach into it (fault 8)."""
     if call.ended:
         return
@@ -23,7 +23,7 @@ def end(s: State, call: Call, error: RaftError | None, result: object = None) ->
     _ended(s, call, error, result)
 
 
-def _ended(s: State, call: Call, error: RaftError | None, result: object = None) -> None:
+def _ended(s: RaftState, call: Call, error: RaftError | None, result: object = None) -> None:
     call.ended = True
     if call.origin is not None:
         s.pending.answers.append((call, error, result))
@@ -33,17 +33,17 @@ def _ended(s: State, call: Call, error: RaftError | None, result: object = None)
     s.ready.completions.append(Completion(call.callback, error, result, call.late))
 
 
-def queue_proposal(s: State, proposal: Proposal) -> None:
+def queue_proposal(s: RaftState, proposal: Proposal) -> None:
     """Until the next tick takes it. Refuses what is too large, or too much together with what waits."""
     pending = s.pending
     size = len(proposal.command)
     if size - 1 > s.settings.max_op_bytes:
-        reason = RefusedError("too_large", f"an operation has at most {s.settings.max_op_bytes} bytes")
+        reason = RaftRefusedError("too_large", f"an operation has at most {s.settings.max_op_bytes} bytes")
         _ended(s, proposal, reason)
         return
     full = pending.proposals and pending.bytes + size > s.settings.max_pending_bytes
     if pending.proposals >= s.settings.max_pending or full:
-        _ended(s, proposal, RefusedError("busy", "too many proposals wait"))
+        _ended(s, proposal, RaftRefusedError("busy", "too many proposals wait"))
         return
     pending.proposals += 1
     pending.bytes += size
@@ -51,17 +51,17 @@ def queue_proposal(s: State, proposal: Proposal) -> None:
     pending.queue.append(proposal)
 
 
-def queue_read(s: State, read: Read) -> None:
+def queue_read(s: RaftState, read: Read) -> None:
     """Until the next round begins, or the leader is asked."""
     if s.pending.reads >= s.settings.max_waiting_reads:
-        _ended(s, read, RefusedError("busy", "too many reads wait"))
+        _ended(s, read, RaftRefusedError("busy", "too many reads wait"))
         return
     s.pending.reads += 1
     s.pending.deadlines.add(read)
     s.reads_arrived.append(read)
 
 
-def expire(s: State) -> None:
+def expire(s: RaftState) -> None:
     """End what has reached its deadline."""
     for call in s.pending.deadlines.due(s.now):
         end(s, call, call.late)
@@ -77,7 +77,7 @@ def expire(s: State) -> None:
             del pending.forwarded[request]
 
 
-def end_transfer(s: State, error: RaftError | None, result: object = None) -> None:
+def end_transfer(s: RaftState, error: RaftError | None, result: object = None) -> None:
     transfer, s.transfer = s.transfer, None
     if transfer is not None:
         end(s, transfer, error, result)
@@ -86,13 +86,13 @@ def end_transfer(s: State, error: RaftError | None, result: object = None) -> No
 # proposals in the log
 
 
-def await_entry(s: State, index: int, decision: Decision) -> None:
+def await_entry(s: RaftState, index: int, decision: EntryProposals) -> None:
     """The entry at `index` decides these proposals once it is applied."""
     if decision.proposals:
         s.pending.decisions[index].append(decision)
 
 
-def applied(s: State, index: int, term: int, results: list[Any]) -> None:
+def applied(s: RaftState, index: int, term: int, results: list[Any]) -> None:
     """The entry at `index`, of `term`, was applied: it decides what waits for it."""
     pending = s.pending
     if index in pending.decisions:
@@ -103,15 +103,15 @@ def applied(s: State, index: int, term: int, results: list[Any]) -> None:
         fail_superseded(s, term)
 
 
-def decide(s: State, decision: Decision, results: list[Any], *, happened: bool) -> None:
+def decide(s: RaftState, decision: EntryProposals, results: list[Any], *, happened: bool) -> None:
     for position, proposal in decision.proposals:
         if happened:
             end(s, proposal, None, results[position])
         else:
-            end(s, proposal, UnavailableError("discarded", "another leader's entry took its place"))
+            end(s, proposal, RaftUnavailableError("discarded", "another leader's entry took its place"))
 
 
-def fail_superseded(s: State, term: int) -> None:
+def fail_superseded(s: RaftState, term: int) -> None:
     """An entry of `term` is committed: none of an earlier term can be after it, so what waits for one is lost."""
     for index, decisions in list(s.pending.decisions.items()):
         lost = [decision for decision in decisions if decision.term < term]
@@ -121,13 +121,13 @@ def fail_superseded(s: State, term: int) -> None:
             decide(s, decision, [], happened=False)
 
 
-def applied_by_snapshot(s: State, index: int, term: int) -> None:
+def applied_by_snapshot(s: RaftState, index: int, term: int) -> None:
     """A snapshot took the place of all entries up to `index`: nobody knows what their results were."""
     pending = s.pending
     for at in [at for at in pending.decisions if at <= index]:
         for decision in pending.decisions.pop(at):
             for _, proposal in decision.proposals:
-                end(s, proposal, UnknownOutcomeError("a snapshot arrived in its place"))
+                end(s, proposal, RaftUnknownOutcomeError("a snapshot arrived in its place"))
     pending.applied_term = max(pending.applied_term, term)
     fail_superseded(s, pending.applied_term)
     finish_reads(s)
@@ -136,7 +136,7 @@ def applied_by_snapshot(s: State, index: int, term: int) -> None:
 # reads
 
 
-def finish_reads(s: State) -> None:
+def finish_reads(s: RaftState) -> None:
     """End the confirmed reads whose index is applied."""
     if not s.reads_confirmed:
         return
@@ -152,15 +152,15 @@ def finish_reads(s: State) -> None:
 # calls at the leader
 
 
-def lose_forwarded(s: State, requests: list[int]) -> None:
+def lose_forwarded(s: RaftState, requests: list[int]) -> None:
     """They will not be answered: the link to the leader broke, or it leads no longer."""
     for request in requests:
         forward_lost(s, s.pending.forwarded.pop(request)[1])
 
 
-def forward_lost(s: State, call: Call) -> None:
+def forward_lost(s: RaftState, call: Call) -> None:
     """A read has no effect, so it starts over; a write may have happened."""
     if isinstance(call, Proposal):
-        end(s, call, UnknownOutcomeError("the link to the leader broke"))
+        end(s, call, RaftUnknownOutcomeError("the link to the leader broke"))
     elif isinstance(call, Read) and not call.ended:
         s.reads_arrived.append(call)

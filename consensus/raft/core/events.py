@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coterie.consensus.raft.errors import ProtocolError, RaftError, StoppedError, UnknownOutcomeError
+from coterie.consensus.raft.errors import ProtocolError, RaftError, RaftUnknownOutcomeError, StoppedError
 from coterie.consensus.raft.messages import Message
 
 
@@ -88,7 +88,7 @@ class Completion(NamedTuple):
 
 def in_doubt(late: RaftError | None) -> RaftError:
     """What a call ends with that the node cannot serve to its end: nothing happened, unless it is in some log."""
-    return late if isinstance(late, UnknownOutcomeError) else StoppedError("stopped")
+    return late if isinstance(late, RaftUnknownOutcomeError) else StoppedError("stopped")
 
 
 class Ready:

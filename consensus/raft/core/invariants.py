@@ -3,11 +3,11 @@ follows from it is stored or sent."""
 
 from __future__ import annotations
 
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.errors import SafetyError
 
 
-def check(s: State, term: int, commit: int) -> None:
+def check(s: RaftState, term: int, commit: int) -> None:
     """`term`, `commit`: before the event. Raises SafetyError, which says what does not hold."""
     last = s.log.last_index
     if s.term < term:

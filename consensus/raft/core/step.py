@@ -23,7 +23,7 @@ from coterie.consensus.raft.core.events import (
     Synced,
     Tick,
 )
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import (
     elections,
     forwarding,
@@ -53,7 +53,7 @@ from coterie.consensus.raft.messages import (
 )
 
 
-def step(s: State, event: Event, now: float) -> Ready:
+def step(s: RaftState, event: Event, now: float) -> Ready:
     """`now`: seconds of a clock that never goes back. Whatever is raised stops the node: see `stop`."""
     s.now = now
     term, commit = s.term, s.commit
@@ -67,7 +67,7 @@ def step(s: State, event: Event, now: float) -> Ready:
     return _take_ready(s)
 
 
-def _begin_sync(s: State) -> None:
+def _begin_sync(s: RaftState) -> None:
     """While one is in flight, the next waits for it."""
     durability = s.log.durability
     if durability.dirty and not durability.in_flight:
@@ -76,7 +76,7 @@ def _begin_sync(s: State) -> None:
         s.ready.sync = True
 
 
-def stop(s: State, now: float) -> Ready:
+def stop(s: RaftState, now: float) -> Ready:
     """The end of the node's part: nothing is sent any more, and every waiting call gets its outcome."""
     s.now = now
     become.stop(s)
@@ -86,7 +86,7 @@ def stop(s: State, now: float) -> Ready:
     return ready
 
 
-def _take_ready(s: State) -> Ready:
+def _take_ready(s: RaftState) -> Ready:
     answers, s.pending.answers = s.pending.answers, []
     for call, error, result in answers:
         forwarding.answer(s, call, error, result)
@@ -94,7 +94,7 @@ def _take_ready(s: State) -> Ready:
     return ready
 
 
-def tick(s: State, _: Tick) -> None:
+def tick(s: RaftState, _: Tick) -> None:
     """Do what is due, in an order in which each finds what the one before made possible."""
     calls.expire(s)
     elections.campaign_if_due(s)
@@ -115,7 +115,7 @@ def tick(s: State, _: Tick) -> None:
     snapshot_taking.compact_if_due(s)
 
 
-def receive(s: State, event: Received) -> None:
+def receive(s: RaftState, event: Received) -> None:
     """A member that breaks the protocol loses its link."""
     sender, message = event
     try:
@@ -127,7 +127,7 @@ def receive(s: State, event: Received) -> None:
         s.ready.refused.append((sender, error))
 
 
-def next_wakeup(s: State) -> float:
+def next_wakeup(s: RaftState) -> float:
     """When a tick is due although nothing happens (the clock's seconds)."""
     due = s.election_deadline
     if s.leading:
@@ -139,21 +139,21 @@ def next_wakeup(s: State) -> float:
     return due if first is None else min(due, first)
 
 
-def start(s: State, _: Start) -> None:
+def start(s: RaftState, _: Start) -> None:
     become.postpone_election(s)
     snapshot_taking.load(s)
     s.started = True
 
 
-def synced(s: State, event: Synced) -> None:
+def synced(s: RaftState, event: Synced) -> None:
     replication.synced(s, event.error)
 
 
-def job_done(s: State, event: JobDone) -> None:
+def job_done(s: RaftState, event: JobDone) -> None:
     event.then(s, event.result, event.error)
 
 
-EVENTS: dict[type, Callable[[State, Any], None]] = {
+EVENTS: dict[type, Callable[[RaftState, Any], None]] = {
     Start: start,
     Tick: tick,
     Received: receive,
@@ -164,7 +164,7 @@ EVENTS: dict[type, Callable[[State, Any], None]] = {
     HandOver: transfer.begin,
 }
 
-MESSAGES: dict[type, Callable[[State, str, Any], None]] = {
+MESSAGES: dict[type, Callable[[RaftState, str, Any], None]] = {
     RequestVote: elections.on_request_vote,
     ResponseVote: elections.on_response_vote,
     AppendEntries: replication.on_append_entries,

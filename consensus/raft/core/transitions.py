@@ -13,18 +13,18 @@ from coterie.consensus.raft.core.events import HardState, ignore, in_doubt
 from coterie.consensus.raft.core.model.configuration import encode_voters, is_membership
 from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.core.model.progress import Progress
-from coterie.consensus.raft.core.model.state import Campaign, Role, State
+from coterie.consensus.raft.core.model.state import Campaign, RaftState, Role
 from coterie.consensus.raft.errors import (
     NotLeaderError,
+    RaftUnavailableError,
     SafetyError,
-    UnavailableError,
 )
 from coterie.consensus.raft.ports import Entry, SnapshotInfo, SnapshotWriter
 
 # the term
 
 
-def store_term(s: State, term: int, voted_for: str | None) -> None:
+def store_term(s: RaftState, term: int, voted_for: str | None) -> None:
     """Term and vote: durable before anything of this event is sent, in one sync where both change."""
     if term < s.term:
         raise SafetyError(f"the term would fall from {s.term} to {term}")
@@ -33,7 +33,7 @@ def store_term(s: State, term: int, voted_for: str | None) -> None:
     s.ready.hard_state = HardState(term, voted_for)
 
 
-def new_term(s: State) -> None:
+def new_term(s: RaftState) -> None:
     """The term has grown."""
     s.campaign = None
     if s.incoming is not None and s.incoming.loading is None:
@@ -43,7 +43,7 @@ def new_term(s: State) -> None:
     s.pending.term_since = s.now
 
 
-def see_term(s: State, term: int) -> None:
+def see_term(s: RaftState, term: int) -> None:
     """A node that sees a higher term follows it (Figure 2, all servers)."""
     if term > s.term:
         become_follower(s, term, None)
@@ -52,7 +52,7 @@ def see_term(s: State, term: int) -> None:
 # roles
 
 
-def become_follower(s: State, term: int, leader: str | None, vote: str | None = None) -> None:
+def become_follower(s: RaftState, term: int, leader: str | None, vote: str | None = None) -> None:
     """Follow, from a later term on where `term` is one; `vote` is then stored with it."""
     if term > s.term:
         store_term(s, term, vote)
@@ -66,7 +66,7 @@ def become_follower(s: State, term: int, leader: str | None, vote: str | None = 
         _leadership_lost(s)
 
 
-def _leadership_lost(s: State) -> None:
+def _leadership_lost(s: RaftState) -> None:
     _drop_progress(s)
     reads, s.reads_arrived = s.reads_arrived, []
     if s.read_round is not None:
@@ -80,10 +80,10 @@ def _leadership_lost(s: State) -> None:
     if s.transfer is not None and s.transfer.asked:
         s.transfer.deadline = s.now + s.settings.election_max
     else:
-        calls.end_transfer(s, UnavailableError("not_leader", "another node took over first"))
+        calls.end_transfer(s, RaftUnavailableError("not_leader", "another node took over first"))
 
 
-def hear_leader(s: State, leader: str) -> None:
+def hear_leader(s: RaftState, leader: str) -> None:
     """A message of the current term's leader came in."""
     if s.leading:
         raise SafetyError(f"{leader} and {s.own} both lead term {s.term}")
@@ -95,10 +95,10 @@ def hear_leader(s: State, leader: str) -> None:
         if leader == s.transfer.target:
             calls.end_transfer(s, None, leader)
         else:
-            calls.end_transfer(s, UnavailableError("other_leader", f"{leader} was elected instead"))
+            calls.end_transfer(s, RaftUnavailableError("other_leader", f"{leader} was elected instead"))
 
 
-def become_pre_candidate(s: State) -> None:
+def become_pre_candidate(s: RaftState) -> None:
     """Nothing changes but the knowledge that the leader is gone."""
     s.leader = None
     s.leader_contact = -inf
@@ -107,7 +107,7 @@ def become_pre_candidate(s: State) -> None:
     s.campaign = Campaign(s.term + 1, s.own, pre=True)
 
 
-def become_candidate(s: State) -> None:
+def become_candidate(s: RaftState) -> None:
     """In a term of its own, with its own vote."""
     s.leader = None
     s.leader_contact = -inf
@@ -118,7 +118,7 @@ def become_candidate(s: State) -> None:
     s.campaign = Campaign(s.term, s.own, pre=False)
 
 
-def become_leader(s: State) -> None:
+def become_leader(s: RaftState) -> None:
     """Begin the term with an entry of its own: once that is committed, all before it is (paper, 5.4.2 and 8)."""
     s.campaign = None
     s.role = Role.LEADER
@@ -132,21 +132,21 @@ def become_leader(s: State) -> None:
         # A member that joins later knows the configuration from the log alone.
         append(s, (encode_voters(s.voters), s.log.last_index + 1, s.term))
     s.ping_due = s.now
-    calls.end_transfer(s, UnavailableError("other_leader", f"{s.own} was elected again"))
+    calls.end_transfer(s, RaftUnavailableError("other_leader", f"{s.own} was elected again"))
 
 
-def step_down(s: State) -> None:
+def step_down(s: RaftState) -> None:
     """Give up the lead, in the same term: no majority answers, the disk hangs, or the own removal is committed."""
     become_follower(s, s.term, None)
 
 
-def _count_leader(s: State, leader: str) -> None:
+def _count_leader(s: RaftState, leader: str) -> None:
     if leader != s.last_leader:
         s.last_leader = leader
         s.metrics.leader_changes += 1
 
 
-def postpone_election(s: State) -> None:
+def postpone_election(s: RaftState) -> None:
     low, high = s.settings.election_min, s.settings.election_max
     s.election_deadline = s.now + low + (high - low) * s.random()
 
@@ -154,14 +154,14 @@ def postpone_election(s: State) -> None:
 # the leader's members
 
 
-def track_members(s: State) -> None:
+def track_members(s: RaftState) -> None:
     """Keep a record for every voter and for everybody connected, whatever its role (fault 24)."""
     for member in sorted({*s.others, *s.links}):
         if member not in s.progress:
             s.progress[member] = Progress(s.log.last_index + 1, s.now)
 
 
-def hear_answer(s: State, member: str, term: int) -> Progress | None:
+def hear_answer(s: RaftState, member: str, term: int) -> Progress | None:
     """An answer came in: the member's record, where it concerns the term that this node leads."""
     see_term(s, term)
     if not s.leading or term != s.term or member not in s.progress:
@@ -171,7 +171,7 @@ def hear_answer(s: State, member: str, term: int) -> Progress | None:
     return progress
 
 
-def _drop_progress(s: State) -> None:
+def _drop_progress(s: RaftState) -> None:
     for progress in s.progress.values():
         progress.drop_transfer()
     s.progress.clear()
@@ -180,18 +180,18 @@ def _drop_progress(s: State) -> None:
 # the log
 
 
-def append(s: State, entry: Entry) -> None:
+def append(s: RaftState, entry: Entry) -> None:
     """As the leader: a configuration counts as soon as it is in the log."""
     s.log.append(entry)
     if is_membership(entry[0]):
         track_members(s)
 
 
-def commit_to(s: State, index: int) -> None:
+def commit_to(s: RaftState, index: int) -> None:
     s.commit = max(s.commit, index)
 
 
-def snapshot_installed(s: State, info: SnapshotInfo) -> None:
+def snapshot_installed(s: RaftState, info: SnapshotInfo) -> None:
     """The state is that of a received snapshot, durable under its name: now the log follows."""
     s.incoming = None
     s.state_ahead = False
@@ -213,12 +213,12 @@ def snapshot_installed(s: State, info: SnapshotInfo) -> None:
 # snapshots under way
 
 
-def discard(s: State, writer: SnapshotWriter) -> None:
+def discard(s: RaftState, writer: SnapshotWriter) -> None:
     """Drop a draft, after the disk jobs that are still at work on it."""
     s.ready.job(writer.abort, ignore)
 
 
-def drop_incoming(s: State) -> None:
+def drop_incoming(s: RaftState) -> None:
     """Forget what has arrived, unless the state is already made of it."""
     if s.incoming is not None and not s.state_ahead:
         discard(s, s.incoming.writer)
@@ -228,7 +228,7 @@ def drop_incoming(s: State) -> None:
 # the end
 
 
-def stop(s: State) -> None:
+def stop(s: RaftState) -> None:
     """Take no more part: nothing is sent, voted or answered. Every waiting call gets its outcome."""
     s.stopped = True
     s.role = Role.FOLLOWER

@@ -78,7 +78,7 @@ class Identity:
     secret: bytes
 
 
-class Session:
+class LinkSession:
     """`feed` bytes, take `outgoing` ones. `peer` is set once the other side has proved the secret."""
 
     def __init__(self, own: Identity, nonce: bytes, *, dialled: str | None, max_frame: int) -> None:

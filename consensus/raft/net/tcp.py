@@ -20,7 +20,7 @@ from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.reports import Reports
-from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, Session
+from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, LinkSession
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Link(asyncio.Protocol):
     def __init__(self, owner: TcpTransport, dialled: str | None) -> None:
         self.owner = owner
         self.dialled = dialled
-        self.session = Session(
+        self.session = LinkSession(
             owner.identity,
             secrets.token_bytes(NONCE_BYTES),
             dialled=dialled,

@@ -13,7 +13,7 @@ from coterie.consensus.store.schema.operations import (
 )
 from coterie.consensus.store.schema.results import LeaseDone, LeaseEnded
 from coterie.consensus.store.state import State
-from coterie.consensus.store.tables.lease_table import Lease
+from coterie.consensus.store.tables.lease_table import LeaseRecord
 from coterie.consensus.store.tables.queue_index import is_queue_key
 
 
@@ -61,7 +61,7 @@ def node_lost(state: State, op: LeaseNodeLost) -> LeaseEnded:
     return _end(state, lease)
 
 
-def _end(state: State, lease: Lease) -> LeaseEnded:
+def _end(state: State, lease: LeaseRecord) -> LeaseEnded:
     """The lease goes, and its keys with it, at one revision; so do its queue entries, and waiters get their permits."""
     state.leases.remove(lease)
     keyspace = state.keyspace
@@ -77,14 +77,14 @@ def _end(state: State, lease: Lease) -> LeaseEnded:
     return LeaseEnded(keyspace.commit(state.limits), len(keys))
 
 
-def _find(state: State, lease_id: int) -> Lease:
+def _find(state: State, lease_id: int) -> LeaseRecord:
     lease = state.leases.table.get(lease_id)
     if lease is None:
         raise RefusalError(RefusalCode.LEASE_NOT_FOUND)
     return lease
 
 
-def _find_as_of(state: State, lease_id: int, renewal: int) -> Lease:
+def _find_as_of(state: State, lease_id: int, renewal: int) -> LeaseRecord:
     lease = _find(state, lease_id)
     if lease.renewal != renewal:
         raise RefusalError(RefusalCode.RENEWED, lease.renewal)
@@ -96,5 +96,5 @@ def _check_count(state: State) -> None:
         raise RefusalError(RefusalCode.TOO_MANY_LEASES, state.limits.max_leases)
 
 
-def _done(lease: Lease) -> LeaseDone:
+def _done(lease: LeaseRecord) -> LeaseDone:
     return LeaseDone(lease.id, lease.renewal, lease.deadline_ms)

@@ -36,7 +36,7 @@ from coterie.consensus.store.snapshot.format import (
 from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.deduplication import DeduplicationTable, RememberedRequest
 from coterie.consensus.store.tables.history import History
-from coterie.consensus.store.tables.lease_table import Lease, LeaseTable
+from coterie.consensus.store.tables.lease_table import LeaseRecord, LeaseTable
 from coterie.consensus.store.tables.queue_index import PREFIXES
 
 _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
@@ -44,7 +44,7 @@ _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
     for section, kind in {
         SUMMARY: Summary,
         BANS: list[BanRecord],
-        LEASES: list[Lease],
+        LEASES: list[LeaseRecord],
         RECORDS: list[Record],
         EVENTS: list[Event],
         REQUESTS: list[RememberedRequest],

@@ -11,7 +11,7 @@ import heapq
 import msgspec
 
 
-class Lease(msgspec.Struct, frozen=True, array_like=True, gc=False):
+class LeaseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     id: int
     renewal: int
     """0 at first, one more with every keep-alive."""
@@ -29,18 +29,18 @@ class LeaseTable:
     def __init__(self, next_id: int = 1) -> None:
         self.next_id = next_id
         """Ids count up and are never used again."""
-        self.table: dict[int, Lease] = {}
+        self.table: dict[int, LeaseRecord] = {}
         self._by_node: dict[str, dict[int, None]] = {}
         self._deadlines: list[tuple[int, int, int]] = []  # a heap of (deadline, id, renewal), some of them outdated
 
-    def grant_for(self, ttl_ms: int, now_ms: int) -> Lease:
-        return self._add(Lease(self.next_id, 0, ttl_ms, now_ms + ttl_ms))
+    def grant_for(self, ttl_ms: int, now_ms: int) -> LeaseRecord:
+        return self._add(LeaseRecord(self.next_id, 0, ttl_ms, now_ms + ttl_ms))
 
-    def bind(self, node: str, generation: int, hold_ms: int) -> Lease:
-        return self._add(Lease(self.next_id, 0, 0, 0, node, generation, hold_ms))
+    def bind(self, node: str, generation: int, hold_ms: int) -> LeaseRecord:
+        return self._add(LeaseRecord(self.next_id, 0, 0, 0, node, generation, hold_ms))
 
-    def renew(self, lease: Lease, now_ms: int) -> Lease:
-        renewed = Lease(
+    def renew(self, lease: LeaseRecord, now_ms: int) -> LeaseRecord:
+        renewed = LeaseRecord(
             lease.id,
             lease.renewal + 1,
             lease.ttl_ms,
@@ -52,7 +52,7 @@ class LeaseTable:
         self.load(renewed)
         return renewed
 
-    def remove(self, lease: Lease) -> None:
+    def remove(self, lease: LeaseRecord) -> None:
         del self.table[lease.id]
         if lease.node:
             of_node = self._by_node[lease.node]
@@ -60,7 +60,7 @@ class LeaseTable:
             if not of_node:
                 del self._by_node[lease.node]
 
-    def due(self, now_ms: int) -> list[Lease]:
+    def due(self, now_ms: int) -> list[LeaseRecord]:
         """The leases that are due at `now_ms`, earliest first."""
         due = []
         while self._deadlines and self._deadlines[0][0] <= now_ms:
@@ -76,7 +76,7 @@ class LeaseTable:
         """The earliest cluster time at which `due` may give something."""
         return self._deadlines[0][0] if self._deadlines else None
 
-    def of_node(self, node: str) -> list[Lease]:
+    def of_node(self, node: str) -> list[LeaseRecord]:
         """The leases bound to any process of `node`, by id."""
         return [self.table[lease_id] for lease_id in sorted(self._by_node.get(node, ()))]
 
@@ -84,12 +84,12 @@ class LeaseTable:
         """The nodes to which leases are bound, by name."""
         return sorted(self._by_node)
 
-    def _add(self, lease: Lease) -> Lease:
+    def _add(self, lease: LeaseRecord) -> LeaseRecord:
         self.next_id += 1
         self.load(lease)
         return lease
 
-    def load(self, lease: Lease) -> None:
+    def load(self, lease: LeaseRecord) -> None:
         """Put a lease, new or renewed, into the table and its indexes."""
         self.table[lease.id] = lease
         if lease.node:

@@ -29,7 +29,7 @@ from coterie.consensus.member.member import Member
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus
-from coterie.consensus.raft.settings import RaftSettings as MemberSettings
+from coterie.consensus.raft.settings import RaftConfig as MemberSettings
 from coterie.consensus.restore import backup
 from coterie.consensus.store import ClientOperation, SingleResult, State
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket

@@ -5,13 +5,13 @@ from __future__ import annotations
 from coterie.app.cli.cluster.status import draw
 from coterie.app.cli.cluster.status_report import report
 from coterie.app.cli.terminal.output import Cell, Line
-from coterie.app.wire.cluster import Cluster, GossipLayer, Member, Members, Node, RaftLayer, RaftMember
+from coterie.app.wire.cluster import Cluster, ClusterMember, GossipLayer, Members, Node, RaftLayer, RaftMember
 
 WAITS = "bootstrap_expect is not set: waiting for a cluster to join"
 
 
 def test_a_node_that_waits_for_a_cluster_is_told_once_and_what_to_do() -> None:
-    member = Member("one", 1, "127.0.0.1:1", "live", None, 0.0, 9, 3, 0, 3, "candidate")
+    member = ClusterMember("one", 1, "127.0.0.1:1", "live", None, 0.0, 9, 3, 0, 3, "candidate")
     waiting = RaftMember("one", "m1", "candidate", None, "", WAITS, True)
     raft = RaftLayer(True, None, None, 0, None, 0, (), (), ("one",), (waiting,), ())
     cluster = Cluster("one", "0.1.0", GossipLayer("testing", (), ()), raft)

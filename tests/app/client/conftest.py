@@ -15,7 +15,7 @@ from coterie.consensus import Metadata
 from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.member import Member
-from coterie.consensus.raft.settings import RaftSettings as MemberSettings
+from coterie.consensus.raft.settings import RaftConfig as MemberSettings
 from coterie.gossip import Address
 from tests.app.api.conftest import RAFT, FailingMetadata, Part, gossip_node
 from tests.app.api.servers import serving

@@ -10,11 +10,11 @@ from pydantic import BaseModel
 from coterie.app.settings.settings import Settings
 from coterie.consensus.journal.config import JournalConfig
 from coterie.consensus.raft.net.tcp import NetSettings
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests import ROOT
 
 TEXT = (ROOT / "docs" / "limits.md").read_text()
-CLASSES = {each.__name__: each for each in (RaftSettings, NetSettings, JournalConfig)}
+CLASSES = {each.__name__: each for each in (RaftConfig, NetSettings, JournalConfig)}
 BRACKETS = re.findall(r"\[((?:`\w+`, )+)([\w./]+)\]", TEXT)
 
 

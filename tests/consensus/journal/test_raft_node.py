@@ -10,7 +10,7 @@ from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.node import RaftNode
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles
 from tests.consensus.journal.member import DIRECTORY, SMALL
 from tests.verify.raft_sim.workload.machine import Registers, encode_op
@@ -62,7 +62,7 @@ def run(store: MemberDirectory, first: int) -> tuple[RaftNode, Registers, list[i
         transport=NoTransport(),
         disk=hand,
         clock=hand,
-        settings=RaftSettings(),
+        settings=RaftConfig(),
     )
     node.start()
     while not node.leading:

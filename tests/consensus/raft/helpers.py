@@ -10,7 +10,7 @@ from coterie.consensus.raft.core.events import JobDone
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.node import RaftNode
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.workload.machine import encode_op
 from tests.verify.raft_sim.world import SETTINGS, Host, World
 
@@ -62,7 +62,7 @@ class Group(World):
         self,
         voters: int = 3,
         spares: int = 0,
-        settings: RaftSettings = SETTINGS,
+        settings: RaftConfig = SETTINGS,
         seed: int = 1,
         *,
         start: bool = True,

@@ -9,40 +9,40 @@ import pytest
 
 from coterie.consensus.raft.core import calls, transitions
 from coterie.consensus.raft.core.model.configuration import encode_voters
-from coterie.consensus.raft.core.model.state import State
-from coterie.consensus.raft.errors import SafetyError, UnknownOutcomeError
+from coterie.consensus.raft.core.model.state import RaftState
+from coterie.consensus.raft.errors import RaftUnknownOutcomeError, SafetyError
 from tests.consensus.raft.helpers import Group, act
 
 
-def _term_falls(s: State) -> None:
+def _term_falls(s: RaftState) -> None:
     s.term -= 1
 
 
-def _commit_falls(s: State) -> None:
+def _commit_falls(s: RaftState) -> None:
     s.commit -= 1
 
 
-def _applied_too_far(s: State) -> None:
+def _applied_too_far(s: RaftState) -> None:
     s.applied = s.commit + 1
 
 
-def _committed_past_the_log(s: State) -> None:
+def _committed_past_the_log(s: RaftState) -> None:
     s.commit = s.log.last_index + 1
 
 
-def _durable_past_the_log(s: State) -> None:
+def _durable_past_the_log(s: RaftState) -> None:
     s.log.durability.durable = s.log.last_index + 1
 
 
-def _next_not_after_match(s: State) -> None:
+def _next_not_after_match(s: RaftState) -> None:
     s.progress["n1"].next = s.progress["n1"].match
 
 
-def _next_past_the_log(s: State) -> None:
+def _next_past_the_log(s: RaftState) -> None:
     s.progress["n1"].next = s.log.last_index + 2
 
 
-def _two_changes(s: State) -> None:
+def _two_changes(s: RaftState) -> None:
     for voters in (["n0", "n1"], ["n0"]):
         transitions.append(s, (encode_voters(voters), s.log.last_index + 1, s.term))
 
@@ -60,7 +60,7 @@ def _two_changes(s: State) -> None:
         (_two_changes, "two changes of the configuration"),
     ],
 )
-def test_a_breach_stops_the_node_and_says_which(breach: Callable[[State], None], words: str) -> None:
+def test_a_breach_stops_the_node_and_says_which(breach: Callable[[RaftState], None], words: str) -> None:
     group = Group(3)
     leader = group.lead("n0")
     host = group.hosts["n0"]
@@ -82,7 +82,7 @@ def test_what_the_broken_event_decided_is_in_doubt_and_what_was_acknowledged_bef
     leader.tick()
     group.run_until(lambda: leader.state.log.durability.durable == leader.last_index, 1.0)
 
-    def decide_and_break(s: State) -> None:
+    def decide_and_break(s: RaftState) -> None:
         for decisions in s.pending.decisions.values():
             for decision in decisions:
                 for _, proposal in decision.proposals:
@@ -90,7 +90,7 @@ def test_what_the_broken_event_decided_is_in_doubt_and_what_was_acknowledged_bef
         s.commit = s.log.last_index + 1
 
     act(leader, decide_and_break)
-    assert isinstance(write.error, UnknownOutcomeError)
+    assert isinstance(write.error, RaftUnknownOutcomeError)
     group.hosts["n0"].crash()
     group.hosts["n0"].start()
     group.reconnect()

@@ -10,8 +10,8 @@ import pytest
 from coterie.consensus.raft.core import transitions
 from coterie.consensus.raft.core.parts import elections, replication
 from coterie.consensus.raft.errors import (
-    UnavailableError,
-    UnknownOutcomeError,
+    RaftUnavailableError,
+    RaftUnknownOutcomeError,
 )
 from coterie.consensus.raft.messages import (
     AppendEntries,
@@ -162,7 +162,7 @@ def test_a_follower_repairs_a_diverged_tail(group: Group) -> None:
     assert group.run_until(group.settled, 5.0)
     assert group.node("n0").state.log.journal[-1] == group.node(winner).state.log.journal[-1]
     for answer in lost:
-        assert isinstance(answer.error, UnavailableError | UnknownOutcomeError)
+        assert isinstance(answer.error, RaftUnavailableError | RaftUnknownOutcomeError)
     assert set(group.hosts["n0"].machine.ids) & {1, 2, 3} == set()
 
 

@@ -11,10 +11,10 @@ from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.core.parts import elections, proposals
 from coterie.consensus.raft.errors import (
     NotLeaderError,
-    RefusedError,
+    RaftRefusedError,
+    RaftUnavailableError,
+    RaftUnknownOutcomeError,
     StoppedError,
-    UnavailableError,
-    UnknownOutcomeError,
 )
 from coterie.consensus.raft.messages import (
     AppendEntries,
@@ -152,7 +152,7 @@ def test_a_leader_resumes_when_the_target_does_not_take_over(group: Group) -> No
     leader.transfer(done, "n1")
     write = group.put("n0", 1, 5.0)
     assert group.run_until(lambda: not write.open, 3.0)
-    assert isinstance(done.error, UnknownOutcomeError)  # it was asked
+    assert isinstance(done.error, RaftUnknownOutcomeError)  # it was asked
     assert leader.leading
     assert write.error is None
 
@@ -164,7 +164,7 @@ def test_a_target_that_lacks_entries_is_not_asked(group: Group) -> None:
     done = Answer()
     leader.transfer(done, "n1")
     assert group.run_until(lambda: not done.open, 3.0)
-    assert isinstance(done.error, UnavailableError)
+    assert isinstance(done.error, RaftUnavailableError)
     assert done.error.reason == "target_behind"
     assert leader.leading
 
@@ -174,7 +174,7 @@ def test_a_target_without_a_link_is_unavailable_at_once(group: Group) -> None:
     leader.link_down("n1")
     done = Answer()
     leader.transfer(done, "n1")
-    assert isinstance(done.error, UnavailableError)
+    assert isinstance(done.error, RaftUnavailableError)
     assert done.error.reason == "target_unreachable"
     assert leader.state.transfer is None
 
@@ -214,7 +214,7 @@ def test_a_transfer_is_not_done_where_another_is_elected(group: Group, elected: 
     else:
         act(node, elections.campaign, pre=False)
         group.feed("n0", "n2", ResponseVote(node.term, granted=True))
-    assert isinstance(done.error, UnavailableError)
+    assert isinstance(done.error, RaftUnavailableError)
     assert done.error.reason == "other_leader"
     assert node.state.transfer is None
 
@@ -224,7 +224,7 @@ def test_a_transfer_ends_as_unknown_where_nobody_is_heard_of(group: Group) -> No
     group.cut_off("n0")
     began = group.now
     assert group.run_until(lambda: not done.open, 5.0)
-    assert isinstance(done.error, UnknownOutcomeError)
+    assert isinstance(done.error, RaftUnknownOutcomeError)
     assert group.now - began <= SETTINGS.election_max + 0.1
     assert group.node("n0").state.transfer is None
 
@@ -241,11 +241,11 @@ def test_only_voters_are_handed_leadership(group: Group) -> None:
     for target, reason in (("n3", "bad_target"), ("n0", "bad_target"), ("nobody", "bad_target")):
         answer = Answer()
         group.node("n0").transfer(answer, target)
-        assert isinstance(answer.error, RefusedError)
+        assert isinstance(answer.error, RaftRefusedError)
         assert answer.error.reason == reason
     follower = Answer()
     group.node("n1").transfer(follower, "n2")
-    assert isinstance(follower.error, RefusedError)
+    assert isinstance(follower.error, RaftRefusedError)
     assert follower.error.reason == "not_leader"
 
 
@@ -318,7 +318,7 @@ def test_a_change_waits_for_the_own_no_op(group: Group) -> None:
     proposals.take_queue(leader.state)
     leader.state.commit = commit
     leader.tick()
-    assert isinstance(refused.error, RefusedError)
+    assert isinstance(refused.error, RaftRefusedError)
     assert refused.error.reason == "leader_too_new"
 
 
@@ -332,7 +332,7 @@ def test_too_large_and_too_many_are_refused_for_certain() -> None:
     large = Answer()
     group.node("n0").propose(bytes(101), large, 1.0)
     group.run(0.01)
-    assert isinstance(large.error, RefusedError)
+    assert isinstance(large.error, RaftRefusedError)
     assert large.error.reason == "too_large"
     group.cut_off("n1")
     writes = [group.put("n1", number) for number in range(5)]
@@ -367,8 +367,8 @@ def test_without_a_leader_a_call_ends_unavailable_and_never_happens(group: Group
     write, read = group.put("n3", 5, 0.5), Answer()
     group.node("n3").read(read, 0.5)
     group.run(1.0)
-    assert isinstance(write.error, UnavailableError)
-    assert isinstance(read.error, UnavailableError)
+    assert isinstance(write.error, RaftUnavailableError)
+    assert isinstance(read.error, RaftUnavailableError)
     group.start_all()
     assert group.run_until(group.settled, 10.0)
     assert 5 not in group.hosts["n3"].machine.ids
@@ -385,7 +385,7 @@ def test_entries_past_a_new_leaders_log_are_known_to_be_lost_at_once(group: Grou
     group.heal()
     assert group.run_until(lambda: not any(answer.open for answer in answers), 5.0)
     for answer in answers:
-        assert isinstance(answer.error, UnavailableError)
+        assert isinstance(answer.error, RaftUnavailableError)
 
 
 def test_a_stopped_node_ends_its_calls_and_takes_no_more(group: Group) -> None:
@@ -396,7 +396,7 @@ def test_a_stopped_node_ends_its_calls_and_takes_no_more(group: Group) -> None:
     leader.tick()
     queued = group.put("n0", 2)
     leader.stop()
-    assert isinstance(write.error, UnknownOutcomeError)
+    assert isinstance(write.error, RaftUnknownOutcomeError)
     assert isinstance(queued.error, StoppedError)
     assert isinstance(read.error, StoppedError)
     with pytest.raises(StoppedError):

@@ -28,11 +28,11 @@ from coterie.consensus.raft.core.model.progress import STREAM, Progress
 from coterie.consensus.raft.errors import (
     CorruptStateError,
     ProtocolError,
-    RefusedError,
-    UnavailableError,
+    RaftRefusedError,
+    RaftUnavailableError,
 )
 from coterie.consensus.raft.ports import Entry
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 
 
 def latest(base: tuple[str, ...], entries: list[Entry]) -> tuple[str, ...]:
@@ -73,7 +73,7 @@ def test_a_change_is_by_one_voter() -> None:
     assert changed(("a", "b"), "c", add=True) == ("a", "b", "c")
     assert changed(("a", "b"), "a", add=False) == ("b",)
     for voters, member, add in ((("a",), "a", True), (("a", "b"), "c", False), (("a",), "a", False)):
-        with pytest.raises(RefusedError):
+        with pytest.raises(RaftRefusedError):
             changed(voters, member, add=add)
     assert decode_change(encode_change("a", add=False)) == ("a", False)
 
@@ -147,7 +147,7 @@ def test_a_window_frees_what_is_acknowledged() -> None:
 
 def test_deadlines_come_due_once_and_not_for_calls_that_ended() -> None:
     deadlines = Deadlines()
-    calls = [Call(lambda _error, _result: None, float(at), UnavailableError("timed_out")) for at in (3, 1, 2)]
+    calls = [Call(lambda _error, _result: None, float(at), RaftUnavailableError("timed_out")) for at in (3, 1, 2)]
     for call in calls:
         deadlines.add(call)
     calls[1].ended = True
@@ -202,4 +202,4 @@ def test_an_unknown_release_of_the_engine_is_refused(tmp_path: Path) -> None:
 )
 def test_settings_that_cannot_work_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="must"):
-        RaftSettings(**change)  # type: ignore[arg-type]
+        RaftConfig(**change)  # type: ignore[arg-type]

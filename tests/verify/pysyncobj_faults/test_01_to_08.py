@@ -13,7 +13,7 @@ from pysyncobj.tcp_connection import TcpConnection  # type: ignore[import-untype
 from coterie.consensus.raft import messages
 from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.core.parts import elections
-from coterie.consensus.raft.errors import ProtocolError, UnknownOutcomeError
+from coterie.consensus.raft.errors import ProtocolError, RaftUnknownOutcomeError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, ResponseVote
 from tests import ROOT
 from tests.consensus.raft.helpers import Group, act
@@ -48,9 +48,9 @@ def test_fault_01_ours_takes_one_change_at_a_time() -> None:
     write = group.put("n0", 1)
     group.run(5.0)
     assert not leader.leading
-    assert isinstance(changes[0].error, UnknownOutcomeError)
+    assert isinstance(changes[0].error, RaftUnknownOutcomeError)
     assert [change.error.reason for change in changes[1:] if change.error] == ["change_pending"] * 2  # type: ignore[attr-defined]
-    assert isinstance(write.error, UnknownOutcomeError)
+    assert isinstance(write.error, RaftUnknownOutcomeError)
     group.heal()
     assert group.run_until(group.settled, 10.0)
 
@@ -189,7 +189,7 @@ def test_fault_05_ours_acknowledges_only_what_is_durable() -> None:
     assert group.node("n1").last_index == group.node("n0").last_index  # it is everywhere in memory
     assert write.open
     group.run(0.5)
-    assert isinstance(write.error, UnknownOutcomeError)
+    assert isinstance(write.error, RaftUnknownOutcomeError)
 
 
 RAN: list[str] = []
@@ -358,4 +358,4 @@ def test_fault_08_ours_survives_callbacks_and_stops_at_a_broken_state_machine() 
     with pytest.raises(AssertionError, match="ZeroDivisionError"):
         group.run(0.3)
     assert leader.stopped
-    assert isinstance(broken.error, UnknownOutcomeError)
+    assert isinstance(broken.error, RaftUnknownOutcomeError)

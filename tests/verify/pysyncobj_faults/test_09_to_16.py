@@ -15,7 +15,7 @@ from pysyncobj.tcp_server import TcpServer  # type: ignore[import-untyped]
 
 from coterie.consensus.pysyncobj import engine
 from coterie.consensus.raft.core.model.configuration import encode_voters
-from coterie.consensus.raft.errors import CorruptSnapshotError, UnknownOutcomeError
+from coterie.consensus.raft.errors import CorruptSnapshotError, RaftUnknownOutcomeError
 from tests.consensus.raft.helpers import SETTINGS, Group
 from tests.verify.pysyncobj_faults.stock import Outcome, Stock, StockGroup
 
@@ -40,7 +40,7 @@ def test_fault_09_ours_ends_every_call_at_its_deadline() -> None:
     group.network.block("n1", "n0")
     write = group.put("n1", 1, timeout=0.3)
     group.run(0.4)
-    assert isinstance(write.error, UnknownOutcomeError)
+    assert isinstance(write.error, RaftUnknownOutcomeError)
 
 
 def test_fault_10_stock_votes_from_a_corrupt_dump(stock: StockGroup, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from pysyncobj.poller import createPoller  # type: ignore[import-untyped]
 
 from coterie.consensus.pysyncobj import engine
 from coterie.consensus.raft import messages
-from coterie.consensus.raft.errors import CorruptStateError, RefusedError, UnknownOutcomeError
+from coterie.consensus.raft.errors import CorruptStateError, RaftRefusedError, RaftUnknownOutcomeError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx, Ping, Pong, SnapshotAck, SnapshotChunk
 from coterie.consensus.raft.recovery import recover
 from tests.consensus.raft.helpers import Group
@@ -103,9 +103,9 @@ def test_fault_26_ours_asks_for_space_first_and_stops_at_a_failed_sync() -> None
     refused = group.change("n0", "n2", add=False)
     write = group.put("n0", 1)
     group.run(0.1)
-    assert isinstance(refused.error, RefusedError)
+    assert isinstance(refused.error, RaftRefusedError)
     assert refused.error.reason == "disk_full"
-    assert isinstance(write.error, RefusedError)
+    assert isinstance(write.error, RaftRefusedError)
     assert leader.voters == ("n0", "n1", "n2")
     assert leader.leading
     group.hosts["n0"].platter.full = False
@@ -114,7 +114,7 @@ def test_fault_26_ours_asks_for_space_first_and_stops_at_a_failed_sync() -> None
     failed = group.change("n0", "n2", add=False)
     group.run(0.1)
     assert leader.stopped
-    assert isinstance(failed.error, UnknownOutcomeError)
+    assert isinstance(failed.error, RaftUnknownOutcomeError)
     group.hosts["n0"].start()  # n1 and n2 may already hold the change, and then need n0 for a majority
     assert group.run_until(lambda: group.leader() is not None and group.settled(), 5.0)
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from coterie.consensus.raft.messages import Ping, encode
-from coterie.consensus.raft.net.session import HEAD_BYTES, HELLO, PROOF, PROOF_BYTES, Identity, Session
+from coterie.consensus.raft.net.session import HEAD_BYTES, HELLO, PROOF, PROOF_BYTES, Identity, LinkSession
 from coterie.consensus.store import Put
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.member import CLUSTER, SECRET
@@ -37,10 +37,10 @@ def frame(kind: int, body: bytes) -> bytes:
     return (len(body) + 1).to_bytes(HEAD_BYTES, "big") + bytes([kind]) + body
 
 
-def session(group: ProcessGroup, number: int, *, cluster: str = CLUSTER, secret: bytes = SECRET) -> Session:
+def session(group: ProcessGroup, number: int, *, cluster: str = CLUSTER, secret: bytes = SECRET) -> LinkSession:
     """A stranger's side of a link that it dials; its id is above all others, so that it is the one to dial."""
     stranger = Identity(cluster, "z" * 32, 1, b"process", secret)
-    return Session(stranger, os.urandom(32), dialled=group.ids[number], max_frame=1 << 20)
+    return LinkSession(stranger, os.urandom(32), dialled=group.ids[number], max_frame=1 << 20)
 
 
 async def say(address: wire.Address, *parts: bytes) -> None:

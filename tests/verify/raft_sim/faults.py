@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from coterie.consensus.raft.errors import StoppedError
 from coterie.consensus.raft.node import RaftNode
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.workload.clients import Clients
 from tests.verify.raft_sim.workload.history import History
 from tests.verify.raft_sim.world import Host, World
@@ -42,7 +42,7 @@ def size_of(profile: str, rng: random.Random) -> tuple[int, int]:
     return voters, spares
 
 
-def settings_of(profile: str, settings: RaftSettings) -> RaftSettings:
+def settings_of(profile: str, settings: RaftConfig) -> RaftConfig:
     """Where leaders alternate elections are quick, and an append carries one entry: a leader is gone with half of its
     log sent."""
     if profile not in {"alternating", "bursts"}:

@@ -13,7 +13,7 @@ from typing import Any
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import Entry
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
 from tests.verify.raft_sim.files import FileJournal, FilePlatter, FileSnapshots
 from tests.verify.raft_sim.invariants import Invariants
@@ -21,7 +21,7 @@ from tests.verify.raft_sim.network import Network, SimTransport
 from tests.verify.raft_sim.workload.machine import Registers
 
 SETTINGS = replace(
-    RaftSettings(),
+    RaftConfig(),
     compact_after=30,
     snapshot_chunk_bytes=256,
     snapshot_slice=2,
@@ -216,7 +216,7 @@ class World:
         spares: int = 0,
         *,
         node_class: type[RaftNode] = RaftNode,
-        settings: RaftSettings = SETTINGS,
+        settings: RaftConfig = SETTINGS,
         make_machine: Callable[[Host], Any] = lambda _: Registers(),
         real_files: bool = False,
     ) -> None:

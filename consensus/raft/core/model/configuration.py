@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP
-from coterie.consensus.raft.errors import CorruptStateError, RefusedError
+from coterie.consensus.raft.errors import CorruptStateError, RaftRefusedError
 from coterie.consensus.raft.ports import Entry
 
 MAX_VOTERS = 255
@@ -62,12 +62,12 @@ def decode_change(body: bytes) -> tuple[str, bool]:
 def changed(voters: Sequence[str], member: str, *, add: bool) -> tuple[str, ...]:
     """The list after a change by one voter. Raises RefusedError where it changes nothing or leaves nobody."""
     if add == (member in voters):
-        raise RefusedError("no_change", f"{member} is {'already' if add else 'not'} a voter")
+        raise RaftRefusedError("no_change", f"{member} is {'already' if add else 'not'} a voter")
     after = tuple(sorted({*voters, member} if add else set(voters) - {member}))
     if not after:
-        raise RefusedError("no_voters", "the last voter cannot be removed")
+        raise RaftRefusedError("no_voters", "the last voter cannot be removed")
     if len(after) > MAX_VOTERS:
-        raise RefusedError("too_many_voters", f"at most {MAX_VOTERS}")
+        raise RaftRefusedError("too_many_voters", f"at most {MAX_VOTERS}")
     return after
 
 

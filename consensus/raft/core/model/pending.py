@@ -8,7 +8,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coterie.consensus.raft.errors import RaftError, UnavailableError, UnknownOutcomeError
+from coterie.consensus.raft.errors import RaftError, RaftUnavailableError, RaftUnknownOutcomeError
 from coterie.consensus.raft.traces import Ended
 
 Callback = Callable[[RaftError | None, Any], None]
@@ -48,13 +48,13 @@ class Proposal(Call):
     __slots__ = ("began", "command", "trace")
 
     def __init__(self, callback: Callback | Origin, command: bytes, began: float, timeout: float, trace: str) -> None:
-        super().__init__(callback, began + timeout, UnavailableError("timed_out", "it never reached the log"))
+        super().__init__(callback, began + timeout, RaftUnavailableError("timed_out", "it never reached the log"))
         self.command = command
         self.began = began
         self.trace = trace
 
     def logged(self) -> None:
-        self.late = UnknownOutcomeError("it is in the log, but was not committed in time")
+        self.late = RaftUnknownOutcomeError("it is in the log, but was not committed in time")
 
 
 class Read(Call):
@@ -63,7 +63,9 @@ class Read(Call):
     __slots__ = ("trace",)
 
     def __init__(self, callback: Callback | Origin, deadline: float, trace: str) -> None:
-        super().__init__(callback, deadline, UnavailableError("timed_out", "no majority confirmed the read in time"))
+        super().__init__(
+            callback, deadline, RaftUnavailableError("timed_out", "no majority confirmed the read in time")
+        )
         self.trace = trace
 
 
@@ -103,7 +105,7 @@ class Deadlines:
         self._heap.clear()
 
 
-class Decision(NamedTuple):
+class EntryProposals(NamedTuple):
     """Proposals whose outcome the entry at one index, of one term, decides: (position among its results, proposal)."""
 
     term: int
@@ -132,7 +134,7 @@ class Pending:
         self.deadlines = Deadlines()
         self.queue: deque[Proposal] = deque()
         """Proposals that no log and no leader has taken yet."""
-        self.decisions: defaultdict[int, list[Decision]] = defaultdict(list)
+        self.decisions: defaultdict[int, list[EntryProposals]] = defaultdict(list)
         """What waits for the entry at an index to be applied."""
         self.forwarded: dict[int, tuple[str, Call]] = {}
         """Calls at the leader, by request number: (leader, call)."""
@@ -158,7 +160,7 @@ class Transfer(Call):
     __slots__ = ("asked", "target")
 
     def __init__(self, target: str, callback: Callback, deadline: float) -> None:
-        late = UnavailableError("target_behind", f"{target} did not hold the whole log in time")
+        late = RaftUnavailableError("target_behind", f"{target} did not hold the whole log in time")
         super().__init__(callback, deadline, late)
         self.target = target
         self.asked = False
@@ -166,7 +168,7 @@ class Transfer(Call):
     def ask(self) -> None:
         """From now on it may campaign whenever it reads the request, however late."""
         self.asked = True
-        self.late = UnknownOutcomeError(f"{self.target} was asked to take over and is not known to lead yet")
+        self.late = RaftUnknownOutcomeError(f"{self.target} was asked to take over and is not known to lead yet")
 
 
 class Round:

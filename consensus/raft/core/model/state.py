@@ -17,7 +17,7 @@ from coterie.consensus.raft.core.model.progress import Progress
 from coterie.consensus.raft.core.model.staleness import Freshness
 from coterie.consensus.raft.metrics import RaftMetrics
 from coterie.consensus.raft.ports import SnapshotStore, StateMachine
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from coterie.consensus.raft.traces import Began
 
 
@@ -41,7 +41,7 @@ class Campaign:
         self.granted = {own}
 
 
-class State:
+class RaftState:
     def __init__(
         self,
         own: str,
@@ -49,7 +49,7 @@ class State:
         *,
         machine: StateMachine,
         snapshots: SnapshotStore,
-        settings: RaftSettings,
+        settings: RaftConfig,
         random: Callable[[], float],
     ) -> None:
         self.own = own

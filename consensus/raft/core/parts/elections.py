@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from coterie.consensus.raft.core import rules
 from coterie.consensus.raft.core import transitions as become
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.messages import RequestVote, ResponseVote, TimeoutNow
 
 
-def campaign_if_due(s: State) -> None:
+def campaign_if_due(s: RaftState) -> None:
     """Only a node that may be a voter campaigns, and one whose disk is well."""
     if s.leading or s.now <= s.election_deadline:
         return
@@ -21,7 +21,7 @@ def campaign_if_due(s: State) -> None:
         campaign(s, pre=True)
 
 
-def campaign(s: State, *, pre: bool, transfer: bool = False) -> None:
+def campaign(s: RaftState, *, pre: bool, transfer: bool = False) -> None:
     """Ask for votes; with `pre`, whether they would be given."""
     if pre:
         become.become_pre_candidate(s)
@@ -34,7 +34,7 @@ def campaign(s: State, *, pre: bool, transfer: bool = False) -> None:
     count_votes(s)
 
 
-def count_votes(s: State) -> None:
+def count_votes(s: RaftState) -> None:
     if s.campaign is None or not s.may_campaign:
         return
     if not rules.is_elected(s.voters, s.campaign.granted, founding=s.founding):
@@ -45,7 +45,7 @@ def count_votes(s: State) -> None:
         become.become_leader(s)
 
 
-def on_request_vote(s: State, candidate: str, request: RequestVote) -> None:
+def on_request_vote(s: RaftState, candidate: str, request: RequestVote) -> None:
     sticky = s.now - s.leader_contact < s.settings.election_min
     voter = rules.Voter(s.term, s.voted_for, s.log.last_index, s.log.last_term, has_leader=s.leading or sticky)
     answer = rules.answer_vote(voter, request, candidate)
@@ -63,7 +63,7 @@ def on_request_vote(s: State, candidate: str, request: RequestVote) -> None:
     s.ready.send(candidate, ResponseVote(term, answer.granted, request.pre))
 
 
-def on_response_vote(s: State, voter: str, response: ResponseVote) -> None:
+def on_response_vote(s: RaftState, voter: str, response: ResponseVote) -> None:
     if not response.granted:
         become.see_term(s, response.term)
         return
@@ -73,7 +73,7 @@ def on_response_vote(s: State, voter: str, response: ResponseVote) -> None:
     count_votes(s)
 
 
-def on_timeout_now(s: State, sender: str, message: TimeoutNow) -> None:
+def on_timeout_now(s: RaftState, sender: str, message: TimeoutNow) -> None:
     """The leader hands over: campaign at once, without asking first (thesis 3.10), also where this node has just begun
     to ask whether the leader is gone."""
     from_leader = message.term == s.term and sender == (s.leader or sender)
@@ -82,7 +82,7 @@ def on_timeout_now(s: State, sender: str, message: TimeoutNow) -> None:
         campaign(s, pre=False, transfer=True)
 
 
-def check_quorum(s: State) -> None:
+def check_quorum(s: RaftState) -> None:
     """A leader that no majority has answered lately gives up (thesis 6.2); any answer counts (fault 25)."""
     deadline = s.now - s.settings.leader_fallback
     heard = {member for member, progress in s.progress.items() if progress.last_contact > deadline}
@@ -91,13 +91,13 @@ def check_quorum(s: State) -> None:
         become.step_down(s)
 
 
-def check_disk(s: State) -> None:
+def check_disk(s: RaftState) -> None:
     """A leader whose disk hangs gives up: it could keep its place by its pings alone, and acknowledge for ever by the
     others' disks, with a log of its own that grows in memory and is one disk short of safe."""
     if s.disk_hangs() and s.others:
         become.step_down(s)
 
 
-def check_removed(s: State) -> bool:
+def check_removed(s: RaftState) -> bool:
     """Is the removal of this leader committed, so that it leads no longer (thesis 4.2.2)?"""
     return s.leading and not s.votes and not s.change_pending

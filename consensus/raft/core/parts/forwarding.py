@@ -7,15 +7,15 @@ from typing import Literal
 from coterie.consensus.raft.core import calls
 from coterie.consensus.raft.core.model.configuration import is_membership
 from coterie.consensus.raft.core.model.entries import REGULAR
-from coterie.consensus.raft.core.model.pending import Call, Decision, Origin, Proposal, Read
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.pending import Call, EntryProposals, Origin, Proposal, Read
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.errors import (
     NotLeaderError,
     ProtocolError,
     RaftError,
-    RefusedError,
-    UnavailableError,
-    UnknownOutcomeError,
+    RaftRefusedError,
+    RaftUnavailableError,
+    RaftUnknownOutcomeError,
 )
 from coterie.consensus.raft.messages import Forward, ForwardReply, Outcome
 from coterie.consensus.raft.traces import begin
@@ -26,20 +26,20 @@ MOST_SECONDS = 60.0
 # the member
 
 
-def forward_proposals(s: State) -> None:
+def forward_proposals(s: RaftState) -> None:
     if s.leader is None or s.leader not in s.links:
         return  # they wait in the queue for a leader, or for their deadline
     for proposal in drain(s):
         if proposal.origin is not None:
-            calls.end(s, proposal, UnavailableError("not_leader"))
+            calls.end(s, proposal, RaftUnavailableError("not_leader"))
         elif is_membership(proposal.command):
-            calls.end(s, proposal, RefusedError("not_leader", "configurations are changed at the leader"))
+            calls.end(s, proposal, RaftRefusedError("not_leader", "configurations are changed at the leader"))
         else:
-            proposal.late = UnknownOutcomeError("the leader did not answer in time")
+            proposal.late = RaftUnknownOutcomeError("the leader did not answer in time")
             _forward(s, s.leader, proposal, "propose", proposal.command[1:])
 
 
-def forward_reads(s: State) -> None:
+def forward_reads(s: RaftState) -> None:
     if s.leader is None or s.leader not in s.links:
         return  # until there is one, or the deadline
     reads = [read for read in s.reads_arrived if not read.ended]
@@ -51,20 +51,20 @@ def forward_reads(s: State) -> None:
             _forward(s, s.leader, read, "read", b"")
 
 
-def drain(s: State) -> list[Proposal]:
+def drain(s: RaftState) -> list[Proposal]:
     """Take what waits in the queue and has not ended."""
     proposals = [proposal for proposal in s.pending.queue if not proposal.ended]
     s.pending.queue.clear()
     return proposals
 
 
-def _forward(s: State, leader: str, call: Proposal | Read, kind: Literal["propose", "read"], body: bytes) -> None:
+def _forward(s: RaftState, leader: str, call: Proposal | Read, kind: Literal["propose", "read"], body: bytes) -> None:
     s.pending.requests += 1
     s.pending.forwarded[s.pending.requests] = (leader, call)
     s.ready.send(leader, Forward(s.pending.requests, kind, body, max(0.0, call.deadline - s.now), call.trace))
 
 
-def on_forward_reply(s: State, sender: str, message: ForwardReply) -> None:
+def on_forward_reply(s: RaftState, sender: str, message: ForwardReply) -> None:
     found = s.pending.forwarded.pop(message.request, None)
     if found is None:
         return
@@ -80,25 +80,25 @@ def on_forward_reply(s: State, sender: str, message: ForwardReply) -> None:
         s.reads_arrived.append(call)  # it has no effect, so try again until its deadline
 
 
-def _proposal_answered(s: State, proposal: Proposal, message: ForwardReply) -> None:
+def _proposal_answered(s: RaftState, proposal: Proposal, message: ForwardReply) -> None:
     if message.outcome == "accepted":
         if message.index <= s.applied:
-            calls.end(s, proposal, UnknownOutcomeError("a snapshot arrived in its place"))
+            calls.end(s, proposal, RaftUnknownOutcomeError("a snapshot arrived in its place"))
         elif message.entry_term < s.pending.applied_term:
-            calls.end(s, proposal, UnavailableError("discarded", "another leader's entry took its place"))
+            calls.end(s, proposal, RaftUnavailableError("discarded", "another leader's entry took its place"))
         else:
             proposal.logged()
-            calls.await_entry(s, message.index, Decision(message.entry_term, [(message.position, proposal)]))
+            calls.await_entry(s, message.index, EntryProposals(message.entry_term, [(message.position, proposal)]))
     elif message.outcome == "refused":
-        calls.end(s, proposal, RefusedError(message.reason))
+        calls.end(s, proposal, RaftRefusedError(message.reason))
     else:
-        calls.end(s, proposal, UnavailableError(message.reason))
+        calls.end(s, proposal, RaftUnavailableError(message.reason))
 
 
 # the leader
 
 
-def on_forward(s: State, sender: str, message: Forward) -> None:
+def on_forward(s: RaftState, sender: str, message: Forward) -> None:
     if not s.leading:
         s.ready.send(sender, ForwardReply(message.request, "unavailable", reason="not_leader"))
         return
@@ -110,7 +110,7 @@ def on_forward(s: State, sender: str, message: Forward) -> None:
         calls.queue_proposal(s, Proposal(origin, REGULAR + message.body, s.now, timeout, message.trace))
 
 
-def accepted(s: State, proposal: Proposal, index: int, position: int) -> None:
+def accepted(s: RaftState, proposal: Proposal, index: int, position: int) -> None:
     """A proposal is in this leader's log: if it is another member's, that member takes the result from its own copy of
     the entry."""
     if proposal.origin is not None:
@@ -120,31 +120,31 @@ def accepted(s: State, proposal: Proposal, index: int, position: int) -> None:
         calls.end(s, proposal, None)
 
 
-def answer(s: State, call: Call, error: RaftError | None, result: int | None) -> None:
+def answer(s: RaftState, call: Call, error: RaftError | None, result: int | None) -> None:
     """At the end of the event: answer a forwarded call that has ended. One whose outcome is not known is not answered,
     nor is a proposal that was accepted, for that was answered then."""
     origin = call.origin
     if origin is None:
         return
     origin.ended("" if error is None else str(error))
-    reason = error.reason if isinstance(error, RefusedError) else "unavailable"
+    reason = error.reason if isinstance(error, RaftRefusedError) else "unavailable"
     if isinstance(call, Read) and error is None and result is not None:
         _member_awaits(s, origin.member, result)
         reply(s, origin, ForwardReply(origin.request, "read", result))
     elif isinstance(call, Read):
         reply(s, origin, ForwardReply(origin.request, "unavailable", reason=reason))
-    elif isinstance(error, RefusedError):
-        outcome: Outcome = "unavailable" if isinstance(error, UnavailableError) else "refused"
+    elif isinstance(error, RaftRefusedError):
+        outcome: Outcome = "unavailable" if isinstance(error, RaftUnavailableError) else "refused"
         reply(s, origin, ForwardReply(origin.request, outcome, reason=reason))
 
 
-def reply(s: State, origin: Origin, message: ForwardReply) -> None:
+def reply(s: RaftState, origin: Origin, message: ForwardReply) -> None:
     """Over the link that the call came by: a restarted member counts its requests anew."""
     if s.links.get(origin.member) == origin.link:
         s.ready.send(origin.member, message)
 
 
-def _member_awaits(s: State, member: str, index: int) -> None:
+def _member_awaits(s: RaftState, member: str, index: int) -> None:
     """A call of `member` waits until it has applied `index`."""
     progress = s.progress.get(member)
     if progress is not None:

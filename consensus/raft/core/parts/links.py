@@ -5,10 +5,10 @@ from __future__ import annotations
 from coterie.consensus.raft.core import calls
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.events import LinkDown, LinkUp
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 
 
-def link_up(s: State, event: LinkUp) -> None:
+def link_up(s: RaftState, event: LinkUp) -> None:
     s.links_seen += 1
     s.links[event.member] = s.links_seen
     if s.leading:
@@ -16,7 +16,7 @@ def link_up(s: State, event: LinkUp) -> None:
         s.progress[event.member].link_up(s.log.last_index, s.now)
 
 
-def link_down(s: State, event: LinkDown) -> None:
+def link_down(s: RaftState, event: LinkDown) -> None:
     s.links.pop(event.member, None)
     progress = s.progress.get(event.member)
     if progress is not None:

@@ -7,17 +7,17 @@ from math import inf
 
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.staleness import confirmed
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import snapshot_receiving
 from coterie.consensus.raft.messages import Ping, Pong
 
 
-def ping_if_due(s: State) -> None:
+def ping_if_due(s: RaftState) -> None:
     if s.now >= s.ping_due:
         ping(s)
 
 
-def ping(s: State) -> None:
+def ping(s: RaftState) -> None:
     """To everybody connected, under a number of its own."""
     s.ping_due = s.now + s.settings.heartbeat
     s.round += 1
@@ -30,7 +30,7 @@ def ping(s: State) -> None:
         s.ready.send(member, Ping(s.term, s.round, commit, s.now, s.progress[member].clock, age))
 
 
-def on_ping(s: State, leader: str, message: Ping) -> None:
+def on_ping(s: RaftState, leader: str, message: Ping) -> None:
     if message.term >= s.term:
         become.see_term(s, message.term)
         become.hear_leader(s, leader)
@@ -40,7 +40,7 @@ def on_ping(s: State, leader: str, message: Ping) -> None:
     s.ready.send(leader, Pong(s.term, message.round, message.at, s.now))
 
 
-def staleness(s: State, now: float) -> float:
+def staleness(s: RaftState, now: float) -> float:
     """How old what is applied here may be at most, in seconds; infinite where that is not known."""
     # Before its no-op is applied a new leader does not know what was committed before it.
     if s.leading and s.noop_applied:

@@ -14,10 +14,10 @@ from coterie.consensus.raft.core.model.entries import (
     decode_batch,
     encode_batch,
 )
-from coterie.consensus.raft.core.model.pending import Decision, Proposal
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.pending import EntryProposals, Proposal
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import forwarding
-from coterie.consensus.raft.errors import RefusedError, SafetyError
+from coterie.consensus.raft.errors import RaftRefusedError, SafetyError
 
 APPLY_SLICE = 512
 """Entries taken from the log at once while applying."""
@@ -25,7 +25,7 @@ APPLY_SLICE = 512
 # from the queue into the log
 
 
-def take_queue(s: State) -> None:
+def take_queue(s: RaftState) -> None:
     """All proposals of this loop turn become one entry; while leadership is handed over they wait."""
     if not s.leading:
         forwarding.forward_proposals(s)
@@ -49,7 +49,7 @@ def take_queue(s: State) -> None:
     _append_batch(s, batch)
 
 
-def _append_batch(s: State, batch: list[Proposal]) -> None:
+def _append_batch(s: RaftState, batch: list[Proposal]) -> None:
     if not batch:
         return
     stamp = s.machine.stamp()
@@ -58,7 +58,7 @@ def _append_batch(s: State, batch: list[Proposal]) -> None:
     _append(s, command, batch, first=0 if stamp is None else 1)
 
 
-def append_change(s: State, proposal: Proposal) -> None:
+def append_change(s: RaftState, proposal: Proposal) -> None:
     """One change at a time (fault 1): in force as soon as it is in the log."""
     problem = rules.may_change(
         leading=s.leading,
@@ -68,23 +68,23 @@ def append_change(s: State, proposal: Proposal) -> None:
         transferring=s.transfer is not None,
     )
     if problem is not None:
-        calls.end(s, proposal, RefusedError(problem))
+        calls.end(s, proposal, RaftRefusedError(problem))
         return
     try:
         member, add = decode_change(proposal.command[1:])
         after = changed(s.voters, member, add=add)
-    except (RefusedError, ValueError) as error:
-        reason = error if isinstance(error, RefusedError) else RefusedError("bad_change", str(error))
+    except (RaftRefusedError, ValueError) as error:
+        reason = error if isinstance(error, RaftRefusedError) else RaftRefusedError("bad_change", str(error))
         calls.end(s, proposal, reason)
         return
     _append(s, encode_voters(after), [proposal])
 
 
-def _append(s: State, command: bytes, proposals: list[Proposal], first: int = 0) -> None:
+def _append(s: RaftState, command: bytes, proposals: list[Proposal], first: int = 0) -> None:
     """Append an entry that decides `proposals`; the results of applying it begin with theirs at `first`."""
     if not s.log.journal.has_room(len(command)):
         for proposal in proposals:
-            calls.end(s, proposal, RefusedError("disk_full", "the leader has no space for its log"))
+            calls.end(s, proposal, RaftRefusedError("disk_full", "the leader has no space for its log"))
         return
     index = s.log.last_index + 1
     become.append(s, (command, index, s.term))
@@ -92,13 +92,13 @@ def _append(s: State, command: bytes, proposals: list[Proposal], first: int = 0)
         proposal.logged()
         forwarding.accepted(s, proposal, index, position)
     waiting = [(position, proposal) for position, proposal in enumerate(proposals, first) if not proposal.ended]
-    calls.await_entry(s, index, Decision(s.term, waiting))
+    calls.await_entry(s, index, EntryProposals(s.term, waiting))
 
 
 # applying
 
 
-def apply_entries(s: State) -> None:
+def apply_entries(s: RaftState) -> None:
     while s.applied < s.commit and not s.state_ahead:
         count = min(APPLY_SLICE, s.commit - s.applied)
         for command, index, term in s.log.entries_from(s.applied + 1, count):
@@ -111,7 +111,7 @@ def apply_entries(s: State) -> None:
     calls.finish_reads(s)
 
 
-def apply_entry(s: State, command: bytes, index: int) -> list[Any]:
+def apply_entry(s: RaftState, command: bytes, index: int) -> list[Any]:
     """Results of an entry, one for each operation. An exception here stops the node: the state machine is total."""
     if command[:1] == REGULAR:
         return [s.machine.apply(op, index) for op in decode_batch(command[1:])]

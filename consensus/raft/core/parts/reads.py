@@ -5,12 +5,12 @@ from __future__ import annotations
 from coterie.consensus.raft.core import calls, rules
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.pending import Round
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import forwarding, pings
 from coterie.consensus.raft.messages import Pong
 
 
-def serve(s: State) -> None:
+def serve(s: RaftState) -> None:
     """Start the next round for the reads that have arrived, or pass them to the leader."""
     if not s.reads_arrived:
         return
@@ -28,7 +28,7 @@ def serve(s: State) -> None:
     _close_round(s)
 
 
-def on_pong(s: State, member: str, message: Pong) -> None:
+def on_pong(s: RaftState, member: str, message: Pong) -> None:
     progress = become.hear_answer(s, member, message.term)
     if progress is not None:
         progress.asked = max(progress.asked, min(message.asked, s.now))
@@ -36,13 +36,13 @@ def on_pong(s: State, member: str, message: Pong) -> None:
         round_answered(s, member, message.round)
 
 
-def round_answered(s: State, member: str, number: int) -> None:
+def round_answered(s: RaftState, member: str, number: int) -> None:
     if s.read_round is not None and number >= s.read_round.number:
         s.read_round.answered.add(member)
         _close_round(s)
 
 
-def _close_round(s: State) -> None:
+def _close_round(s: RaftState) -> None:
     """Only voters of the latest configuration count."""
     current = s.read_round
     if current is None or not rules.is_quorum(s.voters, current.answered):

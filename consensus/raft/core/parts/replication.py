@@ -6,7 +6,7 @@ from __future__ import annotations
 from coterie.consensus.raft.core import rules
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.progress import PROBE, SNAPSHOT, STREAM, Progress
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import snapshot_sending
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx
@@ -15,7 +15,7 @@ from coterie.consensus.raft.ports import Entry
 # the follower
 
 
-def on_append_entries(s: State, leader: str, message: AppendEntries) -> None:
+def on_append_entries(s: RaftState, leader: str, message: AppendEntries) -> None:
     if message.term < s.term:  # a leader of the past learns the term
         s.ready.send(leader, NextNodeIdx(s.term, success=False, match=0, seq=message.seq))
         return
@@ -42,7 +42,7 @@ def on_append_entries(s: State, leader: str, message: AppendEntries) -> None:
         acknowledge(s)  # otherwise when the sync ends
 
 
-def acknowledge(s: State) -> None:
+def acknowledge(s: RaftState) -> None:
     """Acknowledge what is verified *and* durable (fault 5)."""
     leader = s.ack_owed
     if leader is None:
@@ -53,7 +53,7 @@ def acknowledge(s: State) -> None:
     s.ready.send(leader, NextNodeIdx(s.term, success=True, match=match))
 
 
-def synced(s: State, error: BaseException | None) -> None:
+def synced(s: RaftState, error: BaseException | None) -> None:
     """A failed sync is fatal, and never tried again (fault 26)."""
     if error is not None:
         raise error
@@ -65,7 +65,7 @@ def synced(s: State, error: BaseException | None) -> None:
 # the leader
 
 
-def on_next_node_idx(s: State, member: str, message: NextNodeIdx) -> None:
+def on_next_node_idx(s: RaftState, member: str, message: NextNodeIdx) -> None:
     progress = become.hear_answer(s, member, message.term)
     if progress is None:
         return
@@ -84,13 +84,13 @@ def on_next_node_idx(s: State, member: str, message: NextNodeIdx) -> None:
         progress.next = max(progress.match + 1, min(message.match + 1, refused))
 
 
-def advance_commit(s: State) -> None:
+def advance_commit(s: RaftState) -> None:
     held = {member: progress.match for member, progress in s.progress.items()}
     held[s.own] = s.log.durability.durable
     become.commit_to(s, rules.leader_commit(s.voters, held, s.commit, s.term, s.log.term_at))
 
 
-def send_append_entries(s: State) -> None:
+def send_append_entries(s: RaftState) -> None:
     """Send every connected member, voter or not, what it lacks, as far as its window allows."""
     for member in sorted(s.links):
         progress = s.progress[member]
@@ -106,7 +106,7 @@ def send_append_entries(s: State) -> None:
             _stream(s, member, progress)
 
 
-def _stream(s: State, member: str, progress: Progress) -> None:
+def _stream(s: RaftState, member: str, progress: Progress) -> None:
     if progress.in_flight and s.now - progress.progress_at > 4 * s.settings.leader_fallback:
         # Nothing acknowledged for long: a full disk there, or a slow one. Ask where it stands.
         progress.probe(s.now)
@@ -125,7 +125,7 @@ def _stream(s: State, member: str, progress: Progress) -> None:
         _send_one(s, member, progress, ())
 
 
-def _notice_is_due(s: State, progress: Progress) -> bool:
+def _notice_is_due(s: RaftState, progress: Progress) -> bool:
     """An append that only names the commit index is held back a little, for the next one names it too, unless a call of
     that member waits for it."""
     if progress.commit_sent < progress.awaited:
@@ -135,7 +135,7 @@ def _notice_is_due(s: State, progress: Progress) -> bool:
     return s.now >= progress.notice_due
 
 
-def _send_one(s: State, member: str, progress: Progress, entries: tuple[Entry, ...]) -> int:
+def _send_one(s: RaftState, member: str, progress: Progress, entries: tuple[Entry, ...]) -> int:
     prev = progress.next - 1
     s.append_seq += 1
     progress.commit_sent = s.commit
@@ -144,7 +144,7 @@ def _send_one(s: State, member: str, progress: Progress, entries: tuple[Entry, .
     return s.append_seq
 
 
-def _batch(s: State, index: int) -> tuple[Entry, ...]:
+def _batch(s: RaftState, index: int) -> tuple[Entry, ...]:
     """Entries from `index` on that fit one append; at least one, where there is one."""
     entries: list[Entry] = []
     size = 0

@@ -14,7 +14,7 @@ from itertools import islice
 from coterie.consensus.raft.core import rules
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.drafts import Incoming, Loading
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts.snapshot_taking import is_full
 from coterie.consensus.raft.errors import CorruptSnapshotError
 from coterie.consensus.raft.messages import SnapshotAck, SnapshotChunk, SnapshotState
@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 # the bytes
 
 
-def on_snapshot_chunk(s: State, leader: str, chunk: SnapshotChunk) -> None:
+def on_snapshot_chunk(s: RaftState, leader: str, chunk: SnapshotChunk) -> None:
     """Take a chunk. It moves neither the log nor the commit index (fault 17)."""
     if chunk.term < s.term:
         s.ready.send(leader, SnapshotAck(s.term, chunk.transfer, 0, "failed"))
@@ -46,7 +46,7 @@ def on_snapshot_chunk(s: State, leader: str, chunk: SnapshotChunk) -> None:
         _take(s, incoming, chunk)
 
 
-def _incoming_for(s: State, leader: str, chunk: SnapshotChunk) -> Incoming | None:
+def _incoming_for(s: RaftState, leader: str, chunk: SnapshotChunk) -> Incoming | None:
     """The snapshot that a chunk is a part of; None where it cannot be taken now."""
     incoming = s.incoming
     if incoming is not None and incoming.continues(leader, chunk):
@@ -63,7 +63,7 @@ def _incoming_for(s: State, leader: str, chunk: SnapshotChunk) -> Incoming | Non
     return s.incoming
 
 
-def _take(s: State, incoming: Incoming, chunk: SnapshotChunk) -> None:
+def _take(s: RaftState, incoming: Incoming, chunk: SnapshotChunk) -> None:
     incoming.offset += len(chunk.data)
     writer = incoming.writer
 
@@ -75,7 +75,7 @@ def _take(s: State, incoming: Incoming, chunk: SnapshotChunk) -> None:
 
 
 def _chunk_written(
-    incoming: Incoming, end: int, s: State, info: SnapshotInfo | None, error: BaseException | None
+    incoming: Incoming, end: int, s: RaftState, info: SnapshotInfo | None, error: BaseException | None
 ) -> None:
     if incoming is not s.incoming:
         return
@@ -90,12 +90,12 @@ def _chunk_written(
         _load_slice(s, incoming, incoming.loading)
 
 
-def answer_incoming(s: State, incoming: Incoming, state: SnapshotState, offset: int) -> None:
+def answer_incoming(s: RaftState, incoming: Incoming, state: SnapshotState, offset: int) -> None:
     if incoming.term == s.term:
         s.ready.send(incoming.leader, SnapshotAck(s.term, incoming.number, offset, state))
 
 
-def still_receiving(s: State, leader: str) -> None:
+def still_receiving(s: RaftState, leader: str) -> None:
     """A disk that takes its time with a snapshot is no reason to start over."""
     if s.incoming is not None and s.incoming.leader == leader:
         answer_incoming(s, s.incoming, "receiving", 0)
@@ -104,14 +104,14 @@ def still_receiving(s: State, leader: str) -> None:
 # into the state
 
 
-def _load_slice(s: State, incoming: Incoming, loading: Loading) -> None:
+def _load_slice(s: RaftState, incoming: Incoming, loading: Loading) -> None:
     """Read the next chunks of state in a disk job, and load them in an event of their own."""
     count = s.settings.snapshot_load_slice
     s.ready.job(lambda: list(islice(loading.chunks, count)), partial(_slice_read, incoming, loading))
 
 
 def _slice_read(
-    incoming: Incoming, loading: Loading, s: State, chunks: list[bytes], error: BaseException | None
+    incoming: Incoming, loading: Loading, s: RaftState, chunks: list[bytes], error: BaseException | None
 ) -> None:
     if incoming is not s.incoming:
         return
@@ -137,7 +137,7 @@ def _slice_read(
     s.ready.job(incoming.writer.install, partial(_installed, incoming, loading.info))
 
 
-def _installed(incoming: Incoming, info: SnapshotInfo, s: State, _: object, error: BaseException | None) -> None:
+def _installed(incoming: Incoming, info: SnapshotInfo, s: RaftState, _: object, error: BaseException | None) -> None:
     """It is loaded, and durable under its name. Nothing was applied since it was loaded."""
     if error is not None:
         raise error
@@ -145,7 +145,7 @@ def _installed(incoming: Incoming, info: SnapshotInfo, s: State, _: object, erro
     answer_incoming(s, incoming, "installed", incoming.offset)
 
 
-def _incoming_failed(s: State, error: BaseException) -> None:
+def _incoming_failed(s: RaftState, error: BaseException) -> None:
     """The leader hears of a full disk and of a snapshot that cannot be read, and tries again; after several unreadable
     ones in a row the node stops instead of asking for ever (fault 22), and a failing disk stops it at once."""
     if isinstance(error, OSError) and not is_full(error):

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.progress import SNAPSHOT, Progress, SnapshotTransfer
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import SnapshotAck, SnapshotChunk
 
 
-def begin_transfer(s: State, member: str, progress: Progress) -> None:
+def begin_transfer(s: RaftState, member: str, progress: Progress) -> None:
     if s.now < progress.probe_due:
         return
     s.transfers += 1
@@ -20,7 +20,7 @@ def begin_transfer(s: State, member: str, progress: Progress) -> None:
     send_chunks(s, member, progress)
 
 
-def send_chunks(s: State, member: str, progress: Progress) -> None:
+def send_chunks(s: RaftState, member: str, progress: Progress) -> None:
     """Send chunks as far as the window allows; the first one alone, for its answer says what is there already."""
     transfer = progress.transfer
     if transfer is None or s.now - transfer.since > s.settings.snapshot_patience:
@@ -40,7 +40,7 @@ def send_chunks(s: State, member: str, progress: Progress) -> None:
         transfer.final_sent = final
 
 
-def on_snapshot_ack(s: State, member: str, ack: SnapshotAck) -> None:
+def on_snapshot_ack(s: RaftState, member: str, ack: SnapshotAck) -> None:
     progress = become.hear_answer(s, member, ack.term)
     transfer = None if progress is None else progress.transfer
     if progress is None or transfer is None or ack.transfer != transfer.number:

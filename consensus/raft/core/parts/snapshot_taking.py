@@ -11,7 +11,7 @@ from itertools import islice
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.configuration import Configurations
 from coterie.consensus.raft.core.model.drafts import Saving
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter
 
 logger = logging.getLogger(__name__)
@@ -23,7 +23,7 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
-def load(s: State) -> None:
+def load(s: RaftState) -> None:
     """Load the installed snapshot, before any message (fault 28). It was verified before; what still goes wrong stops
     the node (fault 10). The configuration stays that of snapshot *and* log (fault 19)."""
     info = s.snapshots.latest()
@@ -36,7 +36,7 @@ def load(s: State) -> None:
     s.log.configurations = Configurations(info.voters, entries, from_snapshot=True)
 
 
-def compact_if_due(s: State) -> None:
+def compact_if_due(s: RaftState) -> None:
     """Take the next slice of a snapshot, or start one where the log has grown enough."""
     if s.saving is not None:
         _save_slice(s, s.saving)
@@ -64,7 +64,7 @@ def compact_if_due(s: State) -> None:
     _save_slice(s, s.saving)
 
 
-def _save_slice(s: State, saving: Saving) -> None:
+def _save_slice(s: RaftState, saving: Saving) -> None:
     if saving.busy:
         return
     chunks = list(islice(saving.chunks, s.settings.snapshot_slice))
@@ -81,7 +81,7 @@ def _save_slice(s: State, saving: Saving) -> None:
     s.ready.job(write, partial(_slice_saved, saving))
 
 
-def _slice_saved(saving: Saving, s: State, sealed: bool, error: BaseException | None) -> None:
+def _slice_saved(saving: Saving, s: RaftState, sealed: bool, error: BaseException | None) -> None:
     saving.busy = False
     if error is not None:
         _save_failed(s, saving.writer, error)
@@ -92,7 +92,7 @@ def _slice_saved(saving: Saving, s: State, sealed: bool, error: BaseException | 
         s.ready.job(saving.writer.install, partial(_saved, saving))
 
 
-def _saved(saving: Saving, s: State, _: object, error: BaseException | None) -> None:
+def _saved(saving: Saving, s: RaftState, _: object, error: BaseException | None) -> None:
     """It is durable under its name, and only now the log may be cut (fault 4)."""
     if error is not None:
         raise error  # a name that may or may not be there: never tried again
@@ -103,7 +103,7 @@ def _saved(saving: Saving, s: State, _: object, error: BaseException | None) -> 
         s.log.cut(saving.info)
 
 
-def _save_failed(s: State, writer: SnapshotWriter | None, error: BaseException) -> None:
+def _save_failed(s: RaftState, writer: SnapshotWriter | None, error: BaseException) -> None:
     """A full disk is tried again later, with a new file; anything else stops the node."""
     if not is_full(error):
         raise error

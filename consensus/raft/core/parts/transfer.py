@@ -7,12 +7,12 @@ from __future__ import annotations
 from coterie.consensus.raft.core import rules
 from coterie.consensus.raft.core.events import Completion, HandOver
 from coterie.consensus.raft.core.model.pending import Transfer
-from coterie.consensus.raft.core.model.state import State
-from coterie.consensus.raft.errors import RefusedError, UnavailableError
+from coterie.consensus.raft.core.model.state import RaftState
+from coterie.consensus.raft.errors import RaftRefusedError, RaftUnavailableError
 from coterie.consensus.raft.messages import TimeoutNow
 
 
-def begin(s: State, request: HandOver) -> None:
+def begin(s: RaftState, request: HandOver) -> None:
     """`callback(error, target)`, without an error once the target leads."""
     target = request.target if request.target is not None else _best(s)
     problem = rules.may_transfer(
@@ -26,21 +26,21 @@ def begin(s: State, request: HandOver) -> None:
     if problem is None and s.transfer is not None:
         problem = "transfer_pending"
     if problem is not None:
-        s.ready.completions.append(Completion(request.callback, RefusedError(problem), None))
+        s.ready.completions.append(Completion(request.callback, RaftRefusedError(problem), None))
     elif target not in s.links:
-        error = UnavailableError("target_unreachable", f"no link to {target}")
+        error = RaftUnavailableError("target_unreachable", f"no link to {target}")
         s.ready.completions.append(Completion(request.callback, error, None))
     else:  # an election timeout is also the time that a target takes to fail
         s.transfer = Transfer(target, request.callback, s.now + s.settings.election_max)
 
 
-def _best(s: State) -> str:
+def _best(s: RaftState) -> str:
     """The connected voter that holds most of the log."""
     ready = [member for member in s.others if member in s.links and member in s.progress]
     return max(ready, key=lambda member: (s.progress[member].match, member), default="")
 
 
-def hand_over(s: State) -> None:
+def hand_over(s: RaftState) -> None:
     """As the leader: ask the target to campaign once it holds everything."""
     transfer = s.transfer
     if transfer is None or transfer.asked:

@@ -11,9 +11,9 @@ import pytest
 from coterie.app.api.app import create_app
 from coterie.app.wire.cluster import (
     Cluster,
+    ClusterMember,
     Decisions,
     FoundingGivenUp,
-    Member,
     Members,
     RaftLeft,
     RaftMembers,
@@ -96,7 +96,7 @@ async def test_every_status_of_a_member_is_told(api: httpx.AsyncClient, gossip: 
     assert members["node-d"]["last_heartbeat_seconds"] is None
 
     one = await api.get("/v1/members/node-b")
-    model_of(Member).model_validate_json(one.content, strict=True)
+    model_of(ClusterMember).model_validate_json(one.content, strict=True)
     assert one.json()["gossip_advertise_addr"] == "127.0.0.1:10002"
 
 

@@ -32,7 +32,7 @@ from coterie.app.settings.tracing import TracingSettings
 from coterie.consensus import Member, MemberConfig
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import Forward, Message, decode, encode
-from coterie.consensus.raft.settings import RaftSettings as MemberSettings
+from coterie.consensus.raft.settings import RaftConfig as MemberSettings
 from coterie.gossip import GossipNode
 from tests.app.api.conftest import HTTP, RAFT, Part, gossip_node
 from tests.app.api.servers import serving

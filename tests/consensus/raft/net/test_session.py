@@ -14,27 +14,34 @@ from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
 from coterie.consensus.raft.net import session
 from coterie.consensus.raft.net.admission import Admission
-from coterie.consensus.raft.net.session import HEAD_BYTES, MAX_HANDSHAKE_BYTES, HandshakeError, Hello, Identity, Session
+from coterie.consensus.raft.net.session import (
+    HEAD_BYTES,
+    MAX_HANDSHAKE_BYTES,
+    HandshakeError,
+    Hello,
+    Identity,
+    LinkSession,
+)
 
 A = Identity("cluster", "a", 3, b"process-a", b"secret")
 B = Identity("cluster", "b", 7, b"process-b", b"secret")
 LIMIT = 10_000
 
 
-def pair(calling: Identity = B, called: Identity = A, *, dialled: str = "a") -> tuple[Session, Session]:
+def pair(calling: Identity = B, called: Identity = A, *, dialled: str = "a") -> tuple[LinkSession, LinkSession]:
     return (
-        Session(calling, os.urandom(32), dialled=dialled, max_frame=LIMIT),
-        Session(called, os.urandom(32), dialled=None, max_frame=LIMIT),
+        LinkSession(calling, os.urandom(32), dialled=dialled, max_frame=LIMIT),
+        LinkSession(called, os.urandom(32), dialled=None, max_frame=LIMIT),
     )
 
 
-def out(session: Session) -> bytes:
+def out(session: LinkSession) -> bytes:
     data = b"".join(session.outgoing)
     session.outgoing.clear()
     return data
 
 
-def opened() -> tuple[Session, Session]:
+def opened() -> tuple[LinkSession, LinkSession]:
     calling, called = pair()
     called.feed(out(calling))
     calling.feed(out(called))
@@ -146,7 +153,7 @@ def test_a_recorded_handshake_opens_nothing() -> None:
     called.feed(proof)
     frames = calling.send(b"a message")
     called.feed(frames)
-    fresh = Session(A, os.urandom(32), dialled=None, max_frame=LIMIT)
+    fresh = LinkSession(A, os.urandom(32), dialled=None, max_frame=LIMIT)
     fresh.feed(hello)
     with pytest.raises(HandshakeError, match="wrong_secret"):
         fresh.feed(proof + frames)
@@ -154,10 +161,10 @@ def test_a_recorded_handshake_opens_nothing() -> None:
 
 def test_a_proof_cannot_be_reflected() -> None:
     """An attacker without the secret answers a node with the node's own words."""
-    calling = Session(B, os.urandom(32), dialled="b2", max_frame=LIMIT)
+    calling = LinkSession(B, os.urandom(32), dialled="b2", max_frame=LIMIT)
     out(calling)
-    called = Session(B, os.urandom(32), dialled=None, max_frame=LIMIT)
-    mirror = Session(replace(A, secret=b"none"), os.urandom(32), dialled="b", max_frame=LIMIT)
+    called = LinkSession(B, os.urandom(32), dialled=None, max_frame=LIMIT)
+    mirror = LinkSession(replace(A, secret=b"none"), os.urandom(32), dialled="b", max_frame=LIMIT)
     called.feed(out(mirror))
     welcome = out(called)
     with pytest.raises(ProtocolError):

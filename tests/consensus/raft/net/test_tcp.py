@@ -21,10 +21,10 @@ from coterie.consensus.raft.driver import Driver, SystemClock
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net import session as net_session
-from coterie.consensus.raft.net.session import Identity, Session
+from coterie.consensus.raft.net.session import Identity, LinkSession
 from coterie.consensus.raft.net.tcp import NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
 from tests.verify.raft_sim.workload.machine import Registers, encode_op
 from tests.waiting import eventually
@@ -66,7 +66,7 @@ class Peer:
             transport=self.transport,
             disk=Inline(),
             clock=SystemClock(),
-            settings=RaftSettings(),
+            settings=RaftConfig(),
             on_work=self.driver.wake,
         )
 
@@ -171,9 +171,9 @@ async def test_random_bytes_and_giant_lengths_do_not_disturb(group: TcpGroup) ->
     assert not any(peer.node.stopped for peer in group.peers)
 
 
-async def linked(group: TcpGroup) -> tuple[Session, asyncio.StreamReader, asyncio.StreamWriter]:
+async def linked(group: TcpGroup) -> tuple[LinkSession, asyncio.StreamReader, asyncio.StreamWriter]:
     """A member's link to `a`, by hand; its id is above all others, so that it is the one to call."""
-    session = Session(
+    session = LinkSession(
         Identity("test", "z", 1, os.urandom(8), b"s"), os.urandom(32), dialled="a", max_frame=group.net.max_frame_bytes
     )
     reader, writer = await asyncio.open_connection(*group.where["a"])
@@ -296,7 +296,7 @@ async def test_recorded_frames_are_worth_nothing(group: TcpGroup) -> None:
     term = group.peers[0].node.term
     identity = Identity("test", "zz", 1, b"p", b"s")
     reader, writer = await asyncio.open_connection(*group.where["a"])
-    session = Session(identity, os.urandom(32), dialled="a", max_frame=10**6)
+    session = LinkSession(identity, os.urandom(32), dialled="a", max_frame=10**6)
     recorded = b"".join(session.outgoing)
     writer.write(recorded)
     session.outgoing.clear()

@@ -36,14 +36,14 @@ from coterie.consensus.raft.core.events import (
 from coterie.consensus.raft.core.model.configuration import decode_voters, encode_change
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP, NO_OP, REGULAR, decode_batch
 from coterie.consensus.raft.core.model.pending import Proposal, Read
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.step import step
 from coterie.consensus.raft.ports import Entry
 from coterie.consensus.raft.recovery import recover
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
 
-SETTINGS = RaftSettings(snapshot_chunk_bytes=40, snapshot_slice=64, snapshot_load_slice=64)
+SETTINGS = RaftConfig(snapshot_chunk_bytes=40, snapshot_slice=64, snapshot_load_slice=64)
 CLOCKS = {"at", "reading", "age", "asked"}
 """Fields of pings that only say how stale a read may be."""
 
@@ -96,7 +96,7 @@ class Node:
         self.machine = Texts()
         self.writing: Callable[[], None] | None = None
         self.jobs: list[Job] = []
-        self.state = State(
+        self.state = RaftState(
             name,
             recover(self.journal, self.snapshots, founders),
             machine=self.machine,

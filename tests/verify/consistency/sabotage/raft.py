@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from coterie.consensus.raft.core import calls, rules
 from coterie.consensus.raft.core.model.configuration import is_membership
 from coterie.consensus.raft.core.model.log import Durability
-from coterie.consensus.raft.core.model.state import State
+from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import elections, pings, proposals, reads, replication
 from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from tests.verify.consistency.sabotage.catalogue import Sabotage
@@ -120,7 +120,7 @@ RAFT: tuple[Sabotage, ...] = (
     Sabotage(
         "leads-on-a-hung-disk",
         "a leader does not mind that its disk hangs",
-        _broken(lambda: [(State, "disk_hangs", lambda _: False)]),
+        _broken(lambda: [(RaftState, "disk_hangs", lambda _: False)]),
         "hung-sync",
     ),
 )

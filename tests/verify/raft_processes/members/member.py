@@ -29,7 +29,7 @@ from coterie.consensus import (
     UnavailableError,
 )
 from coterie.consensus.journal import JournalConfig, open_member_directory
-from coterie.consensus.raft.settings import RaftSettings
+from coterie.consensus.raft.settings import RaftConfig
 from coterie.consensus.store import Limits
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.load import Loader
@@ -39,7 +39,7 @@ CLUSTER = "group"
 SECRET = b"a test's secret"
 MIB = 1 << 20
 
-CALM = RaftSettings(election_min=4.0, election_max=6.0, leader_fallback=3.0)
+CALM = RaftConfig(election_min=4.0, election_max=6.0, leader_fallback=3.0)
 
 LIMITS = Limits(max_history_events=2_000_000, max_history_bytes=1 << 30)
 """History enough for a watch from revision 1 to tell everything that happened in a run."""
@@ -173,7 +173,7 @@ async def serve(arguments: argparse.Namespace) -> int:
     files = None if arguments.hold is None else SlowFiles(arguments.hold)
     store = open_member_directory(arguments.directory, config=journal_config(arguments.segment_mib), files=files)
     founders = tuple(arguments.founders.split(",")) if arguments.founders else ()
-    config = MemberConfig(secret=SECRET, limits=LIMITS, raft=CALM if arguments.calm else RaftSettings())
+    config = MemberConfig(secret=SECRET, limits=LIMITS, raft=CALM if arguments.calm else RaftConfig())
     where: dict[str, wire.Address] = {}
     member = Member(store, CLUSTER, founders, where.get, config, on_stop=stopped)
     service = Service(member, where, ended)

@@ -9,7 +9,7 @@ from typing import Any
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations, is_membership
 from coterie.consensus.raft.core.parts import elections, snapshot_taking
-from coterie.consensus.raft.errors import UnavailableError
+from coterie.consensus.raft.errors import RaftUnavailableError
 from coterie.consensus.raft.messages import NextNodeIdx
 
 Patch = tuple[Any, str, Any]
@@ -326,7 +326,7 @@ def reset_below_match(on_next: Any) -> Any:
 
 
 def lost_is_refused(forward_lost: Any) -> Any:
-    return lambda s, call: calls.end(s, call, UnavailableError("link"))
+    return lambda s, call: calls.end(s, call, RaftUnavailableError("link"))
 
 
 def commit_unverified(on_append: Any) -> Any:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from coterie.consensus import store
-from coterie.consensus.raft.errors import RaftError, RefusedError, StoppedError
+from coterie.consensus.raft.errors import RaftError, RaftRefusedError, StoppedError
 from coterie.consensus.store import Idempotent, encode, prefix_end, state_digest
 from tests.verify.linearizability import Delivery, History, Operation, render
 from tests.verify.linearizability import Watch as SeenWatch
@@ -189,7 +189,7 @@ class Clients:
         def done(error: RaftError | None, told: object) -> None:
             self._calls.end(call)  # called once, or this raises
             if error is not None:
-                self._again(name, op, timeout, tries, doubt=doubt or not isinstance(error, RefusedError))
+                self._again(name, op, timeout, tries, doubt=doubt or not isinstance(error, RaftRefusedError))
             elif isinstance(told, store.Refused):
                 if told.code in PER_TRY and doubt:
                     self.unknown += 1

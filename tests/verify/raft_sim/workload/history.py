@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from coterie.consensus.raft.errors import RaftError, RefusedError, StoppedError, UnknownOutcomeError
+from coterie.consensus.raft.errors import RaftError, RaftRefusedError, RaftUnknownOutcomeError, StoppedError
 from tests.verify.raft_sim.workload.machine import encode_op
 
 if TYPE_CHECKING:
@@ -89,11 +89,11 @@ class History:
                 write.revision = revision
                 self.floor = max(self.floor, revision)
                 self.acknowledged += 1
-            elif isinstance(error, RefusedError):
+            elif isinstance(error, RaftRefusedError):
                 write.refused = True
                 self.refused += 1
             else:
-                assert isinstance(error, UnknownOutcomeError)
+                assert isinstance(error, RaftUnknownOutcomeError)
                 self.unknown += 1
 
         if host.node is None or host.paused is not None:
