@@ -1,7 +1,11 @@
-"""What all tests share: no clock on property tests, and figures, which are printed once at the end of the run."""
+"""What all tests share: no clock on property tests, SIGINT as a terminal has it, and figures.
+
+Figures are printed once, at the end of the run.
+"""
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -14,6 +18,9 @@ settings.register_profile(
 settings.load_profile("untimed")
 
 FIGURE = "figure"
+
+# A shell starts a job in the background with SIGINT ignored, and the processes that a test interrupts would inherit it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture
