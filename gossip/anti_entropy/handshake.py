@@ -62,7 +62,7 @@ class Handshake:
         self._cluster_id = config.cluster_id.encode()
         syn_overhead = HEADER_BYTES + 2 + len(self._cluster_id)
         self.stripes = StripePlan(nodes, config.max_datagram_bytes - syn_overhead, config.max_digest_bytes)
-        self._decoder = Decoder(nodes.known, nodes.layout, config.max_delta_bytes, config.max_delta_ops, nodes.floor_of)
+        self._decoder = Decoder(nodes.known, nodes.layout, config.max_delta_bytes, config.max_delta_ops, True)
         self._strangers = TokenBucket(config.stranger_bytes_per_second, now)
         self._pending = PendingHandshakes(config.reply_window)
         self.handshake_stats: HandshakeStats | None = None

@@ -26,6 +26,8 @@ from coterie.gossip.wire.identity import FORGED_COUNTER, Address, NodeId
 from coterie.gossip.wire.key_value import KeyValue
 from coterie.gossip.wire.stripe import Stripe
 
+_COUNTER = {outcome: "delta_" + outcome.name.lower() for outcome in ApplyOutcome}
+
 
 class Reconciler:
     """Reconciles the node table with what peers send."""
@@ -115,26 +117,29 @@ class Reconciler:
 
     def apply_delta(self, delta: Sequence[NodeDelta], source: Address, now: float) -> None:
         """Apply a peer's delta to every node but the own one."""
-        own, events = self._nodes.own, self._events
+        own, events, known = self._nodes.own, self._events, self._nodes.known
+        max_keys, memory = self._config.max_keys_per_node, self.memory
+        max_bytes, ample = self._config.max_node_bytes, memory.ample
         reset: list[NodeId] = []
         for node_delta in delta:
-            state = self._nodes.known.get(node_delta.node.encoded)
+            state = known.get(node_delta.node.encoded)
             if state is None:
                 events.counters["delta_unknown_node"] += 1
                 continue
             if state is own:
                 self._refutation.refute_version(max(node_delta.max_version, node_delta.last_gc_version))
                 continue
-            if max(node_delta.max_version, node_delta.last_gc_version) >= FORGED_COUNTER:
+            if node_delta.max_version >= FORGED_COUNTER or node_delta.last_gc_version >= FORGED_COUNTER:
                 events.counters["forged_counters"] += 1
                 continue
             from_owner = state.id.gossip_advertise_addr == source
-            max_bytes, held = self.memory.limit(state), state.held_bytes
-            outcome, fresh = state.apply(
-                node_delta, now, self._config.max_keys_per_node, max_bytes=max_bytes, from_owner=from_owner
-            )
-            self.memory.record(state, state.held_bytes - held)
-            events.counters["delta_" + outcome.name.lower()] += 1
+            if not ample:
+                max_bytes = memory.limit(state)
+            held = state.held_bytes
+            outcome, fresh = state.apply(node_delta, now, max_keys, max_bytes=max_bytes, from_owner=from_owner)
+            if state.held_bytes != held:
+                memory.record(state, state.held_bytes - held)
+            events.counters[_COUNTER[outcome]] += 1
             if fresh and state.liveness.alive and state.left:
                 self._membership.mark_left(state, now)
             if outcome is ApplyOutcome.RESET:

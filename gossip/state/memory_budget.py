@@ -5,6 +5,7 @@ from __future__ import annotations
 from coterie.gossip.config import GossipConfig
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.state.node_table import NodeTable
+from coterie.gossip.wire.key_value import KEY_COST
 
 
 class MemoryBudget:
@@ -15,6 +16,7 @@ class MemoryBudget:
         self._config = config
         self._living = 0
         self._joining = 0
+        self._most_by_delta = config.max_delta_bytes + KEY_COST * config.max_delta_ops
 
     def measure(self) -> None:
         """Add up what is held. Called once a round; in between `record` counts."""
@@ -27,6 +29,13 @@ class MemoryBudget:
             self._living += grown
         else:
             self._joining += grown
+
+    @property
+    def ample(self) -> bool:
+        """Whether no delta can reach a bound but that of a single node."""
+        config = self._config
+        left = min(config.max_foreign_bytes - self._living, config.max_joining_bytes - self._joining)
+        return left >= self._most_by_delta
 
     def limit(self, state: NodeState) -> int:
         """The most bytes that this node's state may take now.

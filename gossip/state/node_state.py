@@ -39,6 +39,7 @@ class NodeState:
         "heartbeat",
         "held_bytes",
         "id",
+        "is_own",
         "join_sequence",
         "key_values",
         "last_gc_version",
@@ -53,6 +54,7 @@ class NodeState:
         self.encoded = node.encoded
         self.stripe_hash = node.stripe_hash
         self.heartbeat = heartbeat
+        self.is_own = False
         self.max_version = 0
         self.last_gc_version = 0
         self.key_values: dict[str, KeyValue] = {}
@@ -141,8 +143,8 @@ class NodeState:
     # -- what a replica applies --------------------------------------------------------------------------------------
 
     def floor_of(self, last_gc_version: int, from_version_excluded: int) -> int:
-        """The version up to which `apply` takes no key-value of a delta with these versions."""
-        if from_version_excluded > self.max_version:
+        """The version up to which no key-value of a delta with these versions is taken here."""
+        if from_version_excluded > self.max_version or self.is_own:
             return U64_MAX
         if last_gc_version > max(self.last_gc_version, self.max_version):
             return 0 if from_version_excluded == 0 else U64_MAX
@@ -181,7 +183,8 @@ class NodeState:
         fresh = delta.key_values
         if floor or gc:
             fresh = [kv for kv in fresh if kv.version > floor and (kv.status == SET or kv.version > gc)]
-        added = sum([len(kv.op) for kv in fresh]) + KEY_COST * len(fresh)
+        counted = delta.op_bytes >= 0 and len(fresh) == len(delta.key_values)
+        added = (delta.op_bytes if counted else sum([len(kv.op) for kv in fresh])) + KEY_COST * len(fresh)
         if len(self.key_values) + len(fresh) > max_keys or self.held_bytes + added > max_bytes:
             return self._apply_within(fresh, now, max_keys, max_bytes, outcome)
         self._take(fresh, now)

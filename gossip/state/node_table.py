@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from coterie.gossip.state.node_state import NodeState
 from coterie.gossip.wire.digest import DigestLayout, encode_digest
-from coterie.gossip.wire.identity import MAX_ID_BYTES, U64_MAX, Address, NodeId
+from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
 from coterie.gossip.wire.stripe import Stripe
 
 MIN_REMOVED_REMEMBERED = 500
@@ -49,6 +49,7 @@ class NodeTable:
         """Size of the entries of all listed nodes in a digest."""
         self.revision = 0
         """Rises with every change of the listed nodes."""
+        own.is_own = True
         self._add(own)
 
     def others(self) -> Iterator[NodeState]:
@@ -112,14 +113,6 @@ class NodeTable:
         state = NodeState(node, join_sequence=self._next_join_sequence)
         self._add(state)
         return state
-
-    def floor_of(self, encoded: bytes, last_gc_version: int, from_version_excluded: int) -> int:
-        """The version up to which no key-value of a node delta is wanted: deltas introduce no node, and change nothing
-        of the own one."""
-        state = self.known.get(encoded)
-        if state is None or state is self.own:
-            return U64_MAX
-        return state.floor_of(last_gc_version, from_version_excluded)
 
     def was_removed(self, node: NodeId, heartbeat: int = 0) -> bool:
         """Whether a node was removed here, and `heartbeat` is not newer than then."""

@@ -56,11 +56,17 @@ class BlockWriter:
         blocks = -(-plain // BLOCK_BYTES)
         return self._finished_bytes + plain + blocks * _HEADER_BYTES + 1
 
+    def raw_room(self, budget: int) -> int:
+        """At least so many plain bytes more fit into a stream of `budget` bytes, even if none can be compressed."""
+        room = budget - self._finished_bytes - len(self._pending) - 1
+        return room - (len(self._pending) + room) // BLOCK_BYTES * _HEADER_BYTES - _HEADER_BYTES
+
     def append(self, plain: bytes) -> None:
-        self._pending += plain
-        while len(self._pending) > BLOCK_BYTES:
-            self._cut(bytes(self._pending[:BLOCK_BYTES]))
-            del self._pending[:BLOCK_BYTES]
+        pending = self._pending
+        pending += plain
+        while len(pending) > BLOCK_BYTES:
+            self._cut(bytes(pending[:BLOCK_BYTES]))
+            del pending[:BLOCK_BYTES]
 
     def _cut(self, plain: bytes) -> None:
         stored, tag = zstd.compress(plain), _ZSTD

@@ -7,13 +7,13 @@ delta is a delta.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from coterie.gossip.errors import WireError
 from coterie.gossip.wire.blocks import BlockWriter, read_blocks
-from coterie.gossip.wire.identity import NodeId, decode_node_id, node_id_end
+from coterie.gossip.wire.identity import U64_MAX, NodeId, decode_node_id, node_id_end
 from coterie.gossip.wire.key_value import OP_KEY_VALUE, KeyValue
 
 _OP_NODE, _OP_SET_MAX_VERSION = 0, 2
@@ -30,16 +30,9 @@ class Known(Protocol):
 
     @property
     def id(self) -> NodeId: ...
-
-
-FloorOf = Callable[[bytes, int, int], int]
-"""From an encoded identity, last_gc_version and from_version_excluded to the version up to which the reader wants no
-key-value of that node."""
-
-
-def everything_wanted(_encoded: bytes, _last_gc_version: int, _from_version_excluded: int) -> int:
-    """The floor of a reader that wants every key-value."""
-    return 0
+    def floor_of(self, last_gc_version: int, from_version_excluded: int) -> int:
+        """The version up to which it wants no key-value of a node delta with these versions."""
+        ...
 
 
 @dataclass(slots=True)
@@ -54,6 +47,8 @@ class NodeDelta:
     from_version_excluded: int
     key_values: list[KeyValue] = field(default_factory=list)
     max_version: int = 0
+    op_bytes: int = field(default=-1, compare=False)
+    """What the key-values take on the wire; -1 where nobody has counted."""
 
 
 # -- writing -------------------------------------------------------------------------------------------------------
@@ -67,6 +62,7 @@ class DeltaWriter:
         self._plain_left = max_bytes
         self._ops_left = max_ops
         self._blocks = BlockWriter()
+        self._sure = 0  # so many plain bytes fit, however badly they compress; perhaps more
 
     @property
     def full(self) -> bool:
@@ -78,6 +74,7 @@ class DeltaWriter:
 
     def _append(self, plain: bytes, ops: int) -> None:
         self._blocks.append(plain)
+        self._sure -= len(plain)
         self._plain_left -= len(plain)
         self._ops_left -= ops
 
@@ -93,14 +90,17 @@ class DeltaWriter:
 
         Returns whether all of them fit. Writes nothing where the first operation does not fit.
         """
-        if self.full:
+        if self._ops_left < 2:
             return False
         head = b"".join((b"\0", encoded, _U64_PAIR.pack(last_gc_version, from_version_excluded)))
         fitting = key_values[: self._ops_left - 1] if len(key_values) >= self._ops_left else key_values
         ops = [kv.op for kv in fitting] or [b"\x02" + _U64.pack(max_version)]
-        if self._fits(len(head) + sum(map(len, ops))):
-            self._append(b"".join((head, *ops)), 1 + len(ops))
-            return len(ops) >= len(key_values)
+        whole = b"".join((head, *ops))
+        if len(whole) > self._sure:
+            self._sure = min(self._plain_left, self._blocks.raw_room(self._budget))
+        if len(whole) <= self._sure or self._fits(len(whole)):
+            self._append(whole, 1 + len(ops))
+            return fitting is key_values
         if not self._fits(len(head) + len(ops[0])):
             return False
         self._append(head, 1)
@@ -124,18 +124,19 @@ def read_delta(
     known: Mapping[bytes, Known],
     max_bytes: int,
     max_ops: int,
-    floor_of: FloorOf = everything_wanted,
+    introduced: tuple[bytes, ...] | None = None,
 ) -> tuple[list[NodeDelta], int]:
     """Read the delta at `start`: its node deltas, and the offset after its end byte. Raises WireError.
 
+    `introduced`: the identities that are wanted although they are not known; None where every key-value is wanted.
     Where a bound ends the reading early, the offset is the end of the buffer: what follows is unknown.
     """
     plain, end, cut = read_blocks(buf, start, max_bytes)
-    return _read_ops(plain, known, max_ops, floor_of, cut), end
+    return _read_ops(plain, known, max_ops, introduced, cut), end
 
 
 def _read_ops(
-    plain: bytes, known: Mapping[bytes, Known], max_ops: int, floor_of: FloorOf, cut: bool
+    plain: bytes, known: Mapping[bytes, Known], max_ops: int, introduced: tuple[bytes, ...] | None, cut: bool
 ) -> list[NodeDelta]:
     """Decode operations. Where the bytes were `cut`, the operation that ends outside them is left out.
 
@@ -143,13 +144,15 @@ def _read_ops(
     """
     deltas: list[NodeDelta] = []
     seen: set[bytes] = set()
+    among: frozenset[bytes] | None = None
     key_values: list[KeyValue] = []
     keys: dict[bytes, str] = {}  # most nodes share their keys: each is decoded and held once
     head, u16, version_status = _OP_HEAD.unpack_from, _U16.unpack_from, _VERSION_STATUS.unpack_from
     size = len(plain)
     at = ops = 0
-    floor = 0  # the highest version of the current node so far
-    unwanted = 0  # no key-value of the current node is wanted up to this version
+    bar = U64_MAX  # what is up to this version is out of order, or not wanted: the rare cases share one comparison
+    last = 0  # the highest version of the current node while none of its key-values was wanted
+    begin = 0  # of its key-values, unwanted bytes not counted
     try:
         while at < size and ops < max_ops:
             ops += 1
@@ -158,12 +161,15 @@ def _read_ops(
                 key_end = at + 3 + length
                 value_end = key_end + 2 + u16(plain, key_end)[0]
                 version, status = version_status(plain, value_end)
-                if version <= floor:
-                    raise WireError("version-order", "the versions of a node do not increase")
                 if status > 2:
                     raise WireError("status", f"the status of a key-value is 0, 1 or 2, not {status}")
-                if version <= unwanted:
-                    floor = version
+                if version <= bar:
+                    if not deltas:
+                        raise WireError("op-order", "a key-value before any node")
+                    if key_values or version <= last:
+                        raise WireError("version-order", "the versions of a node do not increase")
+                    last = version
+                    begin += value_end + 9 - at
                     at = value_end + 9
                     continue
                 value = plain[key_end + 2 : value_end]
@@ -174,10 +180,8 @@ def _read_ops(
                 if key is None:
                     key = keys[raw_key] = str(raw_key, "utf-8")
                 end = value_end + 9
-                if not deltas:
-                    raise WireError("op-order", "a key-value before any node")
                 key_values.append(KeyValue(key, version, status, plain[at:end]))
-                floor = version
+                bar = version
                 at = end
             elif tag == _OP_NODE:
                 id_end = node_id_end(plain, at + 1)
@@ -187,22 +191,32 @@ def _read_ops(
                 seen.add(encoded)
                 gc, from_version = _U64_PAIR.unpack_from(plain, id_end)
                 if deltas:
-                    deltas[-1].max_version = floor
+                    deltas[-1].max_version = bar if key_values else last
+                    deltas[-1].op_bytes = at - begin
                 holder = known.get(encoded)
                 node = decode_node_id(encoded) if holder is None else holder.id
+                last = bar = 0
+                if introduced is not None:
+                    if holder is not None:
+                        bar = holder.floor_of(gc, from_version)
+                    else:
+                        if among is None:
+                            among = frozenset(introduced)
+                        bar = 0 if encoded in among else U64_MAX
                 key_values = []
                 deltas.append(NodeDelta(node, gc, from_version, key_values))
-                floor = 0
-                unwanted = floor_of(encoded, gc, from_version)
-                at = id_end + 16
+                at = begin = id_end + 16
             elif tag == _OP_SET_MAX_VERSION:
                 (version,) = _U64.unpack_from(plain, at + 1)
                 if not deltas:
                     raise WireError("op-order", "a max version before any node")
-                if version < floor:
+                if version < (bar if key_values else last):
                     raise WireError("version-order", "a max version below the key-values before it")
-                floor = version
+                last = version
+                if key_values or version > bar:
+                    bar = version
                 at += 9
+                begin += 9
             else:
                 raise WireError("op-tag", f"the tag of an operation is 0, 1 or 2, not {tag}")
     except (IndexError, struct.error):
@@ -214,5 +228,6 @@ def _read_ops(
         if not (cut and error.reason == "short"):
             raise
     if deltas:
-        deltas[-1].max_version = floor
+        deltas[-1].max_version = bar if key_values else last
+        deltas[-1].op_bytes = at - begin
     return deltas

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from coterie.gossip.errors import WireError
-from coterie.gossip.wire.delta import FloorOf, Known, NodeDelta, everything_wanted, read_delta
+from coterie.gossip.wire.delta import Known, NodeDelta, read_delta
 from coterie.gossip.wire.digest import Digest, DigestEntry, DigestLayout, read_digest
 from coterie.gossip.wire.stripe import WHOLE, Stripe
 
@@ -72,14 +72,15 @@ class Decoder:
     """Decodes datagrams within bounds.
 
     `known`: what the reader holds, by encoded identity. `layout_of`: the expected layout of a stripe's digest.
-    `floor_of`: what of a delta the reader wants.
+    `only_wanted`: leave out the key-values that `known` does not want, and those of unknown nodes, unless the digest
+    beside them introduces the node.
     """
 
     known: Mapping[bytes, Known] = field(default_factory=dict)
     layout_of: Callable[[Stripe], DigestLayout[DigestEntry] | None] = lambda _stripe: None
     max_delta_bytes: int = 1024 * 1024
     max_delta_ops: int = 8_192
-    floor_of: FloorOf = everything_wanted
+    only_wanted: bool = False
 
     def decode(self, datagram: bytes) -> Message:
         """Raises WireError where the datagram is no message. Bytes after a complete message are ignored."""
@@ -94,10 +95,10 @@ class Decoder:
             return self._decode_syn(datagram)
         if kind == _SYN_ACK:
             digest, at = self._read_digest(datagram)
-            delta, end = self._read_delta(datagram, at, self._floor_beside(digest))
+            delta, end = self._read_delta(datagram, at, digest.ids)
             return SynAck(digest, delta, Stripe.decode_trailer(datagram[end:]))
         if kind == _ACK:
-            return Ack(self._read_delta(datagram, HEADER_BYTES, self.floor_of)[0])
+            return Ack(self._read_delta(datagram, HEADER_BYTES, ())[0])
         if kind == _BAD_CLUSTER:
             return BadCluster()
         raise WireError("kind", f"the type of a message is 0 to 3, not {kind}")
@@ -120,19 +121,7 @@ class Decoder:
         hint = Stripe.decode_trailer(datagram)
         return read_digest(datagram, HEADER_BYTES, self.known, self.layout_of(hint), led_by_sender=hint.bits > 0)
 
-    def _floor_beside(self, digest: Digest) -> FloorOf:
-        """Want all of the unknown nodes that the digest beside the delta introduces."""
-        introduced: set[bytes] = set()
-
-        def floor_of(encoded: bytes, last_gc_version: int, from_version_excluded: int) -> int:
-            if encoded not in self.known:
-                if not introduced:
-                    introduced.update(digest.ids)
-                if encoded in introduced:
-                    return 0
-            return self.floor_of(encoded, last_gc_version, from_version_excluded)
-
-        return floor_of
-
-    def _read_delta(self, datagram: bytes, at: int, floor_of: FloorOf) -> tuple[list[NodeDelta], int]:
-        return read_delta(datagram, at, self.known, self.max_delta_bytes, self.max_delta_ops, floor_of)
+    def _read_delta(self, datagram: bytes, at: int, listed: tuple[bytes, ...]) -> tuple[list[NodeDelta], int]:
+        """`listed`: the digest beside the delta."""
+        introduced = listed if self.only_wanted else None
+        return read_delta(datagram, at, self.known, self.max_delta_bytes, self.max_delta_ops, introduced)

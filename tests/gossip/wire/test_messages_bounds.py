@@ -210,7 +210,7 @@ def test_what_nobody_wants_is_stepped_over() -> None:
     stranger, peer = OWNER.gossip_advertise_addr, node("peer")
     engine.receive(encode(Syn(digest_of((peer, 1, 0, 0)), "testing")), stranger, 0.0)
     hear_delta(engine, delta_of(peer, ("a", "1", 1, SET), ("b", "2", 2, SET)), now=0.0)
-    decoder = Decoder(engine.by_identity, floor_of=engine._nodes.floor_of)
+    decoder = Decoder(engine.by_identity, only_wanted=True)
     told = [
         delta_of(OWNER, ("k", "v", 7, SET)),
         delta_of(SELF, ("k", "v", 7, SET)),
