@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Request
+from msgspec import structs
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
@@ -31,7 +33,8 @@ from coterie.app.wire.tokens import (
     new_token,
 )
 from coterie.consensus.api.errors import ConflictError, MetadataError
-from coterie.consensus.store import DeleteDone
+
+EVERY_RULE = (Rule(layer="*", action="admin"),)
 
 TokenId = Annotated[str, Path(pattern=f"^{ID_FORM}$", description="The token's id.", examples=["deploy"])]
 
@@ -43,6 +46,7 @@ def _show(token: StoredToken) -> dict[str, Any]:
         "description": token.description,
         "created": token.created,
         "expires": token.expires,
+        "maker": token.maker or None,
     }
 
 
@@ -63,8 +67,9 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         tags=["tokens"],
     )
     async def create_token(body: Annotated[TokenBody, Body()], call: ReadCall, request: Request) -> Response:
-        """Its rules must not go beyond those of the token that asks. Where the outcome is unknown, list the tokens,
-        revoke it, and make another: its secret is lost."""
+        """Its rules must not go beyond those of the token that asks; where that is a token of the metadata, it ends
+        with that one, and no later. Where the outcome is unknown, list the tokens, revoke it, and make another: its
+        secret is lost."""
         if body.id == "self":
             raise ApiError(
                 Code.INVALID_REQUEST, "no token is named self: GET /v1/tokens/self is the one that asks", "id"
@@ -77,13 +82,19 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         now = token_store.now()
         token_id = body.id or new_id()
         secret = new_token(token_id)
+        maker = _maker(call, principal_of(request.scope), now)
+        expires = None if body.expires_in_seconds is None else now + body.expires_in_seconds
+        if maker is not None and maker.expires is not None:
+            expires = maker.expires if expires is None else min(expires, maker.expires)
         token = StoredToken(
             id=token_id,
             hashes=(StoredHash(hash_of(secret)),),
             rules=tuple(token_store.rule_to_json(rule) for rule in body.rules),
             created=now,
-            expires=None if body.expires_in_seconds is None else now + body.expires_in_seconds,
+            expires=expires,
             description=body.description,
+            maker="" if maker is None else maker.id,
+            maker_created=0.0 if maker is None else maker.created,
         )
         await _write(call, token, 0)
         return answer({**_show(token), "token": secret})
@@ -134,14 +145,8 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         now = token_store.now()
         secret = new_token(token)
         former = StoredHash(found.token.hashes[0].hash, now + body.keep_seconds)
-        replaced = StoredToken(
-            id=token,
-            hashes=(StoredHash(hash_of(secret)), *([former] if body.keep_seconds else [])),
-            rules=found.token.rules,
-            created=found.token.created,
-            expires=found.token.expires,
-            description=found.token.description,
-        )
+        hashes = (StoredHash(hash_of(secret)), *([former] if body.keep_seconds else []))
+        replaced = structs.replace(found.token, hashes=hashes)
         await _write(call, replaced, found.revision)
         return answer({**_show(replaced), "token": secret})
 
@@ -151,23 +156,51 @@ def add_tokens(app: FastAPI, context: Context) -> None:
         operation_id="revoke_token",
         response_model=RevokedToken,
         response_description="Revoked",
-        responses=write_errors(Code.TOKEN_NOT_FOUND),
+        responses=write_errors(Code.TOKEN_NOT_FOUND, Code.REFUSED),
         tags=["tokens"],
     )
-    async def revoke_token(token: TokenId, call: ReadCall) -> Response:
-        """Ends it for good, and the streams that were opened with it. A node with Raft off may rely on it for
-        `auth.cache_seconds` more."""
-        try:
-            done = await call.metadata.delete(token_store.key_of(token), timeout=call.seconds)
-        except MetadataError as error:
-            raise api_error(error) from None
-        _check_deleted(done, token)
+    async def revoke_token(token: TokenId, call: ReadCall, request: Request) -> Response:
+        """Ends it for good, with the tokens that it made, and the streams that were opened with them. It must not
+        allow more than the token that asks. A node with Raft off may rely on it for `auth.cache_seconds` more."""
+        await barrier(call)
+        record = call.state.get(token_store.key_of(token))
+        if record is None:
+            raise _not_found(token)
+        found = token_store.read(record)
+        # What a later release wrote may allow anything.
+        _check_covered(principal_of(request.scope), EVERY_RULE if found is None else found.read_rules())
+        tokens = token_store.all_tokens(call.state, context.authority.settings.max_tokens)
+        made = [each.id for each in tokens if token in token_store.lineage(call.state, each)]
+        await _delete(call, token, record.mod_revision)
+        for each in made:  # they ended with it: this only gives their place back
+            with suppress(MetadataError):
+                await call.metadata.delete(token_store.key_of(each), timeout=call.seconds)
         return answer({"revoked": token})
 
 
-def _check_deleted(done: DeleteDone, token: str) -> None:
-    if not done.deleted:
-        raise _not_found(token)
+def _maker(call: MetadataCall, principal: Principal, now: float) -> StoredToken | None:
+    """The token that asks, where it is one of the metadata. Raises ApiError."""
+    maker = token_store.find(call.state, principal.id) if principal.token_hash else None
+    if maker is None or not maker.has(principal.token_hash, now):
+        return None
+    if len(token_store.lineage(call.state, maker)) + 2 > token_store.MAX_LINEAGE:
+        raise ApiError(
+            Code.FORBIDDEN, f"this token is the last of {token_store.MAX_LINEAGE} of which each made the next"
+        )
+    return maker
+
+
+async def _delete(call: MetadataCall, token: str, revision: int) -> None:
+    try:
+        await call.metadata.delete(token_store.key_of(token), expect=revision, timeout=call.seconds)
+    except ConflictError:
+        raise _changed(token) from None
+    except MetadataError as error:
+        raise api_error(error) from None
+
+
+def _changed(token: str) -> ApiError:
+    return ApiError(Code.REFUSED, f"the token {token!r} was changed meanwhile", details={"reason": "token_exists"})
 
 
 def _check_covered(principal: Principal, rules: list[Rule] | tuple[Rule, ...]) -> None:
@@ -190,8 +223,10 @@ async def _write(call: MetadataCall, token: StoredToken, revision: int) -> None:
             token_store.key_of(token.id), token_store.encode(token), expect=revision, timeout=call.seconds
         )
     except ConflictError:
-        what = "was changed meanwhile" if revision else "is there already; replace its secret, or revoke it"
-        raise ApiError(Code.REFUSED, f"the token {token.id!r} {what}", details={"reason": "token_exists"}) from None
+        if revision:
+            raise _changed(token.id) from None
+        message = f"the token {token.id!r} is there already; replace its secret, or revoke it"
+        raise ApiError(Code.REFUSED, message, details={"reason": "token_exists"}) from None
     except MetadataError as error:
         raise api_error(error) from None
 

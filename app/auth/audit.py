@@ -1,13 +1,16 @@
 """The audit log: a line for each refused request, and for each administrative one.
 
-It names tokens by their ids, never by their secrets, and paths without their queries, which hold values.
+It names tokens by their ids, never by their secrets, and paths without their queries, which hold values. Anybody can
+be refused: so lines of refusals are bounded, for each token, and for all that show no good one together.
 """
 
 from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any
@@ -22,6 +25,17 @@ MAX_LOGGED_CHARACTERS = 256
 """Of a path: whoever sends a long one shall not fill the disk sooner."""
 
 
+WINDOW_SECONDS = 10.0
+"""Over this time refusals are counted."""
+
+
+@dataclass(slots=True)
+class _Window:
+    since: float
+    written: int = 0
+    suppressed: int = 0
+
+
 class _PrivateFileHandler(WatchedFileHandler):
     """Makes the file, and each that follows a rotated one, for this user alone."""
 
@@ -31,8 +45,13 @@ class _PrivateFileHandler(WatchedFileHandler):
 
 
 class Audit:
-    def __init__(self, file: Path | None) -> None:
+    def __init__(
+        self, file: Path | None, refusals_per_second: int = 10, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """`file`: None for the log. Raises OSError where it cannot be written."""
+        self._most = refusals_per_second * WINDOW_SECONDS
+        self._clock = clock
+        self._windows: dict[str, _Window] = {}  # by token; those that are good are few
         self._log = structlog.stdlib.get_logger("audit")
         self._file: logging.Logger | None = None
         if file is not None:
@@ -42,7 +61,21 @@ class Audit:
             self._file.addHandler(handler)
 
     def refused(self, scope: Mapping[str, Any], principal: Principal | None, error: ApiError) -> None:
-        self._write("refused", scope, principal, status=error.code.status, code=str(error.code), why=error.message)
+        """A line, unless this token had too many; the next one says how many were left out."""
+        token = principal.id if principal is not None and principal.token_hash else ""
+        now = self._clock()
+        window = self._windows.get(token)
+        if window is None or now - window.since >= WINDOW_SECONDS:
+            window = self._windows[token] = _Window(now, suppressed=0 if window is None else window.suppressed)
+        if window.written >= self._most:
+            window.suppressed += 1
+            return
+        window.written += 1
+        more = {"suppressed": window.suppressed} if window.suppressed else {}
+        window.suppressed = 0
+        self._write(
+            "refused", scope, principal, status=error.code.status, code=str(error.code), why=error.message, **more
+        )
 
     def done(self, scope: Mapping[str, Any], principal: Principal, rights: tuple[Right, ...], status: int) -> None:
         """`status` 0: the client left before there was an answer."""

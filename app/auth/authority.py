@@ -43,6 +43,9 @@ UNCHECKED_SECONDS = 60.0
 MAX_ANSWERS = 10_000
 """Answers of the leader that are remembered."""
 
+PASSED_ON_FACTOR = 50
+"""So many times `auth.max_tries` may come from a node that passes requests on."""
+
 _SELF = b"/v1/tokens/self"
 
 _HOT = (b"/v1/meta/", b"/v1/kv/")
@@ -69,11 +72,13 @@ class Authority:
     ) -> None:
         """`known_address`: whether a node of the cluster has this IP address. `ask_leader`: asks the leader about
         tokens that this node cannot check; None: such tokens are refused. Raises OSError for the audit file."""
-        self.audit = Audit(settings.audit_file)
+        self.audit = Audit(settings.audit_file, settings.audit_refusals_per_second)
         self._raft = raft
         self._known_address = known_address
         self._on_loopback = on_loopback
         self._tries = WrongTokenLimiter(settings.max_tries, settings.tries_window, settings.max_addresses)
+        passed_on = settings.max_tries * PASSED_ON_FACTOR
+        self._passed_on = WrongTokenLimiter(passed_on, settings.tries_window, settings.max_addresses)
         self._answers: OrderedDict[str, tuple[float, Principal | None]] = OrderedDict()
         self._streams: dict[object, tuple[Principal, float, End]] = {}
         self._ask_leader = ask_leader
@@ -147,9 +152,10 @@ class Authority:
 
     def _wrong(self, scope: Any, why: str) -> ApiError:
         address = scope["client"][0] if scope.get("client") else ""
-        # A node that passes requests on has counted its clients itself.
+        # A node that passes requests on has counted its clients itself, and has many. Whoever shares its address can
+        # say the same: so these are counted too.
         passed_on = any(name == MARK for name, _ in scope["headers"]) and self._known_address(address)
-        limited = None if passed_on else self._tries.wrong(address, time.monotonic())
+        limited = (self._passed_on if passed_on else self._tries).wrong(address, time.monotonic())
         return limited or ApiError(Code.UNAUTHORIZED, why, "Authorization", headers=CHALLENGE)
 
     def _find(self, token_id: str, token_hash: str) -> Principal | None:
@@ -158,8 +164,11 @@ class Authority:
         if configured is not None and same(configured.hash, token_hash):
             return self._proved(token_id, configured.rules, token_hash)
         state = self._raft.state
-        token = None if state is None else token_store.find(state, token_id)
-        if token is not None and token.has(token_hash, token_store.now()):
+        if state is None:
+            return None
+        token = token_store.find(state, token_id)
+        now = token_store.now()
+        if token is not None and token.has(token_hash, now) and token_store.in_force(state, token, now):
             return self._proved(token_id, token.read_rules(), token_hash)
         return None
 
@@ -175,7 +184,7 @@ class Authority:
         if not self._raft.enabled and self._raft.leader_address() is None and not self._raft.picture().members:
             return None  # there is no Raft layer to have tokens
         answer = None if marked or self._ask_leader is None else await self._ask_leader(_SELF, ASK_SECONDS, shown)
-        if answer is None or answer[0] not in {200, 401}:
+        if answer is None or not (answer[0] in {200, 401} or _too_many_tries(*answer)):
             raise unavailable("no_leader", because="nobody can be asked of this token")
         found = None
         if answer[0] == 200:
@@ -246,6 +255,11 @@ def _words(right: Right) -> str:
     verb = {"read": "read", "write": "write", "admin": "administer"}[right.action]
     where = {"*": "everything", "any": "anything"}.get(right.layer, f"the layer {right.layer!r}")
     return f"{verb} {where}" + (f" at {right.start!r}" if right.start else "")
+
+
+def _too_many_tries(status: int, body: bytes) -> bool:
+    """Whether the leader's answer is that this token is wrong, as too many before it."""
+    return status == Code.TOO_MANY_TRIES.status and Code.TOO_MANY_TRIES.value.encode() in body
 
 
 def _bearer(shown: bytes) -> str | None:

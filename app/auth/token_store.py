@@ -13,6 +13,9 @@ from coterie.consensus.store import RESERVED_PREFIX, Record, State, prefix_end
 
 PREFIX = RESERVED_PREFIX + b"tokens/"
 
+MAX_LINEAGE = 8
+"""Tokens in a row of which each made the next: so far their makers are followed."""
+
 
 class StoredHash(msgspec.Struct, frozen=True):
     hash: str
@@ -31,6 +34,9 @@ class StoredToken(msgspec.Struct, frozen=True):
     """Unix seconds, by the clock of the node that made it; so are the other times."""
     expires: float | None = None
     description: str = ""
+    maker: str = ""
+    """The id of the token of the metadata that made it; empty where that was another, or none."""
+    maker_created: float = 0.0
 
     def has(self, token_hash: str, now: float) -> bool:
         """Whether this is one of its hashes, and still good. Compares all of them: the time tells nothing."""
@@ -67,6 +73,32 @@ def read(record: Record) -> StoredToken | None:
 def find(state: State, token_id: str) -> StoredToken | None:
     record = state.get(key_of(token_id))
     return None if record is None else read(record)
+
+
+def in_force(state: State, token: StoredToken, now: float) -> bool:
+    """Whether it and all the tokens that it comes from are there, and in time."""
+    for _ in range(MAX_LINEAGE):
+        if token.expires is not None and now >= token.expires:
+            return False
+        if not token.maker:
+            return True
+        maker = find(state, token.maker)
+        if maker is None or maker.created != token.maker_created:
+            return False
+        token = maker
+    return False
+
+
+def lineage(state: State, token: StoredToken) -> list[str]:
+    """The ids of the tokens that it comes from, its maker first."""
+    found: list[str] = []
+    while token.maker and len(found) < MAX_LINEAGE:
+        found.append(token.maker)
+        maker = find(state, token.maker)
+        if maker is None or maker.created != token.maker_created:
+            break
+        token = maker
+    return found
 
 
 def all_tokens(state: State, most: int) -> list[StoredToken]:

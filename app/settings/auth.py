@@ -54,7 +54,8 @@ class AuthSettings(Table):
     cache_seconds: Seconds = 5.0
     """For how long a node with Raft off relies on what the leader said of a token: so long a revoked one may last."""
     max_tries: Count = 20
-    """How many wrong tokens an address (of IPv6 its /64) may show within tries_window; more are answered 429."""
+    """How many wrong tokens an address (of IPv6 its /64) may show within tries_window; more are answered 429. A node
+    that passes requests on may show 50 times as many."""
     tries_window: Seconds = 60.0
     """See max_tries."""
     max_addresses: Count = 10_000
@@ -62,3 +63,6 @@ class AuthSettings(Table):
     audit_file: Annotated[Path, AfterValidator(Path.expanduser)] | None = None
     """File that gets a JSON line for each refused and each administrative request; it may be rotated by renaming.
     Unset: they go to the log."""
+    audit_refusals_per_second: Count = 10
+    """Most lines for refused requests of one token, and of all requests without a good token together, over ten
+    seconds; the next line says how many were left out."""

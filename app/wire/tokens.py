@@ -113,9 +113,11 @@ class Token(Answer, frozen=True):
     """Unix seconds, by the clock of the node that made it."""
     expires: float | None
     """Unix seconds; null: never."""
+    maker: TokenId | None = None
+    """The token of the metadata that made it, with which it ends; null where that was another, or none."""
 
 
-class NewToken(Token, frozen=True):
+class NewToken(Token, frozen=True, kw_only=True):
     """A token with its secret, which is shown this once."""
 
     token: Annotated[str, Doc(examples=["coterie_deploy_" + "0" * 64])]

@@ -37,8 +37,9 @@ def bearer(token: str) -> dict[str, str]:
 def closed(raft: Any, forwarder: Forwarder | None = None, **settings: Any) -> Authority:
     """Nothing is allowed without a token. `forwarder`: asks the leader."""
     ask = None if forwarder is None else forwarder.ask
+    known_address = settings.pop("known_address", lambda _: False)
     defaults: dict[str, Any] = {"anonymous": "none", "tokens": TOKENS, "max_tries": 10_000}
-    return Authority(AuthSettings(**{**defaults, **settings}), raft, lambda _: False, ask, on_loopback=True)
+    return Authority(AuthSettings(**{**defaults, **settings}), raft, known_address, ask, on_loopback=True)
 
 
 @pytest.fixture

@@ -97,6 +97,82 @@ async def test_nobody_gives_away_more_than_he_has(client: httpx.AsyncClient) -> 
     assert code(await client.post("/v1/tokens/boss/rotate", json={}, headers=bearer(token))) == "forbidden"
 
 
+async def made_by(client: httpx.AsyncClient, token: str, **body: Any) -> dict[str, Any]:
+    answer = await client.post(
+        "/v1/tokens",
+        json={"rules": [{"layer": "cluster", "action": "read"}, {"layer": "tokens", "action": "admin"}], **body},
+        headers=bearer(token),
+    )
+    assert answer.status_code == 200, answer.text
+    made: dict[str, Any] = answer.json()
+    return made
+
+
+CLERK = [("tokens", "admin"), ("cluster", "read")]
+
+
+async def test_what_a_token_makes_lasts_no_longer_than_itself(
+    client: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clerk = await make(client, CLERK, id="clerk", expires_in_seconds=100)
+    eternal = await made_by(client, clerk)
+    short = await made_by(client, clerk, expires_in_seconds=10)
+    listed = {each["id"]: each for each in (await client.get("/v1/tokens", headers=bearer(ADMIN))).json()["tokens"]}
+    assert eternal["maker"] == listed[eternal["id"]]["maker"] == "clerk"
+    assert listed["clerk"]["maker"] is None
+    assert eternal["expires"] == listed["clerk"]["expires"]
+    assert short["expires"] < eternal["expires"]
+    later = kept.now() + 101
+    monkeypatch.setattr(kept, "now", lambda: later)
+    assert await status(client, eternal["token"]) == 401
+
+
+async def test_revoking_a_token_ends_all_that_came_of_it(client: httpx.AsyncClient) -> None:
+    clerk = await make(client, CLERK, id="clerk")
+    child = (await made_by(client, clerk, id="child"))["token"]
+    grandchild = (await made_by(client, child))["token"]
+    sibling = await make(client, CLERK)
+    assert [await status(client, token) for token in (clerk, child, grandchild, sibling)] == [200] * 4
+    await client.delete("/v1/tokens/clerk", headers=bearer(ADMIN))
+    assert [await status(client, token) for token in (clerk, child, grandchild, sibling)] == [401, 401, 401, 200]
+    assert len((await client.get("/v1/tokens", headers=bearer(ADMIN))).json()["tokens"]) == 1
+    # A new token of the old name is another one.
+    await make(client, CLERK, id="clerk")
+    assert await status(client, child) == 401
+
+
+async def test_a_token_whose_maker_is_gone_ends_even_where_it_is_still_there(
+    client: httpx.AsyncClient, part: Part
+) -> None:
+    clerk = await make(client, CLERK, id="clerk")
+    child = (await made_by(client, clerk, id="child"))["token"]
+    await part.metadata.delete(kept.key_of("clerk"))
+    assert await status(client, child) == 401
+    await make(client, CLERK, id="clerk")
+    assert await status(client, child) == 401
+
+
+async def test_a_row_of_makers_ends(client: httpx.AsyncClient) -> None:
+    token = await make(client, CLERK)
+    for _ in range(kept.MAX_LINEAGE - 1):
+        token = (await made_by(client, token))["token"]
+    assert await status(client, token) == 200
+    answer = await client.post(
+        "/v1/tokens", json={"rules": [{"layer": "cluster", "action": "read"}]}, headers=bearer(token)
+    )
+    assert code(answer) == "forbidden"
+
+
+async def test_nobody_revokes_what_allows_more(client: httpx.AsyncClient) -> None:
+    clerk = await make(client, CLERK, id="clerk")
+    reader = await make(client, [("metadata", "read")], id="reader")
+    assert code(await client.delete("/v1/tokens/reader", headers=bearer(clerk))) == "forbidden"
+    assert await status(client, reader) == 200
+    await make(client, [("cluster", "read")], id="narrow")
+    assert (await client.delete("/v1/tokens/narrow", headers=bearer(clerk))).status_code == 200
+    assert (await client.delete("/v1/tokens/clerk", headers=bearer(clerk))).status_code == 200
+
+
 async def test_ids_are_given_once_and_counted(client: httpx.AsyncClient, authority: Authority) -> None:
     await make(client, [("cluster", "read")], id="one")
     again = await client.post(

@@ -13,9 +13,11 @@ import pytest
 
 from coterie.app.api.app import create_app
 from coterie.app.auth.audit import Audit
+from coterie.app.auth.authority import PASSED_ON_FACTOR
 from coterie.app.auth.rate_limit import WrongTokenLimiter
 from coterie.app.auth.routes import rights_of
-from coterie.app.auth.rules import Right
+from coterie.app.auth.rules import Principal, Right, anonymous
+from coterie.app.http.errors import ApiError
 from coterie.app.observability.logs import configure_logs
 from coterie.app.settings.tables import LogSettings
 from coterie.app.wire.errors import Code
@@ -67,6 +69,44 @@ async def test_wrong_tokens_end_in_429_and_right_ones_pass(gossip: GossipNode, p
         # Who says that it passes a request on, and is no node of the cluster, is counted all the same.
         marked = await client.get("/v1/kv", headers={**bearer(WRONG), "coterie-forwarded": "x"})
         assert marked.status_code == 429
+
+
+async def test_a_header_does_not_turn_the_limit_off(gossip: GossipNode, part: Part) -> None:
+    """Whoever shares a node's address can say that it passes requests on."""
+    authority = closed(part, max_tries=1, known_address=lambda _: True)
+    app = create_app(gossip, HTTP, RAFT, part, authority=authority)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        marked = {**bearer(WRONG), "coterie-forwarded": "x"}
+        answers = [(await client.get("/v1/kv", headers=marked)).status_code for _ in range(PASSED_ON_FACTOR + 2)]
+        assert answers == [401] * PASSED_ON_FACTOR + [429] * 2
+        assert (await client.get("/v1/kv", headers={**marked, **bearer(ADMIN)})).status_code == 200
+        assert (await client.get("/v1/kv", headers=bearer(WRONG))).status_code == 401
+
+
+def test_refusals_cannot_fill_the_disk(tmp_path: Path) -> None:
+    now = [0.0]
+    audit = Audit(tmp_path / "audit.log", 2, lambda: now[0])
+    scope = {"path": "/v1/kv/" + "x" * 10_000, "method": "GET", "client": ("192.0.2.1", 1)}
+    refusal = ApiError(Code.UNAUTHORIZED, "no")
+    small = Principal("small", (), "sha256:x")
+
+    def written() -> list[dict[str, Any]]:
+        return lines((tmp_path / "audit.log").read_text())
+
+    for _ in range(1_000):
+        audit.refused(scope, None, refusal)
+        audit.refused(scope, anonymous("none"), refusal)
+    assert len(written()) == 20
+    assert (tmp_path / "audit.log").stat().st_size < 20_000
+    # What a token may not do is told all the same, and so is what was administered.
+    audit.refused(scope, small, refusal)
+    audit.done(scope, small, (Right("tokens", "admin"),), 200)
+    assert [each["token"] for each in written()[20:]] == ["small", "small"]
+    now[0] = 10.0
+    audit.refused(scope, None, refusal)
+    audit.refused(scope, None, refusal)
+    assert [each.get("suppressed") for each in written()[22:]] == [1_980, None]
+    audit.close()
 
 
 @pytest.fixture
