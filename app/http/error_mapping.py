@@ -75,6 +75,7 @@ _REASONS = {
     "failed": "this node has stopped its part in Raft",
     "busy": "too many requests wait",
     "disk_full": "the leader has no space for its log",
+    "log_full": "the leader's log is full until a snapshot, which is under way, has cut it",
     "discarded": "the leader changed, and what it had not replicated was dropped",
     "target_unreachable": "the leader has no link to the voter that is to take over; it leads on",
     "target_behind": "the voter that is to take over did not hold the whole log in time; the leader leads on",

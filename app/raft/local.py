@@ -155,6 +155,15 @@ class LocalRaft:
     async def leave(self, seconds: float) -> None:
         await self._require_agent("no_cluster", "this node takes no part in Raft").leave(seconds)
 
+    def compact(self) -> tuple[int, int]:
+        member = self._require_agent("no_cluster", "this node takes no part in Raft").member
+        if member is None:
+            raise UnavailableError("no_cluster", self.reason)
+        if member.node.stopped:
+            raise UnavailableError("failed" if member.node.failure is not None else "stopped")
+        member.compact()
+        return member.node.applied, member.node.snapshot_index
+
     def give_up_founding(self) -> str | None:
         return self._require_agent("no_cluster", "this node takes no part in Raft").give_up_founding()
 

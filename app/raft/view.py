@@ -95,6 +95,10 @@ class RaftView(Protocol):
     async def leave(self, seconds: float) -> None:
         """Give up this node's vote and place, for good. Raises MetadataError."""
 
+    def compact(self) -> tuple[int, int]:
+        """Begin a snapshot, and cut the log by it: (applied index, index of the snapshot so far). Raises
+        MetadataError."""
+
     def give_up_founding(self) -> str | None:
         """Stop waiting for a founder that will never come; what was done, or None. Raises MetadataError."""
 

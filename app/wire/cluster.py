@@ -104,6 +104,9 @@ class RaftStatus(Answer, frozen=True):
     failure: str | None
     """Why this node has stopped its part."""
     peers: tuple[Peer, ...]
+    log_shortage: Literal["disk_full", "log_full"] | None = None
+    """Why this node's log takes no write now: no space on the disk, or as much in memory as it may take until a
+    snapshot has cut it; null where it takes one."""
 
 
 class TransferBody(Body, frozen=True):
@@ -125,6 +128,16 @@ class Removed(Answer, frozen=True):
 
     removed: str
     """Member id."""
+
+
+class Compacting(Answer, frozen=True):
+    """This node takes a snapshot, and then cuts its log."""
+
+    applied_index: int
+    """Of the last entry that it will cover, or a later one: once `snapshot_index` of `GET /v1/raft/status` is no less,
+    the log is cut."""
+    snapshot_index: int
+    """Of the snapshot so far; 0 without one."""
 
 
 class RaftLeft(Answer, frozen=True):

@@ -31,7 +31,7 @@ class JournalConfig:
     reserve_bytes: int = 65_536
     """Held back from clients' writes, for what a node must still be able to log on a full disk."""
     max_log_bytes: int = 256 * MIB
-    """Memory that the entries since the last snapshot may take, before writes are refused."""
+    """Memory that the entries since the last snapshot may take before writes are refused; as a follower twice that."""
     snapshot_chunk_bytes: int = 262_144
     """Bytes of a snapshot under one checksum."""
     max_snapshot_bytes: int = 1024 * MIB

@@ -202,6 +202,7 @@ class Member:
             open_watches=len(self.metadata.watches),
             log_bytes=self.directory.journal.memory_bytes,
             disk_full=self.directory.journal.disk_full,
+            log_full=self.directory.journal.log_full,
             staleness=self.staleness(),
             unknown_messages=self.transport.unknown_messages,
         )

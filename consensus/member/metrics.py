@@ -20,7 +20,9 @@ class MemberMetrics:
     log_bytes: int
     """About what the log takes in memory."""
     disk_full: bool
-    """There is no space for more of the log."""
+    """There is no space on the disk for more of the log."""
+    log_full: bool
+    """The log takes as much memory as it may: writes are refused until a snapshot has cut it."""
     staleness: float
     """Seconds: how old what is applied here may be at most; infinite where no leader was heard yet."""
     unknown_messages: int

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.raft.ports import Shortage
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +50,8 @@ class MemberStatus:
     """A majority is known to be there: heard from as a leader, or heard of from one."""
     failure: str | None
     """Why this member has stopped its part in Raft."""
+    shortage: Shortage | None
+    """Why its log takes no write now."""
 
 
 def member_status(node: RaftNode, cluster: str, revision: int, election_max: float, now: float) -> MemberStatus:
@@ -73,6 +76,7 @@ def member_status(node: RaftNode, cluster: str, revision: int, election_max: flo
         change_pending=state.change_pending,
         quorum=_silent_seconds(state, now) < election_max,
         failure=repr(node.failure) if node.failure is not None else None,
+        shortage=state.log.journal.shortage(1),
     )
 
 

@@ -11,6 +11,7 @@ from coterie.consensus.raft.errors import RaftError, RaftRefusedError, RaftUnkno
 _REASONS: dict[str, int] = {
     "busy": FAIL_REASON.QUEUE_FULL,
     "disk_full": FAIL_REASON.QUEUE_FULL,
+    "log_full": FAIL_REASON.QUEUE_FULL,
     "not_leader": FAIL_REASON.NOT_LEADER,
     "discarded": FAIL_REASON.DISCARDED,
     "timed_out": FAIL_REASON.MISSING_LEADER,

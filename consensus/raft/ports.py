@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol, overload
+from typing import Any, Literal, Protocol, overload
 
 from coterie.consensus.raft.messages import Message
 
 Entry = tuple[bytes, int, int]
 """A log entry, always a tuple: (command, index, term). The first byte of the command is its type."""
+
+Shortage = Literal["disk_full", "log_full"]
+"""Why a log takes no more: there is no space on the disk; or it holds as much as it may until a snapshot cuts it."""
 
 
 class Journal(Protocol):
@@ -50,9 +53,14 @@ class Journal(Protocol):
         `sync()` is `begin_sync()()`. One job is in flight at most; buffering goes on meanwhile.
         """
 
-    def has_room(self, size: int, entries: int = 1) -> bool:
-        """Is space for `entries` more, of `size` bytes of commands, preallocated? False on a full disk; never
-        raises."""
+    def shortage(self, size: int, entries: int = 1, *, following: bool = False) -> Shortage | None:
+        """What `entries` more, of `size` bytes of commands, lack: None where their space on the disk is preallocated
+        and the log may grow so far. Never raises.
+
+        `following`: a leader has them in its log already. Then more is taken than of clients, or what leaders accepted
+        up to the bound would leave no room for the entry that begins the next leader's term, without which nothing
+        before it can be committed, applied, and cut off.
+        """
 
     def store_vote(self, term: int, voted_for: str | None) -> None:
         """Store term and vote; returns after their sync. Raises OSError."""

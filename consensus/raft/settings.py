@@ -45,7 +45,10 @@ class RaftConfig:
     snapshot_failures: int = 3
     """A node stops after refusing so many snapshots in a row as unreadable (fault 22)."""
     compact_after: int = 10_000
-    """Applied entries in the log before a snapshot is taken."""
+    """Applied entries in the log before a snapshot is taken. Four times as many while one is being sent."""
+    compact_bytes: int = 64 << 20
+    """What they may take before one is taken all the same. Twice as much while one is being sent; below half of the
+    journal's `max_log_bytes`, or writes are refused until it is there."""
     snapshot_slice: int = 16
     """State chunks encoded in one loop turn while a snapshot is taken."""
     snapshot_load_slice: int = 1
@@ -58,5 +61,7 @@ class RaftConfig:
             raise ValueError("leader_fallback < election_min < election_max must hold")
         if not self.heartbeat * 3 < self.leader_fallback:
             raise ValueError("leader_fallback must exceed three heartbeats")
+        if self.compact_after <= 0 or self.compact_bytes <= 0:
+            raise ValueError("compact_after and compact_bytes must exceed 0")
         if not 0 < self.max_op_bytes + 4 <= self.max_batch_bytes:
             raise ValueError("max_batch_bytes must exceed max_op_bytes by 4")

@@ -17,6 +17,7 @@ from coterie.app.http.error_mapping import TRANSFER_UNKNOWN, api_error
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import write_request_id
 from coterie.app.wire.cluster import (
+    Compacting,
     Decisions,
     FoundingGivenUp,
     RaftLeft,
@@ -62,6 +63,7 @@ def show_status(context: Context) -> dict[str, Any]:
         "change_pending": status.change_pending,
         "quorum": status.quorum,
         "failure": status.failure,
+        "log_shortage": status.shortage,
         "peers": [_show_peer(peer) for peer in context.raft.peers()],
     }
 
@@ -179,6 +181,24 @@ def add_raft(app: FastAPI, context: Context) -> None:
         except MetadataError as error:
             raise api_error(error) from None
         return answer({"left": True})
+
+    @app.post(
+        "/v1/raft/compact",
+        summary="Take a snapshot and cut the log",
+        operation_id="compact_raft",
+        response_model=Compacting,
+        response_description="Begun",
+        responses=errors(Code.UNAVAILABLE),
+        tags=["raft"],
+    )
+    async def compact_raft() -> Response:
+        """This very node's, now. It does so by itself after so many entries or bytes, and where its log is full; by
+        hand it is of use where an earlier snapshot found no space on the disk, and there is some now."""
+        try:
+            applied, snapshot = context.raft.compact()
+        except MetadataError as error:
+            raise api_error(error) from None
+        return answer({"applied_index": applied, "snapshot_index": snapshot})
 
     @app.delete(
         "/v1/raft/founding",

@@ -26,6 +26,11 @@ if TYPE_CHECKING:
 
 VOTING = frozenset({"leader", "voter"})
 
+_SHORTAGES = {
+    "disk_full": "its log takes no writes: there is no space on the disk",
+    "log_full": "its log takes no writes: it is full until a snapshot has cut it",
+}
+
 
 @make_command(
     "status",
@@ -59,6 +64,8 @@ def show_status(session: Session) -> None:
             "log entries": told.log_entries,
         }
     )
+    if told.log_shortage is not None:
+        session.out.say(Cell(_SHORTAGES[told.log_shortage], "bold red"))
     for name, shown in (("founding", told.founding), ("a change of voters is pending", told.change_pending)):
         if shown:
             session.out.say(Cell(name, "yellow"))
@@ -222,6 +229,28 @@ def leave(session: Session, yes: bool) -> None:
 
 
 @make_command(
+    "compact",
+    answer="coterie.app.wire.cluster:Compacting",
+    examples=[f"{PROGRAM} raft compact", f"{PROGRAM} raft compact --address 127.0.0.1:10002"],
+)
+@online
+def compact(session: Session) -> None:
+    """Have the node that is asked take a snapshot now, and cut its log.
+
+    It does so by itself after so many entries or bytes, and where its log or disk is full. By hand it is of use where
+    an earlier snapshot found no space on the disk, and there is some now.
+    """
+    begun = session.run(lambda client: client.raft.compact())
+    if session.out.json:
+        session.out.document(begun)
+    else:
+        session.out.text(
+            f"The node at {session.node} takes a snapshot up to entry {begun.applied_index} (so far: "
+            f"{begun.snapshot_index}); {PROGRAM} raft status shows when it is done."
+        )
+
+
+@make_command(
     "give-up-founding",
     answer="coterie.app.cli.models.cluster:GivenUp",
     examples=[f"{PROGRAM} raft give-up-founding --address 127.0.0.1:10003"],
@@ -276,7 +305,7 @@ def snapshot(session: Session, file: Path) -> None:
 
 command = CommandGroup(
     "raft",
-    commands=[show_status, peers, transfer, remove, leave, give_up_founding, decisions, snapshot],
+    commands=[show_status, peers, transfer, remove, leave, compact, give_up_founding, decisions, snapshot],
     default="status",
     help="The Raft layer: members, leadership, decisions.",
 )

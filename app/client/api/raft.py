@@ -19,6 +19,7 @@ from coterie.app.client.errors import ClientError
 from coterie.app.client.transport.failures import reading_failure
 from coterie.app.client.transport.requests import ApiRequest, Asker
 from coterie.app.wire.cluster import (
+    Compacting,
     Decision,
     Decisions,
     FoundingGivenUp,
@@ -72,6 +73,11 @@ class Raft:
     async def leave(self, *, at: str | None = None, timeout: float | None = None) -> None:
         """Have one node give up its part in the Raft layer; it goes on without. Raises as `transfer`."""
         await self._asker.ask(ApiRequest("POST", "/v1/raft/leave", to=self._node(at)), timeout)
+
+    async def compact(self, *, at: str | None = None) -> Compacting:
+        """Have one node take a snapshot now, and cut its log; returns once that has begun. Raises UnavailableError."""
+        reply = await self._asker.ask(ApiRequest("POST", "/v1/raft/compact", to=self._node(at)))
+        return read_answer(Compacting, reply.body)
 
     async def give_up_founding(self, *, at: str | None = None) -> str | None:
         """Have one founder give up waiting for another that will never come; returns what was done, if anything.

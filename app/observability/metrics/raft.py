@@ -69,7 +69,8 @@ def _member(status: MemberStatus, figures: MemberMetrics) -> Iterator[Metric]:
     for name, (field, help_text) in _STATE.items():
         yield gauge(name, help_text, getattr(figures.state, field))
     yield gauge("raft_log_bytes", "About what this member's log takes in memory.", figures.log_bytes)
-    yield gauge("raft_disk_full", "Whether there is no space for more of the log.", figures.disk_full)
+    yield gauge("raft_disk_full", "Whether there is no space on the disk for more of the log.", figures.disk_full)
+    yield gauge("raft_log_full", "Whether the log takes as much memory as it may.", figures.log_full)
     if isfinite(figures.staleness):
         yield gauge("raft_staleness_seconds", "How old what is applied here may be at most.", figures.staleness)
     yield gauge("raft_pending_proposals", "Writes that wait for their outcome.", figures.pending_proposals)

@@ -21,7 +21,7 @@ from coterie.consensus.journal.log.frames import (
     TRUNCATE_RECORD,
 )
 from coterie.consensus.journal.log.writer import SegmentWriter
-from coterie.consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.raft.ports import Entry, Shortage, SnapshotInfo
 
 ENTRY_MEMORY_BYTES = 160
 """What an entry takes in memory beside its command: a tuple, a bytes object, two ints and a place in the list."""
@@ -180,20 +180,30 @@ class FileJournal:
 
     # -- room --------------------------------------------------------------------------------------------------------
 
-    def has_room(self, size: int, entries: int = 1) -> bool:
-        """May `size` more bytes of commands be added now, with certainty that they can be written?
+    def shortage(self, size: int, entries: int = 1, *, following: bool = False) -> Shortage | None:
+        """None where `size` more bytes of commands may be added now, with certainty that they can be written.
 
-        False while the disk is full, while the log takes more memory than `max_log_bytes`, and for more than one
-        segment holds. A reserve is kept for what a node adds without asking: its no-op, a change of members.
+        `disk_full` also for more than one segment holds; `log_full` where the log would take more memory than
+        `max_log_bytes`. A reserve is kept for what a node adds without asking: its no-op, a change of members.
+        `following`: entries of a leader may take half of that reserve, and twice the memory.
         """
-        need = FRAME_HEAD_BYTES + self._buffered + entries * ENTRY_HEAD.size + size + self._config.reserve_bytes
+        config = self._config
+        reserve = config.reserve_bytes // 2 if following else config.reserve_bytes
+        need = FRAME_HEAD_BYTES + self._buffered + entries * ENTRY_HEAD.size + size + reserve
+        if need > max(self._in_flight_free()):
+            return "disk_full"
         memory = self.memory_bytes + entries * ENTRY_MEMORY_BYTES + size
-        return need <= max(self._in_flight_free()) and memory <= self._config.max_log_bytes
+        return "log_full" if memory > (2 if following else 1) * config.max_log_bytes else None
 
     @property
     def memory_bytes(self) -> int:
         """About what the entries in memory take."""
         return self._log_bytes + ENTRY_MEMORY_BYTES * len(self._log)
+
+    @property
+    def log_full(self) -> bool:
+        """The log takes as much memory as it may: not a write more until a snapshot has cut it."""
+        return self.memory_bytes + ENTRY_MEMORY_BYTES > self._config.max_log_bytes
 
     @property
     def disk_full(self) -> bool:

@@ -7,7 +7,7 @@ The node calls them with its state and does what they answer. They touch nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coterie.consensus.raft.errors import ProtocolError, SafetyError
 from coterie.consensus.raft.messages import AppendEntries, RequestVote
@@ -77,6 +77,10 @@ class AppendPlan:
     truncate_from: int | None = None
     entries: Sequence[Entry] = ()
     verified: int = 0
+
+    def without_entries(self) -> AppendPlan:
+        """What is left of it where there is no room for `entries`: what was there before them is verified."""
+        return replace(self, entries=(), verified=self.entries[0][1] - 1 if self.entries else self.verified)
 
 
 def check_append(message: AppendEntries) -> None:

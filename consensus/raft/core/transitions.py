@@ -198,6 +198,7 @@ def snapshot_installed(s: RaftState, info: SnapshotInfo) -> None:
     s.unreadable = 0
     s.metrics.snapshots["received"] += 1
     s.snapshot_index = info.index
+    s.unsaved_bytes = 0
     log = s.log
     if rules.keeps_suffix(info.index, info.term, log.first_index, log.last_index, log.term_at):
         log.cut(info)

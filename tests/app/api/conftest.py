@@ -133,6 +133,11 @@ class Part(LocalRaft):
     async def leave(self, seconds: float) -> None:
         await self._do("leave", str(seconds))
 
+    def compact(self) -> tuple[int, int]:
+        if self.fails is not None:
+            raise self.fails
+        return 7, 3
+
     def give_up_founding(self) -> str | None:
         if self.fails is not None:
             raise self.fails

@@ -80,6 +80,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("transfer_leadership", "POST", "/v1/raft/transfer", {}),
     ("remove_raft_member", "DELETE", "/v1/raft/members/b", None),
     ("leave_raft", "POST", "/v1/raft/leave", None),
+    ("compact_raft", "POST", "/v1/raft/compact", None),
     ("give_up_founding", "DELETE", "/v1/raft/founding", None),
     ("make_request_id", "POST", "/v1/request_ids", None),
     ("forget_member", "DELETE", "/v1/members/node-b", None),

@@ -10,6 +10,7 @@ from coterie.app.cli.terminal.exits import Exit
 from tests.app.cli.conftest import Say
 from tests.app.cli.shapes import check_json
 from tests.cluster.processes import Node
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 
@@ -115,6 +116,19 @@ def test_the_raft_layer(node: Node, say: Say, tmp_path: Path) -> None:
     file = tmp_path / "saved"
     saved = check_json("raft snapshot", say("raft", "snapshot", str(file), "--json").out)
     assert (saved["file"], saved["size_bytes"]) == (str(file), file.stat().st_size)
+
+
+def test_a_node_takes_a_snapshot_when_asked(node: Node, say: Say) -> None:
+    say("meta", "put", "snapshot/me", "x", at=node)
+    begun = check_json("raft compact", say("raft", "compact", "--json").out)
+    assert begun["applied_index"] > begun["snapshot_index"]
+
+    def done() -> bool:
+        status = check_json("raft status", say("raft", "status", "--json").out)
+        return bool(status["snapshot_index"] >= begun["applied_index"])
+
+    wait_until(done)
+    assert "takes a snapshot up to entry" in say("raft", "compact").out
 
 
 def test_what_is_founded_is_not_given_up(node: Node, say: Say) -> None:

@@ -16,6 +16,7 @@ from coterie.app.auth.authority import Authority
 from coterie.app.client import AccessError, Client, ClientError, ClientLimits, Rule
 from coterie.app.settings.auth import AuthSettings, TokenSetting
 from coterie.app.settings.tables import HttpSettings
+from coterie.app.wire.cluster import Compacting
 from coterie.app.wire.tokens import Rule as NodeRule
 from coterie.app.wire.tokens import hash_of
 from coterie.consensus import ConflictError, RefusedError, UnavailableError
@@ -72,6 +73,7 @@ async def test_raft(client: Client, served: Address, part: Part) -> None:
     await client.raft.remove("c" * 32)
     await client.raft.leave()
     assert [what for what, _ in part.asked] == ["transfer", "remove", "leave"]
+    assert await client.raft.compact() == Compacting(7, 3)
     assert await client.raft.give_up_founding() == "the agreement is taken back"
     part.fails = UnavailableError("no_leader")
     async with Client(str(served), timeout=1.5) as hasty:

@@ -89,6 +89,7 @@ async def test_each_endpoint_is_there_once(document: Any) -> None:
         "/v1/raft/decisions": ["get"],
         "/v1/raft/transfer": ["post"],
         "/v1/raft/leave": ["post"],
+        "/v1/raft/compact": ["post"],
         "/v1/raft/founding": ["delete"],
         "/v1/raft/snapshot": ["get"],
         "/v1/request_ids": ["post"],

@@ -21,7 +21,7 @@ async def test_a_follower_that_takes_no_entries_says_how_old_its_data_is(
         await leader.metadata.put(b"k", b"old")
         behind = group.followers()[0]
         await behind.metadata.get(b"k")
-        monkeypatch.setattr(behind.directory.journal, "has_room", lambda *_: False)  # its disk is full
+        monkeypatch.setattr(behind.directory.journal, "shortage", lambda *_, **__: "disk_full")  # its disk is full
         await leader.metadata.put(b"k", b"new")
         await asyncio.sleep(2.0)  # what is acknowledged becomes older
         answer = await behind.metadata.get(b"k", consistency=Consistency.STALE)
@@ -39,7 +39,7 @@ async def test_who_has_restarted_is_not_fresh_before_the_new_leader_knows_what_i
             await group.stop(number)
         for number in range(3):
             member = await group.start(number)
-            member.directory.journal.has_room = lambda *_: False  # type: ignore[method-assign]
+            member.directory.journal.shortage = lambda *_, **__: "disk_full"  # type: ignore[method-assign]
         await group.led()
         await asyncio.sleep(1.0)  # with full disks the leader's no-op is never committed
         for member in group.members.values():

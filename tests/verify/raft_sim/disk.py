@@ -11,8 +11,10 @@ from typing import Any
 
 import msgspec
 
+from coterie.consensus.journal.config import JournalConfig
+from coterie.consensus.journal.log.journal import ENTRY_MEMORY_BYTES
 from coterie.consensus.raft.errors import CorruptSnapshotError
-from coterie.consensus.raft.ports import Entry, SnapshotInfo
+from coterie.consensus.raft.ports import Entry, Shortage, SnapshotInfo
 
 Operation = tuple[str, Any]
 
@@ -26,6 +28,7 @@ class Platter:
         self.voted_for: str | None = None
         self.snapshot: bytes | None = None
         self.full = False  # no space for more entries
+        self.max_log_bytes = JournalConfig().max_log_bytes
         self.failing: int | None = None  # errno that the next sync raises
 
     def apply(self, operations: list[Operation]) -> None:
@@ -116,8 +119,11 @@ class SimJournal:
 
         return job
 
-    def has_room(self, size: int, entries: int = 1) -> bool:
-        return not self.platter.full
+    def shortage(self, size: int, entries: int = 1, *, following: bool = False) -> Shortage | None:
+        if self.platter.full:
+            return "disk_full"
+        taken = sum(len(entry[0]) for entry in self.entries) + size + ENTRY_MEMORY_BYTES * (len(self.entries) + entries)
+        return "log_full" if taken > (2 if following else 1) * self.platter.max_log_bytes else None
 
     def store_vote(self, term: int, voted_for: str | None) -> None:
         if self.platter.failing is not None and self.rng.random() < 0.5:

@@ -146,7 +146,7 @@ class Storm:
             node is not None
             and node.applied == commit
             and node.leader == me
-            and node.state.log.journal.has_room(1)  # a journal tries a disk that was full again once a second
+            and node.state.log.journal.shortage(1) is None  # a journal tries a disk that was full again once a second
             for node in nodes
         )
 

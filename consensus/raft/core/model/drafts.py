@@ -11,10 +11,12 @@ from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter, StateLoad
 class Saving:
     """An own snapshot in the making."""
 
-    __slots__ = ("busy", "chunks", "info", "writer")
+    __slots__ = ("busy", "chunks", "covers", "info", "writer")
 
-    def __init__(self, info: SnapshotInfo, chunks: Iterator[bytes], writer: SnapshotWriter) -> None:
+    def __init__(self, info: SnapshotInfo, covers: int, chunks: Iterator[bytes], writer: SnapshotWriter) -> None:
+        """`covers`: bytes of the commands between the installed snapshot and this one."""
         self.info = info
+        self.covers = covers
         self.chunks = chunks
         self.writer = writer
         self.busy = False  # a disk job is under way

@@ -115,6 +115,8 @@ class RaftState:
         self.saving: Saving | None = None
         self.save_not_before = 0.0
         self.save_forced = False
+        self.unsaved_bytes = 0
+        """Of the commands applied since the installed snapshot."""
         self.incoming: Incoming | None = None
         self.unreadable = 0
         """Snapshots refused in a row."""

@@ -17,7 +17,9 @@ from coterie.consensus.raft.core.model.entries import (
 from coterie.consensus.raft.core.model.pending import EntryProposals, Proposal
 from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import forwarding
-from coterie.consensus.raft.errors import RaftRefusedError, SafetyError
+from coterie.consensus.raft.core.parts.snapshot_taking import ask_room
+from coterie.consensus.raft.errors import RaftRefusedError, RaftUnavailableError, SafetyError
+from coterie.consensus.raft.ports import Shortage
 
 APPLY_SLICE = 512
 """Entries taken from the log at once while applying."""
@@ -82,9 +84,10 @@ def append_change(s: RaftState, proposal: Proposal) -> None:
 
 def _append(s: RaftState, command: bytes, proposals: list[Proposal], first: int = 0) -> None:
     """Append an entry that decides `proposals`; the results of applying it begin with theirs at `first`."""
-    if not s.log.journal.has_room(len(command)):
+    shortage = ask_room(s, len(command))
+    if shortage is not None:
         for proposal in proposals:
-            calls.end(s, proposal, RaftRefusedError("disk_full", "the leader has no space for its log"))
+            calls.end(s, proposal, _no_room(shortage))
         return
     index = s.log.last_index + 1
     become.append(s, (command, index, s.term))
@@ -93,6 +96,12 @@ def _append(s: RaftState, command: bytes, proposals: list[Proposal], first: int 
         forwarding.accepted(s, proposal, index, position)
     waiting = [(position, proposal) for position, proposal in enumerate(proposals, first) if not proposal.ended]
     calls.await_entry(s, index, EntryProposals(s.term, waiting))
+
+
+def _no_room(shortage: Shortage) -> RaftRefusedError:
+    if shortage == "log_full":
+        return RaftUnavailableError("log_full", "the leader's log is full until a snapshot has cut it")
+    return RaftRefusedError("disk_full", "the leader has no space for its log")
 
 
 # applying
@@ -106,6 +115,7 @@ def apply_entries(s: RaftState) -> None:
                 raise SafetyError(f"entry {index} follows {s.applied}")
             results = apply_entry(s, command, index)
             s.applied = index
+            s.unsaved_bytes += len(command)
             calls.applied(s, index, term, results)
     s.freshness.applied(s.applied)
     calls.finish_reads(s)

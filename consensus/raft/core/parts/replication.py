@@ -3,11 +3,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from coterie.consensus.raft.core import rules
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.progress import PROBE, SNAPSHOT, STREAM, Progress
 from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.core.parts import snapshot_sending
+from coterie.consensus.raft.core.parts.snapshot_taking import ask_room
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx
 from coterie.consensus.raft.ports import Entry
@@ -23,16 +26,15 @@ def on_append_entries(s: RaftState, leader: str, message: AppendEntries) -> None
     become.see_term(s, message.term)
     become.hear_leader(s, leader)
     log = s.log
-    size = sum(len(entry[0]) for entry in message.entries)
-    if size and not log.journal.has_room(size, len(message.entries)):  # a full disk: keep following, take nothing
-        s.ready.send(leader, NextNodeIdx(s.term, success=False, match=message.prev_index, full=True))
-        return
     plan = rules.plan_append(message, log.first_index, log.last_index, log.term_at, s.commit)
     if not plan.ok:
         s.ready.send(leader, NextNodeIdx(s.term, success=False, match=plan.hint, seq=message.seq))
         return
     if plan.truncate_from is not None:
         log.truncate(plan.truncate_from)
+    full = bool(plan.entries) and not _has_room(s, plan.entries)
+    if full:  # it takes nothing, but goes on following, and learns what is committed of what it holds
+        plan = plan.without_entries()
     for entry in plan.entries:
         log.append(entry)
     s.verified = max(s.verified, plan.verified)
@@ -40,6 +42,12 @@ def on_append_entries(s: RaftState, leader: str, message: AppendEntries) -> None
     s.ack_owed = leader
     if s.verified <= log.durability.durable:
         acknowledge(s)  # otherwise when the sync ends
+    if full:
+        s.ready.send(leader, NextNodeIdx(s.term, success=False, match=plan.verified, full=True))
+
+
+def _has_room(s: RaftState, entries: Sequence[Entry]) -> bool:
+    return ask_room(s, sum(len(entry[0]) for entry in entries), len(entries)) is None
 
 
 def acknowledge(s: RaftState) -> None:

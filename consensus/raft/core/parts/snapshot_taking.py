@@ -12,7 +12,7 @@ from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.configuration import Configurations
 from coterie.consensus.raft.core.model.drafts import Saving
 from coterie.consensus.raft.core.model.state import RaftState
-from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter
+from coterie.consensus.raft.ports import Shortage, SnapshotInfo, SnapshotWriter
 
 logger = logging.getLogger(__name__)
 
@@ -36,20 +36,34 @@ def load(s: RaftState) -> None:
     s.log.configurations = Configurations(info.voters, entries, from_snapshot=True)
 
 
+def ask_room(s: RaftState, size: int, entries: int = 1) -> Shortage | None:
+    """What the log lacks to take `entries` more, of `size` bytes of commands. A refusal begins what relieves it: a
+    snapshot, which lets the log be cut in memory and on the disk."""
+    shortage = s.log.journal.shortage(size, entries, following=not s.leading)
+    if shortage is not None and s.saving is None:
+        s.save_forced = True
+    return shortage
+
+
+def _is_due(s: RaftState, grown: int) -> bool:
+    """Has the log grown enough? A snapshot on its way to a member delays the next one, for the log after it would be
+    gone when it arrives; but not for ever."""
+    most, most_bytes = s.settings.compact_after, s.settings.compact_bytes
+    if s.save_forced:
+        return True
+    if any(progress.transfer is not None for progress in s.progress.values()):
+        most, most_bytes = 4 * most, 2 * most_bytes
+    return grown >= most or s.unsaved_bytes >= most_bytes
+
+
 def compact_if_due(s: RaftState) -> None:
     """Take the next slice of a snapshot, or start one where the log has grown enough."""
     if s.saving is not None:
         _save_slice(s, s.saving)
         return
     grown = s.applied - max(s.snapshot_index, 1)
-    if s.state_ahead or grown <= 0 or s.now < s.save_not_before:
+    if s.state_ahead or grown <= 0 or s.now < s.save_not_before or not _is_due(s, grown):
         return
-    if not s.save_forced:
-        if grown < s.settings.compact_after:
-            return
-        sending = any(progress.transfer is not None for progress in s.progress.values())
-        if sending and grown < 4 * s.settings.compact_after:
-            return  # or the log after the snapshot on its way would be gone when it arrives
     s.save_forced = False
     prev, last = s.log.entries_from(s.applied - 1, 2)
     info = SnapshotInfo(prev, last, s.log.configurations.as_of(s.applied))
@@ -60,7 +74,7 @@ def compact_if_due(s: RaftState) -> None:
     except OSError as error:
         _save_failed(s, None, error)
         return
-    s.saving = Saving(info, s.machine.snapshot(), writer)
+    s.saving = Saving(info, s.unsaved_bytes, s.machine.snapshot(), writer)
     _save_slice(s, s.saving)
 
 
@@ -100,6 +114,7 @@ def _saved(saving: Saving, s: RaftState, _: object, error: BaseException | None)
     s.metrics.snapshots["taken"] += 1
     if saving.info.index > s.snapshot_index:  # else a newer one has arrived from the leader meanwhile
         s.snapshot_index = saving.info.index
+        s.unsaved_bytes -= saving.covers
         s.log.cut(saving.info)
 
 

@@ -12,6 +12,7 @@ from coterie.app.api.app import create_app
 from coterie.app.wire.cluster import (
     Cluster,
     ClusterMember,
+    Compacting,
     Decisions,
     FoundingGivenUp,
     Members,
@@ -229,6 +230,9 @@ async def test_members_leave_and_are_removed(api: httpx.AsyncClient, part: Part)
     model_of(Removed).model_validate_json(removed.content, strict=True)
     left = await api.post("/v1/raft/leave?timeout=3")
     model_of(RaftLeft).model_validate_json(left.content, strict=True)
+    compacting = await api.post("/v1/raft/compact")
+    model_of(Compacting).model_validate_json(compacting.content, strict=True)
+    assert compacting.json() == {"applied_index": 7, "snapshot_index": 3}
     given_up = await api.delete("/v1/raft/founding")
     model_of(FoundingGivenUp).model_validate_json(given_up.content, strict=True)
     assert given_up.json() == {"given_up": "the agreement is taken back"}
@@ -239,6 +243,7 @@ OPERATIONS: list[tuple[str, str, dict[str, Any]]] = [
     ("POST", "/v1/raft/transfer", {"json": {}}),
     ("DELETE", "/v1/raft/members/b", {}),
     ("POST", "/v1/raft/leave", {}),
+    ("POST", "/v1/raft/compact", {}),
     ("DELETE", "/v1/raft/founding", {}),
 ]
 

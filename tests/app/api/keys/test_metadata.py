@@ -488,6 +488,7 @@ async def test_refusals_of_the_cluster_have_stable_codes(
         ("no_leader", "no leader is known now"),
         ("timed_out", "no majority, or no leader, answered in time"),
         ("disk_full", "the leader has no space for its log"),
+        ("log_full", "the leader's log is full until a snapshot, which is under way, has cut it"),
         ("something_new", "words of its own"),
     ],
 )

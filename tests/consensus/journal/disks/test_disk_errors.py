@@ -103,7 +103,7 @@ def test_what_a_failed_sync_left_in_the_cache_is_not_counted_before_it_is_on_the
 def fill(member: Member) -> None:
     """Take all that is left of the disk, then add entries until none is admitted."""
     member.files.capacity = member.files.used
-    while member.store.journal.has_room(100):
+    while member.store.journal.shortage(100) is None:
         member.add(bytes(100))
         member.sync()
 
@@ -114,13 +114,13 @@ def test_a_full_disk_refuses_new_entries_before_any_is_taken() -> None:
     journal = member.store.journal
     assert journal.disk_full
     assert len(journal) > 40  # the segment and its spare were used up first
-    assert not journal.has_room(100)
+    assert journal.shortage(100) is not None
 
 
 def test_on_a_full_disk_term_vote_and_what_the_node_itself_logs_can_still_be_stored() -> None:
     member = opened()
     fill(member)
-    while member.store.journal.has_room(0):
+    while member.store.journal.shortage(0) is None:
         member.add(b"")
         member.sync()
     for term in range(5, 10):
@@ -134,7 +134,7 @@ def test_a_member_opens_on_a_full_disk() -> None:
     member = opened()
     fill(member)
     member.reopen()
-    assert not member.store.journal.has_room(100)
+    assert member.store.journal.shortage(100) is not None
     member.vote(9, "b")
 
 
@@ -142,13 +142,13 @@ def test_writes_go_on_when_space_returns() -> None:
     member = opened()
     fill(member)
     member.tick()
-    assert not member.store.journal.has_room(100)
+    assert member.store.journal.shortage(100) is not None
     member.files.capacity = None
     member.tick()
-    assert member.store.journal.has_room(100)
+    assert member.store.journal.shortage(100) is None
     assert not member.store.journal.disk_full
     for _ in range(100):
-        assert member.store.journal.has_room(100)
+        assert member.store.journal.shortage(100) is None
         member.add(bytes(100))
         member.sync()
     member.crashed(Fate.DROP, Random(0)).open()
@@ -167,7 +167,7 @@ def test_what_was_admitted_can_always_be_written() -> None:
             job = member.store.journal.begin_sync()
             for _ in range(rng.randrange(1, 5)):
                 size = rng.randrange(1_500)
-                if member.store.journal.has_room(size):
+                if member.store.journal.shortage(size) is None:
                     member.add(bytes(size))
             job()
         member.sync()
@@ -183,9 +183,9 @@ def test_more_than_was_asked_for_stops_the_node_and_loses_nothing() -> None:
     member.crashed(Fate.DROP, Random(0)).open()
 
 
-def test_more_than_a_segment_is_refused_by_has_room_and_written_all_the_same() -> None:
+def test_more_than_a_segment_is_refused_and_written_all_the_same() -> None:
     member = opened()
-    assert not member.store.journal.has_room(SMALL.segment_bytes)
+    assert member.store.journal.shortage(SMALL.segment_bytes) is not None
     member.add(bytes(3 * SMALL.segment_bytes))
     member.sync()
     member.add(b"x")
@@ -196,13 +196,13 @@ def test_more_than_a_segment_is_refused_by_has_room_and_written_all_the_same() -
 def test_a_log_that_takes_too_much_memory_refuses_until_it_is_cut() -> None:
     member = Member(MemoryFiles(), 0, JournalConfig(segment_bytes=4_096, reserve_bytes=256, max_log_bytes=10_000))
     member.open()
-    while member.store.journal.has_room(100):
+    while member.store.journal.shortage(100) is None:
         member.add(bytes(100))
         member.sync()
     assert 9_000 < member.store.journal.memory_bytes <= 10_000
     member.snapshot(2, b"state")
     assert member.store.journal.memory_bytes < 1_200
-    assert member.store.journal.has_room(100)
+    assert member.store.journal.shortage(100) is None
 
 
 def test_a_snapshot_on_a_full_disk_is_an_error_that_does_no_harm() -> None:

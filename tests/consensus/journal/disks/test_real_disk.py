@@ -157,5 +157,5 @@ def test_no_space_for_a_segment_is_an_error_at_once(tmp_path: Path, monkeypatch:
     store.journal.add(bytes(9 << 20), 2, 1)
     store.journal.sync()  # in the spare; there is no other
     assert store.journal.disk_full
-    assert not store.journal.has_room(9 << 20)
+    assert store.journal.shortage(9 << 20) is not None
     store.close()

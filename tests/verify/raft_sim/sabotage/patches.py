@@ -249,7 +249,7 @@ def verified_forever(term_changed: Any) -> Any:
 
 def full_disk_acknowledged(on_append: Any) -> Any:
     def handle(s: Any, leader: Any, message: Any) -> None:
-        if message.term == s.term and message.entries and not s.log.journal.has_room(1):
+        if message.term == s.term and message.entries and s.log.journal.shortage(1) is not None:
             s.ready.send(leader, NextNodeIdx(s.term, success=True, match=message.entries[-1][1]))
         else:
             on_append(s, leader, message)
