@@ -18,6 +18,7 @@ from coterie.app.api.cluster.raft_routes import add_raft
 from coterie.app.api.context import Context
 from coterie.app.api.dispatcher import Dispatcher
 from coterie.app.api.documenting import ANYWHERE, listed
+from coterie.app.api.keys.fast_paths import FastPaths
 from coterie.app.api.keys.routes import add_key_routes
 from coterie.app.api.keys.txn import add_txn
 from coterie.app.api.keys.watch import add_watch
@@ -108,7 +109,7 @@ def create_app(
     app = _documented(context, live, graceful_leave, health, Exposition(node, raft, health, figures, loop_lag))
     if console:
         add_console(app)
-    gate: ASGIApp = HttpGate(Dispatcher(app, context, live), limits, figures, authority)
+    gate: ASGIApp = HttpGate(FastPaths(context, Dispatcher(app, context, live)), limits, figures, authority)
     if tracer is not None:
         gate = TracingMiddleware(gate, tracer)
     return for_other_origins(gate, limits.allowed_origins) if limits.allowed_origins else gate

@@ -1,6 +1,6 @@
-"""The application before FastAPI: it serves fast paths itself and forwards what only the leader can do.
+"""The application before FastAPI: it forwards what only the leader can do.
 
-gate (limits, faults, access log) -> dispatcher -> fast paths | forwarder | FastAPI
+gate (limits, faults, access log) -> fast paths -> dispatcher -> WebSocket | forwarder | FastAPI
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from coterie.app.api.context import Context
-from coterie.app.api.keys.fast_paths import FastPaths
 from coterie.app.api.keys.txn import TXN, check_shape
 from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
@@ -57,7 +56,6 @@ class Dispatcher:
     def __init__(self, app: FastAPI, context: Context, live: LiveUpdates) -> None:
         self._context = context
         self._routes = app.routes
-        self._hot = FastPaths(context)
         self._socket = LiveSocket(context, live)
         self._rest: ASGIApp = app
 
@@ -65,8 +63,6 @@ class Dispatcher:
         """Raises ApiError for refusals."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
-        elif FastPaths.serves(scope):
-            await self._hot(scope, receive, send)
         elif self._is_for_leader(scope["raw_path"], scope["method"]):
             await self._forward(scope, receive, send)
         else:

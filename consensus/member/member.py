@@ -12,15 +12,14 @@ import secrets
 from collections.abc import Callable, Iterable
 
 from coterie.consensus.journal import MemberDirectory
-from coterie.consensus.member.async_bridge import call_node
 from coterie.consensus.member.config import MemberConfig
+from coterie.consensus.member.event_loop import SystemClock, call_node
 from coterie.consensus.member.lease_expiry import LeaseExpiry
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.status import MemberStatus, PeerStatus, member_status, peer_statuses
-from coterie.consensus.raft.driver import SystemClock
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Locate
 from coterie.consensus.store import State
@@ -76,7 +75,7 @@ class Member:
                 on_event=on_event,
             ),
             clock=self._clock,
-            on_work=self._worked,
+            before_tick=self._follow_role,
             on_stop=self._node_stopped,
         )
         self.transport = self._runtime.transport
@@ -134,8 +133,8 @@ class Member:
 
     # what happens
 
-    def _worked(self) -> None:
-        """The node has something to do in the next loop turn."""
+    def _follow_role(self) -> None:
+        """Before each tick, so that what the tick stamps is the leader's time."""
         if self.node.leading != self._led:
             self._led = self.node.leading
             if self._led:

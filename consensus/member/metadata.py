@@ -32,7 +32,7 @@ from coterie.consensus.api.errors import (
 )
 from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId
-from coterie.consensus.member.async_bridge import Callback, call_node
+from coterie.consensus.member.event_loop import Callback, call_node
 from coterie.consensus.member.read_rounds import ReadRounds
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.tracing import Tracing

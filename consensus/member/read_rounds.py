@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.member.async_bridge import call_node
+from coterie.consensus.member.event_loop import call_node
 from coterie.consensus.raft.node import RaftNode
 
 

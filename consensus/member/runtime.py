@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from coterie.consensus.journal import DiskThread, MemberDirectory
-from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.member.event_loop import Driver, SystemClock
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
@@ -33,7 +33,7 @@ class LinkOptions:
 class RaftRuntime:
     """Made in a running event loop on an open `MemberDirectory`, which it closes when it closes.
 
-    `on_work` is called whenever the node has something to do in the next loop turn.
+    `before_tick` is called before each tick of the node: what has happened since the last one can be seen then.
     """
 
     def __init__(
@@ -47,14 +47,13 @@ class RaftRuntime:
         links: LinkOptions,
         *,
         clock: SystemClock,
-        on_work: Callable[[], None],
+        before_tick: Callable[[], None],
         on_stop: Callable[[BaseException | None], None],
     ) -> None:
         """Raises CorruptStateError or OSError where the directory must not be started from."""
         self.directory = directory
-        self._driver = Driver()
+        self._driver = Driver(before_tick)
         self._disk = DiskThread()
-        self._worked = on_work
         self._timer: asyncio.Task[None] | None = None
         self.transport = TcpTransport(
             identity,
@@ -77,12 +76,8 @@ class RaftRuntime:
             clock=clock,
             settings=settings,
             on_stop=on_stop,
-            on_work=self._work,
+            on_work=self._driver.wake,
         )
-
-    def _work(self) -> None:
-        self._driver.wake()
-        self._worked()
 
     def load(self) -> None:
         """Load the state and begin to tick. Raises CorruptStateError where the snapshot cannot be loaded."""

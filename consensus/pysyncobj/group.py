@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.member.async_bridge import call_node
+from coterie.consensus.member.event_loop import SystemClock, call_node
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine
 from coterie.consensus.pysyncobj.queue import Callback, CallQueue
 from coterie.consensus.pysyncobj.settings import CLUSTER, address_of, open_directory, raft_settings, secret_of
-from coterie.consensus.raft.driver import SystemClock
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import NetSettings
 
@@ -119,7 +118,7 @@ class Group:
             raft_settings(self.conf),
             LinkOptions(net=NetSettings()),
             clock=SystemClock(),
-            on_work=self._look,
+            before_tick=self._look,
             on_stop=self._stopped,
         )
         self.runtime.load()

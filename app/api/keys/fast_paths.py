@@ -6,13 +6,15 @@ Every byte of the path behind the prefix is the key: slashes, dots and a slash a
 
 from __future__ import annotations
 
-from starlette.types import Receive, Scope, Send
+from typing import Any
+
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coterie.app.api.context import Context, request_id
 from coterie.app.api.encoding import raw_headers, show_record
 from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
-from coterie.app.api.keys.metadata import read_lease, read_precondition
+from coterie.app.api.keys.metadata import check_readable, check_writable, outcome, read_lease, read_precondition
 from coterie.app.api.keys.parameters import (
     FRESHNESS,
     IF_MATCH,
@@ -26,13 +28,15 @@ from coterie.app.api.keys.parameters import (
     TTL,
 )
 from coterie.app.api.parameters import REQUEST_ID, TIME_LEFT, TIMEOUT
-from coterie.app.http.error_mapping import conflict
+from coterie.app.http.error_mapping import api_error, conflict
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import KeyRequest, Reply, json_reply
 from coterie.app.observability.metrics.http import ROUTE
 from coterie.app.wire.errors import Code
+from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.api.types import Consistency
 from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.store import Delete, Put
 
 KV = b"/v1/kv/"
 META = b"/v1/meta/"
@@ -46,20 +50,19 @@ OF_GOSSIP = (NODE.name, TTL.name)
 
 
 class FastPaths:
-    """Serves the hot paths, and passes everything else on."""
+    """Serves the hot paths, and passes everything else on to `rest`."""
 
-    def __init__(self, context: Context) -> None:
+    def __init__(self, context: Context, rest: ASGIApp | None = None) -> None:
         self._context = context
+        self._rest = rest
         self._gossip = {"PUT": self._put_gossip, "GET": self._get_gossip, "DELETE": self._delete_gossip}
         self._meta = {"PUT": self._put, "GET": self._get, "DELETE": self._delete}
 
-    @staticmethod
-    def serves(scope: Scope) -> bool:
-        path: bytes = scope["raw_path"]
-        return path.startswith((META, KV))
-
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals."""
+        if self._rest is not None and (scope["type"] != "http" or not scope["raw_path"].startswith((META, KV))):
+            await self._rest(scope, receive, send)
+            return
         if scope["raw_path"].startswith(META):
             scope[ROUTE] = META_ROUTE
             request = KeyRequest(scope, receive, self._context.limits, len(META))
@@ -123,42 +126,38 @@ class FastPaths:
         return self._context.timeout(TIMEOUT.read(request), TIME_LEFT.read(request))
 
     async def _put(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
-        prev = PREV.read(request)
-        done = await metadata_keys.put(
-            metadata,
-            request.key,
-            await request.body(),
-            lease=read_lease(LEASE.read(request)),
-            prev=prev,
-            precondition=read_precondition(IF_MATCH.read(request), IF_NONE_MATCH.read(request)),
-            request=request_id(metadata, REQUEST_ID.read(request)),
-            seconds=self._timeout(request),
-        )
-        return json_reply(_layered(layer, metadata_keys.show_put(request.key, done, prev=prev)), done.revision)
+        key, prev = request.key, PREV.read(request)
+        value, lease = await request.body(), read_lease(LEASE.read(request))
+        done = await self._write(request, metadata, Put(key.encode(), value, lease, prev))
+        return json_reply(_layered(layer, metadata_keys.show_put(key, done, prev=prev)), done.revision)
 
     async def _delete(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
-        prev = PREV.read(request)
-        done = await metadata_keys.delete(
-            metadata,
-            request.key,
-            prev=prev,
-            precondition=read_precondition(IF_MATCH.read(request), IF_NONE_MATCH.read(request)),
-            request=request_id(metadata, REQUEST_ID.read(request)),
-            seconds=self._timeout(request),
-        )
-        return json_reply(_layered(layer, metadata_keys.show_delete(request.key, done, prev=prev)))
+        key, prev = request.key, PREV.read(request)
+        done = await self._write(request, metadata, Delete(key.encode(), prev))
+        return json_reply(_layered(layer, metadata_keys.show_delete(key, done, prev=prev)))
+
+    async def _write(self, request: KeyRequest, metadata: MemberMetadata, operation: Put | Delete) -> Any:
+        precondition = read_precondition(IF_MATCH.read(request), IF_NONE_MATCH.read(request))
+        once = request_id(metadata, REQUEST_ID.read(request))
+        seconds = self._timeout(request)
+        check_writable(request.key)
+        guarded = precondition.guard(operation)
+        try:
+            return outcome(await metadata.submit(guarded, request=once, timeout=seconds))
+        except MetadataError as error:
+            raise api_error(error, once) from None
 
     async def _get(self, request: KeyRequest, metadata: MemberMetadata, layer: str | None) -> Reply:
         # On /v1/kv the word `consistency` chose the layer.
         consistency = Consistency.LINEARIZABLE if layer else Consistency(FRESHNESS.read(request))
-        raw = RAW.read(request)
-        answer = await metadata_keys.get(
-            metadata,
-            request.key,
-            revision=REVISION.read(request),
-            consistency=consistency,
-            seconds=self._timeout(request),
-        )
+        raw, revision, seconds = RAW.read(request), REVISION.read(request), self._timeout(request)
+        check_readable(request.key)
+        try:
+            answer = await metadata.get(
+                request.key.encode(), revision=revision, consistency=consistency, timeout=seconds
+            )
+        except MetadataError as error:
+            raise api_error(error) from None
         record = answer.value
         mod_revision = record.mod_revision if record is not None else 0
         if not read_precondition(IF_MATCH.read(request), None).holds(mod_revision):

@@ -1,7 +1,4 @@
-"""Metadata keys: read, write, delete and list, with preconditions, and the shapes of the answers.
-
-Functions on `MemberMetadata`, for the routes to call. Refusals are ApiErrors.
-"""
+"""Metadata keys: preconditions, lists, and the shapes of the answers. Refusals are ApiErrors."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ import re
 from dataclasses import dataclass
 from math import ceil, inf
 from typing import Any
+
+import msgspec
 
 from coterie.app.api.encoding import show_record
 from coterie.app.auth import token_store
@@ -29,8 +28,9 @@ from coterie.consensus.store import (
     GetDone,
     Put,
     PutDone,
-    Record,
     Target,
+    Txn,
+    TxnDone,
     page_range,
     prefix_end,
 )
@@ -63,6 +63,32 @@ class Precondition:
             or (self.absent and mod_revision)
             or mod_revision in self.other_than
         )
+
+    def guard(self, operation: Put | Delete) -> Put | Delete | Txn:
+        """The operation, to be done only where this holds; see `outcome`. Raises ApiError."""
+        if self is ANYTHING:
+            return operation
+        expect = self._one_revision()
+        if expect is not None:
+            return msgspec.structs.replace(operation, expect=expect)
+        if len(self.revisions) > 1:
+            raise ApiError(Code.INVALID_REQUEST, "If-Match on a write takes one revision, or *", "If-Match")
+        key = operation.key
+        compares = [Compare(key, Target.MOD_REVISION, "=", revision) for revision in self.revisions]
+        compares += [Compare(key, Target.MOD_REVISION, "!=", revision) for revision in self.other_than]
+        if self.exists or self.absent:
+            compares.append(Compare(key, Target.EXISTS, "=", int(self.exists)))
+            if self.exists and self.absent:
+                compares.append(Compare(key, Target.EXISTS, "=", 0))
+        return Txn(tuple(compares), (operation,), (Get(key),))
+
+    def _one_revision(self) -> int | None:
+        """The one revision that plain operations can expect, 0 for no such key; None where they cannot."""
+        if self.exists or self.other_than:
+            return None
+        if self.absent:
+            return None if self.revisions else 0
+        return self.revisions[0] if len(self.revisions) == 1 else None
 
 
 ANYTHING = Precondition()
@@ -106,17 +132,6 @@ def check_readable(key: str) -> None:
         raise ApiError(Code.RESERVED_KEY, "tokens are read at /v1/tokens, not as keys", "key")
 
 
-async def get(
-    metadata: MemberMetadata, key: str, *, revision: int | None, consistency: Consistency, seconds: float
-) -> ReadResult[Record | None]:
-    """Raises ApiError."""
-    check_readable(key)
-    try:
-        return await metadata.get(key.encode(), revision=revision, consistency=consistency, timeout=seconds)
-    except MetadataError as error:
-        raise api_error(error) from None
-
-
 def show_answer(answer: ReadResult[Any]) -> dict[str, Any]:
     """How fresh an answer is: the part that every read of the metadata shares."""
     if answer.staleness is None:
@@ -129,83 +144,15 @@ def not_found(key: str, answer: ReadResult[Any]) -> ApiError:
     return ApiError(Code.KEY_NOT_FOUND, f"there is no key {key!r}", "key", show_answer(answer))
 
 
-async def put(
-    metadata: MemberMetadata,
-    key: str,
-    value: bytes,
-    *,
-    lease: int,
-    prev: bool,
-    precondition: Precondition,
-    request: RequestId,
-    seconds: float,
-) -> PutDone:
-    """Raises ApiError."""
-    check_writable(key)
-    name = key.encode()
-    try:
-        if precondition is ANYTHING:
-            return await metadata.put(name, value, lease=lease, prev=prev, request=request, timeout=seconds)
-        expect = _as_expectation(precondition)
-        if expect is not None:
-            return await metadata.put(
-                name, value, lease=lease, prev=prev, expect=expect, request=request, timeout=seconds
-            )
-        done = await _under(metadata, precondition, name, Put(name, value, lease, prev), request, seconds)
-    except MetadataError as error:
-        raise api_error(error, request) from None
-    assert isinstance(done, PutDone)  # noqa: S101
+def outcome(result: Any) -> Any:
+    """Of an operation that a precondition guarded. Raises ApiError where that did not hold."""
+    if not isinstance(result, TxnDone):
+        return result
+    (done,) = result.results
+    if not result.succeeded:
+        assert isinstance(done, GetDone)  # noqa: S101
+        raise conflict(done.record.mod_revision if done.record is not None else 0)
     return done
-
-
-async def delete(
-    metadata: MemberMetadata, key: str, *, prev: bool, precondition: Precondition, request: RequestId, seconds: float
-) -> DeleteDone:
-    """Raises ApiError."""
-    check_writable(key)
-    name = key.encode()
-    try:
-        expect = None if precondition is ANYTHING else _as_expectation(precondition)
-        if precondition is ANYTHING or expect is not None:
-            return await metadata.delete(name, expect=expect, prev=prev, request=request, timeout=seconds)
-        done = await _under(metadata, precondition, name, Delete(name, prev), request, seconds)
-    except MetadataError as error:
-        raise api_error(error, request) from None
-    assert isinstance(done, DeleteDone)  # noqa: S101
-    return done
-
-
-def _as_expectation(precondition: Precondition) -> int | None:
-    """As the one revision that plain operations can expect, 0 for no such key; None where they cannot."""
-    if precondition.exists or precondition.other_than:
-        return None
-    if precondition.absent:
-        return None if precondition.revisions else 0
-    return precondition.revisions[0] if len(precondition.revisions) == 1 else None
-
-
-async def _under(
-    metadata: MemberMetadata,
-    condition: Precondition,
-    key: bytes,
-    operation: Put | Delete,
-    request: RequestId,
-    seconds: float,
-) -> Any:
-    if len(condition.revisions) > 1:
-        raise ApiError(Code.INVALID_REQUEST, "If-Match on a write takes one revision, or *", "If-Match")
-    compares = [Compare(key, Target.MOD_REVISION, "=", revision) for revision in condition.revisions]
-    compares += [Compare(key, Target.MOD_REVISION, "!=", revision) for revision in condition.other_than]
-    if condition.exists or condition.absent:
-        compares.append(Compare(key, Target.EXISTS, "=", int(condition.exists)))
-        if condition.exists and condition.absent:
-            compares.append(Compare(key, Target.EXISTS, "=", 0))
-    done = await metadata.txn(compares, (operation,), (Get(key),), request=request, timeout=seconds)
-    (result,) = done.results
-    if not done.succeeded:
-        assert isinstance(result, GetDone)  # noqa: S101
-        raise conflict(result.record.mod_revision if result.record is not None else 0)
-    return result
 
 
 def show_put(key: str, done: PutDone, *, prev: bool) -> dict[str, Any]:

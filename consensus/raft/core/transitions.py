@@ -10,7 +10,7 @@ from math import inf
 
 from coterie.consensus.raft.core import calls, rules
 from coterie.consensus.raft.core.events import HardState, ignore, in_doubt
-from coterie.consensus.raft.core.model.configuration import encode_voters, is_membership
+from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.core.model.progress import Progress
 from coterie.consensus.raft.core.model.state import Campaign, RaftState, Role
@@ -19,7 +19,7 @@ from coterie.consensus.raft.errors import (
     RaftUnavailableError,
     SafetyError,
 )
-from coterie.consensus.raft.ports import Entry, SnapshotInfo, SnapshotWriter
+from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter
 
 # the term
 
@@ -127,10 +127,10 @@ def become_leader(s: RaftState) -> None:
     _drop_progress(s)
     track_members(s)
     s.noop_index = s.log.last_index + 1
-    append(s, (NO_OP, s.noop_index, s.term))
+    s.log.append((NO_OP, s.noop_index, s.term))
     if s.log.configurations.founding:
         # A member that joins later knows the configuration from the log alone.
-        append(s, (encode_voters(s.voters), s.log.last_index + 1, s.term))
+        s.log.append((encode_voters(s.voters), s.log.last_index + 1, s.term))
     s.ping_due = s.now
     calls.end_transfer(s, RaftUnavailableError("other_leader", f"{s.own} was elected again"))
 
@@ -178,13 +178,6 @@ def _drop_progress(s: RaftState) -> None:
 
 
 # the log
-
-
-def append(s: RaftState, entry: Entry) -> None:
-    """As the leader: a configuration counts as soon as it is in the log."""
-    s.log.append(entry)
-    if is_membership(entry[0]):
-        track_members(s)
 
 
 def commit_to(s: RaftState, index: int) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from coterie.consensus.raft.core import calls, transitions
+from coterie.consensus.raft.core import calls
 from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.errors import RaftUnknownOutcomeError, SafetyError
@@ -44,7 +44,7 @@ def _next_past_the_log(s: RaftState) -> None:
 
 def _two_changes(s: RaftState) -> None:
     for voters in (["n0", "n1"], ["n0"]):
-        transitions.append(s, (encode_voters(voters), s.log.last_index + 1, s.term))
+        s.log.append((encode_voters(voters), s.log.last_index + 1, s.term))
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ def append_change(s: RaftState, proposal: Proposal) -> None:
         calls.end(s, proposal, reason)
         return
     _append(s, encode_voters(after), [proposal])
+    become.track_members(s)
 
 
 def _append(s: RaftState, command: bytes, proposals: list[Proposal], first: int = 0) -> None:
@@ -90,7 +91,7 @@ def _append(s: RaftState, command: bytes, proposals: list[Proposal], first: int 
             calls.end(s, proposal, _no_room(shortage))
         return
     index = s.log.last_index + 1
-    become.append(s, (command, index, s.term))
+    s.log.append((command, index, s.term))
     for position, proposal in enumerate(proposals, first):
         proposal.logged()
         forwarding.accepted(s, proposal, index, position)

@@ -17,7 +17,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from coterie.consensus.raft.driver import Driver, SystemClock
+from coterie.consensus.member.event_loop import Driver, SystemClock
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net import session as net_session
