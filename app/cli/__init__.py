@@ -14,8 +14,8 @@ How a command is added:
    `Output.say`. What other hosts chose as text goes through these, for they show control characters by their codes.
 5. Errors: those of the client end the command by themselves, with their exit code (`terminal/failures.py`). A command
    raises a `CommandError`, or `click.UsageError` for what was typed. They name the option and the fix.
-6. `python -m coterie.app.cli.reference > docs/cli.md`, and a test with a real node whose `--json` output is held to
-   its schema.
+6. `python -m coterie.app.cli.local.reference > docs/cli.md`, and a test with a real node whose `--json` output is held
+   to its schema.
 
 Nothing of this is imported when a node starts: `app/main.py` knows the names alone.
 """

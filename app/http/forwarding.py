@@ -21,7 +21,7 @@ from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import read_body
 from coterie.app.http.streams import abort, while_wanted
-from coterie.app.http.tls import Tls
+from coterie.app.http.tls.context import Tls
 from coterie.app.observability.tracing import Tracer
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings

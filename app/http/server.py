@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from coterie.app.http.protocol import bounded_protocol, bounded_socket
-from coterie.app.http.tls_listener import TlsListener
+from coterie.app.http.tls.listener import TlsListener
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings

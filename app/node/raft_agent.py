@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from coterie.app.http.tls import Tls
+from coterie.app.http.tls.context import Tls
 from coterie.app.node.storage.recover import RAFT_DIRECTORY, check_no_draft
 from coterie.app.observability.tracing import Tracer
 from coterie.app.settings.settings import Settings

@@ -21,8 +21,8 @@ from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.protocol import HEALTH_CONNECTIONS
 from coterie.app.http.server import HttpServer
-from coterie.app.http.tls import Tls, TlsError
-from coterie.app.http.tls_listener import MAX_HANDSHAKES
+from coterie.app.http.tls.context import Tls, TlsError
+from coterie.app.http.tls.listener import MAX_HANDSHAKES
 from coterie.app.node import garbage_collection
 from coterie.app.node.listening import BindError, Sockets, open_sockets
 from coterie.app.node.open_files import allow_open_files

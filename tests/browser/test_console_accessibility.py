@@ -9,8 +9,8 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe  # type: ignore[import-untyped]
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.console import DESKTOP, PHONE, Console, console
-from tests.browser.five_nodes import set_key, url
+from tests.browser.support.console import DESKTOP, PHONE, Console, console
+from tests.browser.support.five_nodes import set_key, url
 from tests.cluster.processes import Node
 from tests.cluster.test_autopilot import cluster, put
 

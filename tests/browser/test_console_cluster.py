@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Locator, expect
 
-from tests.browser.console import Console, console
-from tests.browser.five_nodes import NAMES, five_nodes, set_key, url
+from tests.browser.support.console import Console, console
+from tests.browser.support.five_nodes import NAMES, five_nodes, set_key, url
 from tests.browser.test_console_accessibility import asked_of_everybody
 from tests.cluster.processes import Node
 from tests.cluster.test_autopilot import Cluster, put, raft

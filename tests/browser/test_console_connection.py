@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.console_files import run
-from tests.browser.console_messages import THREE
+from tests.browser.support.console_files import run
+from tests.browser.support.console_messages import THREE
 
 # -- writes and the connection -----------------------------------------------------------------------------------------
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Browser, CDPSession, expect
 
-from tests.browser.console import console
-from tests.browser.crowd import crowd
+from tests.browser.support.console import console
+from tests.browser.support.crowd import crowd
 
 SIZE = 200
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Route, expect
 
-from tests.browser.console import PHONE, Console, console
-from tests.browser.five_nodes import set_key, url
+from tests.browser.support.console import PHONE, Console, console
+from tests.browser.support.five_nodes import set_key, url
 from tests.browser.test_console_accessibility import asked_of_everybody, faults
 from tests.cluster.processes import Node
 from tests.cluster.test_autopilot import Cluster, cluster, get, put, serves

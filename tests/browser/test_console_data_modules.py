@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.console_files import run
+from tests.browser.support.console_files import run
 
 SAMPLE: dict[str, Any] = {
     "scope": "all",

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.console_files import run
-from tests.browser.console_messages import (
+from tests.browser.support.console_files import run
+from tests.browser.support.console_messages import (
     HELLO,
     READY,
     THREE,

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page
 
-from tests.browser.console_files import run
+from tests.browser.support.console_files import run
 
 EXPRESSIONS: list[tuple[str, str, Any]] = [
     ("core/format.js", "m.count(1234567)", "1,234,567"),

@@ -11,7 +11,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.app.processes import running
-from tests.browser.console import console
+from tests.browser.support.console import console
 
 pytestmark = [pytest.mark.cluster, pytest.mark.slow]
 

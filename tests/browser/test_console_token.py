@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, expect
 from coterie.app.wire.tokens import hash_of
 from tests.app.auth.conftest import ADMIN, WRONG
 from tests.app.processes import running
-from tests.browser.console import console
+from tests.browser.support.console import console
 from tests.browser.test_console_accessibility import faults
 from tests.waiting import PATIENCE_SECONDS
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.docs.comparing import json_matches, text_matches
-from tests.docs.snippets import read_page
+from tests.docs.support.comparing import json_matches, text_matches
+from tests.docs.support.snippets import read_page
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.docs.snippets import PAGES
+from tests.docs.support.snippets import PAGES
 
 DESIGNS = [page for room in ("app", "consensus", "gossip", "tests") for page in sorted((ROOT / room).rglob("*.md"))]
 TEXTS = {page: page.read_text() for page in [*PAGES, *DESIGNS]}

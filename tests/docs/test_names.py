@@ -17,7 +17,7 @@ from coterie.app.settings.loading import setting_paths
 from coterie.app.settings.settings import Settings
 from coterie.app.wire.errors import Code
 from tests import ROOT
-from tests.docs.snippets import PAGES
+from tests.docs.support.snippets import PAGES
 
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text()
 FAILURES = OPERATIONS.partition("## When something is wrong")[2]

@@ -12,10 +12,10 @@ from pathlib import Path
 import pytest
 
 from tests import ROOT
-from tests.docs.checkout import Checkout, NoOwnAddressError
-from tests.docs.comparing import json_matches, text_matches
-from tests.docs.shell import POLL_SECONDS, Shell, SnippetError
-from tests.docs.snippets import PAGES, Comment, Snippet, page_runs_elsewhere, read_page
+from tests.docs.support.checkout import Checkout, NoOwnAddressError
+from tests.docs.support.comparing import json_matches, text_matches
+from tests.docs.support.shell import POLL_SECONDS, Shell, SnippetError
+from tests.docs.support.snippets import PAGES, Comment, Snippet, page_runs_elsewhere, read_page
 from tests.slow import some_quick
 from tests.waiting import PATIENCE_SECONDS
 

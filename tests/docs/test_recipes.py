@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 
 from coterie.app.client import Client
 from tests import ROOT
-from tests.docs.checkout import Checkout, NoOwnAddressError
-from tests.docs.programs import Program, Programs, programs
+from tests.docs.support.checkout import Checkout, NoOwnAddressError
+from tests.docs.support.programs import Program, Programs, programs
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 RECIPES = ROOT / "docs" / "recipes"

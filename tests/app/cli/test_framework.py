@@ -13,8 +13,8 @@ import pytest
 from coterie.app.cli.command_line import HELP, bare_help
 from coterie.app.cli.command_names import COMMANDS
 from coterie.app.cli.framework.command import Command, all_commands, root
+from coterie.app.cli.local.reference import pages
 from coterie.app.cli.local.schema import schema_of, speaking_commands
-from coterie.app.cli.reference import pages
 from coterie.app.cli.terminal.exits import Exit
 from coterie.app.main import main
 from tests import ROOT
@@ -114,7 +114,7 @@ def test_options_may_be_typed_with_dashes(capsys: pytest.CaptureFixture[str]) ->
 
 def test_the_reference_is_what_the_commands_say() -> None:
     assert (ROOT / "docs" / "cli.md").read_text(encoding="utf-8") == "".join(pages()), (
-        "it is old: python -m coterie.app.cli.reference > docs/cli.md"
+        "it is old: python -m coterie.app.cli.local.reference > docs/cli.md"
     )
 
 

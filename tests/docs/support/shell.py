@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
-from tests.docs.checkout import Checkout
+from tests.docs.support.checkout import Checkout
 from tests.waiting import PATIENCE_SECONDS
 
 POLL_SECONDS = 0.1

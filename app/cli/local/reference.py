@@ -1,4 +1,4 @@
-"""Prints docs/cli.md from the commands themselves: `python -m coterie.app.cli.reference > docs/cli.md`."""
+"""Prints docs/cli.md from the commands themselves: `python -m coterie.app.cli.local.reference > docs/cli.md`."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 Its engine is told of them by datagrams as they would send them, five times a second, all the time: heartbeats, keys
 that change, one that dies and comes back. What the page is told of it is what a node tells. By hand:
-`python -m tests.browser.crowd 200`.
+`python -m tests.browser.support.crowd 200`.
 """
 
 from __future__ import annotations

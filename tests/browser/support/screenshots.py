@@ -1,4 +1,4 @@
-"""Pictures of the console for the documentation, of five real nodes: `python -m tests.browser.screenshots`.
+"""Pictures of the console for the documentation, of five real nodes: `python -m tests.browser.support.screenshots`.
 
 Writes `docs/console-*.png`. What is on them happened: keys were set, a lock is held, a node was killed.
 """
@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests import ROOT
 from tests.browser.conftest import CHROMIUM, FLAGS
-from tests.browser.console import DESKTOP, PHONE, Console, console
-from tests.browser.five_nodes import five_nodes, set_key, url
+from tests.browser.support.console import DESKTOP, PHONE, Console, console
+from tests.browser.support.five_nodes import five_nodes, set_key, url
 from tests.cluster.processes import Node
 from tests.cluster.test_autopilot import Cluster, put
 

@@ -1,4 +1,6 @@
-"""Draws the README's pictures of real runs: `python -m tests.docs.picture status > docs/status.svg`, or `three-nodes`.
+"""Draws the README's pictures of real runs.
+
+`python -m tests.docs.support.picture status > docs/status.svg`, or `three-nodes`.
 
 Nodes on the documented ports. `three-nodes`: a key that spreads, a node that dies. `status`: what the command says of
 five, and of four. Everything shown was answered by the nodes.

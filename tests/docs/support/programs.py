@@ -12,7 +12,7 @@ from threading import Condition, Thread
 
 import httpx
 
-from tests.docs.checkout import Checkout
+from tests.docs.support.checkout import Checkout
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
 ONE_NODE = """\
