@@ -48,7 +48,7 @@ WRITES: list[tuple[list[Any], Any, int]] = [
 
 @pytest.mark.parametrize(("answers", "outcome", "tries"), WRITES)
 def test_a_write_is_repeated_under_its_id(fresh: Page, answers: list[Any], outcome: Any, tries: int) -> None:
-    told, asked = run(fresh, "core/api.js", FAKE_FETCH, answers)
+    told, asked = run(fresh, "core/net/api.js", FAKE_FETCH, answers)
     assert told == outcome
     assert asked == [["POST", "v1/request_ids", None], *[["PUT", "v1/meta/a", "1-x"]] * tries]
 
@@ -79,7 +79,7 @@ FAKE_SOCKET = """
 
 def begin_connection(page: Page) -> None:
     page.clock.install()
-    run(page, "core/connection.js", FAKE_SOCKET)
+    run(page, "core/net/connection.js", FAKE_SOCKET)
     page.wait_for_function("window.sockets.length === 1")
     say = "sockets[0].onopen(); for (const each of " + json.dumps(THREE) + ") sockets[0].say(each);"
     page.evaluate(f"() => {{ {say} }}")

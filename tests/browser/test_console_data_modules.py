@@ -62,7 +62,7 @@ def test_gossip_keys_as_rows(modules: Page) -> None:
         return [told('node', {{}}), told('key', {{}}), told('node', {{prefix: 'k'}}), told('node', {{text: 'OWN'}}),
           told('node', {{system: true, prefix: 'c'}}), told('node', {{prefix: 'coterie/'}})];
     """
-    by_node, by_key, prefixed, worded, system, asked = run(modules, "core/gossip_keys.js", body)
+    by_node, by_key, prefixed, worded, system, asked = run(modules, "core/data/gossip_keys.js", body)
     assert by_node == ["a.k2 set own", "a.old deleted own", "b.k2 expires", "b.k10 set"]
     assert by_key == ["a.k2 set own", "b.k2 expires", "b.k10 set", "a.old deleted own"]
     assert prefixed == ["a.k2 set own", "b.k2 expires", "b.k10 set"]
@@ -72,7 +72,7 @@ def test_gossip_keys_as_rows(modules: Page) -> None:
 
 def test_convergence_in_words(modules: Page) -> None:
     body = "return [m.spreads(a).map((s) => [s.node, s.done, s.words]), m.convergenceWords(a)];"
-    spreads, words = run(modules, "core/gossip_keys.js", body, SAMPLE)
+    spreads, words = run(modules, "core/data/gossip_keys.js", body, SAMPLE)
     assert spreads == [
         ["a", True, "confirmed on 2 of 2 live peers"],
         ["b", False, "confirmed on 1 of 2 live peers; c behind, by 3 versions at most"],
@@ -82,7 +82,7 @@ def test_convergence_in_words(modules: Page) -> None:
     )
     silent = {**SAMPLE, "live_peers": 3, "peers": [], "nodes": [{**SAMPLE["nodes"][0], "here_behind_versions": 1}]}
     body = "return [m.spreads(a)[0].words, m.spreads(a)[0].done, m.convergenceWords(null)];"
-    assert run(modules, "core/gossip_keys.js", body, silent) == [
+    assert run(modules, "core/data/gossip_keys.js", body, silent) == [
         "confirmed on 2 of 3 live peers; 1 peer not heard yet; here 1 version is missing",
         False,
         "Not told yet.",
@@ -90,34 +90,35 @@ def test_convergence_in_words(modules: Page) -> None:
 
 
 EXPRESSIONS: list[tuple[str, str, Any]] = [
-    ("core/bytes.js", "m.hexLines(new Uint8Array([65, 0, 255]))",
+    ("core/data/bytes.js", "m.hexLines(new Uint8Array([65, 0, 255]))",
      "000000  41 00 ff" + " " * 39 + "  A.."),
-    ("core/bytes.js", "m.toBase64(m.fromBase64('/wBB'))", "/wBB"),
-    ("core/bytes.js", "['', 'é', 'abc'].map((t) => m.sizeOf(t, 'utf-8'))", [0, 2, 3]),
-    ("core/bytes.js", "['', '/w==', '/wA=', '/wBB'].map((t) => m.sizeOf(t, 'base64'))", [0, 1, 2, 3]),
-    ("core/bytes.js", "m.prettyJson('{\"a\":[1]}')", '{\n  "a": [\n    1\n  ]\n}'),
-    ("core/bytes.js", "['7', 'x', '{x', '[12345678901234567890]'].map(m.prettyJson)", [None] * 4),
-    ("core/bytes.js", "m.prettyJson('[\"12345678901234567890\"]')", '[\n  "12345678901234567890"\n]'),
-    ("core/metadata_keys.js", "['a/b/', '', '/'].map(m.pathOf)", [["a/", "a/b/"], [], ["/"]]),
-    ("core/metadata_keys.js", "['a/b/c', 'a', 'a/'].map(m.folderOf)", ["a/b/", "", "a/"]),
-    ("core/metadata_keys.js", "['key:a/b', 'bytes://8=', 'in:a/', ''].map(m.readKeyAddress)",
+    ("core/data/bytes.js", "m.toBase64(m.fromBase64('/wBB'))", "/wBB"),
+    ("core/data/bytes.js", "['', 'é', 'abc'].map((t) => m.sizeOf(t, 'utf-8'))", [0, 2, 3]),
+    ("core/data/bytes.js", "['', '/w==', '/wA=', '/wBB'].map((t) => m.sizeOf(t, 'base64'))", [0, 1, 2, 3]),
+    ("core/data/bytes.js", "m.prettyJson('{\"a\":[1]}')", '{\n  "a": [\n    1\n  ]\n}'),
+    ("core/data/bytes.js", "['7', 'x', '{x', '[12345678901234567890]'].map(m.prettyJson)", [None] * 4),
+    ("core/data/bytes.js", "m.prettyJson('[\"12345678901234567890\"]')", '[\n  "12345678901234567890"\n]'),
+    ("core/data/metadata_keys.js", "['a/b/', '', '/'].map(m.pathOf)", [["a/", "a/b/"], [], ["/"]]),
+    ("core/data/metadata_keys.js", "['a/b/c', 'a', 'a/'].map(m.folderOf)", ["a/b/", "", "a/"]),
+    ("core/data/metadata_keys.js", "['key:a/b', 'bytes://8=', 'in:a/', ''].map(m.readKeyAddress)",
      [{"key": "a/b", "key_encoding": "utf-8"}, {"key": "//8=", "key_encoding": "base64"}, None, None]),
-    ("core/metadata_keys.js",
+    ("core/data/metadata_keys.js",
      "[{key: 'a'}, {key: '..'}, {key: '.'}, {key: 'YQ==', key_encoding: 'base64'}].map(m.addressable)",
      [True, False, False, False]),
-    ("core/metadata_keys.js", "[{key: '..'}, {key: 'YQ==', key_encoding: 'base64'}].map(m.nameable)", [True, False]),
-    ("core/bytes.js", "['', '/wBB', '/', 'é'].map(m.isBase64)", [True, True, False, False]),
-    ("core/metadata_keys.js",
+    ("core/data/metadata_keys.js", "[{key: '..'}, {key: 'YQ==', key_encoding: 'base64'}].map(m.nameable)",
+     [True, False]),
+    ("core/data/bytes.js", "['', '/wBB', '/', 'é'].map(m.isBase64)", [True, True, False, False]),
+    ("core/data/metadata_keys.js",
      "[...m.revisionTimes([{revision: 4, time: 1}, {revision: 4, time: 2}, {kind: 'raft', time: 3}])]", [[4, 1]]),
-    ("core/metadata_keys.js",
+    ("core/data/metadata_keys.js",
      "[...m.changedSince(['a', 'b', 'b'].map((key, n) => ({kind: 'metadata', key, time: 3 + n})), 4)]",
      [["utf-8:b", 5]]),
-    ("core/metadata_keys.js",
+    ("core/data/metadata_keys.js",
      "m.pastOf([{revision: 5, type: 'put'}, {revision: 9, type: 'delete'}], {mod_revision: 7}).map((e) => e.revision)",
      [9, 7, 5]),
-    ("core/metadata_keys.js", "m.pastOf([{revision: 7, type: 'put'}], {mod_revision: 7}).length", 1),
-    ("core/holdings.js", "m.timeLeft({remaining_seconds: 9}, 100, 104)", 5),
-    ("core/holdings.js", "[m.timeLeft({remaining_seconds: 1}, 0, 4), m.timeLeft({remaining_seconds: null}, 0, 4)]",
+    ("core/data/metadata_keys.js", "m.pastOf([{revision: 7, type: 'put'}], {mod_revision: 7}).length", 1),
+    ("core/data/holdings.js", "m.timeLeft({remaining_seconds: 9}, 100, 104)", 5),
+    ("core/data/holdings.js", "[m.timeLeft({remaining_seconds: 1}, 0, 4), m.timeLeft({remaining_seconds: null}, 0, 4)]",
      [0, None]),
 ]  # fmt: skip
 
@@ -134,7 +135,7 @@ def test_folders_and_lists_of_keys(modules: Page) -> None:
           .concat([['', 'TWO'], ['a/', ''], ['', 'three'], ['', '/wA']]
             .map(([prefix, text]) => m.matching(a, {prefix, text}).map((r) => r.key)));
     """
-    assert run(modules, "core/metadata_keys.js", body, RECORDS) == [
+    assert run(modules, "core/data/metadata_keys.js", body, RECORDS) == [
         [["a/ 3"], ["//8=", "z"]],
         [["b/ 2"], ["a/x"]],
         [[], ["a/b/c", "a/b/d"]],
@@ -152,7 +153,7 @@ def test_ten_thousand_keys_are_counted_and_ordered(modules: Page) -> None:
         return [m.level(all, '').folders.length, m.level(all, 'd7/').records.length,
           m.matching(all, {prefix: '', text: 'k999'}).length];
     """
-    assert run(modules, "core/metadata_keys.js", body) == [100, 100, 11]
+    assert run(modules, "core/data/metadata_keys.js", body) == [100, 100, 11]
 
 
 def test_what_lives_on_a_lease(modules: Page) -> None:
@@ -163,7 +164,7 @@ def test_what_lives_on_a_lease(modules: Page) -> None:
           m.queueRows(a[1], {kind: 'lock', text: ''}).length, m.queueRows(a[1], {kind: '', text: 'W1'}).length,
           a[1].flatMap((q) => [...q.holders, ...q.waiters]).map(m.placeValue)];
     """
-    assert run(modules, "core/holdings.js", body, [RECORDS, QUEUES]) == [
+    assert run(modules, "core/data/holdings.js", body, [RECORDS, QUEUES]) == [
         [3, 4],
         "2 keys; holds the lock job10; waits for the election job9",
         "nothing",
@@ -188,4 +189,4 @@ def test_a_stream_of_events_is_read_however_it_is_cut(modules: Page) -> None:
         return [1, 7, 1000].map(read);
     """
     expected = [["", "", "16"], ["change", '{"revision":17}', "17"], ["end", "{}", None]]
-    assert run(modules, "core/event_stream.js", body, stream) == [expected] * 3
+    assert run(modules, "core/net/event_stream.js", body, stream) == [expected] * 3

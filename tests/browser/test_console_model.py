@@ -162,7 +162,7 @@ def views(page: Page, messages: tuple[dict[str, Any], ...]) -> list[dict[str, An
         for (const each of a) apply(model, each);
         return m.nodeViews(model);
     """
-    told: list[dict[str, Any]] = run(page, "core/nodes.js", body, list(messages))
+    told: list[dict[str, Any]] = run(page, "core/cluster/nodes.js", body, list(messages))
     return told
 
 
@@ -193,7 +193,7 @@ def test_a_twin_that_gossip_takes_for_dead_is_counted(modules: Page) -> None:
         return m.nodeViews(model).map((each) => [each.name, each.twins]);
     """
     told = [HELLO, members_part(node("node1"), node("node2", "dead", 1), node("node2", "live", 2)), READY]
-    assert run(modules, "core/nodes.js", body, told) == [["node1", 0], ["node2", 1]]
+    assert run(modules, "core/cluster/nodes.js", body, told) == [["node1", 0], ["node2", 1]]
 
 
 def findings(page: Page, messages: tuple[dict[str, Any], ...], now: float = 1_000.0) -> list[tuple[str, str]]:
@@ -203,7 +203,7 @@ def findings(page: Page, messages: tuple[dict[str, Any], ...], now: float = 1_00
         for (const each of a.messages) apply(model, each);
         return m.diagnose(model, a.now).map((each) => [each.severity, each.title, each.why, each.todo]);
     """
-    told = run(page, "core/diagnosis.js", body, {"messages": list(messages), "now": now})
+    told = run(page, "core/cluster/diagnosis.js", body, {"messages": list(messages), "now": now})
     assert all(each[2] and each[3] for each in told), f"without a reason, or what to do: {told}"
     return [(each[0], each[1]) for each in told]
 
@@ -294,5 +294,5 @@ def test_events_in_words(modules: Page) -> None:
          "the lock x is held by w1, 1 waiting"),
         ({"kind": "queues", "queue": "election", "name": "x", "holders": [], "waiters": []}, "the election x is free"),
     ]  # fmt: skip
-    told = run(modules, "core/telling.js", "return a.map(m.describe);", [event for event, _ in cases])
+    told = run(modules, "core/cluster/telling.js", "return a.map(m.describe);", [event for event, _ in cases])
     assert told == [words for _, words in cases]

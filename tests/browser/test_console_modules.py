@@ -32,46 +32,46 @@ EXPRESSIONS: list[tuple[str, str, Any]] = [
      [{"view": "overview", "rest": ""}, {"view": "nodes", "rest": ""}, {"view": "nodes", "rest": "a/b"},
       {"view": "map", "rest": ""}, {"view": "gossip", "rest": "x/y"}]),
     ("core/route.js", "m.readRoute(m.href('nodes', 'a/b c#%')).rest", "a/b c#%"),
-    ("core/series.js", "[0, 0.3, 1, 1.2, 2.4, 7, 99].map(m.niceMax)", [1, 0.5, 1, 2, 2.5, 10, 100]),
-    ("core/series.js",
+    ("core/cluster/series.js", "[0, 0.3, 1, 1.2, 2.4, 7, 99].map(m.niceMax)", [1, 0.5, 1, 2, 2.5, 10, 100]),
+    ("core/cluster/series.js",
      "m.rates([{time: 1, c: 5}, {time: 3, c: 9}, {time: 4, c: 2}, {time: 5, c: null}], (s) => s.c)",
      [{"time": 3, "value": 2}, {"time": 4, "value": None}, {"time": 5, "value": None}]),
-    ("core/series.js",
+    ("core/cluster/series.js",
      "m.path([[0, 1], [1, 2], [2, null], [3, 4]].map(([time, value]) => ({time, value})), (t) => t, (v) => v)",
      "M0.0 1.0L1.0 2.0M3.0 4.0"),
-    ("core/series.js",
+    ("core/cluster/series.js",
      "m.dots([[0, 1], [1, 2], [2, null], [3, 4]].map(([time, value]) => ({time, value})), (t) => t, (v) => v)",
      "M3.0 4.0h0"),
-    ("core/series.js", "m.summary([{time: 0, value: 3}, {time: 1, value: 1}, {time: 2, value: null}])",
+    ("core/cluster/series.js", "m.summary([{time: 0, value: 3}, {time: 1, value: 1}, {time: 2, value: null}])",
      {"last": None, "least": 1, "most": 3}),
-    ("core/series.js", "m.greatest([[{value: null}], [{value: 4}, {value: 2}]])", 4),
+    ("core/cluster/series.js", "m.greatest([[{value: null}], [{value: 4}, {value: 2}]])", 4),
     ("core/table.js", "m.sorted([{v: 3}, {v: null}, {v: 1}], (r) => r.v, false).map((r) => r.v)", [1, 3, None]),
     ("core/table.js", "m.sorted([{v: 3}, {v: null}, {v: 1}], (r) => r.v, true).map((r) => r.v)", [3, 1, None]),
     ("core/table.js", "m.sorted(['node10', 'node9'], (r) => r, false)", ["node9", "node10"]),
     ("core/table.js",
      "['', 'A1', 'is:vo', 'is:le', 'a1 zone:b', 'x:y'].map((t) => m.filter(t)({name: 'a1', is: 'voter', zone: 'b'}))",
      [True, True, True, False, True, False]),
-    ("core/session.js", "m.readable([{layer: '*', action: 'read'}], ['members', 'queues'])", ["members", "queues"]),
-    ("core/session.js",
+    ("core/net/session.js", "m.readable([{layer: '*', action: 'read'}], ['members', 'queues'])", ["members", "queues"]),
+    ("core/net/session.js",
      "m.readable([{layer: 'cluster', action: 'admin', prefix: 'a'}], ['members', 'figures', 'gossip', 'leases'])", []),
-    ("core/session.js",
+    ("core/net/session.js",
      "m.readable([{layer: 'locks', action: 'read', prefix: 'a'}], ['members', 'gossip', 'queues', 'leases'])",
      ["queues", "leases"]),
-    ("core/withheld.js",
+    ("core/data/withheld.js",
      "[null, {}, {withheld: ['phi', 'raft', 'leases']}].map((hello) => m.withheldLayers({hello}))",
      ["", "", "cluster and locks"]),
-    ("core/withheld.js",
+    ("core/data/withheld.js",
      "[null, {}, {withheld: ['metadata']}, {within: {queues: ['a']}}].map((hello) => m.isNarrow({hello}))",
      [False, False, True, True]),
-    ("core/session.js", "m.allows([{layer: 'cluster', action: 'write'}], 'cluster', 'admin')", False),
-    ("core/session.js", "m.allows([{layer: '*', action: 'admin'}], 'cluster', 'admin')", True),
-    ("core/session.js",
+    ("core/net/session.js", "m.allows([{layer: 'cluster', action: 'write'}], 'cluster', 'admin')", False),
+    ("core/net/session.js", "m.allows([{layer: '*', action: 'admin'}], 'cluster', 'admin')", True),
+    ("core/net/session.js",
      "['a/7', 'b', null].map((k) => m.allows([{layer: 'locks', action: 'write', prefix: 'a/'}], 'locks', 'write', k))",
      [True, False, True]),
-    ("core/connection.js", "[0, 1, 2, 50].map((n) => m.pauseMs(n, 0))", [250, 500, 1000, 7500]),
-    ("core/connection.js", "m.pauseMs(50, 0.999999) <= 15000", True),
-    ("core/layout.js", "[0, 1, 3, 12, 13, 100].map((n) => m.capacityFor(n) >= n)", [True] * 6),
-    ("core/layout.js", "m.scaleFor(5) > m.scaleFor(50) && m.scaleFor(5000) > 0", True),
+    ("core/net/connection.js", "[0, 1, 2, 50].map((n) => m.pauseMs(n, 0))", [250, 500, 1000, 7500]),
+    ("core/net/connection.js", "m.pauseMs(50, 0.999999) <= 15000", True),
+    ("core/cluster/layout.js", "[0, 1, 3, 12, 13, 100].map((n) => m.capacityFor(n) >= n)", [True] * 6),
+    ("core/cluster/layout.js", "m.scaleFor(5) > m.scaleFor(50) && m.scaleFor(5000) > 0", True),
 ]  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def test_places_are_the_same_whatever_the_order_and_no_two_share_one(modules: Pa
             ];
         });
     """
-    assert run(modules, "core/layout.js", body) == [[True, True, True]] * 5
+    assert run(modules, "core/cluster/layout.js", body) == [[True, True, True]] * 5
 
 
 def test_nobody_moves_for_one_who_comes_or_goes(modules: Page) -> None:
@@ -111,4 +111,4 @@ def test_nobody_moves_for_one_who_comes_or_goes(modules: Page) -> None:
         const stayed = names.filter((name) => name !== 'node40').every((name) => after.get(name) === before.get(name));
         return [room > 2, stayed, after.has('node40'), new Set(after.values()).size];
     """
-    assert run(modules, "core/layout.js", body) == [True, True, False, 102]
+    assert run(modules, "core/cluster/layout.js", body) == [True, True, False, 102]

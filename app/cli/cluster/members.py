@@ -58,7 +58,7 @@ def list_members(session: Session) -> None:
 
 @make_command(
     "get",
-    answer="coterie.app.wire.cluster:Member",
+    answer="coterie.app.wire.cluster:ClusterMember",
     examples=[f"{PROGRAM} members get node1", f"{PROGRAM} members get node1 --json | jq .phi"],
 )
 @NODE_ID

@@ -1,12 +1,12 @@
 // Starts the console: the theme, the connection, and the page.
 
-import { startAsking } from "./core/asked.js";
-import { whenUnauthorized } from "./core/api.js";
-import { Connection } from "./core/connection.js";
+import { startAsking } from "./core/net/asked.js";
+import { whenUnauthorized } from "./core/net/api.js";
+import { Connection } from "./core/net/connection.js";
 import { store } from "./core/store.js";
 import { startTheme } from "./core/theme.js";
 import { html, render } from "./parts/html.js";
-import { Shell } from "./parts/shell.js";
+import { Shell } from "./parts/frame/shell.js";
 
 startTheme();
 const connection = new Connection(store);

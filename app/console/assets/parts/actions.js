@@ -1,10 +1,10 @@
 // What a person can do about nodes from the page, each behind a dialog that says what will happen.
 
-import { call, part } from "../core/api.js";
+import { call, part } from "../core/net/api.js";
 import { list, plural } from "../core/format.js";
 import { TRANSFER_SEEN_MS } from "../core/limits.js";
-import { nodeViews } from "../core/nodes.js";
-import { allows } from "../core/session.js";
+import { nodeViews } from "../core/cluster/nodes.js";
+import { allows } from "../core/net/session.js";
 import { store, until, useModel } from "../core/store.js";
 import { Confirm } from "./dialog.js";
 import { html, useState } from "./html.js";

@@ -1,7 +1,7 @@
 // Curves over the last minutes, drawn as SVG in the page's own colours. A table beneath says the same in numbers.
 
 import { clock } from "../core/format.js";
-import { dots, greatest, niceMax, path, summary } from "../core/series.js";
+import { dots, greatest, niceMax, path, summary } from "../core/cluster/series.js";
 import { html, useState } from "./html.js";
 
 const WIDTH = 520;
@@ -18,7 +18,7 @@ const MINUTES = 5;
  * @param {object} props
  * @param {string} props.title
  * @param {string} props.about what it means, in a sentence
- * @param {{name: string, points: import("../core/series.js").Point[]}[]} props.series at most four
+ * @param {{name: string, points: import("../core/cluster/series.js").Point[]}[]} props.series at most four
  * @param {(value: number|null) => string} props.show
  * @param {number} props.now Unix seconds: the axis ends here
  */

@@ -3,7 +3,7 @@
 import { list } from "../core/format.js";
 import { href } from "../core/route.js";
 import { useModel } from "../core/store.js";
-import { isWithheld, LAYER_OF, startsOf, who } from "../core/withheld.js";
+import { isWithheld, LAYER_OF, startsOf, who } from "../core/data/withheld.js";
 import { html } from "./html.js";
 
 /**

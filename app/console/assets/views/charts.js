@@ -1,7 +1,7 @@
 // What the node behind this page does and how long it takes, over the last five minutes.
 
 import { bytes, count, duration, rate } from "../core/format.js";
-import { rates, values } from "../core/series.js";
+import { rates, values } from "../core/cluster/series.js";
 import { useModel } from "../core/store.js";
 import { Chart } from "../parts/chart.js";
 import { html } from "../parts/html.js";

@@ -1,17 +1,17 @@
 // Gossip's keys, by node or by key, and how far they have spread.
 
 import { cut, plural } from "../core/format.js";
-import { fitting, keyRows, sortRows } from "../core/gossip_keys.js";
+import { fitting, keyRows, sortRows } from "../core/data/gossip_keys.js";
 import { DRAW_EVERY_MS, MAX_CELL } from "../core/limits.js";
 import { href } from "../core/route.js";
 import { store, useModelEvery } from "../core/store.js";
-import { Convergence } from "../parts/convergence.js";
-import { DeleteGossipKey, SetGossipKey } from "../parts/gossip_actions.js";
-import { GossipKeyDrawer } from "../parts/gossip_key.js";
+import { Convergence } from "../parts/cluster/convergence.js";
+import { DeleteGossipKey, SetGossipKey } from "../parts/data/gossip_actions.js";
+import { GossipKeyDrawer } from "../parts/data/gossip_key.js";
 import { html, useState } from "../parts/html.js";
-import { isLit } from "../parts/lit.js";
-import { useMayWriteOf } from "../parts/may.js";
-import { Pager, usePages } from "../parts/pager.js";
+import { isLit } from "../parts/cluster/lit.js";
+import { useMayWriteOf } from "../parts/frame/may.js";
+import { Pager, usePages } from "../parts/data/pager.js";
 import { Choice } from "../parts/choice.js";
 import { PartNotice } from "../parts/withheld.js";
 

@@ -1,18 +1,18 @@
 // Locks, elections and semaphores with who holds them and who waits, and the leases that all of it lives on.
 
 import { plural } from "../core/format.js";
-import { NOTHING, onLeases, queueRows } from "../core/holdings.js";
-import { revisionTimes } from "../core/metadata_keys.js";
+import { NOTHING, onLeases, queueRows } from "../core/data/holdings.js";
+import { revisionTimes } from "../core/data/metadata_keys.js";
 import { store } from "../core/store.js";
-import { isNarrow } from "../core/withheld.js";
+import { isNarrow } from "../core/data/withheld.js";
 import { Choice } from "../parts/choice.js";
 import { html, useState } from "../parts/html.js";
-import { RevokeLease } from "../parts/lease_actions.js";
-import { Leases } from "../parts/leases.js";
-import { useMayWrite } from "../parts/may.js";
-import { SourceNotice, useMetadata } from "../parts/metadata_source.js";
-import { Pager, usePages } from "../parts/pager.js";
-import { QueueTable } from "../parts/queues.js";
+import { RevokeLease } from "../parts/data/lease_actions.js";
+import { Leases } from "../parts/data/leases.js";
+import { useMayWrite } from "../parts/frame/may.js";
+import { SourceNotice, useMetadata } from "../parts/data/metadata_source.js";
+import { Pager, usePages } from "../parts/data/pager.js";
+import { QueueTable } from "../parts/data/queues.js";
 import { PartNotice } from "../parts/withheld.js";
 
 const KINDS = { "": "All", lock: "Locks", election: "Elections", semaphore: "Semaphores" };

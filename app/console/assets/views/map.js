@@ -2,17 +2,17 @@
 // with the others as it happens. The same stands beneath it as text.
 
 import { count, duration } from "../core/format.js";
-import { Places, points, scaleFor } from "../core/layout.js";
+import { Places, points, scaleFor } from "../core/cluster/layout.js";
 import { MAX_NAMED_NODES, MAX_ROWS } from "../core/limits.js";
 import { identity } from "../core/model.js";
-import { nodeViews } from "../core/nodes.js";
+import { nodeViews } from "../core/cluster/nodes.js";
 import { href } from "../core/route.js";
 import { useModel } from "../core/store.js";
 import { html, useEffect, useMemo, useRef, useState } from "../parts/html.js";
 import { Crown, StatusShape } from "../parts/icons.js";
-import { MapNode } from "../parts/map_node.js";
-import { NodeDrawer } from "../parts/node_drawer.js";
-import { Pulses } from "../parts/pulses.js";
+import { MapNode } from "../parts/cluster/map_node.js";
+import { NodeDrawer } from "../parts/cluster/node_drawer.js";
+import { Pulses } from "../parts/cluster/pulses.js";
 
 const WIDE = { width: 1000, height: 580, rx: 400, ry: 205, top: -2 };
 const NARROW = { width: 400, height: 460, rx: 140, ry: 165, top: 4 };

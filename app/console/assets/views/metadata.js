@@ -2,18 +2,18 @@
 
 import { count, cut, plural } from "../core/format.js";
 import { MAX_CELL } from "../core/limits.js";
-import { changedSince, folderOf, keyAddress, level, matching, pathOf, readKeyAddress } from "../core/metadata_keys.js";
+import { changedSince, folderOf, keyAddress, level, matching, pathOf, readKeyAddress } from "../core/data/metadata_keys.js";
 import { metadataKey } from "../core/model.js";
 import { href } from "../core/route.js";
 import { store } from "../core/store.js";
 import { Choice } from "../parts/choice.js";
 import { html, useState } from "../parts/html.js";
-import { isLit } from "../parts/lit.js";
-import { useMayWrite } from "../parts/may.js";
-import { DeleteKey, WriteKey } from "../parts/metadata_actions.js";
-import { KeyPanel } from "../parts/metadata_key.js";
-import { SourceNotice, useMetadata } from "../parts/metadata_source.js";
-import { Pager, usePages } from "../parts/pager.js";
+import { isLit } from "../parts/cluster/lit.js";
+import { useMayWrite } from "../parts/frame/may.js";
+import { DeleteKey, WriteKey } from "../parts/data/metadata_actions.js";
+import { KeyPanel } from "../parts/data/metadata_key.js";
+import { SourceNotice, useMetadata } from "../parts/data/metadata_source.js";
+import { Pager, usePages } from "../parts/data/pager.js";
 import { PartNotice } from "../parts/withheld.js";
 
 /** Seconds. */

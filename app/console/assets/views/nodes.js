@@ -1,15 +1,15 @@
 // All nodes in a table: sorted, filtered, each with its details at the side.
 
-import { wantDetails } from "../core/asked.js";
+import { wantDetails } from "../core/net/asked.js";
 import { count, duration, plural } from "../core/format.js";
-import { countByStatus, nodeViews } from "../core/nodes.js";
+import { countByStatus, nodeViews } from "../core/cluster/nodes.js";
 import { href } from "../core/route.js";
 import { useModel } from "../core/store.js";
 import { filter } from "../core/table.js";
-import { Role, Status } from "../parts/badges.js";
+import { Role, Status } from "../parts/cluster/badges.js";
 import { html, useEffect, useMemo, useState } from "../parts/html.js";
-import { NodeDrawer } from "../parts/node_drawer.js";
-import { Phi } from "../parts/phi.js";
+import { NodeDrawer } from "../parts/cluster/node_drawer.js";
+import { Phi } from "../parts/cluster/phi.js";
 import { Table } from "../parts/table.js";
 
 const STATUS_ORDER = { dead: 0, joining: 1, live: 2, left: 3 };

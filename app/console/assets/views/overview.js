@@ -1,13 +1,13 @@
 // The cluster at a glance: how many nodes are what, who leads, whether there is a majority, and what is not well.
 
-import { diagnose } from "../core/diagnosis.js";
+import { diagnose } from "../core/cluster/diagnosis.js";
 import { bytes, clock, count, duration, plural, rate } from "../core/format.js";
-import { countByStatus, nodeViews, STATUS_MEANING, strangers } from "../core/nodes.js";
+import { countByStatus, nodeViews, STATUS_MEANING, strangers } from "../core/cluster/nodes.js";
 import { href } from "../core/route.js";
-import { rates, values } from "../core/series.js";
+import { rates, values } from "../core/cluster/series.js";
 import { store, useModel } from "../core/store.js";
 import { ActionDialog, useMay } from "../parts/actions.js";
-import { Role, Severity } from "../parts/badges.js";
+import { Role, Severity } from "../parts/cluster/badges.js";
 import { Spark } from "../parts/chart.js";
 import { html, useState } from "../parts/html.js";
 import { Crown, StatusShape } from "../parts/icons.js";

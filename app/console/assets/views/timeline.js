@@ -6,8 +6,8 @@ import { MAX_TIMELINE } from "../core/limits.js";
 import { href } from "../core/route.js";
 import { useModelEvery } from "../core/store.js";
 import { filter } from "../core/table.js";
-import { describe, kindOf, KINDS, nodeOf, weight } from "../core/telling.js";
-import { who, withheldLayers } from "../core/withheld.js";
+import { describe, kindOf, KINDS, nodeOf, weight } from "../core/cluster/telling.js";
+import { who, withheldLayers } from "../core/data/withheld.js";
 import { html, Steady, useLayoutEffect, useRef, useState } from "../parts/html.js";
 import { Icon } from "../parts/icons.js";
 
