@@ -2,8 +2,8 @@
 
 A backup is the state alone: its stream is versioned and checksummed. Restoring one, or going on from a survivor after
 a lost majority, makes a *new* cluster of one member: with a new cluster id and member id, its revision raised to the
-Unix time in microseconds, so that no fencing token is ever given again, however often one backup is restored. Every
-other node must be given an empty directory and joins it anew.
+Unix time in microseconds, so that no fencing token is ever given again, however often one backup is restored. It names
+the cluster that it replaces. Every other node must be given an empty directory and joins it anew.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from coterie.consensus.journal import JournalConfig, MemberDirectory, open_member_directory
+from coterie.consensus.member.lineage import name_replaced, replaced_clusters
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.core.model.configuration import encode_voters
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP, NO_OP, REGULAR, decode_batch
@@ -53,7 +54,9 @@ def read_survivor(directory: Path) -> tuple[State, str | None]:
     """
     store = open_member_directory(directory)
     try:
-        return _read(store), store.identity.cluster_id
+        state = _read(store)
+        state.cluster_id = state.cluster_id or store.identity.cluster_id or ""
+        return state, store.identity.cluster_id
     finally:
         store.close()
 
@@ -79,7 +82,8 @@ def _read(store: MemberDirectory) -> State:
 
 
 def _made(state: State, cluster: str, member: str) -> NewCluster:
-    return NewCluster(cluster, member, state.keyspace.revision, len(state.keyspace.table))
+    keys = len(state.keyspace.table) - len(replaced_clusters(state)[:1])  # what it names them in is nobody's key
+    return NewCluster(cluster, member, state.keyspace.revision, keys)
 
 
 def _apply(state: State, command: bytes, index: int) -> None:
@@ -104,6 +108,7 @@ def found_from(state: State, directory: Path, *, config: JournalConfig | None = 
     store = open_member_directory(directory, config=config)
     try:
         cluster, member = uuid4().hex, store.identity.member_id.hex
+        name_replaced(state)
         state.start_new_cluster(cluster, time.time_ns() // 1_000)
         voters = (member,)
         draft = store.snapshots.create(SnapshotInfo((NO_OP, 1, 0), (encode_voters(voters), 2, 0), voters))

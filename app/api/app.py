@@ -15,6 +15,7 @@ from coterie.app.api.cluster.leave_routes import add_leave
 from coterie.app.api.cluster.members import add_members
 from coterie.app.api.cluster.overview import add_cluster
 from coterie.app.api.cluster.raft_routes import add_raft
+from coterie.app.api.cluster.statement import add_statement
 from coterie.app.api.context import Context
 from coterie.app.api.dispatcher import Dispatcher
 from coterie.app.api.documenting import ANYWHERE, listed
@@ -151,6 +152,7 @@ def _documented(
     add_leases(app, context)
     add_queues(app, context)
     add_raft(app, context)
+    add_statement(app, context)
     add_tokens(app, context)
     add_leave(app, context, graceful_leave)
     add_message_schemas(app, (Subscribe, PingMessage))

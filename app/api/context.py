@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from urllib.parse import unquote
+
+from starlette.types import Scope
 
 from coterie.app.auth.authority import Authority
+from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.errors import ApiError
-from coterie.app.http.forwarding import Forwarder
+from coterie.app.http.forwarding import CLUSTER, Forwarder
 from coterie.app.http.request import read_request_id
 from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
@@ -45,6 +49,17 @@ class Context:
                 name,
             )
         return seconds
+
+    def refuse_other_cluster(self, scope: Scope) -> None:
+        """A forwarded request names the Raft cluster that is meant. Raises ApiError where this node is of another."""
+        meant = next((value for name, value in scope["headers"] if name == CLUSTER), None)
+        if meant is None:
+            return
+        own = self.raft.clusters
+        if own and unquote(meant.decode("latin-1")) not in own:
+            raise unavailable(
+                "wrong_cluster", f"this node is of the Raft cluster {own[0]}, and the request is for another one"
+            )
 
 
 def request_id(metadata: MemberMetadata, header: str | None) -> RequestId:

@@ -73,7 +73,7 @@ class Dispatcher:
     def _is_for_leader(self, path: bytes, method: str) -> bool:
         raft = self._context.raft
         if method == "DELETE" and path.startswith(_MEMBERS):
-            return raft.metadata is None and raft.leader_address() is not None
+            return raft.metadata is None and bool(raft.leader_candidates())
         if path.startswith(_NEED_METADATA):
             return raft.metadata is None and (path != _ANYWHERE or method not in _BODILESS)
         if path.startswith(_NEED_LEADER):

@@ -93,13 +93,13 @@ class Authority:
         if level == "auto":
             level = "admin" if self._on_loopback else "none"
         self.anonymous = anonymous(level)
-        self._open = level == "admin"
+        self.is_open = level == "admin"
 
     # -- a request -----------------------------------------------------------------------------------------------------
 
     async def admit(self, scope: Any, shown: bytes | None) -> tuple[Right, ...]:
         """Let a request pass, and say what it asks for. `shown`: its `Authorization`. Raises ApiError."""
-        if shown is None and self._open:
+        if shown is None and self.is_open:
             scope[PRINCIPAL] = self.anonymous
             return () if scope["raw_path"].startswith(_HOT) else rights_of(scope)
         principal: Principal | None = None
@@ -181,7 +181,7 @@ class Authority:
         held = self._answers.get(token_hash)
         if held is not None and time.monotonic() < held[0]:
             return held[1]
-        if not self._raft.enabled and self._raft.leader_address() is None and not self._raft.picture().members:
+        if not self._raft.enabled and not self._raft.leader_candidates() and not self._raft.picture().members:
             return None  # there is no Raft layer to have tokens
         answer = None if marked or self._ask_leader is None else await self._ask_leader(_SELF, ASK_SECONDS, shown)
         if answer is None or not (answer[0] in {200, 401} or _too_many_tries(*answer)):

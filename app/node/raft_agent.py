@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from coterie.app.http.tls.context import Tls
+from coterie.app.node.gossip_trust import GossipTrust
 from coterie.app.node.storage.recover import RAFT_DIRECTORY, check_no_draft
 from coterie.app.observability.tracing import Tracer
 from coterie.app.settings.settings import Settings
@@ -24,7 +25,12 @@ FALLBACK_PART = 0.875
 
 
 def agent_config(
-    settings: Settings, listening: Address, public: Address, tls: Tls | None = None, tracer: Tracer | None = None
+    settings: Settings,
+    listening: Address,
+    public: Address,
+    trust: GossipTrust | None = None,
+    tls: Tls | None = None,
+    tracer: Tracer | None = None,
 ) -> AgentConfig:
     """The agent's configuration. `listening` and `public`: the node's own addresses, ports known."""
     if not settings.tls.raft:
@@ -33,6 +39,7 @@ def agent_config(
     listen = raft.listen_addr or listening._replace(port=settings.raft_listen_addr.port)
     advertise = raft.public_addr or public._replace(port=0)
     secret = LOOPBACK_SECRET if raft.secret is None else raft.secret.get_secret_value().encode()
+    trust = trust or GossipTrust.of(settings, listening)
     return AgentConfig(
         listen=(listen.host, listen.port),
         advertise=(advertise.host, advertise.port),
@@ -60,6 +67,8 @@ def agent_config(
             stabilization_time=raft.stabilization_time,
             dead_voter_grace=raft.dead_voter_grace,
         ),
+        keys=trust.keys,
+        believed=trust.believed,
     )
 
 

@@ -24,6 +24,7 @@ from coterie.app.http.server import HttpServer
 from coterie.app.http.tls.context import Tls, TlsError
 from coterie.app.http.tls.listener import MAX_HANDSHAKES
 from coterie.app.node import garbage_collection
+from coterie.app.node.gossip_trust import GossipTrust
 from coterie.app.node.listening import BindError, Sockets, open_sockets
 from coterie.app.node.open_files import allow_open_files
 from coterie.app.node.raft_agent import agent_config, open_agent
@@ -39,6 +40,7 @@ from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.settings import Settings
 from coterie.app.settings.tables import HttpSettings
 from coterie.consensus.autopilot.shell.agent import Agent
+from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.raft.errors import RaftError
 from coterie.gossip import Address, Engine, GossipNode, NodeId
 
@@ -103,13 +105,16 @@ async def _serve(
     """`http`: with as many connections as the system has descriptors for."""
     tls = _open_tls(settings)
     tracer = _open_tracer(settings, node)
-    agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer)
-    part = LocalRaft(node, agent)
+    trust = GossipTrust.of(settings, sockets.address)
+    agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer, trust)
+    part = LocalRaft(node, agent, GossipView(node, trust.keys, believed=trust.believed))
     stopping = asyncio.Event()
     figures, loop_lag = HttpMetrics(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
     graceful_leave = GracefulLeave(node, part, settings.leave, stopping, health)
-    forwarder = Forwarder(node.node.node_id, part, http, stopping, tracer, tls)
+    forwarder = Forwarder(
+        node.node.node_id, part, http, stopping, tracer, tls, trust.of_peers(lambda: authority.is_open)
+    )
     authority = _authority(settings, node, part, forwarder, sockets.address)
     server = HttpServer(
         create_app(
@@ -217,10 +222,11 @@ def _open_agent(
     data_dir: DataDir | None,
     tls: Tls | None,
     tracer: OtelTracer | None,
+    trust: GossipTrust,
 ) -> Agent | None:
     if not settings.raft.enabled or data_dir is None:
         return None
-    config = agent_config(settings, listening, node.node.gossip_advertise_addr, tls, tracer)
+    config = agent_config(settings, listening, node.node.gossip_advertise_addr, trust, tls, tracer)
     try:
         return open_agent(node, data_dir.path, config)
     except (RaftError, OSError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from coterie.app.raft.leaders import MAX_CANDIDATES, Choice, LeaderCandidate, choose, meeting
 from coterie.app.raft.view import RaftPicture, without_ghosts
 from coterie.app.wire.cluster import RaftMember, Role
 from coterie.consensus.autopilot.announcement import Announcement
@@ -24,26 +25,7 @@ class GossipReport:
     """What gossip says at one moment."""
 
     seen: Observations
-    leader: str | None
-    """Member id: the leader that live nodes report for the highest term."""
-    term: int
-    epoch: int
-    cluster_id: str | None
-    """The one that most live nodes report."""
-
-
-def summarize(seen: Observations) -> GossipReport:
-    """Put together what the nodes announce of Raft."""
-    leader, term, epoch = None, 0, 0
-    for each in seen.all:
-        said = each.announcement
-        if not each.live or said is None or said.status is None or said.status.term < term:
-            continue
-        if said.status.term > term or leader is None:
-            leader = said.status.leader
-        term, epoch = said.status.term, max(epoch, said.status.epoch)
-    clusters = seen.clusters(live=True)
-    return GossipReport(seen, leader, term, epoch, max(clusters, key=lambda each: len(clusters[each]), default=None))
+    choice: Choice
 
 
 class GossipRaftView:
@@ -52,38 +34,71 @@ class GossipRaftView:
         self._view = view
         self._report: GossipReport | None = None
         self._until = 0.0
+        self.pinned: str | None = None
+        """The cluster whose leader this node has spoken to."""
 
     @property
     def report(self) -> GossipReport:
         now = time.monotonic()
         if self._report is None or now >= self._until:
-            self._report = summarize(self._view.observations(now))
+            seen = self._view.observations(now)
+            self._report = GossipReport(seen, choose(seen, self.pinned))
             self._until = now + FRESH_SECONDS
         return self._report
 
+    def spoke_to(self, cluster: str) -> None:
+        """The leader of this cluster has answered."""
+        if cluster != self.pinned:
+            self.pinned, self._report = cluster, None
+
     @property
     def reason(self) -> str:
-        if any(each.live for each in self.report.seen.of_member.values()):
+        report = self.report
+        if report.choice.problem is not None:
+            return report.choice.problem
+        if any(each.live for each in report.seen.of_member.values()):
             return ""
         return "no live node that this one knows of has raft.enabled"
 
-    def leader_address(self) -> Address | None:
+    @property
+    def problem(self) -> str | None:
+        """Why this node, without metadata, is not to be relied on: Raft clusters meet here, or its own is gone."""
         report = self.report
-        found = report.seen.of_member.get(report.leader) if report.leader is not None else None
-        if found is None or not found.live:
-            return None
-        for state in self._node.engine.states:
-            if (state.id.node_id, state.id.generation) == (found.node, found.generation):
-                if state is self._node.engine.own:
-                    return None
-                if state.liveness.alive:
-                    return state.id.gossip_advertise_addr
-        return None
+        return report.choice.problem or meeting(report.seen)
+
+    def candidates(self) -> list[LeaderCandidate]:
+        """Where the leader may be, the likeliest first; this very node is left out."""
+        report = self.report
+        found = [
+            LeaderCandidate(address, cluster)
+            for cluster, leader in report.choice.leaders
+            for address in self._addresses(leader)
+        ]
+        # Gossip may be late: where answers are proved, other voters are asked whether they lead.
+        for each in report.seen.all:
+            it = each.announcement
+            if each.live and it is not None and it.role == "voter" and it.cluster_id == report.choice.cluster:
+                found += [LeaderCandidate(address, it.cluster_id) for address in self._address(each)]
+        return list(dict.fromkeys(found))[:MAX_CANDIDATES]
+
+    def candidates_of(self, member: str, cluster: str | None) -> list[LeaderCandidate]:
+        """Where this member may be."""
+        return [LeaderCandidate(address, cluster, member) for address in self._addresses(member)][:MAX_CANDIDATES]
+
+    def _addresses(self, member: str) -> list[Address]:
+        return [address for each in self.report.seen.claims(member) if each.live for address in self._address(each)]
+
+    def _address(self, each: Observation) -> list[Address]:
+        own = self._node.engine.own.id
+        if each.address is None or (each.node, each.generation) == (own.node_id, own.generation):
+            return []
+        return [Address(*each.address)]
 
     def picture(self) -> RaftPicture:
         members, report = self.members(), self.report
         leading = next((each.node_id for each in members if each.role == "leader"), None)
-        return RaftPicture(report.cluster_id, leading, report.term, without_ghosts(members), None, report.epoch)
+        choice = report.choice
+        return RaftPicture(choice.cluster, leading, choice.term, without_ghosts(members), None, choice.epoch)
 
     def members(self) -> list[RaftMember]:
         """By node id."""
@@ -102,7 +117,7 @@ class GossipRaftView:
         ]
 
     def _role_of(self, observation: Observation, said: Announcement) -> Role:
-        if said.member == self.report.leader and observation.live:
+        if said.member == self.report.choice.leader and observation.live:
             return "leader"
         match said.role:
             case "voter" if observation.live or not self.report.seen.newer_namesake(

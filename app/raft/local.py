@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from msgspec.structs import replace
 
 from coterie.app.raft.from_gossip import GossipRaftView
+from coterie.app.raft.leaders import LeaderCandidate
 from coterie.app.raft.view import RaftPicture, without_ghosts
 from coterie.app.wire.cluster import RaftMember
 from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, RefusedError, UnavailableError
@@ -16,17 +17,19 @@ from coterie.consensus.autopilot.decision_log import DecisionRecord, read_decisi
 from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
+from coterie.consensus.member.lineage import replaced_clusters
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.restore import backup
 from coterie.consensus.store import State
-from coterie.gossip import Address, GossipNode
+from coterie.gossip import GossipNode
 
 
 class LocalRaft:
     """A `RaftView`: the node's own member knows best; gossip says the rest."""
 
-    def __init__(self, node: GossipNode, agent: Agent | None = None) -> None:
-        self._gossip = GossipRaftView(node, GossipView(node) if agent is None else agent.view)
+    def __init__(self, node: GossipNode, agent: Agent | None = None, view: GossipView | None = None) -> None:
+        """`view`: of gossip, for a node without an agent."""
+        self._gossip = GossipRaftView(node, agent.view if agent is not None else view or GossipView(node))
         self._agent = agent
 
     @property
@@ -59,14 +62,27 @@ class LocalRaft:
         return None if member is None else member.state
 
     @property
+    def clusters(self) -> Sequence[str]:
+        member = self._joined
+        return () if member is None else (member.cluster, *replaced_clusters(member.state))
+
+    @property
     def reason(self) -> str:
         return self._gossip.reason if self._agent is None else self._agent.reason
 
     def link_problems(self) -> Sequence[LinkProblem]:
         return () if self._agent is None else self._agent.link_problems
 
-    def leader_address(self) -> Address | None:
-        return self._gossip.leader_address()
+    def leader_candidates(self) -> Sequence[LeaderCandidate]:
+        member = self._joined
+        if member is None:
+            return self._gossip.candidates()
+        if member.leader is None or member.leading:
+            return ()
+        return self._gossip.candidates_of(member.leader, member.cluster)
+
+    def spoke_to(self, cluster: str) -> None:
+        self._gossip.spoke_to(cluster)
 
     # -- the members ---------------------------------------------------------------------------------------------------
 
@@ -121,11 +137,13 @@ class LocalRaft:
     def problem(self, max_staleness: float) -> str | None:
         agent, member = self._agent, self._joined
         if agent is None or agent.role in {"left", "removed"}:
-            return None  # the node goes on as a client of the other members
+            return self._gossip.problem  # the node goes on as a client of the other members
         if agent.failure is not None:
             return f"its part in Raft has stopped: {agent.failure!r}"
         if member is None:
             return agent.reason or "it is in no cluster yet"
+        if agent.met is not None:
+            return agent.met
         stale = member.staleness()
         if stale <= max_staleness:
             return None

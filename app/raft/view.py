@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from coterie.app.raft.leaders import LeaderCandidate
 from coterie.app.wire.cluster import RaftMember
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
@@ -17,7 +18,6 @@ from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus
 from coterie.consensus.store import State
-from coterie.gossip import Address
 
 
 def without_ghosts(members: Sequence[RaftMember]) -> list[RaftMember]:
@@ -55,14 +55,21 @@ class RaftView(Protocol):
         """The metadata as applied here, for reading; set while `metadata` is."""
 
     @property
+    def clusters(self) -> Sequence[str]:
+        """The Raft cluster that this node belongs to, then those whose state that one went on from; empty without."""
+
+    @property
     def reason(self) -> str:
         """Why this node is in no cluster, or what it waits for; empty where all is well."""
 
     def link_problems(self) -> Sequence[LinkProblem]:
         """The latest, oldest first."""
 
-    def leader_address(self) -> Address | None:
-        """The address of the leader's HTTP API, by gossip; None where gossip names none, or this very node."""
+    def leader_candidates(self) -> Sequence[LeaderCandidate]:
+        """Where the leader's HTTP API may be, the likeliest first; empty where nobody knows, or it is this node."""
+
+    def spoke_to(self, cluster: str) -> None:
+        """The leader of this Raft cluster has answered: terms of others do not count here from now on."""
 
     def picture(self) -> RaftPicture: ...
 

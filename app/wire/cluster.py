@@ -109,6 +109,21 @@ class RaftStatus(Answer, frozen=True):
     snapshot has cut it; null where it takes one."""
 
 
+class RaftStatement(Answer, frozen=True):
+    """What a node is, said to other nodes."""
+
+    node_id: Annotated[str, Doc(examples=["node1"])]
+    generation: Annotated[U64, Doc(examples=[1673612345])]
+    cluster_id: str | None
+    """The Raft cluster that it belongs to; null: none."""
+    member_id: Annotated[str | None, Doc(examples=["0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b"])]
+    leading: bool
+    """Whether it leads that cluster."""
+    term: Count
+    replaces: tuple[str, ...]
+    """The clusters from whose state that one was recovered, the latest first."""
+
+
 class TransferBody(Body, frozen=True):
     """To whom."""
 

@@ -72,6 +72,10 @@ class ClusterStatus(msgspec.Struct, frozen=True):
     """In steps of `APPLIED_STEP`."""
 
 
+MAX_REPLACED = 16
+"""Clusters that a recovered one names as those that it replaces, the latest first."""
+
+
 class _Identity(msgspec.Struct, frozen=True):
     version: Count
     member: MemberId
@@ -82,6 +86,7 @@ class _Identity(msgspec.Struct, frozen=True):
     cluster_id: ClusterId | None = None
     rule: FoundingRule = FoundingRule()
     zone: ShortText = ""
+    replaces: Annotated[tuple[ClusterId, ...], Meta(max_length=MAX_REPLACED)] = ()
 
 
 class _Founding(msgspec.Struct, frozen=True, rename={"agrees_to": "answer", "highest_rank": "floor"}):
@@ -107,6 +112,8 @@ class Announcement(msgspec.Struct, frozen=True, kw_only=True):
     joining: str | None = None
     """The cluster that this node is about to join: it knows it by gossip alone so far."""
     status: ClusterStatus | None = None
+    replaces: tuple[str, ...] = ()
+    """The clusters that this one goes on from: it was recovered from their state."""
     version: int = PROTOCOL_VERSION
 
     @property
@@ -140,7 +147,7 @@ def encode(it: Announcement) -> dict[str, str]:
     The same announcement gives the same text, so gossip has nothing new to spread.
     """
     identity = _Identity(
-        it.version, it.member, it.incarnation, it.host, it.port, it.role, it.cluster_id, it.rule, it.zone
+        it.version, it.member, it.incarnation, it.host, it.port, it.role, it.cluster_id, it.rule, it.zone, it.replaces
     )
     status = it.status or ClusterStatus()
     status = msgspec.structs.replace(status, applied=coarse(status.applied))
@@ -178,6 +185,7 @@ def decode(key_values: Mapping[str, str]) -> Announcement | Undecodable | None:
         highest_rank=founding.highest_rank,
         joining=founding.joining,
         status=status if STATUS_KEY in key_values else None,
+        replaces=identity.replaces,
         version=identity.version,
     )
 

@@ -33,6 +33,10 @@ class Observation:
     """Why its announcement cannot be read."""
     dead_for: float | None = None
     """Seconds since gossip declared it dead."""
+    proved: bool = True
+    """Its announcement proves the Raft secret, or all of gossip is believed: it is sealed, or there is no secret."""
+    address: tuple[str, int] | None = None
+    """Of its HTTP API, as its identity names it."""
 
     @property
     def live(self) -> bool:
@@ -50,24 +54,43 @@ class Observations:
     of_member: Mapping[str, Observation] = field(default_factory=dict)
     """The one that counts for each member id, the own one included."""
     copies: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Member ids that several live nodes claim: a data directory was copied. Node names, sorted."""
+    """Member ids that several live nodes claim: a data directory was copied. Node names, sorted. A claim that proves
+    nothing counts only where none does."""
 
     @classmethod
     def of(cls, observations: Iterable[Observation]) -> Observations:
         ordered = tuple(sorted(observations, key=lambda each: (each.node, each.generation)))
         best: dict[str, Observation] = {}
-        claims: dict[str, set[str]] = {}
+        claims: dict[str, list[Observation]] = {}
         for each in ordered:
             member = each.member
             if member is None:
                 continue
             if each.live:
-                claims.setdefault(member, set()).add(each.node)
+                claims.setdefault(member, []).append(each)
             known = best.get(member)
             if known is None or _weight(each) > _weight(known):
                 best[member] = each
-        copies = {member: tuple(sorted(nodes)) for member, nodes in claims.items() if len(nodes) > 1}
+        copies = {}
+        for member, claiming in claims.items():
+            nodes = {each.node for each in claiming if each.proved == best[member].proved}
+            if len(nodes) > 1:
+                copies[member] = tuple(sorted(nodes))
         return cls(ordered, best, copies)
+
+    def proved(self) -> Observations:
+        """Those alone whose announcements are proved: what founding and joining look at."""
+        if all(each.proved for each in self.all):
+            return self
+        return Observations.of(each for each in self.all if each.proved)
+
+    def claims(self, member: str) -> list[Observation]:
+        """Everybody who says to be this member, the likeliest first."""
+        return sorted((each for each in self.all if each.member == member), key=_weight, reverse=True)
+
+    def unproved(self) -> tuple[str, ...]:
+        """Names of the live nodes that speak of Raft and prove nothing."""
+        return tuple(each.node for each in self.all if each.live and each.member is not None and not each.proved)
 
     def clusters(self, *, live: bool) -> dict[str, list[str]]:
         """Cluster ids that live (or all other) nodes report, with the names of the nodes."""
@@ -76,6 +99,15 @@ class Observations:
             if each.live == live and each.announcement is not None and each.announcement.cluster_id is not None:
                 reported.setdefault(each.announcement.cluster_id, []).append(each.node)
         return reported
+
+    def replaced(self) -> dict[str, str]:
+        """Clusters that another one, which live nodes report, goes on from: id -> the other's."""
+        return {
+            former: each.announcement.cluster_id
+            for each in self.all
+            if each.live and each.announcement is not None and each.announcement.cluster_id is not None
+            for former in each.announcement.replaces
+        }
 
     def newer_namesake(self, node: str, generation: int) -> Observation | None:
         """A live process of the same name with a higher generation: gossip goes on with that one alone."""
@@ -86,6 +118,13 @@ class Observations:
 _PRESENCE_WEIGHT = {Presence.LIVE: 2, Presence.UNSEEN: 0, Presence.DEAD: 1}
 
 
-def _weight(observation: Observation) -> tuple[int, int, int, str]:
+def _weight(observation: Observation) -> tuple[bool, bool, int, int, int, str]:
     incarnation = observation.announcement.incarnation if observation.announcement is not None else 0
-    return _PRESENCE_WEIGHT[observation.presence], incarnation, observation.generation, observation.node
+    return (
+        observation.live,
+        observation.proved,
+        _PRESENCE_WEIGHT[observation.presence],
+        incarnation,
+        observation.generation,
+        observation.node,
+    )

@@ -60,6 +60,7 @@ class FastPaths:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals."""
+        self._context.refuse_other_cluster(scope)
         if self._rest is not None and (scope["type"] != "http" or not scope["raw_path"].startswith((META, KV))):
             await self._rest(scope, receive, send)
             return

@@ -29,7 +29,7 @@ def step(own: OwnState, seen: Observations, fresh_cluster_id: str) -> BootstrapA
     agreed = own.founding_vote.agrees_to
     if own.cluster_id is not None:
         founders = agreed.members if agreed is not None and agreed.cluster_id == own.cluster_id else ()
-        return RunRaft(own.cluster_id, founders, _other_clusters(own.cluster_id, seen))
+        return RunRaft(own.cluster_id, founders, other_clusters(own.cluster_id, seen))
     if own.may_have_voted:
         return _resume(own, seen, agreed)
     namesake = seen.newer_namesake(own.node, own.generation)
@@ -53,9 +53,23 @@ def give_up(own: OwnState) -> StoreVote | ArchiveDirectory | None:
     return StoreVote(own.founding_vote.dropping(), "the operator gave up the founding")
 
 
-def _other_clusters(cluster_id: str, seen: Observations) -> str | None:
-    """A warning where this cluster's gossip meets another cluster."""
-    others = sorted((cluster, nodes) for cluster, nodes in seen.clusters(live=True).items() if cluster != cluster_id)
+def other_clusters(cluster_id: str, seen: Observations) -> str | None:
+    """What is wrong where this cluster's gossip meets another one; None where it does not.
+
+    Nodes that are left of a cluster which this one was recovered from are no harm to it: they have to go themselves.
+    """
+    replaced = seen.replaced()
+    successor = replaced.get(cluster_id)
+    if successor is not None and successor != cluster_id:
+        return (
+            f"cluster {successor} was recovered from the state of this node's cluster {cluster_id}, and takes its "
+            "place: stop this node, set its raft directory aside, and let it join that one"
+        )
+    others = sorted(
+        (cluster, nodes)
+        for cluster, nodes in seen.clusters(live=True).items()
+        if cluster != cluster_id and replaced.get(cluster) != cluster_id
+    )
     if not others:
         return None
     met = "; ".join(f"{cluster} ({', '.join(nodes)})" for cluster, nodes in others)
@@ -124,7 +138,8 @@ def _existing(own: OwnState, seen: Observations) -> BootstrapAction | None:
     The node joins on gossip's word, and for ever only once it has heard a leader of the cluster over a proven link.
     """
     joining = own.founding_vote.joining
-    live, dead = seen.clusters(live=True), seen.clusters(live=False)
+    live, dead, replaced = seen.clusters(live=True), seen.clusters(live=False), seen.replaced()
+    live = {cluster: nodes for cluster, nodes in live.items() if cluster not in replaced}
     if joining is not None and (joining in live or (not live and joining in dead)):
         wait = f"joining cluster {joining}: not a word of its leader yet"
         return RunRaft(joining, (), wait) if own.running in {None, joining} else _stop_raft(own)

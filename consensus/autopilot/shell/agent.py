@@ -14,12 +14,14 @@ from pathlib import Path
 
 from coterie.consensus import Member, MemberMetadata, UnavailableError
 from coterie.consensus.autopilot.announcement import KEY_PREFIX, AnnouncedRole, Announcement, ClusterStatus
+from coterie.consensus.autopilot.founding.bootstrap import other_clusters
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.bootstrapper import Bootstrapper
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
 from coterie.consensus.autopilot.shell.local_member import LinkProblem, LocalMember
 from coterie.consensus.autopilot.voters.removal import RemovalCause, RemovalOutcome, removal_outcome
+from coterie.consensus.member.lineage import replaced_clusters
 from coterie.consensus.raft.errors import RaftError
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
@@ -39,7 +41,7 @@ class Agent:
         """Opens the directory, or makes it. Raises as `open_member_directory`."""
         self.gossip = gossip
         self.config = config
-        self.view = GossipView(gossip)
+        self.view = GossipView(gossip, config.keys, believed=config.believed)
         self._leaving = False
         self._gone = False
         self._local = LocalMember(directory, config, self.view, on_change=self._wake, on_stop=self._member_stopped)
@@ -50,6 +52,8 @@ class Agent:
         self._unobserve: list[Callable[[], None]] = []
         self.failure: BaseException | None = None
         """Why this node takes no part in Raft until its next start."""
+        self.met: str | None = None
+        """What is wrong where another cluster gossips with this member's; None where none does."""
 
     # -- life --------------------------------------------------------------------------------------------------------
 
@@ -127,6 +131,7 @@ class Agent:
                 break
             self._announce()  # the action is durable by now
             seen = self.view.observations(time.monotonic())
+        self.met = None if self.cluster is None else other_clusters(self.cluster, seen.proved())
         self._local.keep_links(seen)
         if self.leader_loop is not None and self.cluster is not None:
             self.leader_loop.turn(seen, time.monotonic())
@@ -158,8 +163,10 @@ class Agent:
         host, port = self.config.advertise
         member = self.member
         vote = self._local.vote_file.vote
-        status = None
+        status: ClusterStatus | None = None
+        replaces: tuple[str, ...] = ()
         if member is not None and self.cluster is not None:
+            replaces = replaced_clusters(member.state)
             status = ClusterStatus(member.node.term, member.leader, member.state.membership_epoch, member.node.applied)
         announcement = Announcement(
             member=self.member_id,
@@ -174,6 +181,7 @@ class Agent:
             highest_rank=vote.highest_rank,
             joining=vote.joining,
             status=status,
+            replaces=replaces,
         )
         self.view.announce(announcement)
 

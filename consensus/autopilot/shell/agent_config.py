@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from coterie.consensus.autopilot.announcement import FoundingRule
+from coterie.consensus.autopilot.secret_keys import SecretKeys
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RejoinPolicy
 from coterie.consensus.journal import JournalConfig
@@ -24,3 +25,7 @@ class AgentConfig:
     policy: Policy = field(default_factory=Policy)
     rejoining: RejoinPolicy = field(default_factory=RejoinPolicy)
     """After which removals a member archives its directory, and joins again as a new one."""
+    keys: SecretKeys | None = None
+    """Of the secret, to prove what is announced with; None: nothing is proved."""
+    believed: bool = True
+    """Whether gossip is believed that proves nothing: it is sealed, or only this machine reaches it."""

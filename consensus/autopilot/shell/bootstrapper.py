@@ -24,6 +24,9 @@ from coterie.gossip import NodeId
 
 logger = logging.getLogger(__name__)
 
+MAX_NAMED = 5
+"""Nodes that are named in a reason."""
+
 
 class Bootstrapper:
     def __init__(self, node: NodeId, rule: FoundingRule, local: LocalMember) -> None:
@@ -52,8 +55,17 @@ class Bootstrapper:
         )
 
     async def step(self, seen: Observations, listen: tuple[str, int]) -> bool:
-        """Take one step; True where the next one is due at once. `listen`: the Raft address to bind."""
-        return await self._perform(bootstrap.step(self.own_state(), seen, uuid4().hex), listen)
+        """Take one step; True where the next one is due at once. `listen`: the Raft address to bind.
+
+        Only what is proved counts: a stranger founds nothing, and keeps nobody from it.
+        """
+        action = bootstrap.step(self.own_state(), seen.proved(), uuid4().hex)
+        if isinstance(action, Wait) and (strangers := seen.unproved()):
+            action = Wait(
+                f"{action.reason}; not counted, for they do not prove raft.secret (strangers, nodes with another "
+                f"secret, or of an earlier release): {', '.join(strangers[:MAX_NAMED])}"
+            )
+        return await self._perform(action, listen)
 
     async def _perform(self, action: BootstrapAction | ArchiveDirectory, listen: tuple[str, int]) -> bool:
         local = self._local

@@ -91,6 +91,10 @@ class Part(LocalRaft):
         return True
 
     @property
+    def clusters(self) -> Sequence[str]:
+        return (self.member.cluster,)
+
+    @property
     def reason(self) -> str:
         return ""
 

@@ -75,6 +75,7 @@ CALLS: list[tuple[str, str, str, Any]] = [
     ("rotate_token", "POST", "/v1/tokens/t/rotate", {"keep_seconds": 60}),
     ("revoke_token", "DELETE", "/v1/tokens/t", None),
     ("get_raft_status", "GET", "/v1/raft/status", None),
+    ("get_raft_statement", "GET", "/v1/raft/statement", None),
     ("list_raft_members", "GET", "/v1/raft/members", None),
     ("list_raft_decisions", "GET", "/v1/raft/decisions", None),
     ("transfer_leadership", "POST", "/v1/raft/transfer", {}),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coterie.app.api.app import create_app
 from coterie.app.http.forwarding import Forwarder
+from coterie.app.raft.leaders import LeaderCandidate
 from coterie.app.raft.local import LocalRaft
 from coterie.app.raft.view import RaftPicture
 from coterie.consensus.api.errors import UnknownOutcomeError
@@ -36,8 +37,8 @@ class Client(LocalRaft):
     def reason(self) -> str:
         return self.waits_for
 
-    def leader_address(self) -> Address | None:
-        return self.leader
+    def leader_candidates(self) -> Sequence[LeaderCandidate]:
+        return () if self.leader is None else (LeaderCandidate(self.leader, None),)
 
 
 @dataclass

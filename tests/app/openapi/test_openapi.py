@@ -83,6 +83,7 @@ async def test_each_endpoint_is_there_once(document: Any) -> None:
         "/v1/semaphores/{name}": ["post", "delete", "get"],
         "/v1/elections": ["get"],
         "/v1/elections/{name}": ["post", "delete", "get", "put"],
+        "/v1/raft/statement": ["get"],
         "/v1/raft/status": ["get"],
         "/v1/raft/members": ["get"],
         "/v1/raft/members/{member}": ["delete"],

@@ -1,0 +1,1 @@
+"""Speaking HTTP with other nodes: connections, and the proof of whoever answers before it is sent anything of worth."""
