@@ -42,6 +42,12 @@ class ApiError(Exception):
         self._headers = dict(headers or {})
         self.closes = closes
 
+    def bare(self) -> ApiError:
+        """Itself, without the frames that it came through: a frame that keeps it would live, with the request's body,
+        until the garbage collector comes."""
+        self.__traceback__ = self.__context__ = self.__cause__ = None
+        return self
+
     def response(self, headers: Mapping[str, str] | None = None) -> Response:
         return json_response(self.body(), self.code.status, {**self.headers, **(headers or {})})
 

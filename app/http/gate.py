@@ -29,6 +29,9 @@ _stdlib_log = logging.getLogger("http")
 KEYS = (b"/v1/kv/", b"/v1/meta/")
 """What follows is a key, whose every byte counts."""
 
+MAX_PARAMETERS = 100
+"""Of a query: each is read by several parts of the framework."""
+
 _ESCAPED_WORD = re.compile(rb"%(?:3[0-9]|[46][1-9a-fA-F]|[57][0-9aA])")
 """An escape of a letter or a digit: no client needs it, and a fixed part of the path can hide behind it."""
 
@@ -107,7 +110,7 @@ class HttpGate:
                 held = self._admission.enter(scope)
                 await self._app(scope, receive, watch)
             except ApiError as error:
-                refused = error
+                refused = error.bare()
             except asyncio.CancelledError:
                 # A stopping server ends so what took longer than `http.shutdown_seconds`, and sends what is answered.
                 if status:
@@ -153,7 +156,7 @@ class HttpGate:
                 await self._authority.admit(scope, _of_browser(scope) if shown is None else shown)
                 await self._while_allowed(scope, receive, watch)
             except ApiError as error:
-                refused = error
+                refused = error.bare()
             except Exception:
                 log.exception("internal error: please report it", method="WEBSOCKET", path=scope["path"])
                 refused = FAULT
@@ -201,6 +204,8 @@ class HttpGate:
                 Code.QUERY_TOO_LONG,
                 f"path and query are longer than http.max_query_bytes = {self._limits.max_query_bytes}",
             )
+        if query.count(b"&") >= MAX_PARAMETERS:
+            raise ApiError(Code.QUERY_TOO_LONG, f"the query has more than {MAX_PARAMETERS} parameters")
         size = 0
         for name, value in scope["headers"]:
             size += len(name) + len(value)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import msgspec
 from fastapi import Body, FastAPI, Request
@@ -38,8 +38,19 @@ SHORT_BYTES = 8_192
 """Up to here the framework reads a body for all that is wrong with it: that takes milliseconds."""
 
 
+class _TooManyError(ValueError):
+    pass
+
+
 class _Item(msgspec.Struct, gc=False):
-    """Whatever its fields are."""
+    """Whatever its fields are. Stops the reading of a list that is too long, which could go on for megabytes."""
+
+    left: ClassVar[int] = 0
+
+    def __post_init__(self) -> None:
+        _Item.left -= 1
+        if _Item.left < 0:
+            raise _TooManyError
 
 
 class _Shape(msgspec.Struct, forbid_unknown_fields=True):
@@ -57,12 +68,15 @@ def check_shape(body: bytes, most: int) -> None:
     """
     if len(body) <= SHORT_BYTES:
         return
+    _Item.left = 3 * most
     try:
         shape = msgspec.json.decode(body, type=_Shape)
         if max(len(shape.compare), len(shape.then), len(shape.otherwise)) > most:
             raise api_error(RefusedError(RefusalCode.TOO_MANY_OPS, most))
         msgspec.json.decode(body, type=TxnBody, strict=False)
     except (msgspec.MsgspecError, RecursionError) as error:
+        if isinstance(error.__cause__, _TooManyError):
+            raise api_error(RefusedError(RefusalCode.TOO_MANY_OPS, most)) from None
         raise ApiError(Code.INVALID_REQUEST, f"the parameter body: {error}", "body") from None
 
 

@@ -146,6 +146,7 @@ REFUSED = [
     (f"/set_kv?key=x&value={LONG}", 413, "too_large", TOO_LARGE, "value"),
     (f"/set_kv?key={LONG}&value=x", 413, "too_large", TOO_LARGE, "key"),
     (f"/set_kv?key=x&value={'x' * MAX_QUERY_BYTES}", 414, "query_too_long", QUERY_TOO_LONG, None),
+    ("/set_kv?key=x&value=y" + "&x" * 100, 414, "query_too_long", "the query has more than 100 parameters", None),
     ("/mark_for_deletion", 400, "missing_parameter", "the parameter key is missing", "key"),
     ("/mark_for_deletion/", 400, "missing_parameter", "the parameter key is missing", "key"),
     ("/mark_for_deletion?key=", 400, "empty_parameter", "the parameter key must not be empty", "key"),
