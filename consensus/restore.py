@@ -11,7 +11,6 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from uuid import uuid4
 
@@ -24,8 +23,8 @@ from coterie.consensus.raft.errors import CorruptStateError
 from coterie.consensus.raft.ports import SnapshotInfo
 from coterie.consensus.store import State, apply, read_snapshot, write_snapshot
 
-CHUNKS_PER_TURN = 16
-"""Of a backup, between two turns of the event loop."""
+TURN_BYTES = 1024 * 1024
+"""Of a backup, between two turns of the event loop; a record that is longer comes alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,8 +41,13 @@ async def backup(member: Member) -> AsyncIterator[bytes]:
     """The state as it is once the call has begun, acknowledged writes included, in chunks. Raises UnavailableError."""
     await member.metadata.barrier()
     chunks = member.machine.snapshot()
-    while part := list(islice(chunks, CHUNKS_PER_TURN)):
-        yield b"".join(part)
+    part = bytearray()
+    for chunk in chunks:
+        if part and len(part) + len(chunk) > TURN_BYTES:
+            yield bytes(part)
+            part.clear()
+        part += chunk
+    yield bytes(part)
 
 
 def read_survivor(directory: Path) -> tuple[State, str | None]:

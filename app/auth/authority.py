@@ -115,6 +115,12 @@ class Authority:
         scope[PRINCIPAL] = principal
         return rights
 
+    def share_of(self, scope: Any) -> str:
+        """The id of an admitted request's token, where what it holds is bounded; whatever may administer everything
+        may do worse."""
+        principal: Principal = scope[PRINCIPAL]
+        return "" if not principal.rules or principal.may("*", "admin", "") else principal.id
+
     def ended(self, scope: Any, rights: tuple[Right, ...], status: int) -> None:
         """An admitted request was answered."""
         if any(right.action == "admin" for right in rights):

@@ -7,6 +7,7 @@ wait, and answers that clients do not read. Health checks and metrics always pas
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 
 from starlette.types import Scope
 
@@ -24,6 +25,15 @@ STREAMS = frozenset({b"/v1/watch", b"/v1/ws", b"/v1/events"})
 UNKNOWN_LENGTH = b"transfer-encoding"
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a request holds: its token, its client's address, the bytes of its body. Empty: not counted."""
+
+    token: str
+    client: str = ""
+    body: int = 0
+
+
 class RequestAdmission:
     """Counts what requests hold from `enter` to `leave`."""
 
@@ -31,16 +41,29 @@ class RequestAdmission:
         self._limits = limits
         self._figures = figures
         self._of_client: Counter[str] = Counter()
+        self._of_token: Counter[str] = Counter()
         self._body_bytes = 0
 
-    def enter(self, scope: Scope) -> tuple[str, int] | None:
-        """Let a request in: what `leave` is to be called with; None for what is not counted. Raises ApiError."""
-        if scope["raw_path"] in ALWAYS or scope["raw_path"] in STREAMS:
+    def enter(self, scope: Scope, token: str) -> Held | None:
+        """Let a request in: what `leave` is to be called with; None for what is not counted. Raises ApiError.
+
+        `token`: the id of its token, where that has a share of its own.
+        """
+        if scope["raw_path"] in ALWAYS:
             return None
         limits = self._limits
+        if token and self._of_token[token] >= limits.max_requests_per_token:
+            raise self._refused(
+                Code.TOO_MANY_REQUESTS,
+                "as many requests of this token, streams among them, as http.max_requests_per_token = "
+                f"{limits.max_requests_per_token} are under way",
+                0 if scope["type"] == "websocket" else 1,
+            )
+        if scope["raw_path"] in STREAMS or scope["type"] == "websocket":
+            return self._hold(Held(token)) if token else None
         size = self._body_size(scope) if scope["method"] not in {"GET", "HEAD"} else 0
         client = scope.get("client")
-        name: str = client[0] if client else ""
+        name: str = client[0] if client else "unknown"
         if self._of_client[name] >= limits.max_requests_per_client:
             raise self._refused(
                 Code.TOO_MANY_REQUESTS,
@@ -62,21 +85,25 @@ class RequestAdmission:
                 f"the bodies of requests under way take http.max_bodies_bytes = {limits.max_bodies_bytes} already",
                 size,
             )
-        self._of_client[name] += 1
-        self._body_bytes += size
-        return name, size
+        return self._hold(Held(token, name, size))
 
-    def leave(self, held: tuple[str, int] | None) -> None:
+    def _hold(self, held: Held) -> Held:
+        if held.token:
+            self._of_token[held.token] += 1
+        if held.client:
+            self._of_client[held.client] += 1
+        self._body_bytes += held.body
+        return held
+
+    def leave(self, held: Held | None) -> None:
         """The request is over."""
         if held is None:
             return
-        name, size = held
-        self._body_bytes -= size
-        left = self._of_client[name] - 1
-        if left:
-            self._of_client[name] = left
-        else:
-            del self._of_client[name]
+        self._body_bytes -= held.body
+        if held.token:
+            _less(self._of_token, held.token)
+        if held.client:
+            _less(self._of_client, held.client)
 
     def _body_size(self, scope: Scope) -> int:
         """What the body takes at most."""
@@ -92,3 +119,12 @@ class RequestAdmission:
         """A body is not waited for: then the connection ends with the answer."""
         self._figures.refused[code] += 1
         return ApiError(code, message, closes=size > 0)
+
+
+def _less(counter: Counter[str], key: str) -> None:
+    """One less; nothing is kept of what is at zero."""
+    left = counter[key] - 1
+    if left:
+        counter[key] = left
+    else:
+        del counter[key]

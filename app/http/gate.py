@@ -58,6 +58,9 @@ class RequestAuthority(Protocol):
     async def admit(self, scope: Scope, shown: bytes | None) -> tuple[Any, ...]:
         """Let a request pass, and return the rights that it needs. `shown`: its `Authorization`. Raises ApiError."""
 
+    def share_of(self, scope: Scope) -> str:
+        """The id of an admitted request's token, where what it holds is bounded; else empty."""
+
     def ended(self, scope: Scope, rights: tuple[Any, ...], status: int) -> None:
         """An admitted request was answered."""
 
@@ -107,7 +110,7 @@ class HttpGate:
             refused: ApiError | None = None
             try:
                 rights = await self._authority.admit(scope, self._admit(scope))
-                held = self._admission.enter(scope)
+                held = self._admission.enter(scope, self._authority.share_of(scope))
                 await self._app(scope, receive, watch)
             except ApiError as error:
                 refused = error.bare()
@@ -138,6 +141,7 @@ class HttpGate:
     async def _socket(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A WebSocket: refused as requests are, before it is accepted; a fault after that ends it."""
         status = 0
+        held = None
         started = time.perf_counter()
 
         async def watch(message: Message) -> None:
@@ -154,6 +158,7 @@ class HttpGate:
             try:
                 shown = self._admit(scope)
                 await self._authority.admit(scope, _of_browser(scope) if shown is None else shown)
+                held = self._admission.enter(scope, self._authority.share_of(scope))
                 await self._while_allowed(scope, receive, watch)
             except ApiError as error:
                 refused = error.bare()
@@ -167,6 +172,7 @@ class HttpGate:
                     code, reason = _CLOSED_FOR.get(refused.code, (1011, refused.code.value))
                     await send({"type": "websocket.close", "code": code, "reason": reason})
         finally:
+            self._admission.leave(held)
             self._figures.ended({**scope, "method": "GET"}, status, time.perf_counter() - started)
         log.debug("websocket closed", path=scope["path"], status=int(status))
 

@@ -210,6 +210,9 @@ class HttpSettings(Table):
     max_requests_per_client: Count = 1_000
     """Most requests of one IP address that are worked on at a time; further ones are answered 429. Lower it where
     clients have addresses of their own."""
+    max_requests_per_token: Count = 500
+    """Most requests of one token, streams and waits among them, that are worked on at a time; further ones are answered
+    429. Requests without a token count as one. Tokens that may administer everything are not counted."""
     max_bodies_bytes: Bytes = 67_108_864
     """Most that the bodies of all requests under way may take together; further ones are answered 503."""
     max_unsent_bytes: Bytes = 268_435_456

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.cluster.overview import show_decision, show_raft_members
 from coterie.app.api.context import Context
@@ -31,6 +32,25 @@ from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import RequestIdAnswer
 from coterie.consensus.api.errors import MetadataError, UnknownOutcomeError
 from coterie.consensus.member.status import MemberStatus, PeerStatus
+
+MAX_SAVES = 2
+"""Snapshots that are sent at a time: to a client that takes its time each holds some megabytes, and the state as it
+was when it began."""
+
+
+class _Saved(StreamingResponse):
+    """Gives its place back at the end."""
+
+    def __init__(self, saves: set[object], chunks: AsyncIterator[bytes], **options: Any) -> None:
+        super().__init__(chunks, media_type="application/octet-stream", **options)
+        self._saves = saves
+        saves.add(self)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._saves.discard(self)
 
 
 def show_status(context: Context) -> dict[str, Any]:
@@ -80,6 +100,8 @@ def _show_peer(peer: PeerStatus) -> dict[str, Any]:
 
 
 def add_raft(app: FastAPI, context: Context) -> None:
+    saves: set[object] = set()
+
     @app.get(
         "/v1/raft/status",
         summary="This node's part in Raft",
@@ -232,17 +254,23 @@ def add_raft(app: FastAPI, context: Context) -> None:
     async def save_snapshot(call: ReadCall) -> Response:
         """All that was acknowledged before, checksummed. Restoring it makes a new cluster, which is done offline, by
         the command line: `coterie recover --help`."""
-        chunks = context.raft.save()
+        if len(saves) >= MAX_SAVES:
+            raise ApiError(Code.OVERLOADED, f"this node sends {MAX_SAVES} snapshots already; ask another, or later")
+        begun = object()
+        saves.add(begun)
         try:
+            chunks = context.raft.save()
             first = await anext(aiter(chunks))
+            name = f"coterie-revision-{call.state.keyspace.revision}.snapshot"
+            return _Saved(
+                saves,
+                _with_first(first, chunks),
+                headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'},
+            )
         except MetadataError as error:
             raise api_error(error) from None
-        name = f"coterie-revision-{call.state.keyspace.revision}.snapshot"
-        return StreamingResponse(
-            _with_first(first, chunks),
-            media_type="application/octet-stream",
-            headers={"Cache-Control": "no-store", "Content-Disposition": f'attachment; filename="{name}"'},
-        )
+        finally:
+            saves.discard(begun)
 
     @app.post(
         "/v1/request_ids",

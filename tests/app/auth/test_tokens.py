@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import json
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
 from starlette.types import ASGIApp
 
+from coterie.app.api.app import create_app
 from coterie.app.auth import token_store as kept
 from coterie.app.auth.authority import Authority
 from coterie.app.settings.auth import AuthSettings
 from coterie.app.wire.tokens import hash_of, new_token
-from tests.app.api.conftest import Part, raw_request
+from coterie.gossip import GossipNode
+from tests.app.api.conftest import HTTP, RAFT, Part, raw_request
 from tests.app.api.streams import streaming
 from tests.app.auth.conftest import ADMIN, SMALL, bearer, code, make
 
@@ -399,3 +402,25 @@ async def test_who_may_read_of_a_lock_may_follow_its_places(client: httpx.AsyncC
     assert code(await client.put(f"/v1/meta/{places[0]}", headers=bearer(token))) == "forbidden"
     reader = await make(client, [("metadata", "read")])
     assert code(await client.get(f"/v1/meta/{places[0]}", headers=bearer(reader))) == "key_not_found"
+
+
+@pytest.mark.parametrize("path", ["/v1/events?kinds=raft", "/v1/watch?prefix=jobs/"])
+async def test_one_token_does_not_take_what_all_share(
+    path: str, gossip: GossipNode, part: Part, authority: Authority
+) -> None:
+    """Streams, and whatever else is under way."""
+    app = create_app(gossip, HTTP.model_copy(update={"max_requests_per_token": 2}), RAFT, part, authority=authority)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        rules = [("cluster", "read"), ("metadata", "read", "jobs/")]
+        greedy, other = [await make(client, rules) for _ in range(2)]
+        raw_path, _, query = path.partition("?")
+        async with AsyncExitStack() as streams:
+            for _ in range(2):
+                await streams.enter_async_context(
+                    streaming(app, raw_path, query, headers=[(b"authorization", b"Bearer " + greedy.encode())])
+                )
+            refused = await client.get("/v1/members", headers=bearer(greedy))
+            assert (refused.status_code, code(refused)) == (429, "too_many_requests")
+            assert (await client.get("/v1/members", headers=bearer(other))).status_code == 200
+            assert (await client.get("/v1/members", headers=bearer(ADMIN))).status_code == 200
+        assert (await client.get("/v1/members", headers=bearer(greedy))).status_code == 200

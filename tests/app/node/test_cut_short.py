@@ -22,6 +22,9 @@ class Everybody:
     async def admit(self, scope: object, shown: object) -> tuple[()]:
         return ()
 
+    def share_of(self, scope: object) -> str:
+        return ""
+
 
 @pytest.mark.parametrize(("method", "status", "code"), [("GET", 503, "unavailable"), ("PUT", 504, "outcome_unknown")])
 async def test_what_is_cut_short_says_so(method: str, status: int, code: str) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import time
+from contextlib import AsyncExitStack
 from typing import Any
 
 import httpx
 import pytest
+from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
+from coterie.app.api.cluster.raft_routes import MAX_SAVES
 from coterie.app.wire.cluster import (
     Cluster,
     ClusterMember,
@@ -30,6 +33,7 @@ from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.store import read_snapshot
 from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
+from tests.app.api.streams import Stream, streaming
 
 pytestmark = pytest.mark.anyio
 
@@ -281,5 +285,26 @@ async def test_a_saved_snapshot_holds_everything(api: httpx.AsyncClient, part: P
     state = read_snapshot([answer.content])
     assert (state.keyspace.revision, len(state.keyspace.table)) == (50, 50)
     part.metadata.fails = UnavailableError("no_leader")
-    failed = await api.get("/v1/raft/snapshot")
-    assert (failed.status_code, error_of(failed)["code"]) == (503, "unavailable")
+    for _ in range(MAX_SAVES + 1):
+        failed = await api.get("/v1/raft/snapshot")
+        assert (failed.status_code, error_of(failed)["code"]) == (503, "unavailable")
+
+
+class TakesNothing(Stream):
+    async def send(self, message: Any) -> None:
+        if message["type"] == "http.response.start":
+            self.status = message["status"]
+        else:
+            self.started.set()
+            await self.gone.wait()
+
+
+async def test_snapshots_that_nobody_takes_are_few(app: ASGIApp, api: httpx.AsyncClient) -> None:
+    """Each holds megabytes of its node's memory."""
+    async with AsyncExitStack() as clients:
+        for _ in range(MAX_SAVES):
+            entered = streaming(app, "/v1/raft/snapshot", client=TakesNothing)
+            assert (await clients.enter_async_context(entered)).status == 200
+        refused = await api.get("/v1/raft/snapshot")
+        assert (refused.status_code, error_of(refused)["code"]) == (503, "overloaded")
+    assert (await api.get("/v1/raft/snapshot")).status_code == 200
