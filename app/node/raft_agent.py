@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from coterie.app.http.peers.process import ProcessAsker
 from coterie.app.http.tls.context import Tls
 from coterie.app.node.gossip_trust import GossipTrust
 from coterie.app.node.storage.recover import RAFT_DIRECTORY, check_no_draft
@@ -33,13 +34,14 @@ def agent_config(
     tracer: Tracer | None = None,
 ) -> AgentConfig:
     """The agent's configuration. `listening` and `public`: the node's own addresses, ports known."""
+    trust = trust or GossipTrust.of(settings, listening)
+    ask = ProcessAsker(trust.of_peers(lambda: False), tls)
     if not settings.tls.raft:
         tls = None
     raft = settings.raft
     listen = raft.listen_addr or listening._replace(port=settings.raft_listen_addr.port)
     advertise = raft.public_addr or public._replace(port=0)
     secret = LOOPBACK_SECRET if raft.secret is None else raft.secret.get_secret_value().encode()
-    trust = trust or GossipTrust.of(settings, listening)
     return AgentConfig(
         listen=(listen.host, listen.port),
         advertise=(advertise.host, advertise.port),
@@ -69,6 +71,7 @@ def agent_config(
         ),
         keys=trust.keys,
         believed=trust.believed,
+        ask_process=ask,
     )
 
 

@@ -1,18 +1,29 @@
-"""Ends node-bound leases whose nodes gossip holds dead, by operations that the leader proposes (raft spec 3).
+"""Ends node-bound leases of processes that are gone, by operations that the leader proposes (raft spec 3).
 
-A lease names a node and the generation of its process. It ends once gossip has held that process dead for the lease's
-hold, or shows a later generation of the node alive: the process that took the lease is gone then. Gossip alone ends no
-lease: the operation carries the evidence, and is void where the lease was renewed since.
+A lease names a node and the generation of its process. Gossip raises the suspicion: it has held that process dead for
+the lease's hold, or shows a later generation of the node alive. But gossip may be deaf, or forged. So the suspicion
+stands only where nothing speaks against it: the process's own link to the leader is silent, and it does not answer
+where it is asked (`LifeSigns`). The operation carries the evidence, and is void where the lease was renewed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
 
 from coterie.consensus.autopilot.observations import Observation, Observations, Presence
 from coterie.consensus.store import LeaseNodeLost, LeaseRecord, State
 
 MAX_ENDS_A_TURN = 1_000
+
+MIN_QUESTIONS = 2
+"""Left without an answer before a process counts as silent."""
+
+FRESH_SECONDS = 2.0
+"""An answer, or a refusal, counts for so long."""
+
+Process = tuple[str, int]
+"""Node and generation."""
 
 
 class NodeLeaseReaper:
@@ -68,3 +79,88 @@ class NodeLeaseReaper:
 
 def _process(lease: LeaseRecord) -> str:
     return f"{lease.node}@{lease.generation}"
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of asking at an address which process is there."""
+
+    node: str | None = None
+    """The node that answers; None: nobody, or one of an earlier release, which does not say."""
+    generation: int = 0
+    answers: bool = False
+    refused: bool = False
+    """Surely nobody is there."""
+
+
+@dataclass(slots=True)
+class _Signs:
+    at: float
+    heard: Heard
+    unanswered: int = 0
+    """Questions that ended without anything."""
+
+    @property
+    def settled(self) -> bool:
+        return self.unanswered in {0, MIN_QUESTIONS}
+
+
+@dataclass(slots=True)
+class LifeSigns:
+    """What speaks for the life of suspected processes: one leader's answers to its own questions."""
+
+    _signs: dict[tuple[Process, tuple[str, int]], _Signs] = field(default_factory=dict)
+
+    def note(self, process: Process, address: tuple[str, int], heard: Heard, now: float) -> None:
+        former = self._signs.get((process, address))
+        unanswered = 0
+        if not (heard.answers or heard.refused):
+            unanswered = 1 if former is None else min(former.unanswered + 1, MIN_QUESTIONS)
+        self._signs[process, address] = _Signs(now, heard, unanswered)
+
+    def are_fresh(self, process: Process, address: tuple[str, int], now: float) -> bool:
+        """Whether the address need not be asked again yet."""
+        signs = self._signs.get((process, address))
+        return signs is not None and signs.settled and now - signs.at < FRESH_SECONDS / 2
+
+    def keep(self, processes: Collection[Process]) -> None:
+        """The others are not suspected any more."""
+        self._signs = {key: signs for key, signs in self._signs.items() if key[0] in processes}
+
+    def is_gone(
+        self,
+        process: Process,
+        seen: Observations,
+        answering: Collection[str],
+        now: float,
+        *,
+        later: bool,
+        asks: bool = True,
+    ) -> bool:
+        """Whether nothing speaks against the suspicion.
+
+        `answering`: members that answer this leader over their links. `later`: the suspicion is that a later process of
+        the node is alive. `asks`: whether processes are asked at all.
+        """
+        found = [self._signs.get((process, each)) for each in (addresses_of(process, seen) if asks else ())]
+        signs = [each for each in found if each is not None and each.settled and now - each.at <= FRESH_SECONDS]
+        if any((each.heard.node, each.heard.generation) == process for each in signs) or len(signs) < len(found):
+            return False  # it lives, or is being asked
+        if any(each.heard.node == process[0] and each.heard.generation > process[1] for each in signs):
+            return True  # another one is where it was
+        if any(each.heard.answers and each.heard.node is None for each in signs):
+            return later
+        members = {each.member for each in seen.all if (each.node, each.generation) == process}
+        return later or members.isdisjoint(answering)
+
+
+def addresses_of(process: Process, seen: Observations) -> list[tuple[str, int]]:
+    """Where it says to be."""
+    return [each.address for each in seen.all if (each.node, each.generation) == process and each.address is not None]
+
+
+def is_deaf(seen: Observations, own: str, answering: Collection[str]) -> bool:
+    """Whether gossip holds dead most of the members that answer this leader over their links: it hears nobody."""
+    others = [member for member in answering if member != own]
+    dead = [member for member in others if (it := seen.of_member.get(member)) is None or not it.live]
+    return len(others) > 1 and 2 * len(dead) > len(others)

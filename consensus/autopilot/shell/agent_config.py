@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.secret_keys import SecretKeys
+from coterie.consensus.autopilot.shell.process_witness import AskProcess
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RejoinPolicy
 from coterie.consensus.journal import JournalConfig
@@ -29,3 +30,5 @@ class AgentConfig:
     """Of the secret, to prove what is announced with; None: nothing is proved."""
     believed: bool = True
     """Whether gossip is believed that proves nothing: it is sealed, or only this machine reaches it."""
+    ask_process: AskProcess | None = None
+    """Which process answers at an address of the HTTP API, asked before a lease that is bound to it ends."""

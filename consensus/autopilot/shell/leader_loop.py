@@ -14,8 +14,9 @@ from contextlib import suppress
 
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.autopilot.decision_log import DecisionRecord, record_decision
-from coterie.consensus.autopilot.node_lease_reaper import NodeLeaseReaper
+from coterie.consensus.autopilot.node_lease_reaper import NodeLeaseReaper, is_deaf
 from coterie.consensus.autopilot.observations import Observations
+from coterie.consensus.autopilot.shell.process_witness import AskProcess, ProcessWitness
 from coterie.consensus.autopilot.voters.explain import non_voters
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RemovalCause, ban_text
@@ -34,13 +35,15 @@ PAUSE_SECONDS = 2.0
 class LeaderLoop:
     """One member's, in its event loop."""
 
-    def __init__(self, member: Member, policy: Policy) -> None:
+    def __init__(self, member: Member, policy: Policy, ask: AskProcess | None = None) -> None:
+        """`ask`: which process is at an address; None: nobody is asked."""
         self.member = member
         self.policy = policy
         self._last: tuple[str, str, str] | None = None  # (kind, member, outcome) of the last decision
         self.view: ClusterView | None = None
         self._tracker = Tracker(policy.max_lag_entries)
         self._reaper = NodeLeaseReaper()
+        self._witness = ProcessWitness(ask)
         self._ending: set[tuple[int, int]] = set()  # (lease, renewal) whose end is proposed
         self._acting: asyncio.Task[None] | None = None
         self._not_before = 0.0
@@ -65,6 +68,7 @@ class LeaderLoop:
         return {} if self.view is None else non_voters(self.view, self.policy, now)
 
     async def stop(self) -> None:
+        await self._witness.stop()
         if self._acting is not None:
             self._acting.cancel()
             await asyncio.gather(self._acting, return_exceptions=True)
@@ -141,7 +145,11 @@ class LeaderLoop:
             self.member.node.propose(operation, done, self.member.config.request_timeout)
 
     def _reap_leases(self, seen: Observations, now: float) -> None:
-        for end in self._reaper.reap(self.member.state, seen, now):
+        answering = self._answering()
+        if is_deaf(seen, self.member.id, answering):
+            return
+        suspected = self._reaper.reap(self.member.state, seen, now)
+        for end in self._witness.confirm(suspected, self.member.state, seen, answering, now):
             key = (end.lease, end.renewal)
             if key in self._ending:
                 continue
@@ -149,6 +157,13 @@ class LeaderLoop:
             self.member.node.propose(
                 encode(end), lambda *_, key=key: self._ending.discard(key), self.member.config.request_timeout
             )
+
+    def _answering(self) -> set[str]:
+        """Members that this leader has heard over their links within an election timeout."""
+        since = time.monotonic() - self.member.config.raft.election_max
+        links = self.member.transport.links
+        progress = self.member.node.state.progress
+        return {peer for peer, it in progress.items() if it.last_contact >= since and peer in links}
 
 
 async def ban_member(member: Member, banned: str, cause: RemovalCause, words: str) -> None:

@@ -155,7 +155,7 @@ class LocalMember:
                 raise ListenError(f"the Raft address cannot be listened on: {error}") from error
             raise
         self.member = member
-        self.leader_loop = LeaderLoop(member, self._config.policy)
+        self.leader_loop = LeaderLoop(member, self._config.policy, self._config.ask_process)
         member.observe(self._changed(member))
 
     def _changed(self, member: Member) -> Callable[[], None]:
