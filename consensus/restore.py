@@ -40,7 +40,7 @@ class NewCluster:
 async def backup(member: Member) -> AsyncIterator[bytes]:
     """The state as it is once the call has begun, acknowledged writes included, in chunks. Raises UnavailableError."""
     await member.metadata.barrier()
-    chunks = member.machine.snapshot()
+    chunks = member.consumer.machine.snapshot()
     part = bytearray()
     for chunk in chunks:
         if part and len(part) + len(chunk) > TURN_BYTES:

@@ -13,12 +13,10 @@ from collections.abc import Callable, Iterable
 
 from coterie.consensus.journal import MemberDirectory
 from coterie.consensus.member.config import MemberConfig
+from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.member.event_loop import SystemClock, call_node
-from coterie.consensus.member.lease_expiry import LeaseExpiry
-from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
-from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.status import MemberStatus, PeerStatus, member_status, peer_statuses
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Locate
@@ -51,20 +49,23 @@ class Member:
         self.cluster = cluster
         self.config = config
         self.directory = directory
-        self._loop = asyncio.get_running_loop()
         self._clock = SystemClock()
-        self._changed = False
         self._observers: list[Callable[[], None]] = []
         self._on_stop = on_stop
-        self._tasks: list[asyncio.Task[None]] = []
         self._stopping: asyncio.Task[None] | None = None
-        self.machine = MetadataStateMachine(State(config.limits), self._clock.monotonic, self._applied)
+        self.consumer = MetadataConsumer(
+            config.limits,
+            request_timeout=config.request_timeout,
+            max_watches=config.max_watches,
+            tracing=config.tracing,
+            on_change=self._notify_observers,
+        )
         self._runtime = RaftRuntime(
             directory,
             Identity(cluster, self.id, directory.identity.incarnation, secrets.token_bytes(8), config.secret),
             founders,
             locate,
-            self.machine,
+            self.consumer.machine,
             config.raft,
             LinkOptions(
                 net=config.net,
@@ -75,22 +76,13 @@ class Member:
                 on_event=on_event,
             ),
             clock=self._clock,
-            before_tick=self._follow_role,
+            before_tick=self.consumer.before_tick,
             on_stop=self._node_stopped,
         )
         self.transport = self._runtime.transport
         self.node = self._runtime.node
-        self._led = False
-        self.metadata = MemberMetadata(
-            self.node,
-            self.machine,
-            config.request_timeout,
-            staleness=self.staleness,
-            max_watches=config.max_watches,
-            tracing=config.tracing,
-        )
-        if config.tracing is not None:
-            self.node.state.on_forwarded = config.tracing.forwarded
+        self.consumer.bind(self.node)
+        self.metadata = self.consumer.metadata
 
     # life
 
@@ -100,11 +92,8 @@ class Member:
         Raises OSError where the address cannot be had, CorruptStateError where the snapshot cannot be loaded.
         """
         self._runtime.load()
-        self.machine.hub.feed()
-        where = await self._runtime.listen(host, port)
-        expiry = LeaseExpiry(self.node, self.machine, self.config.request_timeout)
-        self._tasks = [asyncio.create_task(expiry.run(), name="leases")]
-        return where
+        self.consumer.begin()
+        return await self._runtime.listen(host, port)
 
     async def stop(self) -> None:
         """End this member's part: calls get their outcome, links close, the log is synced, the directory is let go."""
@@ -114,10 +103,7 @@ class Member:
 
     async def _stop(self) -> None:
         self._runtime.halt()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.metadata.watches.close()
+        await self.consumer.end()
         await self._runtime.close()
 
     async def __aenter__(self) -> Member:
@@ -132,28 +118,6 @@ class Member:
             self._on_stop(failure)
 
     # what happens
-
-    def _follow_role(self) -> None:
-        """Before each tick, so that what the tick stamps is the leader's time."""
-        if self.node.leading != self._led:
-            self._led = self.node.leading
-            if self._led:
-                self.machine.lead()
-            else:
-                self.machine.follow()
-            self._applied()
-
-    def _applied(self) -> None:
-        if not self._changed:
-            self._changed = True
-            self._loop.call_soon(self._feed)
-
-    def _feed(self) -> None:
-        self._changed = False
-        ready = self.machine.hub.feed()
-        if ready:
-            self.metadata.watches.wake(ready)
-        self._notify_observers()
 
     def observe(self, observer: Callable[[], None]) -> Callable[[], None]:
         """Call `observer` whenever entries were applied, or leadership changed. Returns what ends it."""
@@ -172,7 +136,7 @@ class Member:
     @property
     def state(self) -> State:
         """As applied here so far. To be read, never written."""
-        return self.machine.state
+        return self.consumer.machine.state
 
     @property
     def leading(self) -> bool:

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from coterie.consensus.journal import DiskThread, MemberDirectory
 from coterie.consensus.member.event_loop import Driver, SystemClock
 from coterie.consensus.raft.net.session import Identity
-from coterie.consensus.raft.net.tcp import Locate, NetSettings, TcpTransport
+from coterie.consensus.raft.net.tcp import Link, Locate, NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import StateMachine
 from coterie.consensus.raft.settings import RaftConfig
@@ -28,6 +28,7 @@ class LinkOptions:
     tls_name: str | None = None
     refuse: Callable[[str], str | None] | None = None
     on_event: Callable[[str, str], None] | None = None
+    on_guest: Callable[[Link, bytes], None] | None = None
 
 
 class RaftRuntime:
@@ -64,6 +65,7 @@ class RaftRuntime:
             tls_name=links.tls_name,
             on_event=links.on_event,
             refuse=links.refuse,
+            on_guest=links.on_guest,
         )
         self.node = RaftNode(
             identity.member,
@@ -86,11 +88,16 @@ class RaftRuntime:
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Take part, once the state is loaded. Returns where it listens. Raises OSError where the address is taken."""
         where = await self.transport.listen(host, port)
-        for voter in self.node.voters:
-            if voter != self.node.own:
-                self.transport.add(voter)
-        self._timer = asyncio.create_task(self._every_second())
+        self.take_part(self.node.voters)
         return where
+
+    def take_part(self, members: Iterable[str]) -> None:
+        """Keep links to these, once the state is loaded; `listen` does so for the voters."""
+        self.transport.take_part()
+        for member in members:
+            if member != self.node.own:
+                self.transport.add(member)
+        self._timer = asyncio.create_task(self._every_second())
 
     async def _every_second(self) -> None:
         while True:

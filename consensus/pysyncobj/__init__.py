@@ -6,6 +6,7 @@ are.
 
 from coterie.consensus.pysyncobj import engine
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
+from coterie.consensus.pysyncobj.metadata import ReplMetadata
 from coterie.consensus.pysyncobj.syncobj import SyncObj
 
 SyncObjConsumer = engine.syncobj.SyncObjConsumer
@@ -15,6 +16,7 @@ replicated_sync = engine.syncobj.replicated_sync
 
 __all__ = [
     "FAIL_REASON",
+    "ReplMetadata",
     "SyncObj",
     "SyncObjConf",
     "SyncObjConsumer",

@@ -9,17 +9,28 @@ import asyncio
 import contextlib
 import logging
 import secrets
+import ssl
 import threading
-from collections.abc import Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Final, TypeVar
 
 from coterie.consensus.api.errors import MetadataError
+from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.member.event_loop import SystemClock, call_node
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
+from coterie.consensus.pysyncobj.admin import Command, ask, serve
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine
-from coterie.consensus.pysyncobj.queue import Callback, CallQueue
-from coterie.consensus.pysyncobj.settings import CLUSTER, address_of, open_directory, raft_settings, secret_of
+from coterie.consensus.pysyncobj.queue import Callback, CallQueue, Done
+from coterie.consensus.pysyncobj.settings import (
+    CLUSTER,
+    READ_ONLY,
+    address_of,
+    open_directory,
+    raft_settings,
+    secret_of,
+)
+from coterie.consensus.raft.errors import RaftRefusedError, RaftUnavailableError, RaftUnknownOutcomeError
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import NetSettings
 
@@ -32,13 +43,35 @@ FAREWELL_SECONDS: Final = 5.0
 """A link to a removed voter is kept for so long, so that it may hear of its removal."""
 
 
+Tls = tuple[ssl.SSLContext, ssl.SSLContext]
+
+T = TypeVar("T")
+
+
 class Group:
-    def __init__(self, own: str, partners: Iterable[str], conf: SyncObjConf, machine: ConsumersStateMachine) -> None:
-        """Opens the directory. Raises OSError and StorageError, where the node must not start."""
-        self.own = own
-        self.founders = tuple(sorted({own, *partners}))
+    def __init__(
+        self,
+        own: str | None,
+        partners: Iterable[str],
+        conf: SyncObjConf,
+        machine: ConsumersStateMachine,
+        metadata: MetadataConsumer | None,
+        tls: Tls | None,
+    ) -> None:
+        """`own` None: a read-only node. `tls`: contexts of the side that is called and of the one that calls.
+
+        Opens the directory. Raises OSError and StorageError, where the node must not start.
+        """
+        self._directory, self._temporary = open_directory(own, conf)
+        self.read_only = own is None
+        self.own = f"{READ_ONLY}{self._directory.identity.member_id.hex}" if own is None else own
+        self.members = tuple(sorted({*partners} if own is None else {own, *partners}))
+        """As the program names them."""
         self.conf = conf
         self.machine = machine
+        self._metadata = metadata
+        self._tls = tls
+        self._answer: Callable[[Command, Callable[[Any], None]], None] | None = None
         self.runtime: RaftRuntime | None = None
         self.began = self.ready = self.destroyed = False
         self.failure: BaseException | None = None
@@ -49,7 +82,6 @@ class Group:
         self.tick_callbacks: list[Callable[[], None]] = []
         self.thread: threading.Thread | None = None
         self._starter = threading.current_thread()
-        self._directory, self._temporary = open_directory(own, conf)
         self._loop = asyncio.new_event_loop()
         self._up = threading.Event()
         self._lock = threading.Lock()
@@ -109,20 +141,27 @@ class Group:
     async def _start(self) -> None:
         self.runtime = RaftRuntime(
             self._directory,
-            Identity(
-                CLUSTER, self.own, self._directory.identity.incarnation, secrets.token_bytes(8), secret_of(self.conf)
-            ),
-            self.founders,
+            Identity(CLUSTER, self.own, self._directory.identity.incarnation, secrets.token_bytes(8), self.secret),
+            () if self.read_only else self.members,
             address_of,
             self.machine,
             raft_settings(self.conf),
-            LinkOptions(net=NetSettings()),
+            LinkOptions(
+                net=NetSettings(),
+                server_tls=None if self._tls is None else self._tls[0],
+                client_tls=None if self._tls is None else self._tls[1],
+                on_guest=None if self._answer is None else serve(self._answer),
+            ),
             clock=SystemClock(),
-            before_tick=self._look,
+            before_tick=self._before_tick,
             on_stop=self._stopped,
         )
+        if self._metadata is not None:
+            self._metadata.bind(self.runtime.node)
         self.runtime.load()
         self.machine.on_voters = self._voters_changed
+        if self._metadata is not None:
+            self._metadata.begin()
         jobs = [self._listen(self.runtime), self._await_ready(), self._every_tick()]
         self._tasks = [asyncio.create_task(job) for job in jobs]
         self._calls.open()
@@ -137,6 +176,8 @@ class Group:
             await asyncio.wait([self._listening])  # cancelled halfway it would leave its socket open
         if self.runtime is not None:
             self.runtime.halt()
+            if self._metadata is not None:
+                await self._metadata.end()
             try:
                 await self.runtime.close()
             except RuntimeError:  # the interpreter is exiting, and has ended the disk thread: close the rest
@@ -149,6 +190,10 @@ class Group:
             self._temporary.cleanup()
 
     async def _listen(self, runtime: RaftRuntime) -> None:
+        if self.read_only:
+            runtime.take_part(self.members)
+            self.bound.set()
+            return
         where = address_of(self.conf.bindAddress or self.own)
         tries = 0
         while True:
@@ -201,6 +246,11 @@ class Group:
             raise RuntimeError("the group has not begun")
         return self.runtime.node
 
+    def _before_tick(self) -> None:
+        if self._metadata is not None:
+            self._metadata.before_tick()
+        self._look()
+
     def _look(self) -> None:
         """Report a change of role, in PySyncObj's numbers: follower, candidate, leader."""
         if self.runtime is None:
@@ -218,7 +268,7 @@ class Group:
         self._loop.call_later(FAREWELL_SECONDS, self._keep_links)
 
     def _keep_links(self) -> None:
-        if self.runtime is not None and self.own in self.runtime.node.voters:
+        if self.runtime is not None and (self.read_only or self.own in self.runtime.node.voters):
             self.runtime.transport.keep({*self.runtime.node.voters} - {self.own})
 
     # calls, from any thread
@@ -232,12 +282,32 @@ class Group:
         self._calls.add(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback, len(operation))
 
     def change(self, member: str, callback: Callback | None, *, add: bool) -> None:
-        """Add or remove a voter, as the leader."""
+        """Add or remove a voter; where this node does not lead, at the leader, by an administrator's call."""
         address_of(member)
-        self._calls.add(
-            lambda done: self._node.change_voters(member, done, CALL_SECONDS, add=add),
-            None if callback is None else lambda _, reason: callback(None, reason),
-        )
+
+        def start(done: Done) -> None:
+            leader = self.leader
+            if leader is None or leader == self.own:
+                self._node.change_voters(member, done, CALL_SECONDS, add=add)
+            else:
+                task = self._loop.create_task(self._change_at(leader, ["add" if add else "remove", member], done))
+                self._tasks.append(task)
+                task.add_done_callback(self._tasks.remove)
+
+        self._calls.add(start, None if callback is None else lambda _, reason: callback(None, reason))
+
+    async def _change_at(self, leader: str, command: Command, done: Done) -> None:
+        try:
+            answer = await ask(leader, self.secret, command, None if self._tls is None else self._tls[1])
+        except ConnectionRefusedError:
+            done(RaftUnavailableError("not_leader", f"{leader} cannot be reached"), None)
+        except (OSError, TimeoutError) as error:
+            done(RaftUnknownOutcomeError(f"{leader} did not answer: {error}"), None)
+        except asyncio.CancelledError:
+            done(RaftUnknownOutcomeError("this node was stopped"), None)
+            raise
+        else:
+            done(None if str(answer).startswith("SUCCESS") else RaftRefusedError("not_leader", str(answer)), None)
 
     def transfer(self, member: str | None, callback: Callback | None) -> None:
         """Hand leadership over."""
@@ -265,11 +335,25 @@ class Group:
 
         return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(CALL_SECONDS)
 
+    def run(self, call: Coroutine[Any, Any, T]) -> T:
+        """Await it in the loop; from any other thread."""
+        if self.thread is None:
+            return self._loop.run_until_complete(call)
+        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+
+    def answer_commands(self, answer: Callable[[Command, Callable[[Any], None]], None]) -> None:
+        """Before `begin`: what answers administrators' commands, in the loop."""
+        self._answer = answer
+
     # views
 
     @property
+    def secret(self) -> bytes:
+        return secret_of(self.conf.password)
+
+    @property
     def voters(self) -> tuple[str, ...]:
-        return self.founders if self.runtime is None else self.runtime.node.voters
+        return (() if self.runtime is None else self.runtime.node.voters) or self.members
 
     @property
     def leader(self) -> str | None:

@@ -14,6 +14,9 @@ from coterie.consensus.raft.settings import RaftConfig
 logger = logging.getLogger(__name__)
 
 CLUSTER: Final = "pysyncobj"
+READ_ONLY: Final = "~"
+"""The name of a read-only node begins so: it sorts behind every address, so that it is the one that calls."""
+
 NO_PASSWORD: Final = b"no password"
 MAX_CALL_BYTES: Final = 4 << 20
 
@@ -39,16 +42,18 @@ def raft_settings(conf: SyncObjConf) -> RaftConfig:
     )
 
 
-def secret_of(conf: SyncObjConf) -> bytes:
+def secret_of(password: str | bytes | None) -> bytes:
     """What links prove. Without a password it is a constant, and protects from nobody."""
-    password: str | bytes | None = conf.password
     if password is None:
         return NO_PASSWORD
     return password.encode() if isinstance(password, str) else password
 
 
-def open_directory(own: str, conf: SyncObjConf) -> tuple[MemberDirectory, tempfile.TemporaryDirectory[str] | None]:
-    """`journalFile`, or else `fullDumpFile`, as a directory; without either a temporary one.
+def open_directory(
+    own: str | None, conf: SyncObjConf
+) -> tuple[MemberDirectory, tempfile.TemporaryDirectory[str] | None]:
+    """`journalFile`, or else `fullDumpFile`, as a directory; without either a temporary one. `own`: the address; None
+    for a read-only node.
 
     Raises FileExistsError for a journal of PySyncObj's, IdentityError for another address's directory, StorageError
     and OSError where it must not be started from.
@@ -57,11 +62,12 @@ def open_directory(own: str, conf: SyncObjConf) -> tuple[MemberDirectory, tempfi
     temporary = None
     if name is None:
         temporary = tempfile.TemporaryDirectory(prefix="coterie-", ignore_cleanup_errors=True)
-        logger.warning(
-            "%s has no journalFile: what it knows ends with this process, and the others refuse it under this address "
-            "once it restarts; name a directory in SyncObjConf(journalFile=...)",
-            own,
-        )
+        if own is not None:
+            logger.warning(
+                "%s has no journalFile: what it knows ends with this process, and the others refuse it under this "
+                "address once it restarts; name a directory in SyncObjConf(journalFile=...)",
+                own,
+            )
         name = temporary.name
     path = Path(name)
     if path.is_file():
@@ -70,7 +76,7 @@ def open_directory(own: str, conf: SyncObjConf) -> tuple[MemberDirectory, tempfi
         )
     directory = open_member_directory(path)
     try:
-        directory.identity.join_cluster(f"{CLUSTER} {own}")
+        directory.identity.join_cluster(f"{CLUSTER} {READ_ONLY if own is None else own}")
     except BaseException:
         directory.close()
         raise

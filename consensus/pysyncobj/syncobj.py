@@ -15,11 +15,12 @@ from typing import Any
 
 from coterie.consensus.pysyncobj.calls import call_operation, version_operation
 from coterie.consensus.pysyncobj.codec import encode
-from coterie.consensus.pysyncobj.engine import Node, SyncObjConf, TCPNode, syncobj
-from coterie.consensus.pysyncobj.group import Group
+from coterie.consensus.pysyncobj.engine import FAIL_REASON, Node, SyncObjConf, TCPNode, syncobj
+from coterie.consensus.pysyncobj.group import Group, Tls
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine, Methods
+from coterie.consensus.pysyncobj.metadata import ReplMetadata
 from coterie.consensus.pysyncobj.queue import Callback
-from coterie.consensus.pysyncobj.settings import address_of
+from coterie.consensus.pysyncobj.settings import READ_ONLY, address_of
 
 logger = logging.getLogger(__name__)
 
@@ -39,35 +40,48 @@ class _BeginsOnceBuilt(type):
 class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc] # PySyncObj has no types
     """Attributes set before `super().__init__(...)` are the program's own; those set after it are replicated.
 
-    `selfAddress`, `partnerAddrs`: `host:port`, or PySyncObj's nodes. `conf.journalFile`: the directory of this member.
+    `selfAddress`, `partnerAddrs`: `host:port`, or PySyncObj's nodes; `selfAddress` None is a read-only node, which
+    follows and calls and never votes. `conf.journalFile`: the directory of this member. `consumers`: PySyncObj's, and
+    `ReplMetadata`. `tls`: contexts for links, of the side that is called and of the one that calls.
     Raises what PySyncObj raises; TypeError where an attribute cannot be replicated; StorageError and OSError where the
     directory must not be started from.
     """
 
     def __init__(
         self,
-        selfAddress: str | Node,  # noqa: N803 - PySyncObj's names
+        selfAddress: str | Node | None,  # noqa: N803 - PySyncObj's names
         partnerAddrs: Iterable[str | Node],  # noqa: N803
         conf: SyncObjConf | None = None,
         consumers: Iterable[Any] | None = None,
+        *,
+        tls: Tls | None = None,
     ) -> None:
-        if selfAddress is None:
-            raise ValueError("selfAddress is None: a node without an address (read-only) is not there; give host:port")
         conf = SyncObjConf() if conf is None else conf
         conf.validate()
-        own, partners = _name(selfAddress), [_name(each) for each in partnerAddrs]
-        for each in [own, *partners]:
+        own = None if selfAddress is None else _name(selfAddress)
+        partners = [_name(each) for each in partnerAddrs]
+        for each in [*partners, *([] if own is None else [own])]:
             address_of(each)
-        objects = [self, *map(_consumer, consumers or ())]
+        given = list(consumers or ())
+        metadata = [each for each in given if isinstance(each, ReplMetadata)]
+        if len(metadata) > 1:
+            raise SyncObjException("Consumers", "ReplMetadata is a consumer at most once")
+        consumer = metadata[0].consumer if metadata else None
+        objects = [self, *(_consumer(each) for each in given if not isinstance(each, ReplMetadata))]
         methods = Methods(objects)
         self._methodToID = methods.keys
         self._methods = methods
         self._began_at = time.monotonic()
-        self._machine = ConsumersStateMachine(objects, methods, conf.onCodeVersionChanged or (lambda _, __: None))
-        self._group = Group(own, partners, conf, self._machine)
+        on_version = conf.onCodeVersionChanged or (lambda _, __: None)
+        machine = None if consumer is None else consumer.machine
+        self._machine = ConsumersStateMachine(objects, methods, on_version, machine)
+        self._group = Group(own, partners, conf, self._machine, consumer, tls)
+        self._group.answer_commands(self._on_command)
+        for its in metadata:
+            its.join(self._group)
         self._consumers = objects[1:]
-        for consumer in self._consumers:
-            consumer._syncObj = self
+        for repl in self._consumers:
+            repl._syncObj = self
         self._not_replicated = frozenset({*self.__dict__, "_not_replicated"})
 
     def _begin(self) -> None:
@@ -169,7 +183,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
         self._group.propose(version_operation(newVersion), callback)
 
     def addNodeToCluster(self, node: str | Node, callback: Callback | None = None) -> None:  # noqa: N802
-        """Overridden: a safe change of voters. At the leader; elsewhere the callback gets NOT_LEADER."""
+        """Overridden: a safe change of voters, which another node than the leader asks the leader for."""
         self._change(node, callback, add=True)
 
     def removeNodeFromCluster(self, node: str | Node, callback: Callback | None = None) -> None:  # noqa: N802
@@ -184,6 +198,27 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
     def transferLeadership(self, node: str | Node | None = None, callback: Callback | None = None) -> None:  # noqa: N802
         """Overridden: our transfer; SUCCESS once the target leads."""
         self._group.transfer(None if node is None else _name(node), callback)
+
+    def _on_command(self, command: list[Any], answer: Callable[[Any], None]) -> None:
+        """`syncobj_admin`'s commands, in the loop."""
+
+        def told(_: Any, reason: int) -> None:
+            words = ["SUCCESS" if reason == FAIL_REASON.SUCCESS else "FAIL", str(command[0]).upper(), *command[1:]]
+            answer(" ".join(map(str, words)))
+
+        match command:
+            case ["status"]:
+                answer(
+                    {key: value if type(value) in {int, bool} else str(value) for key, value in self._status().items()}
+                )
+            case ["add" | "remove" as what, str(node)]:
+                self._change(node, told, add=what == "add")
+            case ["set_version", int(version)]:
+                self.setCodeVersion(version, told)
+            case ["transfer", str(node)]:
+                self.transferLeadership(node or None, told)
+            case _:
+                answer("invalid command")
 
     def forceLogCompaction(self) -> None:  # noqa: N802
         """Overridden: our snapshot."""
@@ -206,8 +241,8 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
         """As `encryptor`."""
 
     @property
-    def selfNode(self) -> Node:  # noqa: N802
-        return TCPNode(self._group.own)
+    def selfNode(self) -> Node | None:  # noqa: N802
+        return None if self._group.read_only else TCPNode(self._group.own)
 
     @property
     def otherNodes(self) -> set[Node]:  # noqa: N802
@@ -215,7 +250,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
 
     @property
     def readonlyNodes(self) -> set[Node]:  # noqa: N802
-        return set()
+        return {Node(name) for name in self._group.linked if name.startswith(READ_ONLY)}
 
     @property
     def raftLastApplied(self) -> int:  # noqa: N802
@@ -273,7 +308,8 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
             "has_quorum": self.hasQuorum,
             "partner_nodes_count": len(partners),
             **{f"partner_node_status_server_{node.id}": 2 if node.id in linked else 0 for node in partners},
-            "readonly_nodes_count": 0,
+            "readonly_nodes_count": len(self.readonlyNodes),
+            **{f"readonly_node_status_server_{node.id}": 2 for node in self.readonlyNodes},
             "log_len": self._getRaftLogSize(),
             "last_applied": self.raftLastApplied,
             "commit_idx": self.raftCommitIndex,

@@ -2,7 +2,8 @@
 
     PYSYNCOBJ_CHECKOUT=../PySyncObj python -m tests.verify.pysyncobj_suite stock|ours [PYTEST OPTION...]
 
-Nothing of them is copied: they run as they are, with our `SyncObj` in the place of theirs for `ours`.
+Nothing of them is copied: they run as they are, with our `SyncObj` in the place of theirs for `ours`. They look at a
+few private attributes of PySyncObj, which ours has not: `pysyncobj_views.py` shows them what stands there instead.
 """
 
 from __future__ import annotations
@@ -24,9 +25,14 @@ def main(engine: str, *options: str) -> int:
         sys.exit("PYSYNCOBJ_CHECKOUT must name a checkout of github.com/bakwc/PySyncObj")
     suite = Path(checkout).resolve() / "test_syncobj.py"
     if engine == "ours":
-        from coterie.consensus.pysyncobj import SyncObj  # not for `stock`: it repairs what PySyncObj's import breaks
+        # Not for `stock`: they repair what PySyncObj's import breaks. Before the tests import theirs.
+        from pysyncobj import syncobj_admin
 
-        pysyncobj.SyncObj = SyncObj  # before the tests import it
+        from coterie.consensus.pysyncobj.admin import executeAdminCommand
+        from tests.verify.pysyncobj_views import ViewedSyncObj
+
+        pysyncobj.SyncObj = ViewedSyncObj
+        syncobj_admin.executeAdminCommand = executeAdminCommand
     with tempfile.TemporaryDirectory(prefix="pysyncobj-suite-", ignore_cleanup_errors=True) as directory:
         os.chdir(directory)  # the tests write their files where they are
         arguments = ["-q", "-p", "no:cacheprovider", "-c", os.devnull, "--rootdir", directory, "--tb=line"]

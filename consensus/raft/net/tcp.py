@@ -50,6 +50,12 @@ class NetSettings:
     """Seconds between two reports of the same trouble; of a member that cannot be called they grow to the latter."""
 
 
+GUEST = "~?"
+"""The name of a caller that is no member begins so: it proves the secret, and no state is kept for it."""
+
+GUEST_SECONDS = 75.0
+"""A guest is gone after so long, answered or not."""
+
 ACCEPT_TURNS = 5
 """Of the event loop: accepted, made, closed, lost, and one more."""
 
@@ -68,6 +74,7 @@ class Link(asyncio.Protocol):
         )
         self.socket: asyncio.Transport | None = None
         self.member: str | None = None  # once it is open
+        self.guest = False
         self.not_understood: frozenset[str] = frozenset()
         """Kinds of messages that the other side does not know: an earlier release."""
         self.met_unknown = False
@@ -90,10 +97,15 @@ class Link(asyncio.Protocol):
         self.heard = self.owner.loop.time()
         try:
             bodies = self.session.feed(data)
-            if self.member is None and self.session.peer is not None:
+            if self.member is None and self.session.peer is not None and not self.guest:
                 self.owner._opened(self)
             self._flush_handshake()
             for body in bodies:
+                if self.guest and self.owner.on_guest is not None:
+                    if self.owner.strangers.pop(self, None) is not None:
+                        self.owner.loop.call_later(GUEST_SECONDS, self.abort)
+                    self.owner.on_guest(self, body)
+                    continue
                 member = self.member
                 if member is None or (self.socket is not None and self.socket.is_closing()):
                     return
@@ -171,9 +183,12 @@ class TcpTransport:
         tls_name: str | None = None,
         on_event: Callable[[str, str], None] | None = None,
         refuse: Callable[[str], str | None] | None = None,
+        on_guest: Callable[[Link, bytes], None] | None = None,
     ) -> None:
         """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
-        certificates of called members must bear; None: the host that is called."""
+        certificates of called members must bear; None: the host that is called. `on_guest`: takes what a guest sends;
+        None: there are none."""
+        self.on_guest = on_guest
         self.refuse = refuse
         self.identity = identity
         self.locate = locate
@@ -202,9 +217,14 @@ class TcpTransport:
         if self.server_tls is not None:
             options = {"ssl": self.server_tls, "ssl_handshake_timeout": self.settings.handshake_timeout}
         self.server = await self.loop.create_server(lambda: Link(self, None), host, port, backlog=128, **options)
-        self._care = self.loop.create_task(self._take_care())
+        self.take_part()
         bound = self.server.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
+
+    def take_part(self) -> None:
+        """Look after links; `listen` does this too."""
+        if self._care is None:
+            self._care = self.loop.create_task(self._take_care())
 
     async def close(self) -> None:
         self._stopping = True
@@ -323,6 +343,11 @@ class TcpTransport:
         peer = link.session.peer
         if peer is None:
             raise ProtocolError("not open")
+        if peer.member.startswith(GUEST):
+            if self.on_guest is None or link.dialled is not None:
+                raise HandshakeError("no_guests", "this member answers members only")
+            link.guest = True
+            return
         if link.dialled is None and self.identity.member > peer.member:
             raise HandshakeError("wrong_direction", f"{peer.member} is called by this node")
         reason = self.refuse(peer.member) if self.refuse is not None else None

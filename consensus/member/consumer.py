@@ -1,0 +1,93 @@
+"""The metadata as what a group replicates: its state machine, watches, leases and calls, on the node of any runtime.
+
+A node of Coterie has this one consumer; a program in PySyncObj's style may have it beside consumers of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from coterie.consensus.member.event_loop import SystemClock
+from coterie.consensus.member.lease_expiry import LeaseExpiry
+from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.state_machine import MetadataStateMachine
+from coterie.consensus.member.tracing import Tracing
+from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.store import Limits, State
+
+
+class MetadataConsumer:
+    """Made anywhere; all else in the group's event loop: `bind`, load the node, `begin`, and at last `end`."""
+
+    metadata: MemberMetadata
+    """The calls, once bound."""
+
+    def __init__(
+        self,
+        limits: Limits | None = None,
+        *,
+        request_timeout: float = 5.0,
+        max_watches: int = 1_000,
+        tracing: Tracing | None = None,
+        on_change: Callable[[], None] = lambda: None,
+    ) -> None:
+        """`limits`: what the state begins with, equal at all founders. `request_timeout`: seconds, of calls that name
+        none. `on_change`: called whenever entries were applied, or leadership changed."""
+        self.machine = MetadataStateMachine(State(limits or Limits()), SystemClock().monotonic, self._applied)
+        self._request_timeout = request_timeout
+        self._max_watches = max_watches
+        self._tracing = tracing
+        self._on_change = on_change
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._changed = self._led = False
+        self._expiring: asyncio.Task[None] | None = None
+
+    def bind(self, node: RaftNode) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._node = node
+        self.metadata = MemberMetadata(
+            node,
+            self.machine,
+            self._request_timeout,
+            staleness=node.staleness,
+            max_watches=self._max_watches,
+            tracing=self._tracing,
+        )
+        if self._tracing is not None:
+            node.state.on_forwarded = self._tracing.forwarded
+
+    def begin(self) -> None:
+        """The node has loaded its state, and takes part."""
+        self.machine.hub.feed()
+        expiry = LeaseExpiry(self._node, self.machine, self._request_timeout)
+        self._expiring = asyncio.create_task(expiry.run(), name="leases")
+
+    def before_tick(self) -> None:
+        """What the tick stamps is the leader's time."""
+        if self._node.leading != self._led:
+            self._led = self._node.leading
+            if self._led:
+                self.machine.lead()
+            else:
+                self.machine.follow()
+            self._applied()
+
+    def _applied(self) -> None:
+        if not self._changed and self._loop is not None:
+            self._changed = True
+            self._loop.call_soon(self._feed)
+
+    def _feed(self) -> None:
+        self._changed = False
+        ready = self.machine.hub.feed()
+        if ready:
+            self.metadata.watches.wake(ready)
+        self._on_change()
+
+    async def end(self) -> None:
+        """The node has stopped: watches end."""
+        if self._expiring is not None:
+            self._expiring.cancel()
+            await asyncio.gather(self._expiring, return_exceptions=True)
+        self.metadata.watches.close()

@@ -1,0 +1,42 @@
+"""A node's metadata as a consumer of a program: transactions, leases, locks with fencing tokens, watches."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from coterie.consensus.api.metadata import Metadata
+from coterie.consensus.member.consumer import MetadataConsumer
+from coterie.consensus.pysyncobj.engine import syncobj
+from coterie.consensus.pysyncobj.group import Group
+from coterie.consensus.store import Limits
+
+T = TypeVar("T")
+
+
+class ReplMetadata:
+    """Among the `consumers` of a `SyncObj`, at most once, and at all members or none.
+
+    `metadata.run(lambda m: m.put(b"jobs/7", b"ready"))`
+    """
+
+    def __init__(self, limits: Limits | None = None) -> None:
+        """`limits`: what the state begins with, equal at all founders."""
+        self.consumer = MetadataConsumer(limits)
+        self._group: Group | None = None
+
+    def join(self, group: Group) -> None:
+        self._group = group
+
+    def run(self, call: Callable[[Metadata], Awaitable[T]]) -> T:
+        """The result of `call(metadata)`, which runs in the group's event loop; from any other thread.
+
+        Raises what it raises, `MetadataError` mostly, and SyncObjException before the object is made.
+        """
+        if self._group is None or self._group.runtime is None:
+            raise syncobj.SyncObjException("NotStarted", "a call before the object is made, or its first doTick")
+
+        async def called() -> T:
+            return await call(self.consumer.metadata)
+
+        return self._group.run(called())
