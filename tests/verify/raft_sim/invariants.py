@@ -58,11 +58,13 @@ class Invariants:
 
     def entries_removed(self, host: Host, entries: list[Entry]) -> None:
         """A committed entry leaves a log only into a snapshot: not even to be written again, for a crash may come
-        between."""
+        between. A host of an earlier term than the commit's has no part in it: it may follow the leader of its own."""
         info = host.platter.snapshot_info
         covered = 1 if info is None else info.index
+        own_term = host.platter.term if host.node is None else host.node.term
         for command, index, term in entries:
-            if index > covered and self.committed.get(index, (None, None))[:2] == (term, command):
+            known = self.committed.get(index)
+            if index > covered and known is not None and known[:2] == (term, command) and known[2] <= own_term:
                 self.world.fail(f"{host.name} drops entry {index}, which is committed")
 
     def recovered(self, host: Host, held: list[Entry], found: list[Entry]) -> None:
