@@ -24,7 +24,7 @@ from typing import Any
 PROGRAM = Path(__file__).with_name("program.py")
 NODES = (1, 2, 3)
 FAULTS = ("kill -9 of all", "kill -9 of the leader", "pause of the leader", "partition of the leader")
-BEFORE_SECONDS, FAULT_SECONDS, AFTER_SECONDS = 3.0, 8.0, 6.0
+BEFORE_SECONDS, FAULT_SECONDS, AFTER_SECONDS = 3.0, 8.0, 10.0
 READY_SECONDS = 60.0
 LOOK_SECONDS = 3.5
 """Longer than a write and an attempt at the lock take where both time out."""

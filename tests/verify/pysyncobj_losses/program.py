@@ -13,7 +13,8 @@ else:
 
 directory, own, *partners = sys.argv[2:]
 names, locks = ReplDict(), ReplLockManager(autoUnlockTime=4.0, selfID=own)
-conf = SyncObjConf(journalFile=f"{directory}/{own.replace(':', '-')}")
+files = f"{directory}/{own.replace(':', '-')}"
+conf = SyncObjConf(journalFile=files, fullDumpFile=f"{files}.dump", logCompactionMinEntries=50, logCompactionMinTime=2)
 node = SyncObj(own, partners, conf, consumers=[names, locks])
 
 
