@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test test-all check format bench peers campaign consistency consistency-long consistency-sabotage fuzz configs lock clean
+.PHONY: help setup run demo test test-all check format bench peers campaign field consistency consistency-long consistency-sabotage fuzz configs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -59,6 +59,9 @@ campaign: $(READY) ## long campaigns: simulations, and kills of real processes (
 
 fuzz: $(READY) ## hold the API of a running node to its OpenAPI document, for ten minutes (ARGS="--max-time=60" for less)
 	$(BIN)/python -m tests.app.openapi.contract $(ARGS)
+
+field: $(READY) ## what operators of similar systems report, tried on real nodes (minutes)
+	$(PYTEST) tests/verify/field $(ARGS)
 
 consistency: $(READY) ## both layers under faults, in real processes: every scenario once (minutes)
 	$(BIN)/python -m tests.verify.consistency all $(ARGS)

@@ -19,8 +19,8 @@ from coterie.app.api.cluster.statement import add_statement
 from coterie.app.api.context import Context
 from coterie.app.api.dispatcher import Dispatcher
 from coterie.app.api.documenting import ANYWHERE, listed
-from coterie.app.api.keys.fast_paths import FastPaths
-from coterie.app.api.keys.routes import add_key_routes
+from coterie.app.api.keys.fast_paths import OF_EITHER_LAYER, FastPaths
+from coterie.app.api.keys.routes import KV_PATH, add_key_routes
 from coterie.app.api.keys.txn import add_txn
 from coterie.app.api.keys.watch import add_watch
 from coterie.app.api.live.feed import LiveUpdates
@@ -33,6 +33,7 @@ from coterie.app.api.locks.leases import add_leases
 from coterie.app.api.locks.routes import add_queues
 from coterie.app.api.root_routes import add_root
 from coterie.app.api.tokens import add_tokens
+from coterie.app.api.unknown_parameters import KnownParameters
 from coterie.app.auth.authority import Authority
 from coterie.app.console.docs_page import add_docs
 from coterie.app.console.page import add_console
@@ -110,7 +111,9 @@ def create_app(
     app = _documented(context, live, graceful_leave, health, Exposition(node, raft, health, figures, loop_lag))
     if console:
         add_console(app)
-    gate: ASGIApp = HttpGate(FastPaths(context, Dispatcher(app, context, live)), limits, figures, authority)
+    known = KnownParameters(app.routes, {KV_PATH: OF_EITHER_LAYER})
+    paths = FastPaths(context, Dispatcher(app, context, live), known)
+    gate: ASGIApp = HttpGate(paths, limits, figures, authority)
     if tracer is not None:
         gate = TracingMiddleware(gate, tracer)
     return for_other_origins(gate, limits.allowed_origins) if limits.allowed_origins else gate

@@ -8,6 +8,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
+from coterie.app.http.browser_guard import CHANGING_GETS
 from coterie.app.http.errors import ApiError
 from coterie.app.http.gate import FAULT
 from coterie.app.wire.errors import Code
@@ -49,16 +50,22 @@ def add_error_answers(app: FastAPI) -> None:
             case 404:
                 refused = ApiError(Code.NOT_FOUND, "there is nothing at this path; /openapi.json lists what there is")
             case 405:
-                use = _allowed(request)
-                headers["Allow"] = use
+                methods = _allowed(request)
+                use = ", ".join(sorted(methods))
+                headers["Allow"] = ", ".join(sorted(methods | _head(request.url.path, methods)))
                 refused = ApiError(Code.METHOD_NOT_ALLOWED, f"{request.method} is not possible at this path; use {use}")
             case _:
                 refused = ApiError(Code.INVALID_REQUEST, str(error.detail))
         return refused.response(headers)
 
 
-def _allowed(request: Request) -> str:
+def _head(path: str, methods: set[str]) -> set[str]:
+    """HEAD, where GET is; the answers of the documented endpoints stay as they are."""
+    return {"HEAD"} if "GET" in methods and path not in {"/", *CHANGING_GETS} else set()
+
+
+def _allowed(request: Request) -> set[str]:
     """What can be done at a path, by all the routes that have it."""
     routes = [route for route in request.app.routes if isinstance(route, Route)]
     fitting = [route for route in routes if route.matches(request.scope)[0] is not Match.NONE]
-    return ", ".join(sorted({method for route in fitting for method in route.methods or ()}))
+    return {method for route in fitting for method in route.methods or ()}

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from coterie.app.http.admission import RequestAdmission
 from coterie.app.http.browser_guard import BrowserGuard
 from coterie.app.http.errors import ApiError
+from coterie.app.http.head import answer_head, is_head
 from coterie.app.http.protocol import ABORT, UNREAD
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
@@ -111,7 +112,10 @@ class HttpGate:
             try:
                 rights = await self._authority.admit(scope, self._admit(scope))
                 held = self._admission.enter(scope, self._authority.share_of(scope))
-                await self._app(scope, receive, watch)
+                if is_head(scope):
+                    await answer_head(self._app, scope, receive, watch)
+                else:
+                    await self._app(scope, receive, watch)
             except ApiError as error:
                 refused = error.bare()
             except asyncio.CancelledError:

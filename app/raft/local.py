@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from coterie.app.raft.from_gossip import GossipRaftView
 from coterie.app.raft.leaders import LeaderCandidate
+from coterie.app.raft.member_names import find_member
 from coterie.app.raft.view import RaftPicture, without_ghosts
 from coterie.app.wire.cluster import RaftMember
 from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, RefusedError, UnavailableError
@@ -167,8 +168,11 @@ class LocalRaft:
         took = await member.transfer(None if node_id is None else known[node_id])
         return next((name for name, each in known.items() if each == took), took)
 
-    async def remove(self, member_id: str) -> None:
-        await self._require_agent("not_leader").remove(member_id, "by request")
+    async def remove(self, named: str) -> str:
+        agent = self._require_agent("not_leader")
+        member_id = find_member(self.picture().members, named)
+        await agent.remove(member_id, "by request")
+        return member_id
 
     async def leave(self, seconds: float) -> None:
         await self._require_agent("no_cluster", "this node takes no part in Raft").leave(seconds)

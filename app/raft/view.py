@@ -96,8 +96,11 @@ class RaftView(Protocol):
         Raises MetadataError: UnknownOutcomeError where it may yet take over.
         """
 
-    async def remove(self, member_id: str) -> None:
-        """Ban a member for ever; the leader removes it. Raises MetadataError."""
+    async def remove(self, named: str) -> str:
+        """Ban a member for ever; the leader removes it. `named`: its member id, or its node id.
+
+        Returns the member id. Raises MetadataError: RefusedError (node_not_found) where there is none.
+        """
 
     async def leave(self, seconds: float) -> None:
         """Give up this node's vote and place, for good. Raises MetadataError."""

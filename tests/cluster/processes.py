@@ -83,10 +83,13 @@ class Nodes:
     def start(
         self, node_id: str, *, listen_addr: str = "127.0.0.1:0", seeds: Sequence[str] = (), **settings: str
     ) -> Node:
-        """A node that answers. `settings` are environment variables less their prefix, such as `CLUSTER_ID`."""
+        """A node that answers. `settings` are environment variables less their prefix, such as `CLUSTER_ID`;
+        `BEFORE` is what a shell runs before it becomes the node, such as `ulimit -n 400`."""
         command = [sys.executable, "-m", "coterie", "--listen_addr", listen_addr, "--node_id", node_id]
         for seed in seeds:
             command += ["--seed", seed]
+        if before := settings.pop("BEFORE", ""):  # what a shell runs before it
+            command = ["bash", "-c", f'{before}; exec "$@"', "bash", *command]
         extra = {f"COTERIE_{name}": value for name, value in settings.items()}
         process = subprocess.Popen(
             command,

@@ -30,7 +30,7 @@ from coterie.app.wire.cluster import (
 )
 from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import RequestIdAnswer
-from coterie.consensus.api.errors import MetadataError, UnknownOutcomeError
+from coterie.consensus.api.errors import MetadataError, RefusedError, UnknownOutcomeError
 from coterie.consensus.member.status import MemberStatus, PeerStatus
 
 MAX_SAVES = 2
@@ -176,15 +176,22 @@ def add_raft(app: FastAPI, context: Context) -> None:
         tags=["raft"],
     )
     async def remove_raft_member(
-        member: Annotated[str, Path(description="Its member id.", examples=["0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b"])],
+        member: Annotated[
+            str,
+            Path(description="Its member id, or its node id.", examples=["0d6e4c7a0b5e4d3c9a8b7c6d5e4f3a2b"]),
+        ],
     ) -> Response:
         """For a member that is lost for good: its id is barred for ever, and the leader removes it, which `GET
         /v1/raft/members` shows. Dead voters are replaced by themselves, after `raft.dead_voter_grace`."""
         try:
-            await context.raft.remove(member)
+            removed = await context.raft.remove(member)
+        except RefusedError as error:
+            if error.code != Code.NODE_NOT_FOUND:
+                raise api_error(error) from None
+            raise ApiError(Code.NODE_NOT_FOUND, str(error), "member") from None
         except MetadataError as error:
             raise api_error(error) from None
-        return answer({"removed": member})
+        return answer({"removed": removed})
 
     @app.post(
         "/v1/raft/leave",

@@ -28,6 +28,7 @@ from coterie.app.api.keys.parameters import (
     TTL,
 )
 from coterie.app.api.parameters import REQUEST_ID, TIME_LEFT, TIMEOUT
+from coterie.app.api.unknown_parameters import KnownParameters
 from coterie.app.http.error_mapping import api_error, conflict
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import KeyRequest, Reply, json_reply
@@ -48,19 +49,25 @@ OF_METADATA = (LEASE.name, PREV.name, REVISION.name)
 OF_GOSSIP = (NODE.name, TTL.name)
 """What `/v1/kv` takes for one layer alone. For the other it is refused: a lease that is ignored is a key too many."""
 
+OF_EITHER_LAYER = (*OF_METADATA, *OF_GOSSIP, RAW.name, TIMEOUT.name)
+
 
 class FastPaths:
     """Serves the hot paths, and passes everything else on to `rest`."""
 
-    def __init__(self, context: Context, rest: ASGIApp | None = None) -> None:
+    def __init__(self, context: Context, rest: ASGIApp | None = None, known: KnownParameters | None = None) -> None:
+        """`known`: what is refused where it is not among them."""
         self._context = context
         self._rest = rest
+        self._known = known
         self._gossip = {"PUT": self._put_gossip, "GET": self._get_gossip, "DELETE": self._delete_gossip}
         self._meta = {"PUT": self._put, "GET": self._get, "DELETE": self._delete}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises ApiError for refusals."""
         self._context.refuse_other_cluster(scope)
+        if self._known is not None and scope["query_string"]:
+            self._known.check(scope)
         if self._rest is not None and (scope["type"] != "http" or not scope["raw_path"].startswith((META, KV))):
             await self._rest(scope, receive, send)
             return
@@ -186,7 +193,7 @@ def _wrong_method(method: str) -> ApiError:
     return ApiError(
         Code.METHOD_NOT_ALLOWED,
         f"{method} is not possible at this path; use DELETE, GET, PUT",
-        headers={"Allow": "DELETE, GET, PUT"},
+        headers={"Allow": "DELETE, GET, HEAD, PUT"},
     )
 
 

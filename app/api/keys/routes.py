@@ -59,6 +59,8 @@ from coterie.app.wire.keys import (
 )
 from coterie.consensus.api.types import Consistency
 
+KV_PATH = "/v1/kv/{key:path}"
+
 KEY_ERRORS = (Code.EMPTY_PARAMETER, Code.INVALID_ENCODING, Code.INVALID_REQUEST)
 GOSSIP_WRITE_ERRORS = (*KEY_ERRORS, Code.KEY_REFUSED, Code.RESERVED_KEY, Code.TOO_LARGE)
 META_WRITE_ERRORS = (
@@ -143,7 +145,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         return answer({"layer": "gossip", "consistency": "eventual", "keys": keys, "next_page": token})
 
     @app.get(
-        "/v1/kv/{key:path}",
+        KV_PATH,
         summary="Read a key of a node",
         operation_id="get_kv",
         response_model=GossipGetAnswer | MetaGetAnswer,
@@ -157,7 +159,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         return _FastPath(hot)
 
     @app.put(
-        "/v1/kv/{key:path}",
+        KV_PATH,
         summary="Write a key of this node",
         operation_id="put_kv",
         response_model=GossipPutAnswer | MetaPutAnswer,
@@ -173,7 +175,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
         return _FastPath(hot)
 
     @app.delete(
-        "/v1/kv/{key:path}",
+        KV_PATH,
         summary="Delete a key of this node",
         operation_id="delete_kv",
         response_model=GossipDeleteAnswer | MetaDeleteAnswer,

@@ -131,8 +131,9 @@ class Part(LocalRaft):
     async def transfer(self, node_id: str | None) -> str:
         return await self._do("transfer", node_id)
 
-    async def remove(self, member_id: str) -> None:
-        await self._do("remove", member_id)
+    async def remove(self, named: str) -> str:
+        await self._do("remove", named)
+        return named
 
     async def leave(self, seconds: float) -> None:
         await self._do("leave", str(seconds))

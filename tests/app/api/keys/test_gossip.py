@@ -341,7 +341,7 @@ async def test_what_is_refused_is_named(api: httpx.AsyncClient, gossip: GossipNo
             assert answer.headers["content-type"] == "application/json"
             assert gossip.engine.own.max_version == 0
             if status == 405:
-                assert answer.headers["allow"] == "DELETE, GET, PUT"
+                assert answer.headers["allow"] == "DELETE, GET, HEAD, PUT"
 
 
 async def test_a_full_namespace_has_no_room(api: httpx.AsyncClient) -> None:
