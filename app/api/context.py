@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from starlette.types import Scope
 
-from coterie.app.auth.authority import Authority
+from coterie.app.auth.authority import Authority, principal_of
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import CLUSTER, Forwarder
@@ -62,6 +62,7 @@ class Context:
             )
 
 
-def request_id(metadata: MemberMetadata, header: str | None) -> RequestId:
-    """The id that a write comes with, or a new one. Raises ApiError."""
-    return metadata.new_request() if header is None else read_request_id(header)
+def request_id(metadata: MemberMetadata, header: str | None, scope: Scope) -> RequestId:
+    """The id that a write comes with, or a new one, in the caller's name. Raises ApiError."""
+    request = metadata.new_request() if header is None else read_request_id(header)
+    return replace(request, principal=principal_of(scope).id)

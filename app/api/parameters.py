@@ -128,6 +128,7 @@ READ_ERRORS = (Code.INVALID_REQUEST, Code.UNAVAILABLE)
 WRITE_ERRORS = (
     Code.INVALID_REQUEST,
     Code.REQUEST_AHEAD,
+    Code.REQUEST_REUSED,
     Code.TOO_LARGE,
     Code.BODY_TIMEOUT,
     Code.UNAVAILABLE,
@@ -169,8 +170,8 @@ ReadCall = Annotated[MetadataCall, Depends(_read_call)]
 """What endpoints that read take."""
 
 
-def _write_call(of: ReadCall, id_header: RequestIdHeader = None) -> MetadataWrite:
-    return MetadataWrite(of.metadata, of.state, of.seconds, request_id(of.metadata, id_header))
+def _write_call(of: ReadCall, request: Request, id_header: RequestIdHeader = None) -> MetadataWrite:
+    return MetadataWrite(of.metadata, of.state, of.seconds, request_id(of.metadata, id_header, request.scope))
 
 
 ChangeCall = Annotated[MetadataWrite, Depends(_write_call)]

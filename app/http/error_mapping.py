@@ -49,6 +49,8 @@ _MESSAGES: dict[str, str] = {
     RefusalCode.QUEUE_FULL: "{detail} hold it or wait for it already",
     RefusalCode.REQUEST_AHEAD: "the request id is of a time yet to come (cluster time is {detail} ms); "
     "POST /v1/request_ids makes one",
+    RefusalCode.REQUEST_REUSED: "the request id is that of another request, which did something else or was another "
+    "caller's: nothing happened; each write needs an id of its own, and POST /v1/request_ids makes one",
     RefusalCode.INTERNAL: "the cluster failed to do this; nothing happened",
     "bad_page_token": "this is no page token of this list",
     "too_large": "the request takes more room in the log than one operation may",

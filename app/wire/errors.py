@@ -84,6 +84,7 @@ class Code(StrEnum):
     NOT_HELD = "not_held", 409, Ending.CONFLICT
     GRANT_ENDED = "grant_ended", 409, Ending.CONFLICT
     PERMITS_DIFFER = "permits_differ", 409, Ending.CONFLICT
+    REQUEST_REUSED = "request_reused", 409, Ending.REFUSED
     REFUSED = "refused", 409, Ending.REFUSED
     COMPACTED = "compacted", 410, Ending.REFUSED
     PRECONDITION_FAILED = "precondition_failed", 412, Ending.CONFLICT

@@ -30,11 +30,13 @@ class ReadResult(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class RequestId:
-    """Names a write, so that trying it again does it at most once. Retries must repeat both fields."""
+    """Names a write, so that trying it again does it at most once. Retries must repeat all of it."""
 
     id: bytes
     time_ms: int
     """Cluster time of the first try; the outcome is remembered for `request_window_ms` of cluster time."""
+    principal: str = ""
+    """Whose request it is. The same id with another operation, or for another caller, is refused (request_reused)."""
 
 
 class Watch(Protocol):

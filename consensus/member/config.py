@@ -18,7 +18,7 @@ class MemberConfig:
     raft: RaftConfig = field(default_factory=RaftConfig)
     net: NetSettings = field(default_factory=NetSettings)
     limits: Limits = field(default_factory=Limits)
-    """What the state begins with. Must be equal at all founders; later it is changed by an operation."""
+    """Of a new cluster: its first leader logs them, and they are in force from there on."""
     request_timeout: float = 5.0
     """Seconds that a call takes at most, where it does not say otherwise."""
     max_watches: int = 1_000

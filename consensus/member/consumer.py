@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 from coterie.consensus.member.event_loop import SystemClock
 from coterie.consensus.member.lease_expiry import LeaseExpiry
+from coterie.consensus.member.level_raising import LevelRaising
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.tracing import Tracing
@@ -22,6 +23,7 @@ class MetadataConsumer:
 
     metadata: MemberMetadata
     """The calls, once bound."""
+    levels: LevelRaising
 
     def __init__(
         self,
@@ -32,16 +34,17 @@ class MetadataConsumer:
         tracing: Tracing | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:
-        """`limits`: what the state begins with, equal at all founders. `request_timeout`: seconds, of calls that name
+        """`limits`: of a new cluster, where this member leads it first. `request_timeout`: seconds, of calls that name
         none. `on_change`: called whenever entries were applied, or leadership changed."""
-        self.machine = MetadataStateMachine(State(limits or Limits()), SystemClock().monotonic, self._applied)
+        self.machine = MetadataStateMachine(State(), SystemClock().monotonic, self._applied)
+        self._limits = limits or Limits()
         self._request_timeout = request_timeout
         self._max_watches = max_watches
         self._tracing = tracing
         self._on_change = on_change
         self._loop: asyncio.AbstractEventLoop | None = None
         self._changed = self._led = False
-        self._expiring: asyncio.Task[None] | None = None
+        self._tasks: list[asyncio.Task[None]] = []
 
     def bind(self, node: RaftNode) -> None:
         self._loop = asyncio.get_running_loop()
@@ -54,6 +57,7 @@ class MetadataConsumer:
             max_watches=self._max_watches,
             tracing=self._tracing,
         )
+        self.levels = LevelRaising(node, self.machine, self._limits, self._request_timeout)
         if self._tracing is not None:
             node.state.on_forwarded = self._tracing.forwarded
 
@@ -61,7 +65,10 @@ class MetadataConsumer:
         """The node has loaded its state, and takes part."""
         self.machine.hub.feed()
         expiry = LeaseExpiry(self._node, self.machine, self._request_timeout)
-        self._expiring = asyncio.create_task(expiry.run(), name="leases")
+        self._tasks = [
+            asyncio.create_task(expiry.run(), name="leases"),
+            asyncio.create_task(self.levels.run(), name="levels"),
+        ]
 
     def before_tick(self) -> None:
         """What the tick stamps is the leader's time."""
@@ -80,6 +87,7 @@ class MetadataConsumer:
 
     def _feed(self) -> None:
         self._changed = False
+        self.levels.turn()
         ready = self.machine.hub.feed()
         if ready:
             self.metadata.watches.wake(ready)
@@ -87,7 +95,7 @@ class MetadataConsumer:
 
     async def end(self) -> None:
         """The node has stopped: watches end."""
-        if self._expiring is not None:
-            self._expiring.cancel()
-            await asyncio.gather(self._expiring, return_exceptions=True)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         self.metadata.watches.close()

@@ -62,7 +62,14 @@ class Member:
         )
         self._runtime = RaftRuntime(
             directory,
-            Identity(cluster, self.id, directory.identity.incarnation, secrets.token_bytes(8), config.secret),
+            Identity(
+                cluster,
+                self.id,
+                directory.identity.incarnation,
+                secrets.token_bytes(8),
+                config.secret,
+                level=self.consumer.machine.state.known_level,
+            ),
             founders,
             locate,
             self.consumer.machine,
@@ -74,6 +81,7 @@ class Member:
                 tls_name=config.tls_name,
                 refuse=refuse,
                 on_event=on_event,
+                needed_level=lambda: self.state.feature_level,
             ),
             clock=self._clock,
             before_tick=self.consumer.before_tick,

@@ -46,6 +46,7 @@ from coterie.consensus.store import (
     EventKind,
     FutureRevisionError,
     Idempotent,
+    IdempotentFor,
     LeaseRecord,
     Page,
     QueueEntry,
@@ -57,6 +58,8 @@ from coterie.consensus.store import (
     State,
     encode,
 )
+from coterie.consensus.store.schema.fingerprints import fingerprint
+from coterie.consensus.store.schema.levels import SINCE
 from coterie.consensus.store.schema.operations import SystemOperation
 
 RETRY_SECONDS = 0.02
@@ -122,10 +125,11 @@ class MemberMetadata(Metadata):
         timeout: float | None,
     ) -> SingleResult:
         end = self._loop.time() + (self._timeout if timeout is None else timeout)
+        own = request is None
         if request is None and retry:
             request = self.new_request()
         try:
-            data = encode(operation if request is None else Idempotent(request.id, request.time_ms, operation))
+            data = encode(operation if request is None else self._once(operation, request, own=own))
         except CodecError as error:
             raise RefusedError(RefusalCode.MALFORMED, message=f"malformed: {error}") from None
         pause = RETRY_SECONDS
@@ -148,6 +152,14 @@ class MemberMetadata(Metadata):
                 raise failure
             await asyncio.sleep(wait)
             pause = min(2 * pause, MAX_RETRY_SECONDS)
+
+    def _once(
+        self, operation: ClientOperation | SystemOperation, request: RequestId, *, own: bool
+    ) -> Idempotent | IdempotentFor:
+        """`own`: the id was made here, and nobody else has it."""
+        if own or self._machine.state.feature_level < SINCE[IdempotentFor]:
+            return Idempotent(request.id, request.time_ms, operation)
+        return IdempotentFor(request.id, request.time_ms, fingerprint(operation, request.principal), operation)
 
     def _propose(self, data: bytes, left: float, done: Callback) -> None:
         self._node.propose(data, done, max(0.0, left), self._trace())

@@ -29,6 +29,8 @@ class LinkOptions:
     refuse: Callable[[str], str | None] | None = None
     on_event: Callable[[str, str], None] | None = None
     on_guest: Callable[[Link, bytes], None] | None = None
+    needed_level: Callable[[], int] = lambda: 1
+    """Of operations, that a member must follow to get a link."""
 
 
 class RaftRuntime:
@@ -66,6 +68,7 @@ class RaftRuntime:
             on_event=links.on_event,
             refuse=links.refuse,
             on_guest=links.on_guest,
+            needed_level=links.needed_level,
         )
         self.node = RaftNode(
             identity.member,

@@ -21,7 +21,7 @@ class HaltedError(SafetyError):
     """The cluster went on to operations that this release does not know."""
 
     def __init__(self, level: int) -> None:
-        super().__init__(f"the cluster uses operations of version {level}; run a newer release of coterie on this node")
+        super().__init__(f"the cluster uses operations of level {level}; run a newer release of coterie on this node")
 
 
 class MetadataStateMachine:
@@ -94,7 +94,7 @@ class MetadataStateLoader:
 
     def __init__(self, machine: MetadataStateMachine) -> None:
         self._machine = machine
-        self._decoder = StateDecoder()
+        self._decoder = StateDecoder(machine.state.known_level)
 
     def feed(self, chunk: bytes) -> None:
         self._decoder.feed(chunk)

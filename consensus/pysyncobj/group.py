@@ -138,10 +138,20 @@ class Group:
             with contextlib.closing(self._loop):
                 self._loop.run_until_complete(self._stop())
 
+    def _level(self) -> int:
+        return 1 if self._metadata is None else self._metadata.machine.state.feature_level
+
     async def _start(self) -> None:
         self.runtime = RaftRuntime(
             self._directory,
-            Identity(CLUSTER, self.own, self._directory.identity.incarnation, secrets.token_bytes(8), self.secret),
+            Identity(
+                CLUSTER,
+                self.own,
+                self._directory.identity.incarnation,
+                secrets.token_bytes(8),
+                self.secret,
+                level=1 if self._metadata is None else self._metadata.machine.state.known_level,
+            ),
             () if self.read_only else self.members,
             address_of,
             self.machine,
@@ -150,6 +160,7 @@ class Group:
                 net=NetSettings(),
                 server_tls=None if self._tls is None else self._tls[0],
                 client_tls=None if self._tls is None else self._tls[1],
+                needed_level=self._level,
                 on_guest=None if self._answer is None else serve(self._answer),
             ),
             clock=SystemClock(),

@@ -34,7 +34,16 @@ from coterie.consensus.raft.core.step import next_wakeup, step, stop
 from coterie.consensus.raft.errors import StoppedError
 from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.metrics import RaftMetrics
-from coterie.consensus.raft.ports import Clock, Disk, Journal, SnapshotStore, StateMachine, Transport
+from coterie.consensus.raft.ports import (
+    SAYS_NOTHING,
+    Clock,
+    Disk,
+    Greeting,
+    Journal,
+    SnapshotStore,
+    StateMachine,
+    Transport,
+)
 from coterie.consensus.raft.recovery import recover
 from coterie.consensus.raft.settings import RaftConfig
 
@@ -160,8 +169,8 @@ class RaftNode:
     def received(self, sender: str, message: Message) -> None:
         self._event(Received(sender, message))
 
-    def link_up(self, member: str) -> None:
-        self._event(LinkUp(member))
+    def link_up(self, member: str, greeting: Greeting = SAYS_NOTHING) -> None:
+        self._event(LinkUp(member, greeting))
 
     def link_down(self, member: str) -> None:
         self._event(LinkDown(member))

@@ -172,13 +172,30 @@ class StateMachine(Protocol):
         """Begin to load another state in slices; what is applied meanwhile goes to the state that is there."""
 
 
+@dataclass(frozen=True, slots=True)
+class Greeting:
+    """What a member says of itself as its link opens. A member of an earlier release says nothing: the defaults."""
+
+    level: int = 1
+    """The newest level of operations that it follows."""
+    incarnation: int = 0
+    """Counts the starts of its directory."""
+    term: int = 0
+    """Its term as it started."""
+    index: int = 0
+    """The last index that it held durably as it started; 0: not said."""
+
+
+SAYS_NOTHING = Greeting()
+
+
 class Transport(Protocol):
     """Links to the other members: FIFO, no duplicates, loss only by a link that breaks."""
 
     def bind(
         self,
         received: Callable[[str, Message], None],
-        link_up: Callable[[str], None],
+        link_up: Callable[[str, Greeting], None],
         link_down: Callable[[str], None],
     ) -> None:
         """Where to report to: what a member sent, and each member whose link came up or broke."""

@@ -6,13 +6,13 @@
 
 from coterie.consensus.store.apply import apply
 from coterie.consensus.store.schema.codec import (
-    OPERATION_VERSION,
     decode,
     decode_client,
     decode_result,
     decode_single,
     encode,
     encode_batch,
+    encode_limits,
     encode_result,
 )
 from coterie.consensus.store.schema.errors import (
@@ -25,6 +25,7 @@ from coterie.consensus.store.schema.errors import (
     StoreError,
     UnsupportedVersionError,
 )
+from coterie.consensus.store.schema.levels import KNOWN_LEVEL
 from coterie.consensus.store.schema.limits import Limits
 from coterie.consensus.store.schema.operations import (
     KEEP_LEASE,
@@ -41,6 +42,7 @@ from coterie.consensus.store.schema.operations import (
     Get,
     Guard,
     Idempotent,
+    IdempotentFor,
     LeaseBind,
     LeaseExpire,
     LeaseGrant,
@@ -90,7 +92,7 @@ from coterie.consensus.store.watch import EventKind, WatchBatch, Watcher, WatchH
 
 __all__ = [
     "KEEP_LEASE",
-    "OPERATION_VERSION",
+    "KNOWN_LEVEL",
     "RESERVED_PREFIX",
     "Acquire",
     "AcquireDone",
@@ -116,6 +118,7 @@ __all__ = [
     "GetDone",
     "Guard",
     "Idempotent",
+    "IdempotentFor",
     "LeaseBind",
     "LeaseDone",
     "LeaseEnded",
@@ -163,6 +166,7 @@ __all__ = [
     "decode_single",
     "encode",
     "encode_batch",
+    "encode_limits",
     "encode_result",
     "page_range",
     "prefix_end",

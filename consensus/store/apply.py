@@ -75,7 +75,7 @@ def _apply_member(state: State, op: bytes) -> SingleResult:
 
 def _apply_single(state: State, operation: ops.SingleOperation) -> SingleResult:
     try:
-        if isinstance(operation, ops.Idempotent):
+        if isinstance(operation, ops.Idempotent | ops.IdempotentFor):
             return _apply_once(state, operation)
         if state.halted > 0:
             return Refused(RefusalCode.HALTED, state.halted)
@@ -89,12 +89,13 @@ def _apply_single(state: State, operation: ops.SingleOperation) -> SingleResult:
         return Refused(RefusalCode.INTERNAL)
 
 
-def _apply_once(state: State, request: ops.Idempotent) -> SingleResult:
-    known = state.requests.recall(request.id, request.time_ms, state.time_ms)
+def _apply_once(state: State, request: ops.Idempotent | ops.IdempotentFor) -> SingleResult:
+    fingerprint = request.fingerprint if isinstance(request, ops.IdempotentFor) else b""
+    known = state.requests.recall(request.id, request.time_ms, state.time_ms, fingerprint)
     if known is not None:
         return queues.repeated(state, known)
     result = _apply_single(state, request.operation)
-    state.requests.remember(request.id, request.time_ms, result)
+    state.requests.remember(request.id, request.time_ms, result, fingerprint)
     return result
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coterie.consensus.store.schema.levels import FIRST_LEVEL, KNOWN_LEVEL
 from coterie.consensus.store.schema.limits import MAX_CLOCK_US, RESTORE_REVISION_STEP, Limits
 from coterie.consensus.store.schema.operations import QueueKind
 from coterie.consensus.store.schema.records import BanRecord, Record
@@ -34,9 +35,11 @@ class StateSizes:
 
 
 class State:
-    def __init__(self, limits: Limits | None = None) -> None:
-        self.feature_level = 1
-        """Operations up to this version are allowed."""
+    def __init__(self, limits: Limits | None = None, *, known_level: int = KNOWN_LEVEL) -> None:
+        """`known_level`: the newest level of operations that this node follows."""
+        self.known_level = known_level
+        self.feature_level = FIRST_LEVEL
+        """Operations up to this level are allowed."""
         self.halted = 0
         """Above 0: the cluster went on to this level, which this node does not know. It must stop and be upgraded."""
         self.applied_index = 0

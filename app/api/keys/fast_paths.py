@@ -146,7 +146,7 @@ class FastPaths:
 
     async def _write(self, request: KeyRequest, metadata: MemberMetadata, operation: Put | Delete) -> Any:
         precondition = read_precondition(IF_MATCH.read(request), IF_NONE_MATCH.read(request))
-        once = request_id(metadata, REQUEST_ID.read(request))
+        once = request_id(metadata, REQUEST_ID.read(request), request.scope)
         seconds = self._timeout(request)
         check_writable(request.key)
         guarded = precondition.guard(operation)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from coterie.app.http.error_mapping import api_error
@@ -171,7 +171,7 @@ async def on_new_lease(
     use: Callable[[int], Coroutine[Any, Any, dict[str, Any]]],
 ) -> dict[str, Any]:
     """Make a lease for `use`; end it where that fails. Its request id follows from the caller's. Raises ApiError."""
-    of_lease = RequestId(hashlib.sha256(b"lease" + request.id).digest(), request.time_ms)
+    of_lease = replace(request, id=hashlib.sha256(b"lease" + request.id).digest())
     try:
         lease = (await metadata.grant_lease(ttl, request=of_lease, timeout=seconds)).lease
     except MetadataError as error:
@@ -183,7 +183,8 @@ async def on_new_lease(
             # The caller named no lease. A former try of the request made it, and it has ended meanwhile.
             ended = GrantEndedError("the lease made for this request has ended; begin anew, with a new request id")
             raise api_error(ended, request) from None
-        if error.code not in {Code.OUTCOME_UNKNOWN, Code.GRANT_ENDED}:
+        # Where the id is another request's, so is the lease.
+        if error.code not in {Code.OUTCOME_UNKNOWN, Code.GRANT_ENDED, Code.REQUEST_REUSED}:
             _in_background(_revoke(metadata, lease))
         raise
     except asyncio.CancelledError:

@@ -189,6 +189,9 @@ class LocalMember:
             return
         here = announced(seen, self.id)
         member.link(link_targets(self.id, member.cluster, member.node.voters, here))
+        member.consumer.levels.others = [
+            other for other, it in here.items() if it.takes_part_in(member.cluster) and seen.of_member[other].live
+        ]
         for other in member.node.state.links:
             if (it := here.get(other)) is not None:
                 self.addresses.note(other, it.address)

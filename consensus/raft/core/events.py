@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from coterie.consensus.raft.errors import ProtocolError, RaftError, RaftUnknownOutcomeError, StoppedError
 from coterie.consensus.raft.messages import Message
+from coterie.consensus.raft.ports import SAYS_NOTHING, Greeting
 
 
 class Start(NamedTuple):
@@ -28,6 +29,7 @@ class Received(NamedTuple):
 
 class LinkUp(NamedTuple):
     member: str
+    greeting: Greeting = SAYS_NOTHING
 
 
 class LinkDown(NamedTuple):

@@ -33,6 +33,7 @@ HELLO, WELCOME, PROOF, REFUSAL, DATA, IDLE = range(6)
 
 
 Kind = Annotated[str, msgspec.Meta(max_length=32)]
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class Hello(msgspec.Struct, frozen=True, array_like=True):
@@ -49,6 +50,11 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     nonce: bytes
     kinds: tuple[Kind, ...] = ()
     """Of messages, that it understands; none: the first release's."""
+    level: Annotated[int, msgspec.Meta(ge=1, le=255)] = 1
+    """Of operations: the newest that it follows."""
+    term: Number = 0
+    index: Number = 0
+    """Its term and the last index that it held durably as it started."""
 
     @property
     def understood(self) -> frozenset[str]:
@@ -76,6 +82,11 @@ class Identity:
     incarnation: int
     process: bytes
     secret: bytes
+    level: int = 1
+    """The newest level of operations that it follows."""
+    term: int = 0
+    index: int = 0
+    """Its term and its last durable index, both as it started."""
 
 
 class LinkSession:
@@ -88,8 +99,19 @@ class LinkSession:
         self._own = own
         self._dialled = dialled
         self._max_frame = max_frame
-        kinds = tuple(sorted(KINDS))
-        self._mine = _encode(Hello(VERSION, own.cluster, own.member, own.incarnation, own.process, nonce, kinds))
+        hello = Hello(
+            VERSION,
+            own.cluster,
+            own.member,
+            own.incarnation,
+            own.process,
+            nonce,
+            tuple(sorted(KINDS)),
+            own.level,
+            own.term,
+            own.index,
+        )
+        self._mine = _encode(hello)
         self._theirs = b""
         self._hello: Hello | None = None
         self._buffer = bytearray()

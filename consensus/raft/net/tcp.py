@@ -21,6 +21,7 @@ from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, de
 from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.reports import Reports
 from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, LinkSession
+from coterie.consensus.raft.ports import Greeting
 
 logger = logging.getLogger(__name__)
 
@@ -184,12 +185,14 @@ class TcpTransport:
         on_event: Callable[[str, str], None] | None = None,
         refuse: Callable[[str], str | None] | None = None,
         on_guest: Callable[[Link, bytes], None] | None = None,
+        needed_level: Callable[[], int] = lambda: 1,
     ) -> None:
         """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
         certificates of called members must bear; None: the host that is called. `on_guest`: takes what a guest sends;
-        None: there are none."""
+        None: there are none. `needed_level`: of operations, which a member must follow to get a link."""
         self.on_guest = on_guest
         self.refuse = refuse
+        self.needed_level = needed_level
         self.identity = identity
         self.locate = locate
         self.settings = settings if settings is not None else NetSettings()
@@ -198,7 +201,7 @@ class TcpTransport:
         self.tls_name = tls_name
         self.on_event = on_event
         self.loop = asyncio.get_running_loop()
-        self.bind(lambda _member, _message: None, lambda _member: None, lambda _member: None)
+        self.bind(lambda _member, _message: None, lambda _member, _greeting: None, lambda _member: None)
         self.links: dict[str, Link] = {}
         self.strangers: dict[Link, float] = {}  # not open yet -> since when; oldest first
         self.all: set[Link] = set()
@@ -243,7 +246,10 @@ class TcpTransport:
     # what the node calls
 
     def bind(
-        self, received: Callable[[str, Message], None], link_up: Callable[[str], None], link_down: Callable[[str], None]
+        self,
+        received: Callable[[str, Message], None],
+        link_up: Callable[[str, Greeting], None],
+        link_down: Callable[[str], None],
     ) -> None:
         """Where to report to: what a member sent, and each member whose link came up or broke."""
         self.received, self.link_up, self.link_down = received, link_up, link_down
@@ -353,6 +359,12 @@ class TcpTransport:
         reason = self.refuse(peer.member) if self.refuse is not None else None
         if reason is not None:
             raise HandshakeError(reason, f"{peer.member} is refused")
+        if peer.level < self.needed_level():
+            raise HandshakeError(
+                "needs_upgrade",
+                f"the cluster uses operations of level {self.needed_level()}, {peer.member} knows up to {peer.level}: "
+                "run a newer release of coterie there",
+            )
         self.admission.admit(peer)
         self.strangers.pop(link, None)
         member = peer.member
@@ -364,7 +376,7 @@ class TcpTransport:
         link.not_understood = KINDS - peer.understood
         self.links[member] = link
         self._reports.forget(peer.member)
-        self.link_up(member)
+        self.link_up(member, Greeting(peer.level, peer.incarnation, peer.term, peer.index))
 
     def _passed_over(self, link: Link, error: UnknownKindError) -> None:
         """A later release sends what this one does not know, although the handshake named what it does: the sender is a

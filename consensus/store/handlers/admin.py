@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from coterie.consensus.store.schema.codec import OPERATION_VERSION
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import Ban, FoundCluster, SetFeatureLevel, SetLimits
 from coterie.consensus.store.schema.records import BanRecord
@@ -34,7 +33,7 @@ def set_limits(state: State, op: SetLimits) -> Done:
 def set_feature_level(state: State, op: SetFeatureLevel) -> Done:
     if op.feature_level < state.feature_level:
         raise RefusalError(RefusalCode.UNSUPPORTED, state.feature_level)
-    if op.feature_level > OPERATION_VERSION:
+    if op.feature_level > state.known_level:
         # Replicas that know the new operations go on from here, this one cannot: it must stop, not fall behind unseen.
         state.halted = op.feature_level
         raise RefusalError(RefusalCode.HALTED, op.feature_level)

@@ -1,4 +1,4 @@
-"""Bytes for operations and results: one version byte, then MessagePack.
+"""Bytes for operations and results: one byte with the level that they need, then MessagePack.
 
 Decoding is total: bytes either give a typed operation within the bounds of the format, or raise CodecError.
 """
@@ -10,14 +10,23 @@ from collections.abc import Sequence
 import msgspec
 
 from coterie.consensus.store.schema.errors import CodecError, UnsupportedVersionError
+from coterie.consensus.store.schema.levels import KNOWN_LEVEL, level_of, limits_at
 from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
-from coterie.consensus.store.schema.operations import AnyOperation, Batch, ClientOperation, Idempotent, SingleOperation
+from coterie.consensus.store.schema.operations import (
+    AnyOperation,
+    Batch,
+    ClientOperation,
+    Idempotent,
+    IdempotentFor,
+    SetLimits,
+    SingleOperation,
+)
 from coterie.consensus.store.schema.results import Result
 
-OPERATION_VERSION = 1
-"""The newest version of operations that this code knows; the cluster's level says which are allowed."""
+RESULT_VERSION = 1
 
-_VERSION_BYTE = bytes((OPERATION_VERSION,))
+_BATCH_LEVEL = bytes((level_of(Batch(0)),))
+_SET_LIMITS_TAG = 21
 
 _encode = msgspec.msgpack.Encoder().encode
 _any: msgspec.msgpack.Decoder[AnyOperation] = msgspec.msgpack.Decoder(AnyOperation)
@@ -28,11 +37,16 @@ _result: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
 def encode(operation: AnyOperation) -> bytes:
     """The bytes of one operation. Raises CodecError where they would not decode again."""
     try:
-        data = _VERSION_BYTE + _encode(operation)
+        data = bytes((level_of(operation),)) + _encode(operation)
     except (OverflowError, UnicodeEncodeError) as error:
         raise CodecError(f"an operation that has no bytes: {error}") from error
     decode(data)
     return data
+
+
+def encode_limits(operation: SetLimits, level: int) -> bytes:
+    """The bytes of new limits in a cluster at `level`: those that it has."""
+    return bytes((level,)) + _encode((_SET_LIMITS_TAG, limits_at(operation.limits, level)))
 
 
 def encode_batch(time_ms: int, operations: Sequence[bytes]) -> bytes:
@@ -41,34 +55,38 @@ def encode_batch(time_ms: int, operations: Sequence[bytes]) -> bytes:
         raise CodecError(f"a cluster time of {time_ms} ms; 0 to {MAX_INT} are allowed")
     if len(operations) > MAX_BATCH_OPS:
         raise CodecError(f"{len(operations)} operations in one batch; at most {MAX_BATCH_OPS}")
-    data = _VERSION_BYTE + _encode(Batch(time_ms, tuple(operations)))
+    data = _BATCH_LEVEL + _encode(Batch(time_ms, tuple(operations)))
     if len(data) > MAX_ENTRY_BYTES:
         raise CodecError(f"a batch of {len(data)} bytes; at most {MAX_ENTRY_BYTES}")
     return data
 
 
-def decode(data: bytes, level: int = OPERATION_VERSION) -> AnyOperation:
+def decode(data: bytes, level: int = KNOWN_LEVEL) -> AnyOperation:
     """The operation in `data`. Raises UnsupportedVersionError above `level`, CodecError for all else that is wrong."""
     _check(data, level)
     try:
-        return _any.decode(memoryview(data)[1:])
+        operation = _any.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
         raise CodecError(f"not an operation: {error}") from error
+    _check_level(data, operation)
+    return operation
 
 
-def decode_single(data: bytes, level: int = OPERATION_VERSION) -> SingleOperation:
+def decode_single(data: bytes, level: int = KNOWN_LEVEL) -> SingleOperation:
     """As `decode`, for a member of a batch: no batch itself."""
     _check(data, level)
     try:
-        return _single.decode(memoryview(data)[1:])
+        operation = _single.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
         raise CodecError(f"not a single operation: {error}") from error
+    _check_level(data, operation)
+    return operation
 
 
-def decode_client(data: bytes, level: int = OPERATION_VERSION) -> SingleOperation:
+def decode_client(data: bytes, level: int = KNOWN_LEVEL) -> SingleOperation:
     """As `decode_single`, and CodecError too for what only the leader may propose: the check on forwarded requests."""
     operation = decode_single(data, level)
-    plain = operation.operation if isinstance(operation, Idempotent) else operation
+    plain = operation.operation if isinstance(operation, Idempotent | IdempotentFor) else operation
     if not isinstance(plain, ClientOperation):
         raise CodecError(f"{type(plain).__name__} is for the leader alone")
     return operation
@@ -81,14 +99,20 @@ def _check(data: bytes, level: int) -> None:
         raise UnsupportedVersionError("an operation", data[0], level)
 
 
+def _check_level(data: bytes, operation: AnyOperation) -> None:
+    """A member that knows no later level does not know the operation, either: all must refuse it alike."""
+    if data[0] < KNOWN_LEVEL and level_of(operation) > data[0]:
+        raise CodecError(f"{type(operation).__name__} needs level {level_of(operation)}, its bytes say {data[0]}")
+
+
 def encode_result(result: Result) -> bytes:
-    return _VERSION_BYTE + _encode(result)
+    return bytes((RESULT_VERSION,)) + _encode(result)
 
 
 def decode_result(data: bytes) -> Result:
     """Raises CodecError."""
-    if not data or data[0] != OPERATION_VERSION:
-        raise UnsupportedVersionError("a result", data[0] if data else 0, OPERATION_VERSION)
+    if not data or data[0] != RESULT_VERSION:
+        raise UnsupportedVersionError("a result", data[0] if data else 0, RESULT_VERSION)
     try:
         return _result.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:

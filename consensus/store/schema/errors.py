@@ -46,6 +46,7 @@ class RefusalCode(StrEnum):
         "request_expired"  # outcome unknown: the id is older than the table's horizon; detail: horizon, ms
     )
     REQUEST_AHEAD = "request_ahead"  # the id's time has not come; detail: the cluster time in ms
+    REQUEST_REUSED = "request_reused"  # the id is that of another operation, or of another caller's
     CLUSTER_ID_SET = "cluster_id_set"
     TOO_MANY_BANS = "too_many_bans"  # detail: the limit
 

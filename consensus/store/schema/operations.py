@@ -1,8 +1,8 @@
 """The operations that the log carries, as types (raft spec 3). `codec` gives them bytes.
 
-They are encoded as arrays that begin with the tag: tags and the order of fields are part of the format, and a change of
-either is a new operation version. `ClientOperation` comes from clients' requests, `SystemOperation`
-from the leader alone.
+They are encoded as arrays that begin with the tag: tags and the order of fields are part of the format. An operation
+that is new, or has another field, has a tag of its own, and its level in `levels`. `ClientOperation` comes from
+clients' requests, `SystemOperation` from the leader alone.
 """
 
 from __future__ import annotations
@@ -235,7 +235,7 @@ class SetLimits(EncodedOperation, frozen=True, tag=21):
 
 
 class SetFeatureLevel(EncodedOperation, frozen=True, tag=22):
-    """Allow operations up to version `level` from here on. A node that does not know them halts at this. -> Done"""
+    """Allow operations up to this level from here on. A node that does not know them halts at this. -> Done"""
 
     feature_level: Annotated[int, msgspec.Meta(ge=1, le=255)]
 
@@ -271,6 +271,18 @@ class Idempotent(EncodedOperation, frozen=True, tag=23):
     operation: PlainOperation
 
 
+class IdempotentFor(EncodedOperation, frozen=True, tag=25):
+    """As `Idempotent`, and refused (request_reused) where the id is that of a request with another fingerprint.
+
+    `schema.fingerprints` makes one of what is asked for, and for whom.
+    """
+
+    id: Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+    time_ms: Count
+    fingerprint: Annotated[bytes, msgspec.Meta(min_length=1, max_length=32)]
+    operation: PlainOperation
+
+
 class Batch(EncodedOperation, frozen=True, tag=24):
     """Cluster time moves to `time_ms`, if that is ahead; then encoded operations, each on its own. -> BatchDone"""
 
@@ -278,5 +290,5 @@ class Batch(EncodedOperation, frozen=True, tag=24):
     operations: Annotated[tuple[bytes, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)] = ()
 
 
-SingleOperation = PlainOperation | Idempotent
+SingleOperation = PlainOperation | Idempotent | IdempotentFor
 AnyOperation = SingleOperation | Batch

@@ -1,4 +1,4 @@
-"""The snapshot's format, version 1: a head, then frames, each with its checksums (raft spec 3).
+"""The snapshot's format: a head, then frames, each with its checksums (raft spec 3).
 
     head     magic (8 bytes), version (4), CRC-32 of both (4)
     frame    section (1), length of the payload (4), CRC-32 of the payload (4), CRC-32 of these nine bytes (4), payload
@@ -9,6 +9,9 @@ BLAKE2b digest of all bytes before it. Equal states give equal bytes.
 
 Whatever is derived is left out: records that history holds too are in EVENTS alone, as are versions replaced by others
 in history; indexes of leases, queues and history are built anew.
+
+The version follows from the cluster's level (`levels.SNAPSHOT_FORMATS`), so that members of an earlier release read
+what a later one writes beside them. Version 2 adds the fingerprints of remembered requests.
 """
 
 from __future__ import annotations
@@ -20,7 +23,6 @@ import msgspec
 from coterie.consensus.store.schema.limits import Limits
 
 MAGIC = b"coterie\n"
-SNAPSHOT_VERSION = 1
 
 CHUNK_BYTES = 65_536
 """A frame is ended once its items count as many bytes."""

@@ -14,6 +14,7 @@ from zlib import crc32
 import msgspec
 
 from coterie.consensus.store.schema.errors import SnapshotError, UnsupportedVersionError
+from coterie.consensus.store.schema.levels import KNOWN_LEVEL, SNAPSHOT_FORMATS
 from coterie.consensus.store.schema.records import BanRecord, Event, Record, prefix_end
 from coterie.consensus.store.snapshot.format import (
     BANS,
@@ -29,7 +30,6 @@ from coterie.consensus.store.snapshot.format import (
     MAX_PAYLOAD_BYTES,
     RECORDS,
     REQUESTS,
-    SNAPSHOT_VERSION,
     SUMMARY,
     Summary,
 )
@@ -56,8 +56,8 @@ _DECODERS: dict[int, msgspec.msgpack.Decoder[Any]] = {
 class StateDecoder:
     """Takes the bytes of one snapshot, in pieces of any size, and makes a new state of them."""
 
-    def __init__(self) -> None:
-        self._state = State()
+    def __init__(self, known_level: int = KNOWN_LEVEL) -> None:
+        self._state = State(known_level=known_level)
         self._pending = bytearray()
         self._offset = 0  # of `_pending`, for messages
         self._head_read = False
@@ -89,8 +89,9 @@ class StateDecoder:
         magic, version, checksum = HEAD.unpack(head)
         if magic != MAGIC or crc32(head[:HEAD_CHECKED]) != checksum:
             raise self._broken(0, "not a snapshot, or a damaged head")
-        if version != SNAPSHOT_VERSION:
-            raise UnsupportedVersionError("the snapshot", version, SNAPSHOT_VERSION)
+        newest = SNAPSHOT_FORMATS[self._state.known_level]
+        if not 1 <= version <= newest:
+            raise UnsupportedVersionError("the snapshot", version, newest)
         self._digest.update(head)
         self._head_read = True
 
@@ -148,6 +149,8 @@ class StateDecoder:
 
     def _take_summary(self, summary: Summary) -> None:
         state = self._state
+        if summary.feature_level > state.known_level:
+            raise UnsupportedVersionError("the state", summary.feature_level, state.known_level)
         state.feature_level = summary.feature_level
         state.applied_index = summary.applied_index
         state.time_ms = summary.time_ms

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from hashlib import blake2b
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
 import msgspec
 
 from coterie.consensus.store.schema.errors import SnapshotError
+from coterie.consensus.store.schema.levels import SNAPSHOT_FORMATS, limits_at
 from coterie.consensus.store.schema.records import Event, Record, record_bytes
 from coterie.consensus.store.schema.results import weight
 from coterie.consensus.store.snapshot.format import (
@@ -30,7 +31,6 @@ from coterie.consensus.store.snapshot.format import (
     MAGIC,
     RECORDS,
     REQUESTS,
-    SNAPSHOT_VERSION,
     SUMMARY,
     Summary,
 )
@@ -71,9 +71,10 @@ class StateEncoder:
         self._requests = state.requests.view()
 
     def chunks(self) -> Iterator[bytes]:
-        head = HEAD.pack(MAGIC, SNAPSHOT_VERSION, 0)[:HEAD_CHECKED]
+        version = SNAPSHOT_FORMATS[self.summary.feature_level]
+        head = HEAD.pack(MAGIC, version, 0)[:HEAD_CHECKED]
         digest = blake2b(digest_size=DIGEST_BYTES)
-        chunk = head + crc32(head).to_bytes(4, "big") + _frame(SUMMARY, _encode(self.summary))
+        chunk = head + crc32(head).to_bytes(4, "big") + _frame(SUMMARY, self._encoded_summary())
         digest.update(chunk)
         yield chunk
         for section, batches in (
@@ -85,10 +86,15 @@ class StateEncoder:
             (REQUESTS, _batches(self._requests, _request_bytes)),
         ):
             for batch in batches:
-                chunk = _frame(section, _encode(batch))
+                chunk = _frame(section, _encode(_of_version_1(batch) if version == 1 else batch))
                 digest.update(chunk)
                 yield chunk
         yield _frame(END, _encode(digest.digest()))
+
+    def _encoded_summary(self) -> bytes:
+        fields = msgspec.structs.asdict(self.summary)
+        fields["limits"] = limits_at(self.summary.limits, self.summary.feature_level)
+        return _encode(tuple(fields.values()))
 
     def _old_records(self) -> Iterator[Record]:
         compacted = self.summary.compacted
@@ -151,3 +157,8 @@ def _event_bytes(event: Event) -> int:
 
 def _request_bytes(item: RememberedRequest) -> int:
     return _ITEM_BYTES + len(item.id) + weight(item.result)
+
+
+def _of_version_1(batch: list[Any]) -> list[Any]:
+    """Remembered requests without what version 2 adds; all else as it is."""
+    return [(it.bucket, it.id, it.result) if isinstance(it, RememberedRequest) else it for it in batch]

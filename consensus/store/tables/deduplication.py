@@ -24,6 +24,8 @@ class RememberedRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
     bucket: int
     id: bytes
     result: SingleResult
+    fingerprint: bytes = b""
+    """Of what was asked for, and for whom; empty for a request of level 1."""
 
 
 class DeduplicationTable:
@@ -31,23 +33,29 @@ class DeduplicationTable:
         self.horizon_ms = horizon_ms
         """Ids of an earlier time are refused."""
         self.count = 0
-        self.size = 0  # bytes of ids, and of records in results
-        self._buckets: dict[int, dict[bytes, SingleResult]] = {}
+        self.size = 0  # bytes of ids, fingerprints, and of records in results
+        self._buckets: dict[int, dict[bytes, RememberedRequest]] = {}
         self._order: list[int] = []  # the buckets' numbers, ascending
         self._shared: set[int] = set()  # buckets that a view may hold: copied before they change
 
-    def recall(self, request_id: bytes, time_ms: int, now_ms: int) -> SingleResult | None:
-        """The result of the first time, or None where this is it. Raises RefusalError before the horizon, or ahead."""
+    def recall(self, request_id: bytes, time_ms: int, now_ms: int, fingerprint: bytes) -> SingleResult | None:
+        """The result of the first time, or None where this is it. Raises RefusalError before the horizon, or ahead, or
+        where the first time asked for something else."""
         if time_ms < self.horizon_ms:
             raise RefusalError(RefusalCode.REQUEST_EXPIRED, self.horizon_ms)
         if time_ms > now_ms:
             raise RefusalError(RefusalCode.REQUEST_AHEAD, now_ms)
         bucket = self._buckets.get(time_ms // REQUEST_BUCKET_MS)
-        return bucket.get(request_id) if bucket is not None else None
+        known = bucket.get(request_id) if bucket is not None else None
+        if known is None:
+            return None
+        if fingerprint and known.fingerprint and fingerprint != known.fingerprint:
+            raise RefusalError(RefusalCode.REQUEST_REUSED)
+        return known.result
 
-    def remember(self, request_id: bytes, time_ms: int, result: SingleResult) -> None:
+    def remember(self, request_id: bytes, time_ms: int, result: SingleResult, fingerprint: bytes) -> None:
         """Keep the result of a request for which `recall` gave None."""
-        self.load(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result))
+        self.load(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result, fingerprint))
 
     def load(self, item: RememberedRequest) -> None:
         number = item.bucket
@@ -58,9 +66,9 @@ class DeduplicationTable:
         elif number in self._shared:
             bucket = self._buckets[number] = bucket.copy()
             self._shared.remove(number)
-        bucket[item.id] = item.result
+        bucket[item.id] = item
         self.count += 1
-        self.size += len(item.id) + weight(item.result)
+        self.size += _size(item)
 
     def prune(self, now_ms: int, limits: Limits) -> None:
         """Forget what is older than the window, and the oldest beyond the bounds."""
@@ -74,12 +82,16 @@ class DeduplicationTable:
             bucket = self._buckets.pop(number)
             self._shared.discard(number)
             self.count -= len(bucket)
-            self.size -= sum(len(request_id) + weight(result) for request_id, result in bucket.items())
+            self.size -= sum(map(_size, bucket.values()))
             self.horizon_ms = max(self.horizon_ms, (number + 1) * REQUEST_BUCKET_MS)
         self.horizon_ms = max(self.horizon_ms, oldest_ms // REQUEST_BUCKET_MS * REQUEST_BUCKET_MS)
 
     def view(self) -> Iterator[RememberedRequest]:
         """Everything remembered, as of now, oldest bucket first."""
         self._shared = set(self._order)
-        parts = [(number, self._buckets[number]) for number in self._order]
-        return (RememberedRequest(number, key, result) for number, bucket in parts for key, result in bucket.items())
+        parts = [self._buckets[number] for number in self._order]
+        return (item for bucket in parts for item in bucket.values())
+
+
+def _size(item: RememberedRequest) -> int:
+    return len(item.id) + len(item.fingerprint) + weight(item.result)

@@ -31,8 +31,9 @@ from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.status import MemberStatus, PeerStatus
 from coterie.consensus.raft.settings import RaftConfig as MemberSettings
 from coterie.consensus.restore import backup
-from coterie.consensus.store import ClientOperation, SingleResult, State
+from coterie.consensus.store import KNOWN_LEVEL, ClientOperation, SingleResult, State
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
+from tests.waiting import eventually
 
 MAX_BODY_BYTES = 4_096
 
@@ -183,6 +184,7 @@ async def part(gossip: GossipNode, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     try:
         await member.start("127.0.0.1", 0)
         await member.metadata.barrier()
+        await eventually(lambda: member.state.feature_level == KNOWN_LEVEL)  # what founds a cluster is done
         yield Part(gossip, member)
     finally:
         await member.stop()

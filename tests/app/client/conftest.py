@@ -16,9 +16,11 @@ from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.settings import RaftConfig as MemberSettings
+from coterie.consensus.store import KNOWN_LEVEL
 from coterie.gossip import Address
 from tests.app.api.conftest import RAFT, FailingMetadata, Part, gossip_node
 from tests.app.api.servers import serving
+from tests.waiting import eventually
 
 
 @pytest.fixture
@@ -34,6 +36,7 @@ async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
     try:
         await member.start("127.0.0.1", 0)
         await member.metadata.barrier()
+        await eventually(lambda: member.state.feature_level == KNOWN_LEVEL)  # what founds a cluster is done
         yield Part(gossip, member)
     finally:
         await member.stop()

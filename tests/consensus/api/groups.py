@@ -8,6 +8,7 @@ from pathlib import Path
 
 from coterie.consensus import Member, MemberConfig
 from coterie.consensus.journal import JournalConfig, open_member_directory
+from coterie.consensus.store import KNOWN_LEVEL
 from tests.waiting import eventually
 
 CONFIG = MemberConfig(secret=b"a test's secret")
@@ -71,6 +72,7 @@ async def running(directory: Path, size: int = 3, config: MemberConfig = CONFIG)
         for number in range(size):
             await group.start(number)
         await group.members[0].metadata.barrier(timeout=30)
+        await eventually(lambda: all(it.state.feature_level == KNOWN_LEVEL for it in group.members.values()))
         yield group
     finally:
         for number in list(group.members):

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coterie.consensus.store import (
+    KNOWN_LEVEL,
     AnyOperation,
     Batch,
     BatchDone,
@@ -163,10 +164,10 @@ def test_bytes_that_break_a_rule_are_malformed(data: bytes) -> None:
 
 def test_a_version_above_the_level_has_a_definite_result() -> None:
     driver = Driver()
-    data = b"\x02" + encode(Put(b"k", b"v"))[1:]
+    data = bytes((KNOWN_LEVEL + 1,)) + encode(Put(b"k", b"v"))[1:]
     with pytest.raises(UnsupportedVersionError) as error:
         decode(data)
-    assert (error.value.version, error.value.known) == (2, 1)
+    assert (error.value.version, error.value.known) == (KNOWN_LEVEL + 1, KNOWN_LEVEL)
     assert driver.raw(data) == Refused(RefusalCode.UNSUPPORTED, 1)
     assert driver.raw(encode_batch(0, [data])) == BatchDone((Refused(RefusalCode.UNSUPPORTED, 1),))
     assert driver.raw(b"\x00" + data[1:]) == Refused(RefusalCode.UNSUPPORTED, 1)

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from coterie.consensus.store import (
+    KNOWN_LEVEL,
     Acquire,
     Ban,
     Batch,
@@ -36,6 +37,7 @@ from coterie.consensus.store import (
     state_digest,
     write_snapshot,
 )
+from coterie.consensus.store.schema.levels import SNAPSHOT_FORMATS
 from coterie.consensus.store.schema.limits import RESTORE_REVISION_STEP
 from coterie.consensus.store.snapshot.format import CHUNK_BYTES, FRAME, HEAD, HEAD_CHECKED
 from tests.consensus.store.helpers import Driver, restored, snapshot
@@ -239,7 +241,7 @@ def test_a_snapshot_that_fails_leaves_the_state_as_it_was() -> None:
 
 
 def test_a_snapshot_of_a_later_format_says_what_to_do() -> None:
-    head = HEAD.pack(b"coterie\n", 2, 0)[:HEAD_CHECKED]
+    head = HEAD.pack(b"coterie\n", SNAPSHOT_FORMATS[KNOWN_LEVEL] + 1, 0)[:HEAD_CHECKED]
     with pytest.raises(UnsupportedVersionError, match="upgrade"):
         restored(head + crc32(head).to_bytes(4, "big"))
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from coterie.consensus.raft.messages import Message, decode, encode
+from coterie.consensus.raft.ports import Greeting
 
 if TYPE_CHECKING:
     from tests.verify.raft_sim.world import Host, World
@@ -24,7 +25,10 @@ class SimTransport:
         self.sessions: dict[str, int] = {}  # links that this host knows to be up
 
     def bind(
-        self, received: Callable[[str, Message], None], link_up: Callable[[str], None], link_down: Callable[[str], None]
+        self,
+        received: Callable[[str, Message], None],
+        link_up: Callable[[str, Greeting], None],
+        link_down: Callable[[str], None],
     ) -> None:
         self.deliver, self.link_up, self.link_down = received, link_up, link_down
 
@@ -39,7 +43,7 @@ class SimTransport:
 
     def up(self, peer: str, session: int) -> None:
         self.sessions[peer] = session
-        self.link_up(peer)
+        self.link_up(peer, self.world.hosts[peer].greeting)
 
     def down(self, peer: str) -> None:
         self.sessions.pop(peer, None)

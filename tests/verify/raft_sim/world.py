@@ -12,7 +12,7 @@ from typing import Any
 
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
-from coterie.consensus.raft.ports import Entry
+from coterie.consensus.raft.ports import Entry, Greeting
 from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
 from tests.verify.raft_sim.files import FileJournal, FilePlatter, FileSnapshots
@@ -109,6 +109,7 @@ class Host:
         self.disk_stalls = 0.0
         self.snapshot_failures = 0.0
         self.snapshot_flips = 0.0
+        self.greeting = Greeting()
 
     def start(self) -> None:
         assert self.node is None

@@ -16,7 +16,7 @@ from coterie.consensus.raft.core.model.pending import Pending, Read, Round, Tran
 from coterie.consensus.raft.core.model.progress import Progress
 from coterie.consensus.raft.core.model.staleness import Freshness
 from coterie.consensus.raft.metrics import RaftMetrics
-from coterie.consensus.raft.ports import SnapshotStore, StateMachine
+from coterie.consensus.raft.ports import Greeting, SnapshotStore, StateMachine
 from coterie.consensus.raft.settings import RaftConfig
 from coterie.consensus.raft.traces import Began
 
@@ -80,6 +80,8 @@ class RaftState:
         self.links: dict[str, int] = {}
         """Members with a link that is up, and the link's number: one that comes up again has another."""
         self.links_seen = 0
+        self.greetings: dict[str, Greeting] = {}
+        """What each member with a link said of itself as it came up."""
         self.progress: dict[str, Progress] = {}
         """As the leader: one for every voter, and for everybody connected."""
 

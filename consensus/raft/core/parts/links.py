@@ -11,6 +11,7 @@ from coterie.consensus.raft.core.model.state import RaftState
 def link_up(s: RaftState, event: LinkUp) -> None:
     s.links_seen += 1
     s.links[event.member] = s.links_seen
+    s.greetings[event.member] = event.greeting
     if s.leading:
         become.track_members(s)
         s.progress[event.member].link_up(s.log.last_index, s.now)
@@ -18,6 +19,7 @@ def link_up(s: RaftState, event: LinkUp) -> None:
 
 def link_down(s: RaftState, event: LinkDown) -> None:
     s.links.pop(event.member, None)
+    s.greetings.pop(event.member, None)
     progress = s.progress.get(event.member)
     if progress is not None:
         progress.link_down(s.now)

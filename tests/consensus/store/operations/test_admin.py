@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from coterie.consensus.store import (
+    KNOWN_LEVEL,
     Ban,
     Batch,
     BatchDone,
@@ -30,6 +31,8 @@ from coterie.consensus.store import (
 from coterie.consensus.store.apply import HANDLERS
 from coterie.consensus.store.schema.records import BanRecord
 from tests.consensus.store.helpers import Driver, restored, snapshot
+
+NEXT = KNOWN_LEVEL + 1
 
 
 def test_a_cluster_gets_its_id_once() -> None:
@@ -86,12 +89,12 @@ def test_a_level_that_this_node_does_not_know_halts_it_before_it_can_part_from_t
     assert driver.do(SetFeatureLevel(1)) == Done(0)
     driver.put(b"a")
     before = snapshot(driver.state)
-    entry = encode(Batch(9, (encode(Put(b"b", b"")), encode(SetFeatureLevel(2)), encode(Put(b"c", b"")))))
+    entry = encode(Batch(9, (encode(Put(b"b", b"")), encode(SetFeatureLevel(NEXT)), encode(Put(b"c", b"")))))
     result = driver.raw(entry)
     assert isinstance(result, BatchDone)
-    assert result.results[1:] == (Refused(RefusalCode.HALTED, 2), Refused(RefusalCode.HALTED, 2))
-    assert driver.state.halted == 2
-    assert driver.do(Put(b"d", b"")) == Refused(RefusalCode.HALTED, 2)
+    assert result.results[1:] == (Refused(RefusalCode.HALTED, NEXT), Refused(RefusalCode.HALTED, NEXT))
+    assert driver.state.halted == NEXT
+    assert driver.do(Put(b"d", b"")) == Refused(RefusalCode.HALTED, NEXT)
     with pytest.raises(SnapshotError):
         write_snapshot(driver.state)
     # The entry counts as not applied: newer software replays it from the last snapshot.

@@ -9,12 +9,14 @@ from coterie.consensus.store import (
     BatchDone,
     Delete,
     Idempotent,
+    IdempotentFor,
     LeaseDone,
     LeaseGrant,
     Put,
     PutDone,
     RefusalCode,
     Refused,
+    SetFeatureLevel,
     Txn,
     encode,
 )
@@ -107,3 +109,45 @@ def test_what_was_done_stays_known_through_a_snapshot(operation: Put | Txn | Lea
     first = driver.do(once)
     driver.state = restored(snapshot(driver.state))
     assert driver.do(once) == first
+
+
+def _asked(fingerprint: bytes, operation: Put | Delete, request_id: bytes = b"id") -> IdempotentFor:
+    return IdempotentFor(request_id, 0, fingerprint, operation)
+
+
+def _level_2() -> Driver:
+    driver = Driver()
+    driver.do(SetFeatureLevel(2))
+    return driver
+
+
+def test_an_id_used_again_for_something_else_is_refused_and_changes_nothing() -> None:
+    driver = _level_2()
+    first = _asked(b"1", Put(b"a", b"1"))
+    assert driver.do(first) == PutDone(1)
+    driver.refused(RefusalCode.REQUEST_REUSED, _asked(b"2", Put(b"b", b"2")))
+    driver.refused(RefusalCode.REQUEST_REUSED, _asked(b"3", Delete(b"a")))
+    assert driver.do(first) == PutDone(1)  # the first one's answer is still remembered
+    assert driver.do(_asked(b"2", Put(b"b", b"2"), b"its own")) == PutDone(2)
+
+
+def test_a_refused_request_is_not_taken_for_another_that_uses_its_id() -> None:
+    driver = _level_2()
+    assert driver.do(_asked(b"1", Put(b"a", b"1", expect=5))) == Refused(RefusalCode.CONFLICT, 0)
+    driver.refused(RefusalCode.REQUEST_REUSED, _asked(b"2", Put(b"a", b"1")))
+
+
+def test_fingerprints_survive_a_snapshot() -> None:
+    driver = _level_2()
+    driver.do(_asked(b"1", Put(b"a", b"1")))
+    driver.state = restored(snapshot(driver.state))
+    driver.refused(RefusalCode.REQUEST_REUSED, _asked(b"2", Put(b"b", b"2")))
+    assert driver.do(_asked(b"1", Put(b"a", b"1"))) == PutDone(1)
+
+
+def test_a_request_of_the_level_before_has_no_fingerprint_and_is_answered_after_the_level_rose() -> None:
+    driver = Driver()
+    assert driver.do(Idempotent(b"id", 0, Put(b"a", b"1"))) == PutDone(1)
+    driver.do(SetFeatureLevel(2))
+    assert driver.do(_asked(b"1", Put(b"a", b"1"))) == PutDone(1)
+    assert driver.do(Idempotent(b"id", 0, Put(b"a", b"1"))) == PutDone(1)

@@ -1,0 +1,89 @@
+"""Levels of operations: since which one the cluster may use each (raft spec 3, docs/compatibility.md). The one table.
+
+The cluster's feature level is in the state, and only ever rises. Whatever changes what a log means stands behind a
+level: an operation, a limit, the snapshot's format. A new level is a new number in `KNOWN_LEVEL` and in the tables
+here; nothing else chooses versions. A rule of applying that changes asks for `state.feature_level`.
+`member/level_raising.py` proposes a level once every member can follow.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import msgspec
+
+from coterie.consensus.store.schema import operations as ops
+from coterie.consensus.store.schema.limits import Limits
+
+FIRST_LEVEL: Final = 1
+"""Of a log that says nothing else."""
+
+KNOWN_LEVEL: Final = 2
+"""The newest level that this release follows."""
+
+SINCE: Final[dict[type, int]] = {
+    ops.Put: 1,
+    ops.Delete: 1,
+    ops.DeleteRange: 1,
+    ops.Get: 1,
+    ops.Range: 1,
+    ops.Compare: 1,
+    ops.Guard: 1,
+    ops.Txn: 1,
+    ops.Compact: 1,
+    ops.LeaseGrant: 1,
+    ops.LeaseBind: 1,
+    ops.LeaseKeepAlive: 1,
+    ops.LeaseRevoke: 1,
+    ops.LeaseExpire: 1,
+    ops.LeaseNodeLost: 1,
+    ops.Acquire: 1,
+    ops.Release: 1,
+    ops.Proclaim: 1,
+    ops.FoundCluster: 1,
+    ops.Ban: 1,
+    ops.SetLimits: 1,
+    ops.SetFeatureLevel: 1,
+    ops.Idempotent: 1,
+    ops.Batch: 1,
+    ops.IdempotentFor: 2,
+}
+"""Every operation, and every part of one, with its level. A field more is another operation, under a tag of its own:
+a member that knows the level before counts fields, and would refuse what the others apply."""
+
+LIMITS_SINCE: Final[dict[str, int]] = {}
+"""Limits that level 1 does not have, by field. Below its level a limit is neither written nor kept to, and what its
+field has as a default is what it begins with when the level rises: such a default never changes."""
+
+SNAPSHOT_FORMATS: Final[dict[int, int]] = {1: 1, 2: 2}
+"""Level -> version of the snapshot's format."""
+
+
+def level_of(operation: ops.AnyOperation | ops.TxnOp | ops.Compare | ops.Guard) -> int:
+    """The level that an operation needs: its own, or that of what it is made of. (Members of a batch are bytes.)"""
+    level = SINCE[type(operation)]
+    match operation:
+        case ops.Idempotent(operation=inner) | ops.IdempotentFor(operation=inner):
+            return max(level, level_of(inner))
+        case ops.Txn():
+            parts = (*operation.compares, *operation.then, *operation.otherwise)
+            return max(level, max(map(level_of, parts), default=level))
+    return level
+
+
+def limits_at(limits: Limits, level: int) -> Limits | dict[str, Any]:
+    """What is written of the limits at a level: those that it has."""
+    later = [name for name, since in LIMITS_SINCE.items() if since > level]
+    if not later:
+        return limits
+    return {name: value for name, value in msgspec.structs.asdict(limits).items() if name not in later}
+
+
+def check_tables() -> list[str]:
+    """What the tables lack or have too much, for a test; empty where they are whole."""
+    fields = {field.name for field in msgspec.structs.fields(Limits)}
+    problems = [f"{name} is no limit" for name in LIMITS_SINCE if name not in fields]
+    levels = range(FIRST_LEVEL, KNOWN_LEVEL + 1)
+    problems += [f"no snapshot format for level {level}" for level in levels if level not in SNAPSHOT_FORMATS]
+    used = {*SINCE.values(), *LIMITS_SINCE.values()}
+    return problems + [f"level {level} is not known" for level in sorted(used) if level not in levels]
