@@ -103,12 +103,14 @@ class SnapshotChunk(Struct, frozen=True, tag="snapshot_chunk"):
 
 
 class SnapshotAck(Struct, frozen=True, tag="snapshot_ack"):
-    """`state`: "receiving" (`offset` bytes are here), "installed" (verified, loaded, durable) or "failed"."""
+    """`state`: "receiving" (`offset` bytes are here), "installed" (verified, loaded, durable) or "failed"; with
+    `unreadable`, for what came was no sound snapshot, and the leader is to look at its file."""
 
     term: Term
     transfer: Index
     offset: Index
     state: SnapshotState
+    unreadable: bool = False
 
 
 class TimeoutNow(Struct, frozen=True, tag="timeout_now"):

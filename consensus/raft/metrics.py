@@ -64,7 +64,8 @@ class RaftMetrics:
         self.leader_changes = 0
         """How often it came to follow another leader than before, or to lead."""
         self.snapshots: Counter[str] = Counter()
-        """By what became of them: taken, failed (the disk was full), sent, received."""
+        """By what became of them: taken, failed (the disk was full), sent, received, refused (one that came could not
+        be read), damaged (the own one could not)."""
         self.sync_seconds = Histogram(DISK_BOUNDS)
         """Syncs of the log in the disk thread, writing included."""
         self.proposal_seconds = Histogram(LATENCY_BOUNDS)

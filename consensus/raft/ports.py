@@ -90,7 +90,8 @@ class SnapshotInfo:
 
 
 class SnapshotReader(Protocol):
-    """An installed snapshot's bytes as they are sent to another node; readable until closed, whatever replaces it."""
+    """An installed snapshot's bytes as they are sent to another node; readable until closed, whatever replaces it. Its
+    methods are called in the disk thread."""
 
     info: SnapshotInfo
     size: int
@@ -116,7 +117,8 @@ class SnapshotWriter(Protocol):
         """The state chunks of a sealed snapshot."""
 
     def install(self) -> None:
-        """Rename into place and sync the directory; nothing where a newer one is there. Raises OSError, and then the
+        """Rename into place, over a former one of the same entry, and sync the directory; nothing where a newer one is
+        there. Raises OSError, and then the
         node stops whatever its errno: the name may be there after a crash or not."""
 
     def abort(self) -> None: ...
@@ -127,15 +129,17 @@ class SnapshotStore(Protocol):
         """The installed snapshot, its checksums verified. Raises CorruptSnapshotError."""
 
     def state(self) -> Iterator[bytes]:
-        """The state chunks of the installed snapshot."""
+        """The state chunks of the installed snapshot, read and verified while they are taken: in the disk thread, but
+        for the start. Raises CorruptSnapshotError, OSError."""
 
-    def open(self) -> SnapshotReader: ...
+    def open(self) -> SnapshotReader:
+        """In the disk thread. Raises CorruptSnapshotError, OSError."""
 
     def create(self, info: SnapshotInfo) -> SnapshotWriter:
-        """Start to write an own snapshot from state chunks."""
+        """An own snapshot, to be written from state chunks. Touches no disk."""
 
     def receive(self) -> SnapshotWriter:
-        """Start to write a snapshot that arrives as another store's `SnapshotReader` gives it out."""
+        """A snapshot that arrives as another store's `SnapshotReader` gives it out. Touches no disk."""
 
 
 class StateLoader(Protocol):

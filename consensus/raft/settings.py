@@ -42,8 +42,6 @@ class RaftConfig:
     """Chunks in flight to one member."""
     snapshot_patience: float = 5.0
     """Seconds without progress before a transfer starts anew."""
-    snapshot_failures: int = 3
-    """A node stops after refusing so many snapshots in a row as unreadable (fault 22)."""
     compact_after: int = 10_000
     """Applied entries in the log before a snapshot is taken. Four times as many while one is being sent."""
     compact_bytes: int = 64 << 20
@@ -54,7 +52,8 @@ class RaftConfig:
     snapshot_load_slice: int = 1
     """State chunks of a received snapshot loaded in one event, beside the state that is there."""
     snapshot_backoff: float = 5.0
-    """Seconds before the next try after a snapshot could not be written."""
+    """Seconds before the next try after a snapshot could not be written here, or not read by the member it was sent
+    to."""
 
     def __post_init__(self) -> None:
         if not self.leader_fallback < self.election_min < self.election_max:

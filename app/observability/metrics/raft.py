@@ -16,7 +16,7 @@ from coterie.consensus.member.status import MemberStatus
 
 ROLES = ("leader", "candidate", "follower", "observer")
 
-SNAPSHOT_OUTCOMES = ("taken", "failed", "sent", "received")
+SNAPSHOT_OUTCOMES = ("taken", "failed", "sent", "received", "refused", "damaged")
 
 PROPOSAL_OUTCOMES = ("done", "refused", "unavailable", "unknown")
 

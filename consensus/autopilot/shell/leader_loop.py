@@ -12,7 +12,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from coterie.consensus.api.errors import MetadataError
+from coterie.consensus.api.errors import MetadataError, UnavailableError
 from coterie.consensus.autopilot.decision_log import DecisionRecord, record_decision
 from coterie.consensus.autopilot.node_lease_reaper import NodeLeaseReaper, is_deaf
 from coterie.consensus.autopilot.observations import Observations
@@ -41,6 +41,7 @@ class LeaderLoop:
         self.policy = policy
         self._last: tuple[str, str, str] | None = None  # (kind, member, outcome) of the last decision
         self.view: ClusterView | None = None
+        self._seen = Observations(())
         self._tracker = Tracker(policy.max_lag_entries)
         self._reaper = NodeLeaseReaper()
         self._witness = ProcessWitness(ask)
@@ -51,6 +52,7 @@ class LeaderLoop:
 
     def turn(self, seen: Observations, now: float) -> None:
         """Observe, and act where this member leads. `now`: the monotonic clock, in seconds."""
+        self._seen = seen
         facts = self._facts()
         self.view = self._tracker.observe(seen, facts, now)
         if not facts.leading or not facts.settled:
@@ -129,9 +131,20 @@ class LeaderLoop:
             case DecisionKind.REMOVE:
                 if decision.member not in member.state.bans:
                     await ban_member(member, decision.member, decision.cause or RemovalCause.DEAD, decision.reason)
+                    decision = self._decided_again(decision)
                 await member.change_voters(decision.member, add=False)
                 if decision.replacement is not None:
                     self._tracker.expect_replacement(decision.replacement, time.monotonic())
+
+    def _decided_again(self, decision: VoterDecision) -> VoterDecision:
+        """The ban took its time: may the voter still go, by what is known now? Another may have died meanwhile, and
+        the removal would strand those that are left. Raises UnavailableError; the ban stays, and is taken up later."""
+        now = time.monotonic()
+        self.view = self._tracker.observe(self._seen, self._facts(), now)
+        again = decide(self.view, self.policy, now)
+        if again is None or (again.kind, again.member) != (decision.kind, decision.member):
+            raise UnavailableError("held_back", "what spoke for it has changed since it was decided")
+        return again
 
     def _name_cluster(self) -> None:
         """Once in a cluster's life: put its id into the state, and so into backups."""

@@ -102,16 +102,19 @@ class SnapshotDraft:
 
     def __init__(
         self,
-        file: File,
+        create: Callable[[Path], File],
         path: Path,
         content: SnapshotBytes,
         *,
         install: Callable[[Path, SnapshotInfo], None],
         discard: Callable[[Path], None],
     ) -> None:
-        self._file = file
+        """`create`: called with the first bytes, in the thread that writes them."""
+        self._create = create
+        self._file: File | None = None
         self._path = path
         self._content = content
+        self._head = content.begin()
         self._install = install
         self._discard = discard
         self._size = 0
@@ -119,8 +122,6 @@ class SnapshotDraft:
         self._failed = False
         self._sealed: SnapshotInfo | None = None
         self._open = True
-        if head := content.begin():
-            self._append(head)
 
     def write(self, data: bytes) -> None:
         """Take more bytes. Raises SnapshotRefusedError as soon as a checksum fails; DiskFullError, DiskFailedError."""
@@ -137,7 +138,7 @@ class SnapshotDraft:
 
     def state(self) -> Iterator[bytes]:
         """The chunks of state of a sealed draft, each verified. Raises CorruptSnapshotError."""
-        return FileSnapshotReader(self._file, self._path).state()
+        return FileSnapshotReader(self._opened(), self._path).state()
 
     def install(self) -> None:
         """Durable, and the newest, on return. Dropped where a newer one came first. Raises DiskFailedError."""
@@ -150,28 +151,40 @@ class SnapshotDraft:
         """Drop it. Safe to call at any time, and twice; an installed one stays."""
         if self._open:
             self._close()
-            self._discard(self._path)
+            if self._file is not None:
+                self._discard(self._path)
 
     def _close(self) -> None:
         if self._open:
             self._open = False
-            self._file.close()
+            if self._file is not None:
+                self._file.close()
+
+    def _opened(self) -> File:
+        if self._file is None:
+            with disk_call(f"create {self._path}"):
+                self._file = self._create(self._path)
+            if self._head:
+                self._append(self._head)
+        return self._file
 
     def _append(self, data: bytes) -> None:
+        file = self._opened()
         self._check()
         self._failed = True
         with disk_call(f"write {self._path}"):
-            self._file.write(data, self._size)
+            file.write(data, self._size)
         self._failed = False
         self._size += len(data)
         if self._size - self._synced >= SYNC_EVERY_BYTES:
             self._sync()
 
     def _sync(self) -> None:
+        file = self._opened()
         self._check()
         self._failed = True
         with disk_call(f"sync {self._path}"):
-            self._file.sync()
+            file.sync()
         self._failed = False
         self._synced = self._size
 

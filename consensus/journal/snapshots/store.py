@@ -87,7 +87,7 @@ class FileSnapshotStore:
     # -- writing -----------------------------------------------------------------------------------------------------
 
     def create(self, info: SnapshotInfo) -> SnapshotDraft:
-        """Begin an own snapshot, to be given state. Raises DiskFullError, which does no harm, and DiskFailedError."""
+        """Begin an own snapshot, to be given state. Its file is made with the first bytes."""
         return self._begin(OwnBytes(info, self._config.snapshot_chunk_bytes))
 
     def receive(self) -> SnapshotDraft:
@@ -97,23 +97,22 @@ class FileSnapshotStore:
     def _begin(self, content: SnapshotBytes) -> SnapshotDraft:
         self._drafts += 1
         path = self._directory / f"snapshot-{self._drafts}.tmp"
-        with disk_call(f"create {path}"):
-            file = self._files.create(path)
-        return SnapshotDraft(file, path, content, install=self._install, discard=self._discard)
+        return SnapshotDraft(self._files.create, path, content, install=self._install, discard=self._discard)
 
     def _install(self, draft: Path, info: SnapshotInfo) -> None:
-        """Give a sealed draft its name. State never goes back: one that covers no more than the newest is dropped.
+        """Give a sealed draft its name. State never goes back: one that covers less than the newest is dropped. One of
+        the same entry takes the newest's place, which could not be read.
 
         In the disk thread: the former one is removed only after `open` and `latest` would give the new one.
         """
-        if self._installed is not None and info.index <= self._installed.index:
+        if self._installed is not None and info.index < self._installed.index:
             self._discard(draft)
             return
         with disk_call(f"install {draft}"):
             self._files.rename(draft, self._directory / snapshot_name(info))
             self._files.sync_directory(self._directory)
         former, self._installed = self._installed, info
-        if former is not None:
+        if former is not None and snapshot_name(former) != snapshot_name(info):
             self._remove([snapshot_name(former)])
 
     def _discard(self, draft: Path) -> None:

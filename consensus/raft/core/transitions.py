@@ -188,7 +188,7 @@ def snapshot_installed(s: RaftState, info: SnapshotInfo) -> None:
     """The state is that of a received snapshot, durable under its name: now the log follows."""
     s.incoming = None
     s.state_ahead = False
-    s.unreadable = 0
+    s.snapshot_damaged = False
     s.metrics.snapshots["received"] += 1
     s.snapshot_index = info.index
     s.unsaved_bytes = 0

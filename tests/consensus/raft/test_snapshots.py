@@ -223,12 +223,18 @@ def _sent_chunks(group: Group) -> list[SnapshotChunk]:
     return sent
 
 
+def _size(group: Group, name: str) -> int:
+    snapshot = group.hosts[name].platter.snapshot
+    assert snapshot is not None
+    return len(snapshot)
+
+
 def test_a_transfer_whose_link_breaks_goes_on_from_what_is_there() -> None:
     group = _behind(chunk=16)
     sent = _sent_chunks(group)
     group.heal()
     node, leader = group.node("n2"), group.node("n0")
-    size = group.hosts["n0"].snapshots.open().size
+    size = _size(group, "n0")
     for share in (4, 2):
         assert group.run_until(
             lambda part=size // share: node.state.incoming is not None and node.state.incoming.offset > part,  # type: ignore[misc]
@@ -264,7 +270,7 @@ def test_another_leaders_bytes_are_not_mixed_with_those_that_are_here() -> None:
     sent = _sent_chunks(group)
     assert group.run_until(group.settled, 20.0)
     assert min(chunk.offset for chunk in sent) == 0
-    assert len({chunk.offset for chunk in sent}) == len(range(0, group.hosts["n1"].snapshots.open().size, 16))
+    assert len({chunk.offset for chunk in sent}) == len(range(0, _size(group, "n1"), 16))
 
 
 def test_a_member_that_claims_more_than_there_is_breaks_the_protocol() -> None:
@@ -272,11 +278,13 @@ def test_a_member_that_claims_more_than_there_is_breaks_the_protocol() -> None:
     leader = group.node("n0")
     group.heal()
     progress = leader.state.progress["n2"]
-    assert group.run_until(lambda: progress.transfer is not None and not progress.transfer.final_sent, 20.0)
+    assert group.run_until(
+        lambda: progress.transfer is not None and 0 < progress.transfer.sent < _size(group, "n0"), 20.0
+    )
     dropped: list[Any] = []
     group.hosts["n0"].transport.drop = dropped.append  # type: ignore[method-assign,assignment]
     assert progress.transfer is not None
-    ack = SnapshotAck(leader.term, progress.transfer.number, progress.transfer.reader.size + 1, "receiving")
+    ack = SnapshotAck(leader.term, progress.transfer.number, _size(group, "n0") + 1, "receiving")
     group.feed("n0", "n2", ack)
     assert len(dropped) == 1
 
@@ -295,3 +303,92 @@ def test_snapshot_work_that_waits_for_the_disk_runs_in_the_disk() -> None:
     for call in calls:
         with pytest.raises(AssertionError, match="on the loop"):
             call()
+
+
+# damaged ones
+
+
+def _refused(group: Group, name: str) -> int:
+    return group.node(name).metrics.snapshots["refused"]
+
+
+def test_a_leader_whose_file_is_damaged_takes_a_new_one_and_nobody_stops() -> None:
+    group = _behind()
+    leader, host = group.node("n0"), group.hosts["n0"]
+    before = leader.snapshot_index
+    host.snapshots.rot()
+    group.heal()
+    assert group.run_until(lambda: group.node("n2").applied >= before, 10.0)
+    assert leader.metrics.snapshots["damaged"] == 1
+    assert _refused(group, "n2") == 1
+    assert not leader.state.snapshot_damaged
+    assert host.snapshots.rotten != host.snapshots.installs
+    assert group.run_until(group.settled, 5.0)
+
+
+def test_a_damaged_file_of_an_idle_leader_is_replaced_by_one_of_the_same_entry() -> None:
+    group = _behind()
+    leader, host = group.node("n0"), group.hosts["n0"]
+    assert leader.snapshot_index == leader.applied
+    before = host.snapshots.installs
+    host.snapshots.rot()
+    group.heal()
+    assert group.run_until(lambda: host.snapshots.installs > before, 10.0)
+    assert leader.snapshot_index == leader.applied
+    assert group.run_until(group.settled, 10.0)
+
+
+def test_bytes_that_break_on_their_way_are_sent_again_and_the_sound_file_stays() -> None:
+    group = _behind()
+    leader, host = group.node("n0"), group.hosts["n0"]
+    before = host.snapshots.installs
+    host.snapshots.flip_rate = 1.0
+    group.heal()
+    assert group.run_until(lambda: _refused(group, "n2") >= 4, 20.0)
+    assert not group.node("n2").stopped
+    assert host.snapshots.installs == before
+    assert leader.metrics.snapshots["damaged"] == 0
+    host.snapshots.flip_rate = 0.0
+    assert group.run_until(group.settled, 10.0)
+
+
+def test_a_file_that_cannot_be_opened_is_replaced() -> None:
+    group = _behind()
+    leader, host = group.node("n0"), group.hosts["n0"]
+    opened = host.snapshots.open
+    tries: list[int] = []
+
+    def fails() -> Any:
+        tries.append(1)
+        if len(tries) == 1:
+            raise OSError(errno.EIO, "injected")
+        return opened()
+
+    host.snapshots.open = fails  # type: ignore[method-assign]
+    group.heal()
+    assert group.run_until(group.settled, 10.0)
+    assert leader.leading
+    assert leader.metrics.snapshots["damaged"] == 1
+
+
+def test_a_member_that_says_so_in_vain_costs_a_look_and_no_more() -> None:
+    group = _behind()
+    leader, host = group.node("n0"), group.hosts["n0"]
+    looks: list[int] = []
+    state = host.snapshots.state
+
+    def looked() -> Any:
+        looks.append(1)
+        return state()
+
+    host.snapshots.state = looked  # type: ignore[method-assign]
+    group.heal()
+    transferring = leader.state.progress["n2"]
+    assert group.run_until(lambda: transferring.transfer is not None and transferring.transfer.sent > 0, 5.0)
+    assert transferring.transfer is not None
+    number = transferring.transfer.number
+    for _ in range(3):
+        group.feed("n0", "n2", SnapshotAck(leader.term, number, 0, "failed", unreadable=True))
+    group.run(0.3)
+    assert looks == [1]
+    assert group.run_until(group.settled, 10.0)

@@ -170,13 +170,20 @@ def read_snapshot(blob: bytes) -> tuple[SnapshotInfo, list[bytes]]:
     return SnapshotInfo(prev, last, voters), chunks
 
 
+def flipped(blob: bytes) -> bytes:
+    """With a damaged last byte."""
+    return blob[:-1] + bytes([blob[-1] ^ 1])
+
+
 class SimReader:
-    def __init__(self, blob: bytes, flip: bool) -> None:
+    def __init__(self, store: SimSnapshots, blob: bytes) -> None:
+        self.store = store
         self.info, _ = read_snapshot(blob)
         self.size = len(blob)
-        self.blob = blob[:-1] + bytes([blob[-1] ^ 1]) if flip else blob
+        self.blob = flipped(blob) if store.flips() else blob
 
     def read(self, offset: int, size: int) -> bytes:
+        self.store.check_place()
         return self.blob[offset : offset + size]
 
     def close(self) -> None:
@@ -220,8 +227,9 @@ class SimWriter:
         if failing is not None and self.rng.random() < 0.5:
             raise OSError(failing, "injected")
         newest = self.store.latest()
-        if newest is None or newest.index < read_snapshot(self.sealed)[0].index:
+        if newest is None or newest.index <= read_snapshot(self.sealed)[0].index:
             self.store.platter.snapshot = self.sealed
+            self.store.installs += 1
         if failing is not None:
             raise OSError(failing, "injected")
 
@@ -235,7 +243,9 @@ class SimSnapshots:
         self.platter = platter
         self.rng = rng
         self.failure_rate = 0.0  # share of writes that find the disk full
-        self.flip_rate = 0.0
+        self.flip_rate = 0.0  # share of openings that give damaged bytes
+        self.installs = 0
+        self.rotten = -1  # the file of this install gives damaged bytes whenever it is read
         self.fail_write: int | None = None  # errno of every write
         self.fail_install: int | None = None  # errno of the next install
         self.in_job = False
@@ -246,16 +256,28 @@ class SimSnapshots:
     def failing(self) -> bool:
         return self.failure_rate > 0 and self.rng.random() < self.failure_rate
 
+    def rot(self) -> None:
+        """A bit of the installed file flips, where it lies."""
+        self.rotten = self.installs
+
+    def flips(self) -> bool:
+        return self.rotten == self.installs or (self.flip_rate > 0 and self.rng.random() < self.flip_rate)
+
     def latest(self) -> SnapshotInfo | None:
         return self.platter.snapshot_info
 
     def state(self) -> Iterator[bytes]:
-        assert self.platter.snapshot is not None
-        return iter(read_snapshot(self.platter.snapshot)[1])
+        self.check_place()
+        blob = self.platter.snapshot
+        assert blob is not None
+        for chunk in read_snapshot(flipped(blob) if self.rotten == self.installs else blob)[1]:
+            self.check_place()
+            yield chunk
 
     def open(self) -> SimReader:
+        self.check_place()
         assert self.platter.snapshot is not None
-        return SimReader(self.platter.snapshot, self.flip_rate > 0 and self.rng.random() < self.flip_rate)
+        return SimReader(self, self.platter.snapshot)
 
     def create(self, info: SnapshotInfo) -> SimWriter:
         return SimWriter(self, info)

@@ -14,11 +14,11 @@ from contextlib import suppress
 from typing import Any
 
 from coterie.consensus.journal import JournalConfig, MemberDirectory, open_member_directory
-from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.errors import CorruptSnapshotError, RaftError
 from coterie.consensus.raft.ports import Entry, SnapshotInfo
 from tests.consensus.journal.disks.memory_files import Fate, MemoryFiles, PowerCut
 from tests.consensus.journal.member import DIRECTORY
-from tests.verify.raft_sim.disk import Operation, Platter, SimSnapshots
+from tests.verify.raft_sim.disk import Operation, Platter, SimSnapshots, flipped
 
 SMALL = JournalConfig(segment_bytes=8_192, reserve_bytes=512, snapshot_chunk_bytes=256)
 
@@ -161,11 +161,15 @@ class FileSnapshots(SimSnapshots):
         return self.real.latest()
 
     def state(self) -> Iterator[bytes]:
-        return self.real.state()
+        if self.rotten == self.installs:
+            raise CorruptSnapshotError("a bit is flipped")
+        for chunk in self.real.state():
+            self.check_place()
+            yield chunk
 
     def open(self) -> Any:
-        reader = self.real.open()
-        return FlippedReader(reader) if self.flip_rate > 0 and self.rng.random() < self.flip_rate else reader
+        self.check_place()
+        return GuardedReader(self, self.real.open(), flip=self.flips())
 
     def create(self, info: SnapshotInfo) -> Any:
         return GuardedWriter(self, self.real.create(info))
@@ -174,21 +178,23 @@ class FileSnapshots(SimSnapshots):
         return GuardedWriter(self, self.real.receive())
 
 
-class FlippedReader:
-    """Gives out a damaged last byte."""
+class GuardedReader:
+    """Read in the disk thread alone; with `flip` it gives out a damaged last byte."""
 
-    def __init__(self, reader: Any) -> None:
+    def __init__(self, store: FileSnapshots, reader: Any, *, flip: bool) -> None:
+        self.store = store
         self.reader = reader
+        self.flip = flip
         self.info = reader.info
         self.size = reader.size
 
     def read(self, offset: int, size: int) -> bytes:
+        self.store.check_place()
         data: bytes = self.reader.read(offset, size)
-        if data and offset + len(data) >= self.size:
-            return data[:-1] + bytes([data[-1] ^ 1])
-        return data
+        return flipped(data) if self.flip and data and offset + len(data) >= self.size else data
 
     def close(self) -> None:
+        self.store.check_place()
         self.reader.close()
 
 
@@ -218,6 +224,7 @@ class GuardedWriter:
     def install(self) -> None:
         self.store.check_place()
         self.draft.install()
+        self.store.installs += 1
 
     def abort(self) -> None:
         self.store.check_place()

@@ -123,6 +123,7 @@ class Host:
             return
         self.machine: Any = self.world.make_machine(self)
         self.transport = SimTransport(self.world, self.name)
+        self.snapshots.in_job = True  # it waits for its disk before it takes part
         try:
             node = self.world.node_class(
                 self.name,
@@ -141,6 +142,8 @@ class Host:
             self.life += 1
             self._end_process()
             return
+        finally:
+            self.snapshots.in_job = False
         self.node = node
         self.world.invariants.started(self)
         life = self.life

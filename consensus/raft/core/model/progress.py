@@ -4,6 +4,7 @@ control). One record a member id, whatever its role (fault 24)."""
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from math import inf
 
 from coterie.consensus.raft.ports import SnapshotReader
@@ -93,18 +94,22 @@ class Progress:
 
     def drop_transfer(self) -> None:
         if self.transfer is not None:
-            self.transfer.reader.close()
+            self.transfer.end()
             self.transfer = None
 
 
 class SnapshotTransfer:
-    """A snapshot on its way to one member: `sent` bytes went out, `held` arrived."""
+    """A snapshot on its way to one member: `sent` bytes went out, `held` arrived. Disk jobs open it and read it."""
 
-    __slots__ = ("answered", "final_sent", "held", "number", "reader", "sent", "since")
+    __slots__ = ("_close", "answered", "ended", "final_sent", "held", "number", "reader", "reading", "sent", "since")
 
-    def __init__(self, number: int, reader: SnapshotReader, now: float) -> None:
+    def __init__(self, number: int, now: float, close: Callable[[SnapshotReader], None]) -> None:
+        """`close`: closes a reader once the jobs that read it are done."""
         self.number = number
-        self.reader = reader
+        self._close = close
+        self.reader: SnapshotReader | None = None  # once it is open
+        self.reading = False  # a job is under way
+        self.ended = False
         self.sent = 0
         self.held = 0
         self.answered = False
@@ -116,4 +121,16 @@ class SnapshotTransfer:
         self.answered = True
         self.held = max(self.held, offset)
         self.sent = max(self.sent, offset)
-        self.final_sent = self.final_sent or self.sent >= self.reader.size
+        self.final_sent = self.final_sent or (self.reader is not None and self.sent >= self.reader.size)
+
+    def opened(self, reader: SnapshotReader) -> None:
+        if self.ended:
+            self._close(reader)
+        else:
+            self.reader = reader
+
+    def end(self) -> None:
+        """What a job still reads is not sent."""
+        self.ended = True
+        if self.reader is not None:
+            self._close(self.reader)

@@ -120,8 +120,10 @@ class RaftState:
         self.unsaved_bytes = 0
         """Of the commands applied since the installed snapshot."""
         self.incoming: Incoming | None = None
-        self.unreadable = 0
-        """Snapshots refused in a row."""
+        self.snapshot_damaged = False
+        """The installed snapshot's file cannot be read: it is not sent, and a new one is due."""
+        self.verifying = False
+        """It is read back."""
         self.transfers = 0
         """The number of the latest snapshot that this node began to send."""
 

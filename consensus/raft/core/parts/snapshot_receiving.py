@@ -56,10 +56,7 @@ def _incoming_for(s: RaftState, leader: str, chunk: SnapshotChunk) -> Incoming |
     if chunk.offset or (incoming is not None and incoming.loading is not None):
         return None  # what is here whole is loaded first
     become.drop_incoming(s)
-    try:
-        s.incoming = Incoming(leader, chunk, s.snapshots.receive())
-    except OSError as error:
-        _incoming_failed(s, error)
+    s.incoming = Incoming(leader, chunk, s.snapshots.receive())
     return s.incoming
 
 
@@ -90,9 +87,11 @@ def _chunk_written(
         _load_slice(s, incoming, incoming.loading)
 
 
-def answer_incoming(s: RaftState, incoming: Incoming, state: SnapshotState, offset: int) -> None:
+def answer_incoming(
+    s: RaftState, incoming: Incoming, state: SnapshotState, offset: int, *, unreadable: bool = False
+) -> None:
     if incoming.term == s.term:
-        s.ready.send(incoming.leader, SnapshotAck(s.term, incoming.number, offset, state))
+        s.ready.send(incoming.leader, SnapshotAck(s.term, incoming.number, offset, state, unreadable))
 
 
 def still_receiving(s: RaftState, leader: str) -> None:
@@ -146,17 +145,15 @@ def _installed(incoming: Incoming, info: SnapshotInfo, s: RaftState, _: object, 
 
 
 def _incoming_failed(s: RaftState, error: BaseException) -> None:
-    """The leader hears of a full disk and of a snapshot that cannot be read, and tries again; after several unreadable
-    ones in a row the node stops instead of asking for ever (fault 22), and a failing disk stops it at once."""
+    """The leader hears of a full disk and of a snapshot that cannot be read, and sends another one (fault 22). No bytes
+    of another member's stop this node; its own disk does where it fails."""
     if isinstance(error, OSError) and not is_full(error):
         raise error
     incoming = s.incoming
     logger.warning("a snapshot is not taken: %r", error)
     become.drop_incoming(s)
+    unreadable = not is_full(error)
+    if unreadable:
+        s.metrics.snapshots["refused"] += 1
     if incoming is not None:
-        answer_incoming(s, incoming, "failed", incoming.offset)
-    if is_full(error):
-        return
-    s.unreadable += 1
-    if s.unreadable >= s.settings.snapshot_failures:
-        raise CorruptSnapshotError(f"{s.unreadable} snapshots in a row could not be read") from error
+        answer_incoming(s, incoming, "failed", incoming.offset, unreadable=unreadable)

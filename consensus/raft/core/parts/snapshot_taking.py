@@ -49,7 +49,7 @@ def _is_due(s: RaftState, grown: int) -> bool:
     """Has the log grown enough? A snapshot on its way to a member delays the next one, for the log after it would be
     gone when it arrives; but not for ever."""
     most, most_bytes = s.settings.compact_after, s.settings.compact_bytes
-    if s.save_forced:
+    if s.save_forced or s.snapshot_damaged:
         return True
     if any(progress.transfer is not None for progress in s.progress.values()):
         most, most_bytes = 4 * most, 2 * most_bytes
@@ -62,19 +62,14 @@ def compact_if_due(s: RaftState) -> None:
         _save_slice(s, s.saving)
         return
     grown = s.applied - max(s.snapshot_index, 1)
-    if s.state_ahead or grown <= 0 or s.now < s.save_not_before or not _is_due(s, grown):
+    if s.state_ahead or grown < (0 if s.snapshot_damaged else 1) or s.now < s.save_not_before or not _is_due(s, grown):
         return
     s.save_forced = False
     prev, last = s.log.entries_from(s.applied - 1, 2)
     info = SnapshotInfo(prev, last, s.log.configurations.as_of(s.applied))
     if not info.voters:
         return  # a newcomer that does not know the configuration yet
-    try:
-        writer = s.snapshots.create(info)
-    except OSError as error:
-        _save_failed(s, None, error)
-        return
-    s.saving = Saving(info, s.unsaved_bytes, s.machine.snapshot(), writer)
+    s.saving = Saving(info, s.unsaved_bytes, s.machine.snapshot(), s.snapshots.create(info))
     _save_slice(s, s.saving)
 
 
@@ -112,19 +107,19 @@ def _saved(saving: Saving, s: RaftState, _: object, error: BaseException | None)
         raise error  # a name that may or may not be there: never tried again
     s.saving = None
     s.metrics.snapshots["taken"] += 1
-    if saving.info.index > s.snapshot_index:  # else a newer one has arrived from the leader meanwhile
+    if saving.info.index >= s.snapshot_index:  # else a newer one has arrived from the leader meanwhile
         s.snapshot_index = saving.info.index
+        s.snapshot_damaged = False
         s.unsaved_bytes -= saving.covers
         s.log.cut(saving.info)
 
 
-def _save_failed(s: RaftState, writer: SnapshotWriter | None, error: BaseException) -> None:
+def _save_failed(s: RaftState, writer: SnapshotWriter, error: BaseException) -> None:
     """A full disk is tried again later, with a new file; anything else stops the node."""
     if not is_full(error):
         raise error
     logger.warning("a snapshot could not be written: %s", error)
     s.metrics.snapshots["failed"] += 1
     s.saving = None
-    if writer is not None:
-        become.discard(s, writer)
+    become.discard(s, writer)
     s.save_not_before = s.now + s.settings.snapshot_backoff
