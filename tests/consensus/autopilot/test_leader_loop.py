@@ -93,7 +93,7 @@ async def test_it_is_taken_up_once_the_voter_is_back(member: Fake, loop: LeaderL
     member.silent.clear()
     loop._reap_leases = lambda *_: None  # type: ignore[method-assign]
     loop._name_cluster = lambda: None  # type: ignore[method-assign]
-    loop._record = lambda _: _nothing()  # type: ignore[method-assign]
+    loop._record = lambda _: _nothing()  # type: ignore[method-assign,assignment]
     loop.turn(NOBODY, time.monotonic())
     assert loop._acting is not None
     await loop._acting
