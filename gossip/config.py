@@ -31,6 +31,7 @@ class GossipConfig:
     cluster_id: str = "testing"
     gossip_interval: float = 0.5
     gossip_fanout: int = 3
+    protocol_version: int = 0  # of the messages that the node opens with; it answers in the version asked
     # Failure detection (gossip spec 5)
     phi_threshold: float = 8.0
     initial_interval: float = 5.0
@@ -60,8 +61,12 @@ class GossipConfig:
     def __post_init__(self) -> None:
         for item in fields(self):
             value = getattr(self, item.name)
+            if item.name == "protocol_version":
+                continue
             if isinstance(value, int | float) and not isinstance(value, bool) and not 0 < value < float("inf"):
                 raise ConfigError(item.name, f"must be a number above 0, not {value}")
+        if self.protocol_version not in (0, 1):
+            raise ConfigError("protocol_version", f"must be 0 or 1, not {self.protocol_version}")
         if len(self.cluster_id.encode()) > MAX_ID_BYTES:
             raise ConfigError("cluster_id", f"must be at most {MAX_ID_BYTES} bytes in UTF-8")
         if self.max_key_value_bytes > MAX_KEY_VALUE_BYTES_CEILING:

@@ -33,6 +33,7 @@ from coterie.gossip.state.state_import import check_imported_state
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
 from coterie.gossip.wire.key_value import DELETE_AFTER_TTL, SET, KeyStatus, KeyValue, held_bytes
+from coterie.gossip.wire.stripe import WHOLE
 
 
 class Engine:
@@ -152,8 +153,8 @@ class Engine:
 
     @property
     def digest_bytes(self) -> int:
-        """Size of the whole digest; past a datagram it is sent in stripes. Chitchat nodes fail near 65,400."""
-        return 2 + self._nodes.listed_bytes
+        """Size of the whole digest in wire version 0. Past a datagram it goes in stripes; chitchat fails."""
+        return self._nodes.digest_bytes(WHOLE, 0)
 
     @property
     def stripe_bits(self) -> int:

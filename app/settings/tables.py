@@ -70,6 +70,9 @@ class GossipSettings(Table):
     allow_non_ascii_keys: bool = _GOSSIP.allow_non_ascii_keys
     """Whether keys may start with a non-ASCII character. Real chitchat nodes (release 0.10.1) stop on such keys: set
     it only where all nodes are coterie nodes."""
+    protocol_version: Annotated[int, Field(ge=0, le=1)] = _GOSSIP.protocol_version
+    """Wire version of the messages that this node opens with; it answers in the version in which it is asked. Version 1
+    takes about a third of the bytes. Set 1 only where every node of the cluster reads it: chitchat does since 0.13."""
     max_datagram_bytes: Bytes = _GOSSIP.max_datagram_bytes
     """Largest datagram sent; at most 65507, UDP's own limit."""
     max_digest_bytes: Bytes = _GOSSIP.max_digest_bytes

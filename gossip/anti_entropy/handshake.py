@@ -20,7 +20,6 @@ from coterie.gossip.failure_detection.local_health import LocalHealth
 from coterie.gossip.state.node_table import NodeTable
 from coterie.gossip.wire.identity import Address
 from coterie.gossip.wire.messages import (
-    BAD_CLUSTER_DATAGRAM,
     HEADER_BYTES,
     KINDS,
     Ack,
@@ -30,6 +29,7 @@ from coterie.gossip.wire.messages import (
     Syn,
     SynAck,
     frame_ack,
+    frame_bad_cluster,
     frame_syn,
     frame_syn_ack,
 )
@@ -61,7 +61,8 @@ class Handshake:
         self._counters = events.counters
         self._cluster_id = config.cluster_id.encode()
         syn_overhead = HEADER_BYTES + 2 + len(self._cluster_id)
-        self.stripes = StripePlan(nodes, config.max_datagram_bytes - syn_overhead, config.max_digest_bytes)
+        self._syn_room = config.max_datagram_bytes - syn_overhead
+        self.stripes = StripePlan(nodes, self._syn_room, config.max_digest_bytes, config.protocol_version)
         self._decoder = Decoder(nodes.known, nodes.layout, config.max_delta_bytes, config.max_delta_ops, True)
         self._strangers = TokenBucket(config.stranger_bytes_per_second, now)
         self._pending = PendingHandshakes(config.reply_window)
@@ -69,18 +70,30 @@ class Handshake:
 
     def open(self, peers: Iterable[Address], now: float) -> list[Datagram]:
         """Make a Syn for each peer."""
-        syns: dict[Stripe, bytes] = {}
+        syns: dict[Stripe, tuple[Stripe, bytes]] = {}
         sent: list[Datagram] = []
+        version = self._config.protocol_version
         for peer in peers:
-            stripe = self.stripes.next_syn()
-            if stripe not in syns:
-                syns[stripe] = frame_syn(self._nodes.encode_digest(stripe), self._cluster_id, stripe)
+            due = self.stripes.next_syn()
+            if due not in syns:
+                stripe, digest = self._digest(due, self._syn_room, version)
+                syns[due] = stripe, frame_syn(version, digest, self._cluster_id, stripe)
+            stripe, syn = syns[due]
             self._pending.sent_syn(peer, now, self._nodes.next_join_sequence, stripe)
             self._counters["sent_syn"] += 1
             if self.handshake_stats is not None:
                 self.handshake_stats.record_syn_sent(peer, now)
-            sent.append((peer, syns[stripe]))
+            sent.append((peer, syn))
         return sent
+
+    def _digest(self, asked: Stripe, room: int, version: int) -> tuple[Stripe, bytes]:
+        """The digest of a stripe, or of a finer one where that takes more than `room` bytes."""
+        while True:
+            stripe = self.stripes.for_answer(asked, room, version)
+            digest = self._nodes.encode_digest(stripe, version)
+            # Only of a whole digest in version 1 is the size known once it is encoded: then a stripe is next.
+            if len(digest) <= room or stripe.bits:
+                return stripe, digest
 
     def expire_pending(self, now: float) -> None:
         """Drop handshakes that no answer can complete any more. Called once a round."""
@@ -142,7 +155,7 @@ class Handshake:
             if not self._may_answer(now, stranger):
                 return None
             self._counters["sent_bad_cluster"] += 1
-            return BAD_CLUSTER_DATAGRAM
+            return frame_bad_cluster(syn.version)
         # The digest counts even where no answer follows: so a newcomer becomes known.
         self._reconciler.receive_digest(syn.digest, source, now)
         if stats is not None:
@@ -150,13 +163,12 @@ class Handshake:
         if not self._may_answer(now, stranger):
             return None
         room = self._config.max_datagram_bytes - HEADER_BYTES
-        stripe = self.stripes.for_answer(syn.stripe, room - DELTA_END_BYTES)
-        digest = self._nodes.encode_digest(stripe)
+        stripe, digest = self._digest(syn.stripe, room - DELTA_END_BYTES, syn.version)
         room -= len(digest) + len(stripe.encode_trailer())
         delta = self._reconciler.compute_delta(syn.digest, syn.stripe, stripe, self._nodes.next_join_sequence, room)
         self._pending.sent_syn_ack(source, now)
         self._counters["sent_syn_ack"] += 1
-        return frame_syn_ack(digest, delta, stripe)
+        return frame_syn_ack(syn.version, digest, delta, stripe)
 
     def _receive_syn_ack(
         self, answer: SynAck, source: Address, now: float, stranger: bool, stats: HandshakeStats | None
@@ -177,4 +189,4 @@ class Handshake:
         room = self._config.max_datagram_bytes - HEADER_BYTES
         delta = self._reconciler.compute_delta(answer.digest, answer.stripe, stripe, next_join_sequence, room)
         self._counters["sent_ack"] += 1
-        return frame_ack(delta)
+        return frame_ack(answer.version, delta)

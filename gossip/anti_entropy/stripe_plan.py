@@ -15,11 +15,14 @@ cluster at the edge of a datagram would scale them at every step to and fro."""
 class StripePlan:
     """How many stripes the own digest has, and which comes next."""
 
-    def __init__(self, nodes: NodeTable, whole_limit: int, max_digest_bytes: int) -> None:
-        """Limits in bytes. `whole_limit`: of a whole digest in a Syn. `max_digest_bytes`: of a stripe."""
+    def __init__(self, nodes: NodeTable, whole_limit: int, max_digest_bytes: int, version: int) -> None:
+        """Limits in bytes. `whole_limit`: of a whole digest in a Syn, which has this wire `version`.
+        `max_digest_bytes`: of a stripe.
+        """
         self._nodes = nodes
         self._whole_limit = whole_limit
         self._max_digest_bytes = max_digest_bytes
+        self._version = version
         self._turns: dict[tuple[Stripe, int], int] = {}
         self._measured_at = -1
         self._bits = 0
@@ -31,7 +34,7 @@ class StripePlan:
         """The digest is cut into 2^bits stripes; 0 is the whole digest."""
         if self._nodes.revision != self._measured_at:
             self._measured_at = self._nodes.revision
-            whole = DIGEST_COUNT_BYTES + self._nodes.listed_bytes
+            whole = self._nodes.digest_bytes(WHOLE, self._version)
             self._bits = 0 if whole <= self._whole_limit else self._fewest_bits()
         return self._bits
 
@@ -67,14 +70,14 @@ class StripePlan:
         """The stripe that the next Syn lists."""
         return self._turn(WHOLE, self.bits)
 
-    def for_answer(self, asked: Stripe, room: int) -> Stripe:
+    def for_answer(self, asked: Stripe, room: int, version: int) -> Stripe:
         """The stripe that the answer to a Syn of stripe `asked` lists: the same, or a finer one if need be.
 
         A whole digest may take `room` bytes.
         """
         stripe, bits = asked, asked.bits
         while bits < MAX_STRIPE_BITS:
-            if self._nodes.digest_bytes(stripe) <= (self._max_digest_bytes if stripe.bits else room):
+            if self._nodes.digest_bytes(stripe, version) <= (self._max_digest_bytes if stripe.bits else room):
                 break
             bits += 1
             stripe = self._turn(asked, bits)

@@ -10,9 +10,10 @@ from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 
 from coterie.gossip.state.node_state import NodeState
-from coterie.gossip.wire.digest import DigestLayout, encode_digest
+from coterie.gossip.wire.blocks import BLOCK_BYTES, BLOCK_HEADER_BYTES
+from coterie.gossip.wire.digest import MAX_DIGEST_PLAIN_BYTES, DigestLayout, encode_digest
 from coterie.gossip.wire.identity import MAX_ID_BYTES, Address, NodeId
-from coterie.gossip.wire.stripe import Stripe
+from coterie.gossip.wire.stripe import WHOLE, Stripe
 
 MIN_REMOVED_REMEMBERED = 500
 """At least this many heartbeats of removed nodes are remembered, and as many as there are known nodes."""
@@ -47,6 +48,7 @@ class NodeTable:
         self._next_join_sequence = 0
         self.listed_bytes = 0
         """Size of the entries of all listed nodes in a digest."""
+        self._compressed = 0, 0  # the size of the last whole digest of version 1: plain, and encoded
         self.revision = 0
         """Rises with every change of the listed nodes."""
         own.is_own = True
@@ -180,12 +182,24 @@ class NodeTable:
             layout = self._layouts[stripe] = DigestLayout(entries)
         return layout
 
-    def digest_bytes(self, stripe: Stripe) -> int:
-        """Size of the encoded digest of a stripe, the sender's own entry included."""
-        if stripe.bits == 0:
-            return DIGEST_COUNT_BYTES + self.listed_bytes
-        return DIGEST_COUNT_BYTES + entry_bytes(self.own) + self.layout(stripe).size
+    def digest_bytes(self, stripe: Stripe, version: int) -> int:
+        """Size of the encoded digest of a stripe, the sender's own entry included.
 
-    def encode_digest(self, stripe: Stripe) -> bytes:
+        In version 1 that of a whole digest is estimated by the last one, and that of a stripe is a bound.
+        """
+        plain = self.listed_bytes if stripe.bits == 0 else entry_bytes(self.own) + self.layout(stripe).size
+        if version == 0:
+            return DIGEST_COUNT_BYTES + plain
+        if stripe.bits or plain > MAX_DIGEST_PLAIN_BYTES:
+            return plain + BLOCK_HEADER_BYTES * (plain // BLOCK_BYTES + 1) + 1
+        if abs(plain - self._compressed[0]) > plain // 16:
+            self.encode_digest(WHOLE, version)
+        measured, size = self._compressed
+        return -(-size * plain // measured)
+
+    def encode_digest(self, stripe: Stripe, version: int) -> bytes:
         entries = self.layout(stripe).entries
-        return encode_digest(entries if stripe.bits == 0 else [self.own, *entries])
+        encoded = encode_digest(entries if stripe.bits == 0 else [self.own, *entries], version)
+        if version and stripe.bits == 0:
+            self._compressed = self.listed_bytes, len(encoded)
+        return encoded

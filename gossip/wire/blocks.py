@@ -1,4 +1,4 @@
-"""The block stream that carries a delta: zstd or raw blocks up to an end byte (gossip spec 2).
+"""The block stream of a delta, and of a digest in wire version 1: zstd or raw blocks up to an end byte (gossip spec 2).
 
 Reading is bounded: 20 stored bytes can unpack to 65,535.
 """
@@ -30,9 +30,11 @@ FRAME_COST = 4_096
 BLOCK_COST = 256
 """The same for a block of any kind."""
 
+BLOCK_HEADER_BYTES = 3
+"""A tag, and the length of what is stored."""
+
 _END, _ZSTD, _RAW = 0, 1, 2
 _HEADER = struct.Struct("<BH")
-_HEADER_BYTES = 3
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _SINGLE_SEGMENT = 0x20  # in a frame's descriptor: no window descriptor follows, the window is the content
 _WIDEST_WINDOW = (WINDOW_LOG_MAX - 10) << 3  # as a window descriptor
@@ -54,12 +56,12 @@ class BlockWriter:
         """
         plain = len(self._pending) + more
         blocks = -(-plain // BLOCK_BYTES)
-        return self._finished_bytes + plain + blocks * _HEADER_BYTES + 1
+        return self._finished_bytes + plain + blocks * BLOCK_HEADER_BYTES + 1
 
     def raw_room(self, budget: int) -> int:
         """At least so many plain bytes more fit into a stream of `budget` bytes, even if none can be compressed."""
         room = budget - self._finished_bytes - len(self._pending) - 1
-        return room - (len(self._pending) + room) // BLOCK_BYTES * _HEADER_BYTES - _HEADER_BYTES
+        return room - (len(self._pending) + room) // BLOCK_BYTES * BLOCK_HEADER_BYTES - BLOCK_HEADER_BYTES
 
     def append(self, plain: bytes) -> None:
         pending = self._pending
@@ -74,7 +76,7 @@ class BlockWriter:
         if len(stored) >= len(plain):
             stored, tag = plain, _RAW
         self._finished += (_HEADER.pack(tag, len(stored)), stored)
-        self._finished_bytes += _HEADER_BYTES + len(stored)
+        self._finished_bytes += BLOCK_HEADER_BYTES + len(stored)
 
     def finish(self) -> bytes:
         """The stream with its end byte. The writer is not used after this."""
@@ -95,15 +97,15 @@ def read_blocks(buf: bytes, start: int, max_bytes: int) -> tuple[bytes, int, boo
     at = start
     while True:
         if at >= len(buf):
-            raise WireError("short", "the delta has no end byte")
+            raise WireError("short", "a block stream has no end byte")
         tag = buf[at]
         if tag == _END:
             return b"".join(plains), at + 1, False
         if tag > _RAW:
             raise WireError("block-tag", f"the tag of a block is 0, 1 or 2, not {tag}")
-        if at + _HEADER_BYTES > len(buf):
+        if at + BLOCK_HEADER_BYTES > len(buf):
             raise WireError("short", "the datagram ends inside a block header")
-        body = at + _HEADER_BYTES
+        body = at + BLOCK_HEADER_BYTES
         at = body + (buf[at + 1] | buf[at + 2] << 8)
         if at > len(buf):
             raise WireError("short", "the datagram ends inside a block")

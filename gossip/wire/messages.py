@@ -1,4 +1,4 @@
-"""The four messages as datagrams, and the trailer of striped ones (gossip spec 2, 9)."""
+"""The four messages as datagrams, and the trailer of striped ones (gossip spec 2, 9, 11)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from coterie.gossip.wire.digest import Digest, DigestEntry, DigestLayout, read_d
 from coterie.gossip.wire.stripe import WHOLE, Stripe
 
 MAGIC = 45139
-PROTOCOL_VERSION = 0
+VERSIONS = (0, 1)
+"""Wire versions, which differ in the digest alone. An answer has the version of what it answers."""
+
 HEADER_BYTES = 4
 
 _SYN, _SYN_ACK, _ACK, _BAD_CLUSTER = range(4)
@@ -25,6 +27,7 @@ class Syn:
     digest: Digest
     cluster_id: str
     stripe: Stripe = WHOLE
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,16 +35,18 @@ class SynAck:
     digest: Digest
     delta: list[NodeDelta] = field(default_factory=list)
     stripe: Stripe = WHOLE
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Ack:
     delta: list[NodeDelta] = field(default_factory=list)
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BadCluster:
-    pass
+    version: int = 0
 
 
 Message = Syn | SynAck | Ack | BadCluster
@@ -49,22 +54,23 @@ Message = Syn | SynAck | Ack | BadCluster
 KINDS: Mapping[type[Message], str] = {Syn: "syn", SynAck: "syn_ack", Ack: "ack", BadCluster: "bad_cluster"}
 """Short names, for counters and logs."""
 
-_HEADERS = [_HEADER.pack(MAGIC, PROTOCOL_VERSION, kind) for kind in range(4)]
+_HEADERS = [[_HEADER.pack(MAGIC, version, kind) for kind in range(4)] for version in VERSIONS]
 
 
-def frame_syn(digest: bytes, cluster_id: bytes, stripe: Stripe) -> bytes:
-    return b"".join((_HEADERS[_SYN], digest, _U16.pack(len(cluster_id)), cluster_id, stripe.encode_trailer()))
+def frame_syn(version: int, digest: bytes, cluster_id: bytes, stripe: Stripe) -> bytes:
+    return b"".join((_HEADERS[version][_SYN], digest, _U16.pack(len(cluster_id)), cluster_id, stripe.encode_trailer()))
 
 
-def frame_syn_ack(digest: bytes, delta: bytes, stripe: Stripe) -> bytes:
-    return b"".join((_HEADERS[_SYN_ACK], digest, delta, stripe.encode_trailer()))
+def frame_syn_ack(version: int, digest: bytes, delta: bytes, stripe: Stripe) -> bytes:
+    return b"".join((_HEADERS[version][_SYN_ACK], digest, delta, stripe.encode_trailer()))
 
 
-def frame_ack(delta: bytes) -> bytes:
-    return _HEADERS[_ACK] + delta
+def frame_ack(version: int, delta: bytes) -> bytes:
+    return _HEADERS[version][_ACK] + delta
 
 
-BAD_CLUSTER_DATAGRAM = _HEADERS[_BAD_CLUSTER]
+def frame_bad_cluster(version: int) -> bytes:
+    return _HEADERS[version][_BAD_CLUSTER]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,22 +95,22 @@ class Decoder:
         magic, version, kind = _HEADER.unpack_from(datagram)
         if magic != MAGIC:
             raise WireError("magic", "the datagram does not start with the protocol's magic number")
-        if version != PROTOCOL_VERSION:
-            raise WireError("version", f"protocol version {version} is not {PROTOCOL_VERSION}")
+        if version not in VERSIONS:
+            raise WireError("version", f"a wire version is 0 or 1, not {version}")
         if kind == _SYN:
-            return self._decode_syn(datagram)
+            return self._decode_syn(datagram, version)
         if kind == _SYN_ACK:
-            digest, at = self._read_digest(datagram)
+            digest, at = self._read_digest(datagram, version)
             delta, end = self._read_delta(datagram, at, digest.ids)
-            return SynAck(digest, delta, Stripe.decode_trailer(datagram[end:]))
+            return SynAck(digest, delta, Stripe.decode_trailer(datagram[end:]), version)
         if kind == _ACK:
-            return Ack(self._read_delta(datagram, HEADER_BYTES, ())[0])
+            return Ack(self._read_delta(datagram, HEADER_BYTES, ())[0], version)
         if kind == _BAD_CLUSTER:
-            return BadCluster()
+            return BadCluster(version)
         raise WireError("kind", f"the type of a message is 0 to 3, not {kind}")
 
-    def _decode_syn(self, datagram: bytes) -> Syn:
-        digest, at = self._read_digest(datagram)
+    def _decode_syn(self, datagram: bytes, version: int) -> Syn:
+        digest, at = self._read_digest(datagram, version)
         if at + 2 > len(datagram):
             raise WireError("short", "the datagram ends before the cluster id")
         end = at + 2 + _U16.unpack_from(datagram, at)[0]
@@ -114,12 +120,14 @@ class Decoder:
             cluster_id = str(datagram[at + 2 : end], "utf-8")
         except UnicodeDecodeError:
             raise WireError("utf-8", "the cluster id is not UTF-8") from None
-        return Syn(digest, cluster_id, Stripe.decode_trailer(datagram[end:]))
+        return Syn(digest, cluster_id, Stripe.decode_trailer(datagram[end:]), version)
 
-    def _read_digest(self, datagram: bytes) -> tuple[Digest, int]:
+    def _read_digest(self, datagram: bytes, version: int) -> tuple[Digest, int]:
         # The trailer comes last; until the message is read it only hints at what the digest lists.
         hint = Stripe.decode_trailer(datagram)
-        return read_digest(datagram, HEADER_BYTES, self.known, self.layout_of(hint), led_by_sender=hint.bits > 0)
+        return read_digest(
+            datagram, HEADER_BYTES, version, self.known, self.layout_of(hint), led_by_sender=hint.bits > 0
+        )
 
     def _read_delta(self, datagram: bytes, at: int, listed: tuple[bytes, ...]) -> tuple[list[NodeDelta], int]:
         """`listed`: the digest beside the delta."""

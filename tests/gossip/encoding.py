@@ -12,12 +12,13 @@ from coterie.gossip.wire.blocks import BlockWriter
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.messages import (
-    BAD_CLUSTER_DATAGRAM,
     Ack,
+    BadCluster,
     Message,
     Syn,
     SynAck,
     frame_ack,
+    frame_bad_cluster,
     frame_syn,
     frame_syn_ack,
 )
@@ -25,19 +26,24 @@ from coterie.gossip.wire.messages import (
 
 def encode(message: Message) -> bytes:
     match message:
-        case Syn(digest, cluster_id, stripe):
-            return frame_syn(encode_digest(digest), cluster_id.encode(), stripe)
-        case SynAck(digest, delta, stripe):
-            return frame_syn_ack(encode_digest(digest), encode_delta(delta), stripe)
-        case Ack(delta):
-            return frame_ack(encode_delta(delta))
-        case _:
-            return BAD_CLUSTER_DATAGRAM
+        case Syn(digest, cluster_id, stripe, version):
+            return frame_syn(version, encode_digest(digest, version), cluster_id.encode(), stripe)
+        case SynAck(digest, delta, stripe, version):
+            return frame_syn_ack(version, encode_digest(digest, version), encode_delta(delta), stripe)
+        case Ack(delta, version):
+            return frame_ack(version, encode_delta(delta))
+        case BadCluster(version):
+            return frame_bad_cluster(version)
 
 
-def encode_digest(digest: Digest) -> bytes:
-    rows = zip(digest.ids, digest.heartbeats, digest.last_gc_versions, digest.max_versions, strict=True)
-    return struct.pack("<H", len(digest.ids)) + b"".join(i + struct.pack("<QQQ", h, g, m) for i, h, g, m in rows)
+def encode_digest(digest: Digest, version: int) -> bytes:
+    columns = zip(digest.ids, digest.heartbeats, digest.last_gc_versions, digest.max_versions, strict=True)
+    rows = b"".join(i + struct.pack("<QQQ", h, g, m) for i, h, g, m in columns)
+    if version == 0:
+        return struct.pack("<H", len(digest.ids)) + rows
+    writer = BlockWriter()
+    writer.append(rows)
+    return writer.finish()
 
 
 def encode_delta(deltas: Sequence[NodeDelta]) -> bytes:

@@ -10,7 +10,7 @@ from coterie.gossip import Address, KeyStatus, KeyValue, NodeId
 from coterie.gossip.wire.delta import NodeDelta
 from coterie.gossip.wire.digest import Digest
 from coterie.gossip.wire.identity import U64_MAX
-from coterie.gossip.wire.messages import Ack, BadCluster, Message, Syn, SynAck
+from coterie.gossip.wire.messages import VERSIONS, Ack, BadCluster, Message, Syn, SynAck
 from coterie.gossip.wire.stripe import MAX_STRIPE_BITS, WHOLE, Stripe
 
 u64s = st.one_of(st.integers(0, 50), st.integers(0, U64_MAX), st.sampled_from([0, 1, 2**62, 2**63, U64_MAX]))
@@ -58,9 +58,11 @@ def node_deltas(draw: st.DrawFn, of: st.SearchStrategy[NodeId] = node_ids) -> No
 
 deltas = st.lists(node_deltas(), max_size=4, unique_by=lambda d: d.node)
 
+versions = st.sampled_from(VERSIONS)
+
 messages: st.SearchStrategy[Message] = st.one_of(
-    st.builds(Syn, digests(), texts, stripes),
-    st.builds(SynAck, digests(), deltas, stripes),
-    st.builds(Ack, deltas),
-    st.just(BadCluster()),
+    st.builds(Syn, digests(), texts, stripes, versions),
+    st.builds(SynAck, digests(), deltas, stripes, versions),
+    st.builds(Ack, deltas, versions),
+    st.builds(BadCluster, versions),
 )

@@ -106,6 +106,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "format": "json",
         "allow_non_ascii_keys": "true",
         "drop_unsolicited": "true",
+        "protocol_version": "1",
         "max_datagram_bytes": "65000",
         "enabled": "true",
         "persistence.enabled": "false",

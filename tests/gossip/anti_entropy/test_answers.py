@@ -10,7 +10,7 @@ import pytest
 from coterie.gossip import Address, Engine
 from coterie.gossip.events.events import WrongCluster
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, BadCluster, Syn
+from coterie.gossip.wire.messages import BadCluster, Syn
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
@@ -87,7 +87,7 @@ def test_another_cluster_is_refused_and_changes_nothing() -> None:
     before = snapshot(engine)
     digest = Digest((PEER.encoded, SELF.encoded), (9, 99), (0, 9), (9, 9))
     sent = engine.receive(encode(Syn(digest, "other")), UNKNOWN_PEER, 0.0)
-    assert sent == [(UNKNOWN_PEER, BAD_CLUSTER_DATAGRAM)]
+    assert sent == [(UNKNOWN_PEER, encode(BadCluster()))]
     assert engine.take_events() == [WrongCluster(UNKNOWN_PEER, "other")]
     engine.own.heartbeat -= 1
     assert snapshot(engine) == before

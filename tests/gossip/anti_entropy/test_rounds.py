@@ -6,7 +6,7 @@ import pytest
 
 from coterie.gossip import Engine, NodeId
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.messages import BAD_CLUSTER_DATAGRAM, Ack, Decoder, Syn
+from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Syn
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import (
     SELF,
@@ -48,7 +48,7 @@ def test_initial_key_values_are_set_in_order_before_the_first_round() -> None:
 
 def test_each_message_that_decodes_bumps_the_heartbeat_and_no_other() -> None:
     engine = make_engine()
-    datagrams = [encode(Syn(Digest(), "testing")), encode(Syn(Digest(), "other")), encode(Ack()), BAD_CLUSTER_DATAGRAM]
+    datagrams = [encode(Syn(Digest(), "testing")), encode(Syn(Digest(), "other")), encode(Ack()), encode(BadCluster())]
     for i, datagram in enumerate(datagrams):
         engine.receive(datagram, UNKNOWN_PEER, 0.0)
         engine.receive(datagram[:3], UNKNOWN_PEER, 0.0)

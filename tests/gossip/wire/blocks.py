@@ -52,6 +52,11 @@ def blocks_of_message(datagram: bytes) -> list[Block]:
     return [(kind, len(stored), len(plain)) for kind, stored, plain in split_blocks(datagram[at:])]
 
 
+def digest_blocks(datagram: bytes) -> list[Block]:
+    """The blocks of the digest of a message of version 1."""
+    return [(kind, len(stored), len(plain)) for kind, stored, plain in split_blocks(datagram[4:])]
+
+
 def block(kind: int, payload: bytes) -> bytes:
     """A block as it stands on the wire."""
     return struct.pack("<BH", kind, len(payload)) + payload

@@ -31,13 +31,13 @@ from tests.gossip.wire.blocks import block, compress, skippable_frame
 
 REASONS = {
     "short", "magic", "version", "kind", "utf-8", "ip-version", "block-tag", "zstd",
-    "version-order", "status", "op-order", "node-twice", "op-tag",
+    "version-order", "digest-size", "status", "op-order", "node-twice", "op-tag",
 }  # fmt: skip
 """The words that `WireError` says, each a metric's label: a small fixed set."""
 
 VECTORS = [
     bytes.fromhex(entry["hex"])
-    for name in ("valid", "oddities", "invalid")
+    for name in ("valid", "oddities", "invalid", "version_1")
     for entry in json.loads((Path(__file__).parent / "vectors" / f"{name}.json").read_text())
 ]
 SMALL_VECTORS = [v for v in VECTORS if len(v) < 4_000]

@@ -14,7 +14,7 @@ from coterie.gossip.wire.messages import Ack, BadCluster, Decoder, Message, Syn,
 from coterie.gossip.wire.stripe import WHOLE, Stripe
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import delta_of, digest_of, node, rows_of
-from tests.gossip.strategies import digests, messages, node_ids, stripes, texts
+from tests.gossip.strategies import digests, messages, node_ids, stripes, texts, versions
 from tests.gossip.wire.blocks import block, skippable_frame
 
 EXTREME = NodeId("日本-🦀" * 100, U64_MAX, Address("ffff:ffff::ffff", 65_535))
@@ -63,9 +63,9 @@ def test_what_the_reader_knows_never_changes_the_meaning(message: Message, data:
     assert reader.decode(encode(message)) == Decoder().decode(encode(message)) == message
 
 
-@given(digests(), stripes, texts)
+@given(digests(), stripes, texts, versions)
 def test_a_striped_digest_may_list_its_sender_twice_and_the_last_wins(
-    digest: Digest, stripe: Stripe, cluster_id: str
+    digest: Digest, stripe: Stripe, cluster_id: str, version: int
 ) -> None:
     """A stripe's digest begins with the sender, and its own stripe lists it again (gossip spec 9)."""
     assume(digest.ids)
@@ -76,7 +76,7 @@ def test_a_striped_digest_may_list_its_sender_twice_and_the_last_wins(
         (9, *digest.max_versions),
     )
     layout = DigestLayout([NodeState(decode_node_id(i)) for i in digest.ids])
-    datagram = encode(Syn(twice, cluster_id, stripe))
+    datagram = encode(Syn(twice, cluster_id, stripe, version))
     for reader in (Decoder(), Decoder(layout_of=lambda _stripe: layout)):
         message = reader.decode(datagram)
         assert isinstance(message, Syn)

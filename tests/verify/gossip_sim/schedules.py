@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from hypothesis import strategies as st
@@ -87,15 +87,22 @@ MESSY = Link(latency=(0.001, 0.1), duplication=0.1, straggling=0.1, straggling_l
 
 
 class Play:
-    """Runs a schedule on a cluster under the replica invariants."""
+    """Runs a schedule on a cluster under the replica invariants. Some nodes open with wire version 1."""
 
     def __init__(self, seed: int, nodes: int, config: GossipConfig, *, record: bool = False) -> None:
         self.cluster = Cluster(seed, config, MESSY, record=record)
         self.invariants = ReplicaInvariants(self.cluster)
         self._values = Random(f"{seed}/values")
         addresses = [Address("127.0.0.1", 10_000 + i) for i in range(nodes)]
+        versions = Random(f"{seed}/versions")
         self.nodes: list[SimNode] = [
-            self.cluster.add(f"node_{i}", address=address, seeds=addresses[:2]) for i, address in enumerate(addresses)
+            self.cluster.add(
+                f"node_{i}",
+                address=address,
+                seeds=addresses[:2],
+                config=replace(config, protocol_version=versions.randrange(2)),
+            )
+            for i, address in enumerate(addresses)
         ]
 
     def run(self, steps: list[Step]) -> None:
