@@ -13,10 +13,13 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from coterie.app.http.protocol import bounded_protocol, bounded_socket
-from coterie.app.http.tls.listener import TlsListener
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
+from coterie.consensus.raft.net.tls_listener import TlsListener
+
+MAX_HANDSHAKES = 512
+"""TLS handshakes under way."""
 
 
 class HttpServer(uvicorn.Server):
@@ -69,7 +72,7 @@ class HttpServer(uvicorn.Server):
                 app_state=self.lifespan.state,
             )
             self.servers = [
-                TlsListener(each, self._tls, make_protocol, self._limits.head_seconds)  # type: ignore[misc]
+                TlsListener(each, self._tls, make_protocol, self._limits.head_seconds, MAX_HANDSHAKES)  # type: ignore[misc]
                 for each in sockets or ()
             ]
         self._on_start()

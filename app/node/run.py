@@ -20,9 +20,8 @@ from coterie.app.api.cluster.purge import follow_purges
 from coterie.app.auth.authority import Authority
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.protocol import HEALTH_CONNECTIONS
-from coterie.app.http.server import HttpServer
+from coterie.app.http.server import MAX_HANDSHAKES, HttpServer
 from coterie.app.http.tls.context import Tls, TlsError
-from coterie.app.http.tls.listener import MAX_HANDSHAKES
 from coterie.app.node import garbage_collection
 from coterie.app.node.gossip_trust import GossipTrust
 from coterie.app.node.listening import BindError, Sockets, open_sockets

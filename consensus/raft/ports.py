@@ -103,8 +103,8 @@ class SnapshotReader(Protocol):
 
 class SnapshotWriter(Protocol):
     """A snapshot in the making, its methods called in the disk thread. Nothing of it can be seen by `latest` before
-    `install` returns. An OSError of errno ENOSPC or EDQUOT says that the disk is full: the draft is dropped, and no
-    harm is done. After any other the node stops.
+    `install` returns. An OSError of errno ENOSPC or EDQUOT says that the disk is full, one of EMFILE or ENFILE that no
+    file descriptor is left: the draft is dropped, and no harm is done. After any other the node stops.
     """
 
     def write(self, data: bytes) -> None:

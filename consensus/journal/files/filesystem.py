@@ -10,6 +10,8 @@ import errno
 import fcntl
 import os
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +21,20 @@ from coterie.consensus.journal.errors import DiskFailedError, DiskFullError
 
 KEPT_DESCRIPTORS = 16
 """File descriptors that are kept back for files here."""
+
+FULL_DISK = frozenset({errno.ENOSPC, errno.EDQUOT})
+
+NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
+"""This process, or the whole system, has no file descriptor left. Nothing has happened, and others may give theirs
+back: it is waited for that, and what lasts longer is as harmless as a full disk."""
+
+RETRY_SECONDS = 0.02
+
+LOOP_PATIENCE_SECONDS = 0.1
+"""For how long the main thread, which must run the event loop, waits for a descriptor."""
+
+PATIENCE_SECONDS = 600.0
+"""The same for the threads that only write files."""
 
 ZEROS_BYTES = 1024 * 1024
 """Written at a time where a file system cannot allocate without writing."""
@@ -88,8 +104,11 @@ def disk_call(doing: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-            full = DiskFullError(f"cannot {doing}: the disk is full; free some space")
+        if error.errno in FULL_DISK | NO_DESCRIPTOR:
+            why = "the disk is full; free some space"
+            if error.errno in NO_DESCRIPTOR:
+                why = f"{error.strerror}; raise the limit of open files (ulimit -n), or close some"
+            full = DiskFullError(f"cannot {doing}: {why}")
             full.errno = error.errno
             raise full from error
         failed = DiskFailedError(
@@ -110,17 +129,20 @@ class _Descriptors:
         self._kept: list[int] = []
 
     def open(self, path: Path | str, flags: int) -> int:
+        on_loop = threading.current_thread() is threading.main_thread()
+        deadline = time.monotonic() + (LOOP_PATIENCE_SECONDS if on_loop else PATIENCE_SECONDS)
         while True:
             try:
                 fd = os.open(path, flags | os.O_CLOEXEC, 0o600)
             except OSError as error:
-                if error.errno not in {errno.EMFILE, errno.ENFILE}:
+                if error.errno not in NO_DESCRIPTOR:
                     raise
                 try:
-                    kept = self._kept.pop()
+                    os.close(self._kept.pop())
                 except IndexError:
-                    raise error from None
-                os.close(kept)
+                    if time.monotonic() >= deadline:
+                        raise error from None
+                    time.sleep(RETRY_SECONDS)
             else:
                 self.keep_back()
                 return fd

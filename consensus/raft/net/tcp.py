@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+import socket
 import ssl
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, de
 from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.reports import Reports
 from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, LinkSession
+from coterie.consensus.raft.net.tls_listener import TlsListener
 from coterie.consensus.raft.ports import Greeting
 
 logger = logging.getLogger(__name__)
@@ -38,6 +40,8 @@ class NetSettings:
     max_connections: int = 256
     max_strangers: int = 64
     """Connections that have not proved the secret; one more closes the oldest."""
+    max_handshakes: int = 64
+    """TLS handshakes under way; one more ends the oldest."""
     handshake_timeout: float = 3.0
     idle_after: float = 1.0
     """Seconds of silence after which a side says that it is alive (fault 12)."""
@@ -56,6 +60,9 @@ GUEST = "~?"
 
 GUEST_SECONDS = 75.0
 """A guest is gone after so long, answered or not."""
+
+BACKLOG = 128
+"""Connections that wait in the system to be accepted."""
 
 ACCEPT_TURNS = 5
 """Of the event loop: accepted, made, closed, lost, and one more."""
@@ -209,25 +216,37 @@ class TcpTransport:
         self.admission = Admission()
         self.unknown_messages = 0
         """Messages passed over: of kinds that this release does not know."""
-        self.server: asyncio.Server | None = None
+        self.server: asyncio.Server | TlsListener | None = None
         self._care: asyncio.Task[None] | None = None
         self._stopping = False
         self._reports = Reports(self.settings.report_min, self.settings.report_max)
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
         """Take connections on an address (IPv4, IPv6 or a name); returns where. The node must have ticked once."""
-        options: dict[str, Any] = {}
-        if self.server_tls is not None:
-            options = {"ssl": self.server_tls, "ssl_handshake_timeout": self.settings.handshake_timeout}
-        self.server = await self.loop.create_server(lambda: Link(self, None), host, port, backlog=128, **options)
+        if self.server_tls is None:
+            self.server = await self.loop.create_server(lambda: Link(self, None), host, port, backlog=BACKLOG)
+            bound = self.server.sockets[0].getsockname()
+        else:
+            bound = await self._listen_tls(self.server_tls, host, port)
         self.take_part()
-        bound = self.server.sockets[0].getsockname()
         return str(bound[0]), int(bound[1])
 
     def take_part(self) -> None:
         """Look after links; `listen` does this too."""
         if self._care is None:
             self._care = self.loop.create_task(self._take_care())
+
+    async def _listen_tls(self, context: ssl.SSLContext, host: str, port: int) -> tuple[str, int]:
+        """An event loop's own server would hold any number of handshakes."""
+        found = await self.loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        listening = socket.create_server(found[0][4][:2], family=found[0][0], backlog=BACKLOG)
+        listening.setblocking(False)
+        settings = self.settings
+        self.server = TlsListener(
+            listening, context, lambda: Link(self, None), settings.handshake_timeout, settings.max_handshakes
+        )
+        bound: tuple[str, int] = listening.getsockname()[:2]
+        return bound
 
     async def close(self) -> None:
         self._stopping = True

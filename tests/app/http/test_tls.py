@@ -18,8 +18,8 @@ import httpx
 import pytest
 import uvloop
 
+from coterie.app.http.server import MAX_HANDSHAKES
 from coterie.app.http.tls.context import Tls, TlsError
-from coterie.app.http.tls.listener import MAX_HANDSHAKES
 from coterie.app.settings.tls import TlsSettings
 from tests.app.certificates import Authority
 from tests.app.processes import Running, run, running

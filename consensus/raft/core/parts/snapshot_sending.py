@@ -16,6 +16,7 @@ from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.events import ignore
 from coterie.consensus.raft.core.model.progress import SNAPSHOT, Progress, SnapshotTransfer
 from coterie.consensus.raft.core.model.state import RaftState
+from coterie.consensus.raft.core.parts.snapshot_taking import is_full
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import SnapshotAck, SnapshotChunk
 from coterie.consensus.raft.ports import SnapshotReader
@@ -37,6 +38,12 @@ def begin_transfer(s: RaftState, member: str, progress: Progress) -> None:
 def _opened(
     member: str, transfer: SnapshotTransfer, s: RaftState, reader: SnapshotReader | None, error: BaseException | None
 ) -> None:
+    if error is not None and is_full(error):
+        progress = s.progress.get(member)
+        if progress is not None and progress.transfer is transfer:  # no file descriptor: later
+            progress.probe(s.now)
+            progress.probe_due = s.now + s.settings.leader_fallback
+        return
     if reader is None or error is not None:
         _damaged(s, error)
         return

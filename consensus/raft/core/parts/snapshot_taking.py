@@ -17,10 +17,14 @@ from coterie.consensus.raft.ports import Shortage, SnapshotInfo, SnapshotWriter
 logger = logging.getLogger(__name__)
 
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EMFILE, errno.ENFILE})
+"""No space, or no file descriptor."""
+
+
 def is_full(error: BaseException) -> bool:
     """Did a disk call fail for want of space alone? A draft is then dropped and nothing is lost. Any other failure of
     the disk is fatal: nobody knows what it holds."""
-    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
+    return isinstance(error, OSError) and error.errno in NO_ROOM
 
 
 def load(s: RaftState) -> None:

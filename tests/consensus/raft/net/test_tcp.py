@@ -23,6 +23,7 @@ from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, Un
 from coterie.consensus.raft.net import session as net_session
 from coterie.consensus.raft.net.session import Identity, LinkSession
 from coterie.consensus.raft.net.tcp import NetSettings, TcpTransport
+from coterie.consensus.raft.net.tls_listener import TlsListener
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftConfig
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
@@ -360,12 +361,13 @@ async def test_ipv6() -> None:
     await group.stop()
 
 
-async def test_mutual_tls(tmp_path: Path) -> None:
+def tls_contexts(tmp_path: Path) -> dict[str, Any]:
+    """A server's and a client's, which trust each other."""
     openssl = shutil.which("openssl")
     if openssl is None:
         pytest.skip("no openssl to make a certificate")
     key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-    subprocess.run(  # noqa: ASYNC221 - nothing else runs yet
+    subprocess.run(
         [openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "1",
          "-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate],
         check=True, capture_output=True,
@@ -376,8 +378,41 @@ async def test_mutual_tls(tmp_path: Path) -> None:
         context.load_cert_chain(certificate, key)
         context.load_verify_locations(certificate)
         context.verify_mode = ssl.CERT_REQUIRED
+    return {"server_tls": server, "client_tls": client}
+
+
+async def test_handshakes_that_never_begin_are_few_and_end(tmp_path: Path) -> None:
+    group = TcpGroup("a", "b", net=NetSettings(max_handshakes=20, handshake_timeout=1.0))
+    await group.start(**tls_contexts(tmp_path))
+    await group.peers[0].put(1)
+    before = len(os.listdir("/proc/self/fd"))
+    loop = asyncio.get_running_loop()
+    held = []
+    try:
+        for _ in range(300):
+            sock = socket.socket()
+            sock.setblocking(False)
+            await loop.sock_connect(sock, group.where["a"])
+            held.append(sock)
+        listener = group.peers[0].transport.server
+        assert isinstance(listener, TlsListener)
+        await eventually(lambda: len(os.listdir("/proc/self/fd")) - before - len(held) <= 20 + 2)
+        group.peers[0].transport.links["b"].abort()
+        await eventually(lambda: "b" in group.peers[0].transport.links)  # among them a member gets in
+        assert await group.peers[1].put(2) == 2
+        for sock in held:
+            with suppress(ConnectionError):
+                async with asyncio.timeout(10):
+                    assert await loop.sock_recv(sock, 1) == b""
+    finally:
+        for sock in held:
+            sock.close()
+        await group.stop()
+
+
+async def test_mutual_tls(tmp_path: Path) -> None:
     group = TcpGroup("a", "b")
-    await group.start(server_tls=server, client_tls=client)
+    await group.start(**tls_contexts(tmp_path))
     assert await group.peers[1].put(1) == 1
     reader, writer = await asyncio.open_connection(*group.where["a"])  # without TLS, and without a certificate
     writer.write(b"plain")

@@ -11,9 +11,6 @@ import ssl
 from collections.abc import Callable
 from contextlib import suppress
 
-MAX_HANDSHAKES = 512
-"""Most handshakes under way; a further one ends the oldest."""
-
 RETRY_SECONDS = 0.1
 """How long the next accept waits where the system has no descriptor for it."""
 
@@ -30,15 +27,22 @@ class TlsListener:
         context: ssl.SSLContext,
         make_protocol: Callable[[], asyncio.Protocol],
         handshake_seconds: float,
+        max_handshakes: int,
     ) -> None:
+        """`max_handshakes`: most that are under way; a further one ends the oldest."""
         self._make_protocol = make_protocol
         self._context = context
         self._seconds = handshake_seconds
+        self._most = max_handshakes
         self._loop = asyncio.get_running_loop()
         self._handshakes: dict[asyncio.Task[None], None] = {}
         self._accepting = self._loop.create_task(self._accept(listening), name="TLS connections")
 
     async def _accept(self, listening: socket.socket) -> None:
+        with listening:
+            await self._accept_all(listening)
+
+    async def _accept_all(self, listening: socket.socket) -> None:
         while True:
             try:
                 accepted, _ = await self._loop.sock_accept(listening)
@@ -48,7 +52,7 @@ class TlsListener:
             task = self._loop.create_task(self._shake_hands(accepted))
             self._handshakes[task] = None
             task.add_done_callback(self._handshakes.pop)
-            if len(self._handshakes) > MAX_HANDSHAKES:
+            if len(self._handshakes) > self._most:
                 next(iter(self._handshakes)).cancel()
             await asyncio.sleep(0)  # uvloop accepts without a turn of the loop, and a task must begin before it ends
 
