@@ -20,7 +20,12 @@ from typing import Any, Final
 
 from coterie.consensus.pysyncobj.codec import decode, encode
 from coterie.consensus.pysyncobj.settings import CLUSTER, address_of, secret_of
-from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.errors import (
+    RaftError,
+    RaftRefusedError,
+    RaftUnavailableError,
+    RaftUnknownOutcomeError,
+)
 from coterie.consensus.raft.net.session import NONCE_BYTES, Identity, LinkSession
 from coterie.consensus.raft.net.tcp import GUEST, Link
 
@@ -95,6 +100,27 @@ async def ask(node: str, secret: bytes, command: Command, tls: ssl.SSLContext | 
             return await caller.answer
         finally:
             transport.abort()
+
+
+async def change_at(
+    leader: str,
+    secret: bytes,
+    command: Command,
+    done: Callable[[RaftError | None, Any], None],
+    tls: ssl.SSLContext | None,
+) -> None:
+    """Have the leader add or remove a voter; `done(error, None)`."""
+    try:
+        answer = await ask(leader, secret, command, tls)
+    except ConnectionRefusedError:
+        done(RaftUnavailableError("not_leader", f"{leader} cannot be reached"), None)
+    except (OSError, TimeoutError) as error:
+        done(RaftUnknownOutcomeError(f"{leader} did not answer: {error}"), None)
+    except asyncio.CancelledError:
+        done(RaftUnknownOutcomeError("this node was stopped"), None)
+        raise
+    else:
+        done(None if str(answer).startswith("SUCCESS") else RaftRefusedError("not_leader", str(answer)), None)
 
 
 def executeAdminCommand(args: Sequence[str] | None = None) -> str:  # noqa: N802 - PySyncObj's name

@@ -18,7 +18,7 @@ from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.member.event_loop import SystemClock, call_node
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
-from coterie.consensus.pysyncobj.admin import Command, ask, serve
+from coterie.consensus.pysyncobj.admin import Command, change_at, serve
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine
 from coterie.consensus.pysyncobj.queue import Callback, CallQueue, Done
@@ -30,7 +30,6 @@ from coterie.consensus.pysyncobj.settings import (
     raft_settings,
     secret_of,
 )
-from coterie.consensus.raft.errors import RaftRefusedError, RaftUnavailableError, RaftUnknownOutcomeError
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import NetSettings
 
@@ -301,24 +300,13 @@ class Group:
             if leader is None or leader == self.own:
                 self._node.change_voters(member, done, CALL_SECONDS, add=add)
             else:
-                task = self._loop.create_task(self._change_at(leader, ["add" if add else "remove", member], done))
+                tls = None if self._tls is None else self._tls[1]
+                command = ["add" if add else "remove", member]
+                task = self._loop.create_task(change_at(leader, self.secret, command, done, tls))
                 self._tasks.append(task)
                 task.add_done_callback(self._tasks.remove)
 
         self._calls.add(start, None if callback is None else lambda _, reason: callback(None, reason))
-
-    async def _change_at(self, leader: str, command: Command, done: Done) -> None:
-        try:
-            answer = await ask(leader, self.secret, command, None if self._tls is None else self._tls[1])
-        except ConnectionRefusedError:
-            done(RaftUnavailableError("not_leader", f"{leader} cannot be reached"), None)
-        except (OSError, TimeoutError) as error:
-            done(RaftUnknownOutcomeError(f"{leader} did not answer: {error}"), None)
-        except asyncio.CancelledError:
-            done(RaftUnknownOutcomeError("this node was stopped"), None)
-            raise
-        else:
-            done(None if str(answer).startswith("SUCCESS") else RaftRefusedError("not_leader", str(answer)), None)
 
     def transfer(self, member: str | None, callback: Callback | None) -> None:
         """Hand leadership over."""

@@ -20,7 +20,8 @@ from coterie.consensus.pysyncobj.group import Group, Tls
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine, Methods
 from coterie.consensus.pysyncobj.metadata import ReplMetadata
 from coterie.consensus.pysyncobj.queue import Callback
-from coterie.consensus.pysyncobj.settings import READ_ONLY, address_of
+from coterie.consensus.pysyncobj.settings import address_of
+from coterie.consensus.pysyncobj.status import has_quorum, others, read_only_nodes, status_of
 
 logger = logging.getLogger(__name__)
 
@@ -246,11 +247,11 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
 
     @property
     def otherNodes(self) -> set[Node]:  # noqa: N802
-        return {TCPNode(voter) for voter in self._group.voters if voter != self._group.own}
+        return others(self._group)
 
     @property
     def readonlyNodes(self) -> set[Node]:  # noqa: N802
-        return {Node(name) for name in self._group.linked if name.startswith(READ_ONLY)}
+        return read_only_nodes(self._group)
 
     @property
     def raftLastApplied(self) -> int:  # noqa: N802
@@ -267,9 +268,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
     @property
     def hasQuorum(self) -> bool:  # noqa: N802
         """By open links, as PySyncObj has it."""
-        voters = self._group.voters
-        here = {self._group.own, *self._group.linked}
-        return 2 * sum(voter in here for voter in voters) > len(voters)
+        return has_quorum(self._group)
 
     def isNodeConnected(self, node: str | Node) -> bool:  # noqa: N802
         return _name(node) in self._group.linked
@@ -297,36 +296,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
         return status
 
     def _status(self) -> dict[str, Any]:
-        partners = sorted(self.otherNodes, key=lambda node: str(node.id))
-        linked = set(self._group.linked)
-        status = {
-            "version": syncobj.VERSION,
-            "revision": "deprecated",
-            "self": self.selfNode,
-            "state": self._group.state,
-            "leader": self._getLeader(),
-            "has_quorum": self.hasQuorum,
-            "partner_nodes_count": len(partners),
-            **{f"partner_node_status_server_{node.id}": 2 if node.id in linked else 0 for node in partners},
-            "readonly_nodes_count": len(self.readonlyNodes),
-            **{f"readonly_node_status_server_{node.id}": 2 for node in self.readonlyNodes},
-            "log_len": self._getRaftLogSize(),
-            "last_applied": self.raftLastApplied,
-            "commit_idx": self.raftCommitIndex,
-            "raft_term": self.raftCurrentTerm,
-            "uptime": int(time.monotonic() - self._began_at),
-            "self_code_version": self._methods.newest,
-            "enabled_code_version": self._methods.enabled,
-        }
-        if self._group.runtime is None:
-            return status
-        state = self._group.runtime.node.state
-        progress = {node.id: state.progress[node.id] for node in partners if node.id in state.progress}
-        status["next_node_idx_count"] = status["match_idx_count"] = len(progress)
-        status |= {f"next_node_idx_server_{name}": each.next for name, each in progress.items()}
-        status |= {f"match_idx_server_{name}": each.match for name, each in progress.items()}
-        status["leader_commit_idx"] = state.commit
-        return status
+        return status_of(self._group, self._methods, time.monotonic() - self._began_at)
 
 
 def _name(node: str | Node) -> str:
