@@ -36,6 +36,9 @@ ANSWER_SECONDS: Final = 70.0
 
 MAX_ANSWER_BYTES: Final = 1 << 20
 
+HERE: Final = "here"
+"""After the node of a change: the one that is asked leads, or refuses."""
+
 Command = list[Any]
 """`["status"]`, `["add", node]`, `["remove", node]`, `["set_version", number]`, `["transfer", node or ""]`."""
 

@@ -6,6 +6,7 @@ With `autoTick` the loop has a thread of its own; without, it runs inside `doTic
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import contextlib
 import logging
 import secrets
@@ -18,7 +19,7 @@ from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.member.event_loop import SystemClock, call_node
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
-from coterie.consensus.pysyncobj.admin import Command, change_at, serve
+from coterie.consensus.pysyncobj.admin import HERE, Command, change_at, serve
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine
 from coterie.consensus.pysyncobj.queue import Callback, CallQueue, Done
@@ -30,6 +31,7 @@ from coterie.consensus.pysyncobj.settings import (
     raft_settings,
     secret_of,
 )
+from coterie.consensus.raft.errors import StoppedError
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import NetSettings
 
@@ -291,17 +293,18 @@ class Group:
             return
         self._calls.add(lambda done: self._node.propose(operation, done, CALL_SECONDS), callback, len(operation))
 
-    def change(self, member: str, callback: Callback | None, *, add: bool) -> None:
-        """Add or remove a voter; where this node does not lead, at the leader, by an administrator's call."""
+    def change(self, member: str, callback: Callback | None, *, add: bool, here: bool = False) -> None:
+        """Add or remove a voter; where this node does not lead, and not `here` alone, at the leader, by an
+        administrator's call."""
         address_of(member)
 
         def start(done: Done) -> None:
             leader = self.leader
-            if leader is None or leader == self.own:
+            if here or leader is None or leader == self.own:
                 self._node.change_voters(member, done, CALL_SECONDS, add=add)
             else:
                 tls = None if self._tls is None else self._tls[1]
-                command = ["add" if add else "remove", member]
+                command = ["add" if add else "remove", member, HERE]
                 task = self._loop.create_task(change_at(leader, self.secret, command, done, tls))
                 self._tasks.append(task)
                 task.add_done_callback(self._tasks.remove)
@@ -335,10 +338,26 @@ class Group:
         return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(CALL_SECONDS)
 
     def run(self, call: Coroutine[Any, Any, T]) -> T:
-        """Await it in the loop; from any other thread."""
+        """Await it in the loop; from any other thread. Raises StoppedError where this node ends meanwhile."""
+
+        async def tracked() -> T:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a coroutine that runs
+            self._tasks.append(task)
+            try:
+                return await call
+            finally:
+                self._tasks.remove(task)
+
+        if self.destroyed or threading.current_thread() is self.thread:
+            call.close()
+            raise StoppedError("stopped" if self.destroyed else "called in the group's own thread, which it would stop")
         if self.thread is None:
-            return self._loop.run_until_complete(call)
-        return asyncio.run_coroutine_threadsafe(call, self._loop).result()
+            return self._loop.run_until_complete(tracked())
+        try:
+            return asyncio.run_coroutine_threadsafe(tracked(), self._loop).result()
+        except concurrent.futures.CancelledError:
+            raise StoppedError("stopped") from None
 
     def answer_commands(self, answer: Callable[[Command, Callable[[Any], None]], None]) -> None:
         """Before `begin`: what answers administrators' commands, in the loop."""

@@ -9,6 +9,7 @@ from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.pysyncobj.engine import syncobj
 from coterie.consensus.pysyncobj.group import Group
+from coterie.consensus.raft.errors import StoppedError
 from coterie.consensus.store import Limits
 
 T = TypeVar("T")
@@ -31,7 +32,7 @@ class ReplMetadata:
     def run(self, call: Callable[[Metadata], Awaitable[T]]) -> T:
         """The result of `call(metadata)`, which runs in the group's event loop; from any other thread.
 
-        Raises what it raises, `MetadataError` mostly, and SyncObjException before the object is made.
+        Raises what it raises, `MetadataError` mostly; SyncObjException before the object is made, and once it ends.
         """
         if self._group is None or self._group.runtime is None:
             raise syncobj.SyncObjException("NotStarted", "a call before the object is made, or its first doTick")
@@ -39,4 +40,7 @@ class ReplMetadata:
         async def called() -> T:
             return await call(self.consumer.metadata)
 
-        return self._group.run(called())
+        try:
+            return self._group.run(called())
+        except StoppedError as error:
+            raise syncobj.SyncObjException("Stopped", str(error)) from None

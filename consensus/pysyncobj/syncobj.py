@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from coterie.consensus.pysyncobj.admin import HERE
 from coterie.consensus.pysyncobj.calls import call_operation, version_operation
 from coterie.consensus.pysyncobj.codec import encode
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, Node, SyncObjConf, TCPNode, syncobj
@@ -191,10 +192,10 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
         """Overridden, as `addNodeToCluster`."""
         self._change(node, callback, add=False)
 
-    def _change(self, node: str | Node, callback: Callback | None, *, add: bool) -> None:
+    def _change(self, node: str | Node, callback: Callback | None, *, add: bool, here: bool = False) -> None:
         if not self._group.conf.dynamicMembershipChange:
             raise Exception("dynamicMembershipChange is disabled")
-        self._group.change(_name(node), callback, add=add)
+        self._group.change(_name(node), callback, add=add, here=here)
 
     def transferLeadership(self, node: str | Node | None = None, callback: Callback | None = None) -> None:  # noqa: N802
         """Overridden: our transfer; SUCCESS once the target leads."""
@@ -204,7 +205,7 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
         """`syncobj_admin`'s commands, in the loop."""
 
         def told(_: Any, reason: int) -> None:
-            words = ["SUCCESS" if reason == FAIL_REASON.SUCCESS else "FAIL", str(command[0]).upper(), *command[1:]]
+            words = ["SUCCESS" if reason == FAIL_REASON.SUCCESS else "FAIL", str(command[0]).upper(), *command[1:2]]
             answer(" ".join(map(str, words)))
 
         match command:
@@ -212,8 +213,8 @@ class SyncObj(syncobj.SyncObj, metaclass=_BeginsOnceBuilt):  # type: ignore[misc
                 answer(
                     {key: value if type(value) in {int, bool} else str(value) for key, value in self._status().items()}
                 )
-            case ["add" | "remove" as what, str(node)]:
-                self._change(node, told, add=what == "add")
+            case ["add" | "remove" as what, str(node), *rest] if rest in ([], [HERE]):
+                self._change(node, told, add=what == "add", here=bool(rest))
             case ["set_version", int(version)]:
                 self.setCodeVersion(version, told)
             case ["transfer", str(node)]:

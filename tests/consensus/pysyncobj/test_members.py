@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
+import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -178,10 +180,19 @@ def test_a_program_has_the_metadata_of_a_node_beside_its_own_consumers(trio: Tri
     trio.ready(*trio.voters)
     assert trio.voters[0].count.inc(sync=True) == 2
     assert trio.voters[1].metadata.run(lambda m: m.get(b"k")).value.value == b"v"
+    with pytest.raises(SyncObjException, match="Stopped"):
+        late.metadata.run(lambda m: _destroyed_meanwhile(late))
+    with pytest.raises(SyncObjException, match="Stopped"):
+        late.metadata.run(lambda m: m.get(b"k"))
     with pytest.raises(SyncObjException, match="at most once"):
         SyncObj(None, [], SyncObjConf(), [ReplMetadata(), ReplMetadata()])
     with pytest.raises(SyncObjException, match="NotStarted"):
         ReplMetadata().run(lambda m: m.get(b"k"))
+
+
+async def _destroyed_meanwhile(node: Program) -> None:
+    threading.Thread(target=node.destroy).start()
+    await asyncio.Event().wait()
 
 
 def test_a_snapshot_is_of_one_program() -> None:
