@@ -175,7 +175,7 @@ async def gossip() -> AsyncIterator[GossipNode]:
 
 @pytest.fixture
 async def part(gossip: GossipNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("coterie.consensus.member.member.MemberMetadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.consumer.MemberMetadata", FailingMetadata)
     store = open_member_directory(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.
     hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)
