@@ -145,6 +145,8 @@ class RaftSettings(Table):
     """Most watches served at a time; further ones are answered 503."""
     watch_heartbeat: Seconds = 10.0
     """A watch on which nothing happens says after this time how far it has come."""
+    watch_max_staleness: Seconds = 15.0
+    """A watch at a node that hears of no leader is ended after this time; its client goes on at another node."""
     watch_stall: Seconds = 30.0
     """A watch whose client takes nothing for this long is ended; it can be resumed."""
 

@@ -245,14 +245,15 @@ class MemberMetadata(Metadata):
             await self.barrier(timeout)
             return self._answer(read, None)
         try:
-            return self._answer(read, self._staleness_or_inf())
+            return self._answer(read, self.staleness())
         except RefusedError as error:
             if error.code != RefusalCode.FUTURE_REVISION:
                 raise
         await self.barrier(timeout)  # it may have come, and not be applied here yet
-        return self._answer(read, self._staleness_or_inf())
+        return self._answer(read, self.staleness())
 
-    def _staleness_or_inf(self) -> float:
+    def staleness(self) -> float:
+        """How old what is applied here may be at most, in seconds; infinite where nobody knows."""
         silent = self._staleness()
         return silent if silent < 1e9 else inf
 

@@ -8,9 +8,11 @@ slow client does not read stays in history; the connection buffers no more than 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import groupby
+from math import inf, isfinite
 from typing import Annotated, Any, Literal
 
 import orjson
@@ -26,6 +28,8 @@ from coterie.app.auth import token_store
 from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.errors import ApiError
 from coterie.app.http.streams import abort, while_wanted
+from coterie.app.raft.view import RaftView
+from coterie.app.settings.tables import RaftSettings
 from coterie.app.wire.encoding import to_text
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import CompactedError, MetadataError
@@ -35,6 +39,9 @@ from coterie.consensus.store import Event, EventKind, WatchBatch, prefix_end
 
 STOP_SECONDS = 0.5
 """For how long a stopping node waits for a client to take the news."""
+
+FRESH_SECONDS = 5.0
+"""Progress is told while no more than this can have happened unseen: elections take less."""
 
 RETRY_MS = 1_000
 """What clients are asked to wait before they connect again."""
@@ -80,8 +87,13 @@ def message(event: str, data: bytes, revision: int | None = None) -> bytes:
 
 
 def progress(revision: int) -> bytes:
-    """No event, but clients remember its id."""
+    """No event, but clients remember its id: all that happened up to it was told."""
     return b": progress\nid: %d\n\n" % revision
+
+
+def stale(age: float) -> bytes:
+    """This node hears of no leader: what is told may be so old, in seconds."""
+    return message("stale", orjson.dumps({"age_seconds": round(age, 1) if isfinite(age) else None}))
 
 
 class EventStream(Response):
@@ -94,7 +106,8 @@ class EventStream(Response):
         super().__init__()
         self._watching = watching
         self._render = render
-        self._stall_seconds = context.settings.watch_stall
+        self._settings = context.settings
+        self._raft = context.raft
         self._stopping = context.stopping
         self._first = first
 
@@ -110,7 +123,7 @@ class EventStream(Response):
     async def _send_all(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             async for part in self._parts():
-                async with asyncio.timeout(self._stall_seconds):
+                async with asyncio.timeout(self._settings.watch_stall):
                     await send({"type": "http.response.body", "body": part, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except TimeoutError:
@@ -123,18 +136,45 @@ class EventStream(Response):
 
     async def _parts(self) -> AsyncIterator[bytes]:
         yield b"retry: %d\n%s" % (RETRY_MS, progress(self._watching.revision)) + self._first
+        heartbeat, tick = self._settings.watch_heartbeat, look_seconds(self._settings)
+        quiet_since = time.monotonic()
         try:
             async for batch in self._watching:
                 sent = 0
                 for part in self._render(batch):
                     sent += 1
                     yield part
-                if not sent:
+                now, age = time.monotonic(), age_of(self._raft)
+                if not sent and age > self._settings.watch_max_staleness:
+                    yield message("end", too_stale(age).body())
+                    return
+                if not sent and age > FRESH_SECONDS:
+                    yield stale(age)
+                elif not sent and (batch.events or now - quiet_since >= heartbeat - tick / 2):
                     yield progress(batch.revision)
+                elif not sent:
+                    continue
+                quiet_since = now
         except CompactedError as error:
             yield message("compacted", orjson.dumps({"compacted": error.compacted}))
         except MetadataError as error:
             yield message("end", api_error(error).body())
+
+
+def look_seconds(settings: RaftSettings) -> float:
+    """How often a watch on which nothing happens is looked at."""
+    return min(settings.watch_heartbeat, FRESH_SECONDS)
+
+
+def age_of(raft: RaftView) -> float:
+    """How old what this node tells may be, in seconds."""
+    metadata = raft.metadata
+    return inf if metadata is None else metadata.staleness()
+
+
+def too_stale(age: float) -> ApiError:
+    for_how_long = f" for {age:.0f} s" if isfinite(age) else ""
+    return unavailable("stale", f"this node has heard of no leader{for_how_long}: go on at another one")
 
 
 async def enter(
@@ -147,8 +187,11 @@ async def enter(
     context: Context,
 ) -> MemberWatch:
     """A watch that has begun. Raises ApiError."""
+    age = age_of(context.raft)
+    if age > context.settings.watch_max_staleness:
+        raise too_stale(age)
     watching = metadata.watch(
-        start, end, from_revision=from_revision, kind=kind, progress=context.settings.watch_heartbeat
+        start, end, from_revision=from_revision, kind=kind, progress=look_seconds(context.settings)
     )
     try:
         return await watching.__aenter__()
@@ -188,7 +231,7 @@ def add_watch(app: FastAPI, context: Context) -> None:
         response_description="Server-sent events without end",
         responses={
             200: {
-                "content": event_stream("`change`, `compacted` or `end`.", example=_EXAMPLE),
+                "content": event_stream("`change`, `stale`, `compacted` or `end`.", example=_EXAMPLE),
             },
             **errors(
                 Code.INVALID_REQUEST, Code.EMPTY_PARAMETER, Code.COMPACTED, Code.FUTURE_REVISION, Code.UNAVAILABLE
@@ -220,7 +263,9 @@ def add_watch(app: FastAPI, context: Context) -> None:
         `compacted`: before the stream begins as an error (410), within it as an event `compacted`, after which the
         stream ends: read the keys anew, and watch from behind the revision of that answer. A position beyond the next
         revision is refused as `future_revision`: it is of another cluster, or of a state that was lost. An event `end`
-        brings an error of this node: connect again, here or elsewhere."""
+        brings an error of this node: connect again, here or elsewhere. A node that hears of no leader tells no
+        progress, but `stale`, with how old its view may be in `age_seconds` (null: for ever), and ends the stream
+        after `raft.watch_max_staleness`."""
         if (key is None) == (prefix is None):
             raise ApiError(Code.INVALID_REQUEST, "give either key or prefix", "key")
         start = (key if key is not None else prefix or "").encode()

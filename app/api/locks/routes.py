@@ -207,7 +207,7 @@ def _add_election_extras(app: FastAPI, context: Context) -> None:
         operation_id="observe_election",
         response_model=ElectionAnswer,
         response_description="The leader and the candidates; with `watch` server-sent events",
-        responses={200: {"content": event_stream("`election` or `end`.")}, **read_errors()},
+        responses={200: {"content": event_stream("`election`, `stale` or `end`.")}, **read_errors()},
         tags=["elections"],
     )
     async def observe(

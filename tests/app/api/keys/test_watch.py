@@ -10,6 +10,8 @@ import pytest
 from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
+from coterie.app.api.keys import watch as watch_module
+from coterie.app.http.errors import ApiError
 from coterie.consensus.api.errors import UnavailableError
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
 from tests.app.api.streams import Stream, streaming
@@ -226,3 +228,34 @@ async def test_a_watch_that_cannot_begin_now_says_so(api: httpx.AsyncClient, par
     part.metadata.fails = UnavailableError("timed_out")
     answer = await api.get("/v1/watch?key=a")
     assert (answer.status_code, error_of(answer)["details"]) == (503, {"reason": "timed_out"})
+
+
+async def test_a_node_that_hears_of_no_leader_says_so_and_ends_the_watch(
+    api: httpx.AsyncClient, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    age = 0.0
+    monkeypatch.setattr(part.metadata, "_staleness", lambda: age)
+    monkeypatch.setattr(watch_module, "FRESH_SECONDS", 0.05)
+    eager = RAFT.model_copy(update={"watch_heartbeat": 0.01})
+    app = create_app(part.node, HTTP, eager, part)
+    async with streaming(app, "/v1/watch", "key=nothing&revision=1") as stream:
+        assert (await stream.next() or {})["comment"] == "progress"
+        assert (await stream.next() or {})["comment"] == "progress"
+        age = 7.25
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (told := await stream.next()) is not None and "event" not in told:
+                pass
+        assert told is not None
+        assert (told["event"], json.loads(told["data"])) == ("stale", {"age_seconds": 7.2})
+        assert "id" not in told
+        age = eager.watch_max_staleness + 1
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while (told := await stream.next()) is not None and told.get("event") != "end":
+                assert told.get("comment") != "progress"
+        assert told is not None
+        assert json.loads(told["data"])["error"]["details"] == {"reason": "stale"}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=app), base_url="http://localhost") as client:
+        answer = await client.get("/v1/watch?key=nothing&revision=1")
+        assert (answer.status_code, error_of(answer)["details"]) == (503, {"reason": "stale"})
+    age = float("inf")
+    assert isinstance(watch_module.too_stale(age), ApiError)
