@@ -19,7 +19,7 @@ from coterie.consensus.member.metrics import MemberMetrics
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.member.status import MemberStatus, PeerStatus, member_status, peer_statuses
 from coterie.consensus.raft.net.session import Identity
-from coterie.consensus.raft.net.tcp import Locate
+from coterie.consensus.raft.net.tcp import Claims, Locate
 from coterie.consensus.store import State
 
 logger = logging.getLogger(__name__)
@@ -36,12 +36,14 @@ class Member:
         locate: Locate,
         config: MemberConfig,
         *,
+        claims: Claims | None = None,
         refuse: Callable[[str], str | None] | None = None,
         on_event: Callable[[str, str], None] | None = None,
         on_stop: Callable[[BaseException | None], None] | None = None,
     ) -> None:
         """`founders`: the member ids of the first configuration, () for one that joins later. `locate`: where a member
-        is now. `refuse`: the reason to refuse a link to a member, or None. `on_event`: what links report.
+        is now; `claims`: where else it may be. `refuse`: the reason to refuse a link to a member, or None. `on_event`:
+        what links report.
 
         Raises CorruptStateError or OSError where the directory must not be started from.
         """
@@ -80,6 +82,7 @@ class Member:
                 client_tls=config.client_tls,
                 tls_name=config.tls_name,
                 refuse=refuse,
+                claims=claims,
                 on_event=on_event,
                 needed_level=lambda: self.state.feature_level,
             ),

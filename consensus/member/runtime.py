@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from coterie.consensus.journal import DiskThread, MemberDirectory
 from coterie.consensus.member.event_loop import Driver, SystemClock
 from coterie.consensus.raft.net.session import Identity
-from coterie.consensus.raft.net.tcp import Link, Locate, NetSettings, TcpTransport
+from coterie.consensus.raft.net.tcp import Claims, Link, Locate, NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import StateMachine
 from coterie.consensus.raft.settings import RaftConfig
@@ -31,6 +31,7 @@ class LinkOptions:
     on_guest: Callable[[Link, bytes], None] | None = None
     needed_level: Callable[[], int] = lambda: 1
     """Of operations, that a member must follow to get a link."""
+    claims: Claims | None = None
 
 
 class RaftRuntime:
@@ -69,6 +70,7 @@ class RaftRuntime:
             refuse=links.refuse,
             on_guest=links.on_guest,
             needed_level=links.needed_level,
+            claims=links.claims,
         )
         self.node = RaftNode(
             identity.member,

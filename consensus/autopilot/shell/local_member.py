@@ -141,6 +141,7 @@ class LocalMember:
             founders,
             self._locate,
             self._config.member,
+            claims=self._claimed,
             on_event=self._note_problem,
             on_stop=self._on_stop,
         )
@@ -176,11 +177,17 @@ class LocalMember:
         self.link_problems.append(LinkProblem(time.time(), kind, detail))
 
     def _locate(self, member: str) -> tuple[str, int] | None:
-        """The address by gossip, else the last that worked."""
-        seen = self._view.observations(time.monotonic()).of_member.get(member)
-        if seen is not None and seen.announcement is not None:
-            return seen.announcement.address
-        return self.addresses.find(member)
+        """Where it proves to be by gossip, else the last address that worked."""
+        claims = self._view.observations(time.monotonic()).claims(member)
+        proved = (each.announcement.address for each in claims if each.proved and each.announcement is not None)
+        return next(proved, None) or self.addresses.find(member)
+
+    def _claimed(self, member: str) -> list[tuple[str, int]]:
+        """Where it may be beside that: the last address that worked, and whatever anybody announces."""
+        last = self.addresses.find(member)
+        claims = self._view.observations(time.monotonic()).claims(member)
+        found = [] if last is None else [last]
+        return found + [each.announcement.address for each in claims if each.announcement is not None]
 
     def keep_links(self, seen: Observations) -> None:
         """While a member runs: link it to the members that it should have links to, and note their addresses."""
@@ -193,8 +200,11 @@ class LocalMember:
             other for other, it in here.items() if it.takes_part_in(member.cluster) and seen.of_member[other].live
         ]
         for other in member.node.state.links:
-            if (it := here.get(other)) is not None:
-                self.addresses.note(other, it.address)
+            reached, claimed = member.transport.reached.get(other), seen.of_member.get(other)
+            if reached is not None:
+                self.addresses.note(other, reached)
+            elif claimed is not None and claimed.proved and claimed.announcement is not None:
+                self.addresses.note(other, claimed.announcement.address)  # it calls this one
         self.addresses.save()
 
     async def transfer_leadership(self) -> None:

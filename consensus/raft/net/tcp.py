@@ -12,7 +12,7 @@ import logging
 import secrets
 import socket
 import ssl
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
 from typing import Any, cast
@@ -64,6 +64,15 @@ GUEST_SECONDS = 75.0
 BACKLOG = 128
 """Connections that wait in the system to be accepted."""
 
+Claims = Callable[[str], Sequence[tuple[str, int]]]
+"""Further addresses at which a member is said to be: whoever answers there has to prove that it is it."""
+
+MAX_CLAIMS = 8
+"""Addresses that are called at a time for one member."""
+
+CLAIM_SECONDS = 0.25
+"""After so long without a proof from one address the next one is called too."""
+
 ACCEPT_TURNS = 5
 """Of the event loop: accepted, made, closed, lost, and one more."""
 
@@ -90,6 +99,8 @@ class Link(asyncio.Protocol):
         self.heard = self.spoke = owner.loop.time()
         self.closed = False
         self.gone = asyncio.Event()
+        self.settled = asyncio.Event()
+        """It is open, or gone."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.socket = cast(asyncio.Transport, transport)
@@ -136,6 +147,7 @@ class Link(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
         self.gone.set()
+        self.settled.set()
         self.owner._lost(self)
 
     @property
@@ -193,6 +205,7 @@ class TcpTransport:
         refuse: Callable[[str], str | None] | None = None,
         on_guest: Callable[[Link, bytes], None] | None = None,
         needed_level: Callable[[], int] = lambda: 1,
+        claims: Claims | None = None,
     ) -> None:
         """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
         certificates of called members must bear; None: the host that is called. `on_guest`: takes what a guest sends;
@@ -202,6 +215,9 @@ class TcpTransport:
         self.needed_level = needed_level
         self.identity = identity
         self.locate = locate
+        self.claims = claims
+        self.reached: dict[str, tuple[str, int]] = {}
+        """Where each member that this side calls was when it last proved to be it."""
         self.settings = settings if settings is not None else NetSettings()
         self.server_tls = server_tls
         self.client_tls = client_tls
@@ -321,9 +337,43 @@ class TcpTransport:
             wait = min(wait * 2, self.settings.retry_max)
 
     async def _call(self, member: str) -> Link | None:
-        where = self.locate(member)
-        if where is None:
+        """A link, open where it was called at one of several addresses; None where none came about."""
+        likeliest = self.locate(member)
+        others = () if self.claims is None else self.claims(member)
+        where = list(dict.fromkeys([*(() if likeliest is None else (likeliest,)), *others]))
+        if len(where) > MAX_CLAIMS:  # a stranger may claim many: each time others of them, and the likeliest always
+            where = [where[0], *secrets.SystemRandom().sample(where[1:], MAX_CLAIMS - 1)]
+        if not where:
             return None
+        calls = [asyncio.create_task(self._prove(member, each, at * CLAIM_SECONDS)) for at, each in enumerate(where)]
+        try:
+            for proved in asyncio.as_completed(calls):
+                if (link := await proved) is not None:
+                    return link
+            return None
+        finally:
+            for call in calls:
+                call.cancel()
+            await asyncio.gather(*calls, return_exceptions=True)
+
+    async def _prove(self, member: str, where: tuple[str, int], after: float) -> Link | None:
+        """Call one address, `after` seconds from now; the link once it is open."""
+        await asyncio.sleep(after)
+        link = await self._connect(member, where)
+        if link is None:
+            return None
+        try:
+            await link.settled.wait()
+        except asyncio.CancelledError:
+            if link.member is None:  # another address has proved to be it
+                link.abort()
+            raise
+        if link.member is None:
+            return None
+        self.reached[member] = where
+        return link
+
+    async def _connect(self, member: str, where: tuple[str, int]) -> Link | None:
         try:
             async with asyncio.timeout(self.settings.handshake_timeout):
                 _, link = await self.loop.create_connection(
@@ -393,6 +443,7 @@ class TcpTransport:
             former.abort()
         link.member = member
         link.not_understood = KINDS - peer.understood
+        link.settled.set()
         self.links[member] = link
         self._reports.forget(peer.member)
         self.link_up(member, Greeting(peer.level, peer.incarnation, peer.term, peer.index))

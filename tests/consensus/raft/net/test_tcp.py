@@ -419,3 +419,36 @@ async def test_mutual_tls(tmp_path: Path) -> None:
     await closed_by_peer(reader, writer)
     assert await group.peers[0].put(2) == 2
     await group.stop()
+
+
+@pytest.mark.parametrize("stranger", ["silent", "refuses", "answers"])
+async def test_of_several_addresses_the_handshake_decides(stranger: str) -> None:
+    """One that somebody else claims keeps nobody away."""
+    group = TcpGroup("a", "b")
+    called: list[asyncio.StreamWriter] = []
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        called.append(writer)
+        if stranger == "answers":
+            writer.write(b"\0\0\0\x02no")
+        await closed_by_peer(reader, writer)
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    forged = server.sockets[0].getsockname()
+    if stranger == "refuses":
+        server.close()
+    low = Peer(group, "a")
+    real: dict[str, tuple[str, int]] = {}
+    high = Peer(group, "b", claims=lambda member: [forged, real[member]] if member in real else [forged])
+    try:
+        await low.start(group)
+        real["a"], group.where["a"] = group.where["a"], forged
+        await high.start(group)
+        await eventually(lambda: "a" in high.transport.links and "b" in low.transport.links)
+        assert high.transport.reached["a"] == real["a"]
+        assert await high.put(1) == 1
+        assert stranger == "refuses" or called
+    finally:
+        await high.stop()
+        await low.stop()
+        server.close()
