@@ -52,6 +52,11 @@ def _tell_openness(settings: Settings, listening: Address) -> None:
     """Loudly, at every start, where others than this machine's users can reach the node."""
     if is_loopback(listening):
         return
+    if not (settings.keyring.keys and settings.keyring.plain == "refuse"):
+        log.warning(
+            f"gossip at {listening} is not sealed: whoever can send to it makes up nodes and keys, hides living ones, "
+            "and reads all keys; set keyring.keys on all nodes where that must not be (docs/security.md)"
+        )
     anonymous = settings.auth.anonymous
     if anonymous in {"read", "write", "admin"}:
         warning = (

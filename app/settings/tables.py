@@ -116,8 +116,9 @@ class RaftSettings(Table):
     """ip:port at which other nodes reach it. Unset: the IP address of the node's public_addr, and the port of
     raft.listen_addr."""
     secret: Secret | None = None
-    """What nodes prove to each other before they speak Raft: text of at least 16 characters, equal on all nodes. Must
-    be set unless raft.listen_addr is a loopback address."""
+    """What nodes prove to each other before they speak Raft, and a leader before it is sent requests: text of at least
+    16 characters, drawn at random, equal on all nodes, those without Raft among them. Must be set unless
+    raft.listen_addr is a loopback address."""
     zone: Annotated[str, Field(max_length=64)] = ""
     """Where this node stands, such as a rack or a data centre. Voters are preferred in distinct zones."""
     min_voters: Annotated[Count, Field(le=7)] = _POLICY.min_voters
