@@ -57,9 +57,7 @@ class Context:
             return
         own = self.raft.clusters
         if own and unquote(meant.decode("latin-1")) not in own:
-            raise unavailable(
-                "wrong_cluster", f"this node is of the Raft cluster {own[0]}, and the request is for another one"
-            )
+            raise unavailable("wrong_cluster", because=f"this node is of {own[0]}")
 
 
 def request_id(metadata: MemberMetadata, header: str | None, scope: Scope) -> RequestId:

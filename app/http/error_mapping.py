@@ -71,6 +71,9 @@ _DETAILS = {
 
 _REASONS = {
     "no_leader": "no leader is known now",
+    "leader_unproved": "no leader has proved itself to this node",
+    "wrong_cluster": "the request is for another Raft cluster",
+    "stale": "this node hears of no leader; go on at another one",
     "not_leader": "no leader is known now",
     "timed_out": "no majority, or no leader, answered in time",
     "stopped": "this node is stopping",

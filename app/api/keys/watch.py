@@ -173,8 +173,7 @@ def age_of(raft: RaftView) -> float:
 
 
 def too_stale(age: float) -> ApiError:
-    for_how_long = f" for {age:.0f} s" if isfinite(age) else ""
-    return unavailable("stale", f"this node has heard of no leader{for_how_long}: go on at another one")
+    return unavailable("stale", because=f"for {age:.0f} s" if isfinite(age) else "")
 
 
 async def enter(

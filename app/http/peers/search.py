@@ -101,7 +101,7 @@ class LeaderSearch:
         """A new connection to the first that proves to lead. `candidates`: in order, at least one. Raises ApiError."""
         allowed = [each for each in candidates if self._trust.suffices(each.address)]
         if not allowed:
-            raise unavailable("leader_unproved", NOTHING_PROVES)
+            raise unavailable("leader_unproved", because=NOTHING_PROVES)
         waiting = list(reversed(allowed))
         trying: dict[asyncio.Task[Leader], LeaderCandidate] = {}
         failures: list[tuple[LeaderCandidate, BaseException]] = []
@@ -183,5 +183,6 @@ def _failure(failures: Sequence[tuple[LeaderCandidate, BaseException]]) -> ApiEr
         else f"the leader, at {each.address}, cannot be reached"
         for each, error in failures[:MAX_SAID]
     ]
-    unproved = all(isinstance(error, NotProvedError) for _, error in failures)
-    return unavailable("leader_unproved" if unproved else "leader_unreachable", "; ".join(said))
+    if all(isinstance(error, NotProvedError) for _, error in failures):
+        return unavailable("leader_unproved", because="; ".join(said))
+    return unavailable("leader_unreachable", "; ".join(said))
