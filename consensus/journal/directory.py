@@ -47,8 +47,14 @@ class MemberDirectory:
     """An open data directory. `identity`, `journal` and `snapshots` are its parts."""
 
     def __init__(
-        self, lock: DirectoryLock, identity: IdentityFile, journal: FileJournal, snapshots: FileSnapshotStore
+        self,
+        path: Path,
+        lock: DirectoryLock,
+        identity: IdentityFile,
+        journal: FileJournal,
+        snapshots: FileSnapshotStore,
     ) -> None:
+        self.path = path
         self._lock = lock
         self.identity = identity
         self.journal = journal
@@ -103,7 +109,7 @@ def open_member_directory(
         identity.raise_incarnation()
         journal.sync()
         undo.pop_all()
-        return MemberDirectory(lock, identity, journal, snapshots)
+        return MemberDirectory(directory, lock, identity, journal, snapshots)
 
 
 def _without_drafts(files: Files, directory: Path) -> list[str]:

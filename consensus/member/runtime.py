@@ -6,11 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 
 from coterie.consensus.journal import DiskThread, MemberDirectory
 from coterie.consensus.member.event_loop import Driver, SystemClock
+from coterie.consensus.member.peers_file import read_incarnations, write_incarnations
+from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Claims, Link, Locate, NetSettings, TcpTransport
 from coterie.consensus.raft.node import RaftNode
@@ -59,8 +62,11 @@ class RaftRuntime:
         self._driver = Driver(before_tick)
         self._disk = DiskThread()
         self._timer: asyncio.Task[None] | None = None
+        journal, snapshot = directory.journal, directory.snapshots.latest()
+        last = journal[-1][1] if len(journal) else 0
+        held = max(last, 0 if snapshot is None else snapshot.index)
         self.transport = TcpTransport(
-            identity,
+            replace(identity, term=journal.term, index=held),
             locate,
             links.net,
             server_tls=links.server_tls,
@@ -71,6 +77,7 @@ class RaftRuntime:
             on_guest=links.on_guest,
             needed_level=links.needed_level,
             claims=links.claims,
+            admission=Admission(known=read_incarnations(directory.path), on_new=self._keep_incarnations),
         )
         self.node = RaftNode(
             identity.member,
@@ -85,6 +92,9 @@ class RaftRuntime:
             on_stop=on_stop,
             on_work=self._driver.wake,
         )
+
+    def _keep_incarnations(self, incarnations: Mapping[str, int]) -> None:
+        self._disk.submit(partial(write_incarnations, self.directory.path, incarnations), lambda *_: None)
 
     def load(self) -> None:
         """Load the state and begin to tick. Raises CorruptStateError where the snapshot cannot be loaded."""

@@ -51,5 +51,9 @@ class ProtocolError(RaftError):
     """A peer sent what no correct peer sends: its link is closed, the state untouched."""
 
 
+class WentBackError(RaftError):
+    """Another member has proof that this one's directory has lost what it acknowledged: it must not take part."""
+
+
 class SafetyError(RaftError):
     """An invariant of Raft does not hold here: the node stops at once rather than go on."""

@@ -143,6 +143,12 @@ class ForwardReply(Struct, frozen=True, tag="forward_reply"):
     reason: str = ""
 
 
+class WentBack(Struct, frozen=True, tag="went_back"):
+    """To a member that has lost what it acknowledged: the proof, in words. It must not take part any more."""
+
+    words: Annotated[str, Meta(max_length=1_000)]
+
+
 Message = (
     RequestVote
     | ResponseVote
@@ -155,6 +161,7 @@ Message = (
     | TimeoutNow
     | Forward
     | ForwardReply
+    | WentBack
 )
 
 KINDS: Final = frozenset(str(each.__struct_config__.tag) for each in get_args(Message))
@@ -233,6 +240,7 @@ __all__ = [
     "SnapshotState",
     "TimeoutNow",
     "UnknownKindError",
+    "WentBack",
     "decode",
     "encode",
     "kind_of",

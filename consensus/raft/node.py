@@ -21,6 +21,7 @@ from coterie.consensus.raft.core.events import (
     LinkUp,
     Ready,
     Received,
+    RolledBack,
     Start,
     Synced,
     Tick,
@@ -87,7 +88,7 @@ class RaftNode:
             random=clock.random,
         )
         self._linked = self.state.voters
-        transport.bind(self.received, self.link_up, self.link_down)
+        transport.bind(self.received, self.link_up, self.link_down, self.rolled_back)
 
     # running
 
@@ -171,6 +172,10 @@ class RaftNode:
 
     def link_up(self, member: str, greeting: Greeting = SAYS_NOTHING) -> None:
         self._event(LinkUp(member, greeting))
+
+    def rolled_back(self, member: str, words: str) -> None:
+        """A proved member counts fewer starts of its directory than were seen."""
+        self._event(RolledBack(member, words))
 
     def link_down(self, member: str) -> None:
         self._event(LinkDown(member))

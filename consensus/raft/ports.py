@@ -201,8 +201,10 @@ class Transport(Protocol):
         received: Callable[[str, Message], None],
         link_up: Callable[[str, Greeting], None],
         link_down: Callable[[str], None],
+        rolled_back: Callable[[str, str], None],
     ) -> None:
-        """Where to report to: what a member sent, and each member whose link came up or broke."""
+        """Where to report to: what a member sent, each member whose link came up or broke, and each that is proved to
+        have gone back in time, with the proof in words."""
 
     def send(self, member: str, message: Message) -> None:
         """Only enqueues; never calls back. Without a link the message is lost."""

@@ -22,7 +22,7 @@ from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
 from coterie.consensus.autopilot.shell.local_member import LinkProblem, LocalMember
 from coterie.consensus.autopilot.voters.removal import RemovalCause, RemovalOutcome, removal_outcome
 from coterie.consensus.member.lineage import replaced_clusters
-from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.errors import RaftError, WentBackError
 from coterie.gossip import Event, GossipNode, NodeAlive, NodeDead, NodeJoined, NodeRemoved
 
 logger = logging.getLogger(__name__)
@@ -103,6 +103,10 @@ class Agent:
                 self.failure = self.failure or error
             except Exception:
                 logger.exception("internal error: please report it")
+            if isinstance(self.failure, WentBackError) and self.config.rejoining.after_death:
+                why, self.failure = str(self.failure), None
+                await self._local.archive_directory(why)
+                continue
             if self.failure is not None:
                 # Gossip and HTTP go on, and report the failure to an operator.
                 self._bootstrapper.reason = f"this node's part in Raft has stopped: {self.failure}"

@@ -90,6 +90,7 @@ class LeaderLoop:
             last_index=state.log.last_index,
             match={peer: progress.match for peer, progress in state.progress.items()},
             heard_at={peer: progress.last_contact for peer, progress in state.progress.items()},
+            went_back=state.went_back,
             bans=self.bans(),
             answer_window=self.member.config.raft.election_max,
         )

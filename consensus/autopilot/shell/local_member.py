@@ -71,6 +71,7 @@ class LocalMember:
         self._view = view
         self._on_change = on_change
         self._on_stop = on_stop
+        self._reported: set[str] = set()  # members whose directories went back in time
         self._store: MemberDirectory | None = None
         self.vote_file: FoundingVoteFile
         self.addresses: AddressBook
@@ -206,6 +207,10 @@ class LocalMember:
             elif claimed is not None and claimed.proved and claimed.announcement is not None:
                 self.addresses.note(other, claimed.announcement.address)  # it calls this one
         self.addresses.save()
+        for other, proof in member.node.state.went_back.items():
+            if other not in self._reported:
+                self._reported.add(other)
+                self._note_problem("went_back", f"the directory of {other} went back in time: {proof}")
 
     async def transfer_leadership(self) -> None:
         """To another voter, where this member leads and there is one."""

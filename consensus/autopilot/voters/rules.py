@@ -103,9 +103,11 @@ def _may_remove(view: ClusterView, member: str, now: float) -> bool:
 
 
 def is_dead(view: ClusterView, member: str, policy: Policy, now: float) -> bool:
-    """Gossip holds it dead, *and* it has not answered this leader for the whole grace."""
+    """Gossip holds it dead, *and* it has not answered this leader for the whole grace. Or it has lost what it
+    acknowledged, which no waiting mends."""
     it = view.member(member)
-    return member != view.own and not it.live and now - it.silent_since >= policy.dead_voter_grace
+    silent = not it.live and now - it.silent_since >= policy.dead_voter_grace
+    return member != view.own and (silent or bool(it.went_back))
 
 
 def _dead_removal(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
@@ -114,7 +116,12 @@ def _dead_removal(view: ClusterView, policy: Policy, now: float) -> VoterDecisio
     zones = Counter(view.member(voter).zone for voter in view.voters)
     dead.sort(key=lambda voter: (-zones[view.member(voter).zone], view.member(voter).silent_since, voter))
     for member in dead:
-        silent = f"dead by gossip and silent for {now - view.member(member).silent_since:.0f} s"
+        it = view.member(member)
+        silent = (
+            f"its directory went back in time: {it.went_back}"
+            if it.went_back
+            else f"dead by gossip and silent for {now - it.silent_since:.0f} s"
+        )
         replacement = _replacement(view, member, policy, now)
         if replacement is not None:
             why = f"{silent}; {view.member(replacement).node or replacement} stands ready"

@@ -33,6 +33,8 @@ class RaftFacts:
     match: Mapping[str, int] = field(default_factory=dict)
     heard_at: Mapping[str, float] = field(default_factory=dict)
     """When each member last answered; the time of the election where it has not."""
+    went_back: Mapping[str, str] = field(default_factory=dict)
+    """Members that have lost what they acknowledged, and the proof."""
     bans: Mapping[str, str] = field(default_factory=dict)
     """Member id -> reason, as applied."""
     answer_window: float = 0.8
@@ -98,7 +100,8 @@ class Tracker:
         live = self._live.get(member)
         elected = self._led[1] if self._led is not None else now
         heard = facts.heard_at.get(member, elected) if facts.leading else elected
-        answered = heard if facts.leading and elected < heard <= now else None
+        went_back = facts.went_back.get(member, "")
+        answered = heard if facts.leading and elected < heard <= now and not went_back else None
         match = facts.match.get(member, 0) if facts.leading else 0
         recent = answered is not None and now - answered <= facts.answer_window
         close = recent and match >= facts.last_index - self._max_lag
@@ -115,11 +118,14 @@ class Tracker:
             match=match,
             caught_up_since=self._caught_up.get(member, now) if close else None,
             ban=parse_ban_reason(reason) if reason is not None else None,
+            went_back=went_back,
             problem=_problem(member, observation, seen, facts),
         )
 
 
 def _problem(member: str, observation: Observation | None, seen: Observations, facts: RaftFacts) -> str | None:
+    if member in facts.went_back:
+        return f"its directory went back in time: {facts.went_back[member]}"
     if member in seen.copies:
         return f"{' and '.join(seen.copies[member])} claim the same member id: one data directory is a copy"
     it = observation.announcement if observation is not None else None

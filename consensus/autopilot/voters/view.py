@@ -27,6 +27,8 @@ class MemberView:
     """Index up to which it is known to hold the leader's log durably."""
     caught_up_since: float | None = None
     ban: BanReason | None = None
+    went_back: str = ""
+    """The proof that it has lost what it acknowledged; empty where there is none."""
     problem: str | None = None
     """Why it must not vote, whatever else holds: a copied directory, another cluster, another protocol."""
 

@@ -36,6 +36,13 @@ class LinkDown(NamedTuple):
     member: str
 
 
+class RolledBack(NamedTuple):
+    """A member's process counts fewer starts of its directory than were seen: `words` say which."""
+
+    member: str
+    words: str
+
+
 class Synced(NamedTuple):
     """The sync that was begun last has ended."""
 
@@ -57,7 +64,7 @@ class HandOver(NamedTuple):
     target: str | None
 
 
-Event = Start | Tick | Received | LinkUp | LinkDown | Synced | JobDone | HandOver
+Event = Start | Tick | Received | LinkUp | LinkDown | RolledBack | Synced | JobDone | HandOver
 
 
 class HardState(NamedTuple):

@@ -19,6 +19,7 @@ from coterie.consensus.raft.core.events import (
     LinkUp,
     Ready,
     Received,
+    RolledBack,
     Start,
     Synced,
     Tick,
@@ -32,6 +33,7 @@ from coterie.consensus.raft.core.parts import (
     proposals,
     reads,
     replication,
+    rollback,
     snapshot_receiving,
     snapshot_sending,
     snapshot_taking,
@@ -50,6 +52,7 @@ from coterie.consensus.raft.messages import (
     SnapshotAck,
     SnapshotChunk,
     TimeoutNow,
+    WentBack,
 )
 
 
@@ -149,6 +152,10 @@ def synced(s: RaftState, event: Synced) -> None:
     replication.synced(s, event.error)
 
 
+def rolled_back(s: RaftState, event: RolledBack) -> None:
+    rollback.condemn(s, event.member, event.words)
+
+
 def job_done(s: RaftState, event: JobDone) -> None:
     event.then(s, event.result, event.error)
 
@@ -159,6 +166,7 @@ EVENTS: dict[type, Callable[[RaftState, Any], None]] = {
     Received: receive,
     LinkUp: links.link_up,
     LinkDown: links.link_down,
+    RolledBack: rolled_back,
     Synced: synced,
     JobDone: job_done,
     HandOver: transfer.begin,
@@ -176,4 +184,5 @@ MESSAGES: dict[type, Callable[[RaftState, str, Any], None]] = {
     TimeoutNow: elections.on_timeout_now,
     Forward: forwarding.on_forward,
     ForwardReply: forwarding.on_forward_reply,
+    WentBack: rollback.on_went_back,
 }

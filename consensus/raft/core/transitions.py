@@ -67,6 +67,9 @@ def become_follower(s: RaftState, term: int, leader: str | None, vote: str | Non
 
 
 def _leadership_lost(s: RaftState) -> None:
+    for member, progress in s.progress.items():
+        if progress.match and member not in s.went_back:
+            s.acknowledged[member] = (s.led_term, progress.match)
     _drop_progress(s)
     reads, s.reads_arrived = s.reads_arrived, []
     if s.read_round is not None:
@@ -126,6 +129,7 @@ def become_leader(s: RaftState) -> None:
     _count_leader(s, s.own)
     _drop_progress(s)
     track_members(s)
+    s.led_term = s.term
     s.noop_index = s.log.last_index + 1
     s.log.append((NO_OP, s.noop_index, s.term))
     if s.log.configurations.founding:

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from coterie.consensus.raft.net.session import HandshakeError, Hello
 
 
 class Admission:
     """Remembers the highest incarnation seen of each member, and the process that it belongs to."""
 
-    def __init__(self, max_members: int = 4096) -> None:
+    def __init__(
+        self,
+        max_members: int = 4096,
+        *,
+        known: Mapping[str, int] | None = None,
+        on_new: Callable[[Mapping[str, int]], None] = lambda _: None,
+    ) -> None:
+        """`known`: the highest incarnations that former processes of this member have seen. `on_new`: keeps them all
+        whenever one has risen."""
         self._max = max_members
-        self._seen: dict[str, tuple[int, bytes]] = {}
+        self._on_new = on_new
+        self._seen: dict[str, tuple[int, bytes | None]] = {
+            member: (incarnation, None) for member, incarnation in (known or {}).items()
+        }
 
     def admit(self, peer: Hello) -> None:
         """Raises HandshakeError for a peer that is refused."""
@@ -19,6 +32,8 @@ class Admission:
             raise HandshakeError("too_many_members")
         if known is not None and peer.incarnation < known[0]:
             raise HandshakeError("rolled_back", f"{peer.member} starts as {peer.incarnation}, {known[0]} was seen")
-        if known is not None and peer.incarnation == known[0] and peer.process != known[1]:
+        if known is not None and peer.incarnation == known[0] and known[1] not in {None, peer.process}:
             raise HandshakeError("cloned", f"two processes of {peer.member} are start {peer.incarnation}")
         self._seen[peer.member] = (peer.incarnation, peer.process)
+        if known is None or peer.incarnation > known[0]:
+            self._on_new({member: incarnation for member, (incarnation, _) in self._seen.items()})

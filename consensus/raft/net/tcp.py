@@ -206,6 +206,7 @@ class TcpTransport:
         on_guest: Callable[[Link, bytes], None] | None = None,
         needed_level: Callable[[], int] = lambda: 1,
         claims: Claims | None = None,
+        admission: Admission | None = None,
     ) -> None:
         """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
         certificates of called members must bear; None: the host that is called. `on_guest`: takes what a guest sends;
@@ -224,12 +225,12 @@ class TcpTransport:
         self.tls_name = tls_name
         self.on_event = on_event
         self.loop = asyncio.get_running_loop()
-        self.bind(lambda _member, _message: None, lambda _member, _greeting: None, lambda _member: None)
+        self.bind(lambda _member, _message: None, lambda _member, _greeting: None, lambda _: None, lambda *_: None)
         self.links: dict[str, Link] = {}
         self.strangers: dict[Link, float] = {}  # not open yet -> since when; oldest first
         self.all: set[Link] = set()
         self.wanted: dict[str, asyncio.Task[None]] = {}
-        self.admission = Admission()
+        self.admission = admission if admission is not None else Admission()
         self.unknown_messages = 0
         """Messages passed over: of kinds that this release does not know."""
         self.server: asyncio.Server | TlsListener | None = None
@@ -285,9 +286,12 @@ class TcpTransport:
         received: Callable[[str, Message], None],
         link_up: Callable[[str, Greeting], None],
         link_down: Callable[[str], None],
+        rolled_back: Callable[[str, str], None],
     ) -> None:
-        """Where to report to: what a member sent, and each member whose link came up or broke."""
+        """Where to report to: what a member sent, each member whose link came up or broke, and each that is proved to
+        have gone back in time, with the proof in words."""
         self.received, self.link_up, self.link_down = received, link_up, link_down
+        self.rolled_back = rolled_back
 
     def add(self, member: str) -> None:
         """Keep a link to a member. The one with the higher id calls, the other waits to be called."""
@@ -434,7 +438,12 @@ class TcpTransport:
                 f"the cluster uses operations of level {self.needed_level()}, {peer.member} knows up to {peer.level}: "
                 "run a newer release of coterie there",
             )
-        self.admission.admit(peer)
+        try:
+            self.admission.admit(peer)
+        except HandshakeError as error:
+            if error.reason == "rolled_back":
+                self.rolled_back(peer.member, str(error))
+            raise
         self.strangers.pop(link, None)
         member = peer.member
         former = self.links.get(member)

@@ -319,3 +319,27 @@ async def test_an_address_that_cannot_be_listened_on_is_told_until_it_can(
     await nodes.until(lambda: agent.reason == told)
     taken = False
     await nodes.until(lambda: nodes.voters() == {"n1"} and agent.reason == "")
+
+
+async def test_a_voter_whose_directory_went_back_in_time_is_replaced_by_itself_as_a_new_member(nodes: Nodes) -> None:
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    leader = nodes.leader()
+    assert leader is not None
+    back = next(name for name in ("n1", "n2", "n3") if nodes[name] is not leader)
+    former = nodes[back].member_id
+    await written(leader, b"in the copy")
+    await asyncio.to_thread(shutil.copytree, nodes.root / back, nodes.root / "copy")  # while it runs
+    for number in range(20):
+        await written(leader, b"after the copy, %d" % number)
+    await nodes.kill(back)
+    shutil.rmtree(nodes.root / back)
+    (nodes.root / "copy").rename(nodes.root / back)
+    await nodes.start(back, THREE)
+    await nodes.until(lambda: nodes[back].member_id != former and nodes.voters() == {"n1", "n2", "n3"})
+    assert [it.name for it in nodes.root.iterdir() if "set-aside" in it.name] == [f"{back}.set-aside-1"]
+    assert [(it.kind, former in it.detail) for it in leader.link_problems if it.kind == "went_back"] == [
+        ("went_back", True)
+    ]
+    await written(nodes[back], b"as a new member")

@@ -64,6 +64,17 @@ def test_promotions(why: str, view: ClusterView, expected: tuple[DecisionKind, s
         ("two dead of five: without them one more may fail", cluster("abcde", dead("d"), dead("e")), (REMOVE, "d")),
         ("the second of the two follows", cluster("abce", dead("e")), (REMOVE, "e")),
         ("three dead of five: no majority answers", cluster("abcde", dead("c"), dead("d"), dead("e"), ready="f"), None),
+        (
+            "a voter that went back in time, alive",
+            cluster("abc", silent("c", 60.0, went_back="x"), ready="d"),
+            (REMOVE, "c"),
+        ),
+        ("a voter that went back in time, and nobody ready", cluster("abc", silent("c", 60.0, went_back="x")), None),
+        (
+            "one of three went back in time, and one is silent",
+            cluster("abc", silent("c", 60.0, went_back="x"), silent("b", 1.0), ready="d"),
+            None,
+        ),
         ("the leader is never dead to itself", cluster("abc", dead("a"), ready="d"), None),
         ("the one that is silent for longest first", cluster("abcde", dead("d"), dead("e", 90.0)), (REMOVE, "e")),
         (

@@ -70,7 +70,7 @@ class JointInvariants(Invariants):
             command = self.committed[at][1]
             if is_membership(command):
                 return decode_voters(command)
-        return self.world.founders  # type: ignore[attr-defined,no-any-return]
+        return self.world.founders
 
 
 class Computer:

@@ -7,7 +7,7 @@ import errno
 import random
 import zlib
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -17,6 +17,21 @@ from coterie.consensus.raft.errors import CorruptSnapshotError
 from coterie.consensus.raft.ports import Entry, Shortage, SnapshotInfo
 
 Operation = tuple[str, Any]
+
+
+class Copy(NamedTuple):
+    """An earlier state of a platter."""
+
+    log: list[Entry]
+    term: int
+    voted_for: str | None
+    snapshot: bytes | None
+    starts: int
+
+    @property
+    def last(self) -> int:
+        """The last index in it."""
+        return self.log[-1][1] if self.log else 0
 
 
 class Platter:
@@ -30,6 +45,15 @@ class Platter:
         self.full = False  # no space for more entries
         self.max_log_bytes = JournalConfig().max_log_bytes
         self.failing: int | None = None  # errno that the next sync raises
+        self.starts = 0  # the incarnation
+
+    def copy(self) -> Copy:
+        """What a snapshot of the machine would hold, taken while it runs."""
+        return Copy(list(self.log), self.term, self.voted_for, self.snapshot, self.starts)
+
+    def put_back(self, copy: Copy) -> None:
+        self.log, self.term, self.voted_for = list(copy.log), copy.term, copy.voted_for
+        self.snapshot, self.starts = copy.snapshot, copy.starts
 
     def apply(self, operations: list[Operation]) -> None:
         for name, argument in operations:

@@ -236,10 +236,14 @@ class Faults:
         self._at_leader(lambda node: node.transfer(lambda _error, _target: None, target))
 
     def add_voter(self) -> None:
+        if not self.world.changes_allowed:
+            return
         name = self.some()[0].name
         self._at_leader(lambda node: node.change_voters(name, lambda _error, _voters: None, 2.0, add=True))
 
     def remove_voter(self) -> None:
+        if not self.world.changes_allowed:
+            return
         name = self.some()[0].name
         fewest = self.rng.choice([1, 2, 2])
 
@@ -251,6 +255,8 @@ class Faults:
 
     def regrow(self) -> None:
         """Down to one voter, step by step; then a second one, whose vote the first needs before it was told of it."""
+        if not self.world.changes_allowed:
+            return
         leader = self.world.leader()
         if leader is None or leader.node is None or leader.paused is not None:
             return
@@ -270,6 +276,8 @@ class Faults:
 
     def minority_burst(self) -> None:
         """A leader is left with less than half, and asked to remove the others one after the other."""
+        if not self.world.changes_allowed:
+            return
         leader = self.world.leader()
         if leader is None or leader.node is None or leader.paused is not None:
             return
@@ -296,7 +304,8 @@ class Faults:
 
         def change() -> None:
             node = host.node
-            if node is not None and node.leading and host.paused is None and len(node.voters) > 2:
+            allowed = self.world.changes_allowed
+            if node is not None and node.leading and host.paused is None and len(node.voters) > 2 and allowed:
                 with suppress(StoppedError):
                     node.change_voters(name, lambda _error, _voters: None, 2.0, add=name not in node.voters)
 

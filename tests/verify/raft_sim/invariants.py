@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
 from coterie.consensus.raft.core.model.entries import NO_OP
+from coterie.consensus.raft.errors import WentBackError
 from coterie.consensus.raft.ports import Entry
 
 if TYPE_CHECKING:
@@ -28,9 +29,13 @@ class Invariants:
         self.on_elected: Callable[[Host], None] | None = None
         self.voters: dict[str, tuple[str, ...]] = {}  # host -> its configuration after its former step
 
-    def excused(self, failure: BaseException) -> bool:
-        """A failing disk stops its own node, and is meant to. No peer's bytes do."""
-        return isinstance(failure, OSError)
+    def excused(self, host: Host, failure: BaseException) -> bool:
+        """A failing disk stops its own node, and one that went back in time, and is meant to. No peer's bytes do."""
+        return isinstance(failure, OSError) or (isinstance(failure, WentBackError) and host.went_back)
+
+    def forget_votes(self, host: Host) -> None:
+        """Its disk has forgotten them."""
+        self.votes = {(voter, term): given for (voter, term), given in self.votes.items() if voter != host.name}
 
     def started(self, host: Host) -> None:
         assert host.node is not None
@@ -186,7 +191,7 @@ class Invariants:
     def _committed_voters(self, index: int) -> tuple[str, ...]:
         known = self.committed_voters.get(index)
         if known is None:
-            known = next(iter(self.world.hosts.values())).bootstrap
+            known = self.world.founders
             for at in range(index, 1, -1):
                 command = self.committed[at][1]
                 if is_membership(command):

@@ -29,6 +29,7 @@ class SimTransport:
         received: Callable[[str, Message], None],
         link_up: Callable[[str, Greeting], None],
         link_down: Callable[[str], None],
+        rolled_back: Callable[[str, str], None],
     ) -> None:
         self.deliver, self.link_up, self.link_down = received, link_up, link_down
 
@@ -65,6 +66,7 @@ class Network:
         self.held: dict[tuple[str, str], list[tuple[int, Any]]] = {}
         self.horizon: dict[tuple[str, str], float] = {}  # when the last message of a direction arrives
         self.lag: dict[tuple[str, str], float] = {}  # seconds more that a direction takes
+        self.only: dict[str, str] = {}  # a host -> the one that it may have a link to
         self.count = 0
         self.latency = 0.002
         self.slow = 0.0  # share of messages that take up to a hundred times longer
@@ -99,6 +101,8 @@ class Network:
     def connect(self, a: str, b: str) -> None:
         pair = frozenset((a, b))
         if pair in self.sessions or not (self.world.is_up(a) and self.world.is_up(b)):
+            return
+        if any(name in self.only and {name, self.only[name]} != pair for name in pair):
             return
         if (a, b) in self.blocked or (b, a) in self.blocked:
             return  # a handshake takes both directions

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 from coterie.consensus.raft.node import RaftNode
 from tests.verify.raft_sim.faults import Faults, profile_of, settings_of, size_of
+from tests.verify.raft_sim.rollbacks import Rollbacks
 from tests.verify.raft_sim.workload.clients import Clients
 from tests.verify.raft_sim.workload.history import History
 from tests.verify.raft_sim.workload.machine import Registers
@@ -28,17 +29,21 @@ class Verdict:
     committed: int
 
 
+LATER_SEEDS = 100_000
+"""Seeds from here on draw faults that came later, from streams of their own: the earlier ones keep their runs."""
+
 SERVICE_TRIES = 2
 """Of the calm at the end."""
 
 
 class Storm:
-    def __init__(self, world: World, record: Record | None = None) -> None:
-        """`record`: of a world whose hosts hold the real replicated state."""
+    def __init__(self, world: World, record: Record | None = None, *, later: bool = False) -> None:
+        """`record`: of a world whose hosts hold the real replicated state. `later`: draw what came later, too."""
         self.world = world
         self.rng = random.Random(world.rng.random())
         self.history: History | Clients = History(world) if record is None else Clients(world, record)
         self.faults = Faults(world, self.history, self.rng)
+        self.rollbacks = Rollbacks(world, self.faults) if later else None
 
     # clients
 
@@ -68,9 +73,11 @@ class Storm:
             world.run_until(self._founded, 10.0)
         world.after(self.rng.random(), self.faults.strike)
         self._restarter()
+        if self.rollbacks is not None:
+            self.rollbacks.begin()
         world.run(seconds)
         self.calm()
-        node = world.hosts["n0"].node
+        node = next(iter(world.hosts.values())).node
         assert node is not None
         history = self.history
         return Verdict(
@@ -119,6 +126,8 @@ class Storm:
                 host.start()
             else:
                 host.snapshots.failure_rate = host.snapshots.flip_rate = 0.0
+        if self.rollbacks is not None:
+            self.rollbacks.judge()
         if not world.run_until(lambda: self._settled() and not self.history.open, 20.0):
             states = [
                 (h.name, n.state.role, n.term, n.commit, n.applied, n.last_index, n.voters)
@@ -231,4 +240,4 @@ def run_storm(seed: int, node_class: type[RaftNode] = RaftNode, seconds: float =
         make_machine=machine,
         real_files=real_files,
     )
-    return Storm(world, record).run(seconds)
+    return Storm(world, record, later=seed >= LATER_SEEDS).run(seconds)

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from coterie.consensus.raft.errors import RaftError
+from coterie.consensus.raft.errors import RaftError, WentBackError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import Entry, Greeting
 from coterie.consensus.raft.settings import RaftConfig
-from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
+from tests.verify.raft_sim.disk import Copy, Platter, SimJournal, SimSnapshots
 from tests.verify.raft_sim.files import FileJournal, FilePlatter, FileSnapshots
 from tests.verify.raft_sim.invariants import Invariants
 from tests.verify.raft_sim.network import Network, SimTransport
@@ -110,9 +110,16 @@ class Host:
         self.snapshot_failures = 0.0
         self.snapshot_flips = 0.0
         self.greeting = Greeting()
+        self.says = True  # what it started with; a member of the release before does not
+        self.went_back = False
+        """Its disk is an earlier copy of itself."""
+        self.retired = False
+        """It stopped because its disk went back: it never starts again."""
 
     def start(self) -> None:
         assert self.node is None
+        if self.retired:
+            return
         self.life += 1
         self.clock = HostClock(self.world, self.rng)
         try:
@@ -136,6 +143,8 @@ class Host:
                 clock=self.clock,
                 settings=self.world.settings,
             )
+            self.platter.starts += 1
+            self.greeting = Greeting(1, self.platter.starts, self.journal.term, node.last_index if self.says else 0)
             self.rng.random()  # each seed keeps its run: a start has always drawn once more than it needs
             node.start()
         except OSError:
@@ -206,10 +215,37 @@ class Host:
             if peer != self.name:
                 self.world.network.cut(self.name, peer)
 
+    def put_back(self, copy: Copy, *, says: bool) -> None:
+        """The machine ends, and starts again from an earlier copy of its disk."""
+        self.crash()
+        self.platter.put_back(copy)
+        self.went_back, self.says = True, says
+        self.world.invariants.forget_votes(self)
+        self.start()
+
+    def retire(self) -> None:
+        """It has stopped for good."""
+        self.crash()
+        self.retired = True
+
     def resume(self) -> None:
         waiting, self.paused = self.paused or [], None
         for work in waiting:
             self.world.run_on(self.name, work)
+
+
+class Hosts(dict[str, Host]):
+    """By name. Those that were taken out can still be asked for: messages and calls of theirs may be on their way."""
+
+    def __init__(self, hosts: dict[str, Host]) -> None:
+        super().__init__(hosts)
+        self._gone: dict[str, Host] = {}
+
+    def take_out(self, name: str) -> None:
+        self._gone[name] = self.pop(name)
+
+    def __missing__(self, name: str) -> Host:
+        return self._gone[name]
 
 
 class World:
@@ -245,7 +281,10 @@ class World:
         self.invariants = Invariants(self)
         self.network = Network(self, random.Random(self.rng.random()))
         founders = tuple(f"n{i}" for i in range(voters))
-        self.hosts = {name: Host(self, name, founders) for name in founders}
+        self.founders = founders
+        self.changes_allowed = True
+        """Of the voters, by faults."""
+        self.hosts = Hosts({name: Host(self, name, founders) for name in founders})
         for i in range(voters, voters + spares):
             self.hosts[f"n{i}"] = Host(self, f"n{i}", ())
 
@@ -318,9 +357,12 @@ class World:
 
     def _stopped(self, host: Host, node: RaftNode) -> None:
         failure = node.failure
-        if failure is not None and not self.invariants.excused(failure):
+        if failure is not None and not self.invariants.excused(host, failure):
             self.fail(f"{host.name} stopped: {failure!r}", failure)
-        host.crash()
+        if isinstance(failure, WentBackError):
+            host.retire()
+        else:
+            host.crash()
 
     def live(self) -> list[Host]:
         return [host for host in self.hosts.values() if host.node is not None]

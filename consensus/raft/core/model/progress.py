@@ -92,6 +92,12 @@ class Progress:
         self.probe(now)
         self.clock = None
 
+    def forget(self, now: float) -> None:
+        """Nothing that it acknowledged is there for certain."""
+        self.probe(now)
+        self.match = 0
+        self.asked = -inf
+
     def drop_transfer(self) -> None:
         if self.transfer is not None:
             self.transfer.end()

@@ -82,6 +82,12 @@ class RaftState:
         self.links_seen = 0
         self.greetings: dict[str, Greeting] = {}
         """What each member with a link said of itself as it came up."""
+        self.incarnations: dict[str, int] = {}
+        """The newest of each member that had a link to this process."""
+        self.acknowledged: dict[str, tuple[int, int]] = {}
+        """Of each member: the term that this process led last, and the last index that it acknowledged in it."""
+        self.went_back: dict[str, str] = {}
+        """Members that have lost what they acknowledged, and the proof: counted for nothing."""
         self.progress: dict[str, Progress] = {}
         """As the leader: one for every voter, and for everybody connected."""
 
@@ -102,6 +108,8 @@ class RaftState:
         # the leader
         self.noop_index: int | None = None
         """Of the entry that began its term."""
+        self.led_term = 0
+        """That it leads, or led last."""
         self.ping_due = 0.0
         self.round = 0
         """Number of this leader's latest ping; never starts over."""

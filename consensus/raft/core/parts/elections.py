@@ -37,7 +37,7 @@ def campaign(s: RaftState, *, pre: bool, transfer: bool = False) -> None:
 def count_votes(s: RaftState) -> None:
     if s.campaign is None or not s.may_campaign:
         return
-    if not rules.is_elected(s.voters, s.campaign.granted, founding=s.founding):
+    if not rules.is_elected(s.voters, s.campaign.granted - s.went_back.keys(), founding=s.founding):
         return
     if s.campaign.pre:
         campaign(s, pre=False)
@@ -49,6 +49,8 @@ def on_request_vote(s: RaftState, candidate: str, request: RequestVote) -> None:
     sticky = s.now - s.leader_contact < s.settings.election_min
     voter = rules.Voter(s.term, s.voted_for, s.log.last_index, s.log.last_term, has_leader=s.leading or sticky)
     answer = rules.answer_vote(voter, request, candidate)
+    if candidate in s.went_back:
+        return
     vote = candidate if answer.record else None
     if answer.term > s.term:
         become.become_follower(s, answer.term, None, vote)  # one sync for both
@@ -86,6 +88,7 @@ def check_quorum(s: RaftState) -> None:
     """A leader that no majority has answered lately gives up (thesis 6.2); any answer counts (fault 25)."""
     deadline = s.now - s.settings.leader_fallback
     heard = {member for member, progress in s.progress.items() if progress.last_contact > deadline}
+    heard -= s.went_back.keys()
     heard.add(s.own)
     if not rules.is_quorum(s.voters, heard):
         become.step_down(s)

@@ -6,12 +6,14 @@ from coterie.consensus.raft.core import calls
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.events import LinkDown, LinkUp
 from coterie.consensus.raft.core.model.state import RaftState
+from coterie.consensus.raft.core.parts import rollback
 
 
 def link_up(s: RaftState, event: LinkUp) -> None:
     s.links_seen += 1
     s.links[event.member] = s.links_seen
     s.greetings[event.member] = event.greeting
+    rollback.check_greeting(s, event.member, event.greeting)
     if s.leading:
         become.track_members(s)
         s.progress[event.member].link_up(s.log.last_index, s.now)

@@ -30,7 +30,7 @@ def serve(s: RaftState) -> None:
 
 def on_pong(s: RaftState, member: str, message: Pong) -> None:
     progress = become.hear_answer(s, member, message.term)
-    if progress is not None:
+    if progress is not None and member not in s.went_back:
         progress.asked = max(progress.asked, min(message.asked, s.now))
         progress.clock = message.at
         round_answered(s, member, message.round)

@@ -9,7 +9,7 @@ from coterie.consensus.raft.core import rules
 from coterie.consensus.raft.core import transitions as become
 from coterie.consensus.raft.core.model.progress import PROBE, SNAPSHOT, STREAM, Progress
 from coterie.consensus.raft.core.model.state import RaftState
-from coterie.consensus.raft.core.parts import snapshot_sending
+from coterie.consensus.raft.core.parts import rollback, snapshot_sending
 from coterie.consensus.raft.core.parts.snapshot_taking import ask_room
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import AppendEntries, NextNodeIdx
@@ -87,13 +87,15 @@ def on_next_node_idx(s: RaftState, member: str, message: NextNodeIdx) -> None:
         progress.restart()
     elif progress.mode == STREAM or (progress.mode == PROBE and message.seq == progress.probe_seq):
         refused = progress.next if progress.mode == PROBE else s.log.last_index + 1
+        if progress.mode == PROBE and refused == progress.match + 1:
+            rollback.refused_what_it_has(s, member, progress.match)
         progress.probe(s.now)
         # A refusal never takes back what was acknowledged (fault 18).
         progress.next = max(progress.match + 1, min(message.match + 1, refused))
 
 
 def advance_commit(s: RaftState) -> None:
-    held = {member: progress.match for member, progress in s.progress.items()}
+    held = {member: progress.match for member, progress in s.progress.items() if member not in s.went_back}
     held[s.own] = s.log.durability.durable
     become.commit_to(s, rules.leader_commit(s.voters, held, s.commit, s.term, s.log.term_at))
 

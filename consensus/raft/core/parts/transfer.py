@@ -23,6 +23,8 @@ def begin(s: RaftState, request: HandOver) -> None:
         change_index=s.log.configurations.latest_index,
         commit=s.commit,
     )
+    if problem is None and target in s.went_back:
+        problem = "bad_target"
     if problem is None and s.transfer is not None:
         problem = "transfer_pending"
     if problem is not None:
@@ -36,7 +38,7 @@ def begin(s: RaftState, request: HandOver) -> None:
 
 def _best(s: RaftState) -> str:
     """The connected voter that holds most of the log."""
-    ready = [member for member in s.others if member in s.links and member in s.progress]
+    ready = [member for member in s.others if member in s.links and member in s.progress and member not in s.went_back]
     return max(ready, key=lambda member: (s.progress[member].match, member), default="")
 
 

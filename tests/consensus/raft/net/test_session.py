@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from pathlib import Path
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from coterie.consensus.member.peers_file import FILE_NAME, read_incarnations, write_incarnations
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
 from coterie.consensus.raft.net import session
@@ -235,3 +237,29 @@ def test_rolled_back_and_cloned_directories_are_refused() -> None:
     admission.admit(hello("b", 1, b"s"))
     with pytest.raises(HandshakeError):
         admission.admit(hello("c", 1, b"t"))
+
+
+def test_incarnations_that_a_former_process_saw_still_bind() -> None:
+    kept: list[dict[str, int]] = []
+    admission = Admission(known={"a": 3}, on_new=lambda all_seen: kept.append(dict(all_seen)))
+
+    def hello(member: str, incarnation: int) -> Hello:
+        return Hello(1, "cluster", member, incarnation, b"p", bytes(32))
+
+    with pytest.raises(HandshakeError, match="rolled_back"):
+        admission.admit(hello("a", 2))
+    admission.admit(hello("a", 3))  # which process it was is not kept
+    assert kept == []
+    admission.admit(hello("a", 4))
+    admission.admit(hello("b", 1))
+    admission.admit(hello("b", 1))
+    assert kept == [{"a": 4}, {"a": 4, "b": 1}]
+
+
+def test_the_file_of_incarnations_is_read_as_it_was_written_and_damage_is_no_hindrance(tmp_path: Path) -> None:
+    assert read_incarnations(tmp_path) == {}
+    write_incarnations(tmp_path, {"a": 4, "b": 1})
+    assert read_incarnations(tmp_path) == {"a": 4, "b": 1}
+    (tmp_path / FILE_NAME).write_text("{")
+    assert read_incarnations(tmp_path) == {}
+    write_incarnations(tmp_path / "gone", {"a": 1})

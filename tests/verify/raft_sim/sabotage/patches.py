@@ -306,6 +306,14 @@ def stay(act: Any) -> Any:
     return lambda s: None
 
 
+def believed(check: Any) -> Any:
+    return lambda s, member, proof, *_: None
+
+
+def greeting_ignored(check: Any) -> Any:
+    return lambda s, member, greeting: check(s, member, replace(greeting, index=0))
+
+
 def always_happened(decided: Any) -> Any:
     return lambda s, decision, results, *, happened: decided(s, decision, results or [0] * 1000, happened=True)
 

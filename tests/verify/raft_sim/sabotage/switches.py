@@ -20,6 +20,7 @@ from coterie.consensus.raft.core.parts import (
     proposals,
     reads,
     replication,
+    rollback,
     snapshot_receiving,
     snapshot_taking,
 )
@@ -95,6 +96,15 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     "an overwritten proposal did not happen": ("promise 4", function(calls, "decide", sabotage.always_happened)),
     "answers go back over their own link": ("promise 4", function(forwarding, "reply", sabotage.any_link)),
     "a lost forward is unknown": ("promise 4", function(calls, "forward_lost", sabotage.lost_is_refused)),
+    "a member that went back is not counted": ("raft spec 2b", function(rollback, "condemn", sabotage.believed)),
+    "a start below what was acknowledged is noticed": (
+        "raft spec 2b",
+        function(rollback, "check_greeting", sabotage.greeting_ignored),
+    ),
+    "a refusal of what was acknowledged is noticed": (
+        "raft spec 2b",
+        function(rollback, "refused_what_it_has", sabotage.believed),
+    ),
 }
 """Name of the fix -> (fault or rule, what switches it off)."""
 
