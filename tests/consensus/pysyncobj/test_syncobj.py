@@ -219,7 +219,7 @@ def test_a_burst_of_large_calls_waits_its_turn(tmp_path: Path) -> None:
     """The election timeout is long: three nodes in one process must not depose each other on a busy machine."""
     reasons: list[int] = []
     with ExitStack() as stack:
-        for node in Cluster(tmp_path, stack, raftMinTimeout=5.0, raftMaxTimeout=7.0).nodes:
+        for node in Cluster(tmp_path, stack, raftMinTimeout=5.0, raftMaxTimeout=7.0, connectionTimeout=8.0).nodes:
             for at in range(100):
                 node.things[0].set(at, "x" * 100_000, callback=lambda _, reason: reasons.append(reason))
         wait_until(lambda: len(reasons) == 300)

@@ -76,9 +76,9 @@ class World:
         node.destroy()
         wait_until(lambda: not node.tick_thread_alive())
 
-    def group(self, count: int = 3) -> list[Any]:
+    def group(self, count: int = 3, **conf: Any) -> list[Any]:
         addresses = free_addresses(count)
-        nodes = [self.start(own, addresses) for own in addresses]
+        nodes = [self.start(own, addresses, **conf) for own in addresses]
         wait_until(lambda: all(node.isReady() for node in nodes))
         return nodes
 
@@ -126,6 +126,20 @@ def test_fault_02_two_founding_lists_elect_two_leaders(world: World) -> None:
     else:
         time.sleep(WHILE_SECONDS)
         assert not any(node._isLeader() for node in nodes)
+
+
+def test_fault_03_a_change_that_is_not_committed_is_forgotten_at_a_restart(world: World) -> None:
+    nodes = world.group(raftMinTimeout=4.0, raftMaxTimeout=5.0, connectionTimeout=8.0)  # so long it leads on alone
+    leader = world.alone(nodes)
+    own, partners = leader.selfNode.address, [node.address for node in leader.otherNodes]
+    [newcomer] = free_addresses(1)
+    leader.addNodeToCluster(newcomer)
+    wait_until(lambda: engine.TCPNode(newcomer) in leader.otherNodes)
+    time.sleep(0.5)  # for what was appended to be on the disk
+    world.end(leader)
+    again = world.start(own, partners)
+    wait_until(lambda: again.getStatus()["log_len"] > 2)
+    assert (engine.TCPNode(newcomer) in again.otherNodes) is not world.stock
 
 
 def test_fault_05_a_write_is_acknowledged_before_it_is_durable(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -215,3 +229,14 @@ def test_fault_14_a_new_method_changes_what_the_log_calls(world: World) -> None:
     again = world.start(own, program=world.with_one_method_more)
     wait_until(lambda: again.isReady() and "k" in again.data)
     assert again.data == {"k": -1 if world.stock else 1}
+
+
+def test_fault_30_many_calls_raise_although_they_are_queued(world: World) -> None:
+    node = world.start(free_addresses(1)[0], autoTick=False, appendEntriesUseBatch=False)
+    raised = 0
+    for _ in range(70_000):
+        try:
+            node.put("k", 1)
+        except OSError:
+            raised += 1
+    assert (raised > 0) is world.stock
