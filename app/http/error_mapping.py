@@ -51,6 +51,8 @@ _MESSAGES: dict[str, str] = {
     "POST /v1/request_ids makes one",
     RefusalCode.REQUEST_REUSED: "the request id is that of another request, which did something else or was another "
     "caller's: nothing happened; each write needs an id of its own, and POST /v1/request_ids makes one",
+    RefusalCode.RESULT_NOT_KEPT: "it is done, by an earlier request of this id, at revision {detail}; the answer was "
+    "too large to be kept: read what it changed",
     RefusalCode.INTERNAL: "the cluster failed to do this; nothing happened",
     "bad_page_token": "this is no page token of this list",
     "too_large": "the request takes more room in the log than one operation may",
@@ -66,6 +68,7 @@ _DETAILS = {
     Code.FUTURE_REVISION: "revision",
     Code.PERMITS_DIFFER: "permits",
     Code.REQUEST_AHEAD: "cluster_time_ms",
+    Code.RESULT_NOT_KEPT: "revision",
 }
 """What the number is that belongs to a code; elsewhere it is a limit."""
 

@@ -85,6 +85,7 @@ class Code(StrEnum):
     GRANT_ENDED = "grant_ended", 409, Ending.CONFLICT
     PERMITS_DIFFER = "permits_differ", 409, Ending.CONFLICT
     REQUEST_REUSED = "request_reused", 409, Ending.REFUSED
+    RESULT_NOT_KEPT = "result_not_kept", 409, Ending.CONFLICT
     REFUSED = "refused", 409, Ending.REFUSED
     COMPACTED = "compacted", 410, Ending.REFUSED
     PRECONDITION_FAILED = "precondition_failed", 412, Ending.CONFLICT

@@ -296,6 +296,8 @@ def _result(result: SingleResult, doubt: UnknownOutcomeError | None, request: Re
             raise CompactedError(result.detail, result.detail)
         case RefusalCode.GRANT_ENDED:
             raise GrantEndedError
+        case RefusalCode.REQUESTS_FULL:
+            raise doubt or UnavailableError("busy", "the cluster remembers as many request ids as it may; try again")
         case RefusalCode.REQUEST_EXPIRED:
             raise doubt or UnknownOutcomeError(
                 "the request is too old: whether it happened is not remembered", request=request, expired=True

@@ -13,8 +13,10 @@ from coterie.consensus.store.handlers import admin, keys, leases, queues
 from coterie.consensus.store.schema import operations as ops
 from coterie.consensus.store.schema.codec import decode, decode_single
 from coterie.consensus.store.schema.errors import CodecError, RefusalCode, RefusalError, UnsupportedVersionError
-from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult
+from coterie.consensus.store.schema.levels import BOUNDED_RESULTS_SINCE
+from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult, TxnDone
 from coterie.consensus.store.state import State
+from coterie.consensus.store.tables.deduplication import kept
 
 HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.Put: keys.put,
@@ -59,7 +61,7 @@ def apply(state: State, op: bytes, index: int) -> Result:
         result = BatchDone(tuple([_apply_member(state, member) for member in operation.operations]))
     else:
         result = _apply_single(state, operation)
-    state.requests.prune(state.time_ms, state.limits)
+    state.requests.prune(state.time_ms, state.limits, keep_young=state.feature_level >= BOUNDED_RESULTS_SINCE)
     if state.halted > 0:
         state.applied_index = before
     return result
@@ -94,8 +96,16 @@ def _apply_once(state: State, request: ops.Idempotent | ops.IdempotentFor) -> Si
     known = state.requests.recall(request.id, request.time_ms, state.time_ms, fingerprint)
     if known is not None:
         return queues.repeated(state, known)
-    result = _apply_single(state, request.operation)
-    state.requests.remember(request.id, request.time_ms, result, fingerprint)
+    bounded = state.feature_level >= BOUNDED_RESULTS_SINCE
+    if bounded:
+        state.requests.check_room(state.time_ms, state.limits)
+    before = state.keyspace.revision
+    result = remembered = _apply_single(state, request.operation)
+    if bounded:
+        if isinstance(result, TxnDone) and state.keyspace.revision == before:
+            return result  # it only read: a repetition may read again
+        remembered = kept(result, state.requests.size, state.limits)
+    state.requests.remember(request.id, request.time_ms, remembered, fingerprint)
     return result
 
 

@@ -47,6 +47,8 @@ class RefusalCode(StrEnum):
     )
     REQUEST_AHEAD = "request_ahead"  # the id's time has not come; detail: the cluster time in ms
     REQUEST_REUSED = "request_reused"  # the id is that of another operation, or of another caller's
+    RESULT_NOT_KEPT = "result_not_kept"  # an earlier try was done, at the revision in detail; its result was large
+    REQUESTS_FULL = "requests_full"  # as many request ids as may be are remembered, all of them young; detail: limit
     CLUSTER_ID_SET = "cluster_id_set"
     TOO_MANY_BANS = "too_many_bans"  # detail: the limit
 

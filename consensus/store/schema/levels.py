@@ -51,6 +51,9 @@ SINCE: Final[dict[type, int]] = {
 """Every operation, and every part of one, with its level. A field more is another operation, under a tag of its own:
 a member that knows the level before counts fields, and would refuse what the others apply."""
 
+BOUNDED_RESULTS_SINCE: Final = 2
+"""What only read is not remembered under its request id, a large result as done alone, and no id is forgotten young."""
+
 LIMITS_SINCE: Final[dict[str, int]] = {}
 """Limits that level 1 does not have, by field. Below its level a limit is neither written nor kept to, and what its
 field has as a default is what it begins with when the level rises: such a default never changes."""

@@ -22,6 +22,12 @@ MAX_BATCH_OPS = 65_536
 REQUEST_BUCKET_MS = 100
 """Request ids are forgotten in buckets of this much cluster time."""
 
+MIN_REQUEST_AGE_MS = 10_000
+"""No request id is forgotten sooner (level 2): where its table is full of younger ones, new requests are refused."""
+
+KEPT_RESULT_BYTES = 4_096
+"""The largest result that is remembered whole (level 2), and none with records once the table is half full."""
+
 RESTORE_REVISION_STEP = 10**9
 """How far a restore as a new cluster raises the revision where the clock does not (raft spec 4)."""
 

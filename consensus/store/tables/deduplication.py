@@ -2,8 +2,8 @@
 
 An id carries the cluster time of its first try. Results are kept by that time, in buckets; pruning drops the oldest
 bucket and moves the horizon to its end. What is at or above the horizon and not in the table was never applied; what is
-below it is not known, and refused. All of this depends on the log alone. (One result is not repeated as it was: a queue
-entry that has been lost since, see `handlers.queues`.)
+below it is not known, and refused. All of this depends on the log alone. (Two results are not repeated as they were: a
+queue entry that has been lost since, see `handlers.queues`; and from level 2 on a large one.)
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from collections.abc import Iterator
 import msgspec
 
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
-from coterie.consensus.store.schema.limits import REQUEST_BUCKET_MS, Limits
-from coterie.consensus.store.schema.results import SingleResult, weight
+from coterie.consensus.store.schema.limits import KEPT_RESULT_BYTES, MIN_REQUEST_AGE_MS, REQUEST_BUCKET_MS, Limits
+from coterie.consensus.store.schema.results import DeleteDone, PutDone, Refused, SingleResult, TxnDone, weight
 
 
 class RememberedRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -53,6 +53,16 @@ class DeduplicationTable:
             raise RefusalError(RefusalCode.REQUEST_REUSED)
         return known.result
 
+    def check_room(self, now_ms: int, limits: Limits) -> None:
+        """Raises RefusalError where another id would push out one that is too young to be forgotten."""
+        full = self.count >= limits.max_requests or self.size >= limits.max_request_bytes
+        if full and not self._is_old(now_ms):
+            raise RefusalError(RefusalCode.REQUESTS_FULL, limits.max_requests)
+
+    def _is_old(self, now_ms: int) -> bool:
+        """May the oldest bucket be forgotten before the window ends?"""
+        return (self._order[0] + 1) * REQUEST_BUCKET_MS <= now_ms - MIN_REQUEST_AGE_MS
+
     def remember(self, request_id: bytes, time_ms: int, result: SingleResult, fingerprint: bytes) -> None:
         """Keep the result of a request for which `recall` gave None."""
         self.load(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result, fingerprint))
@@ -70,13 +80,16 @@ class DeduplicationTable:
         self.count += 1
         self.size += _size(item)
 
-    def prune(self, now_ms: int, limits: Limits) -> None:
-        """Forget what is older than the window, and the oldest beyond the bounds."""
+    def prune(self, now_ms: int, limits: Limits, *, keep_young: bool) -> None:
+        """Forget what is older than the window, and the oldest beyond the bounds: with `keep_young` no id that is
+        younger than MIN_REQUEST_AGE_MS."""
         oldest_ms = now_ms - limits.request_window_ms
         while self._order and (
             (self._order[0] + 1) * REQUEST_BUCKET_MS <= oldest_ms
-            or self.count > limits.max_requests
-            or self.size > limits.max_request_bytes
+            or (
+                (self.count > limits.max_requests or self.size > limits.max_request_bytes)
+                and (not keep_young or self._is_old(now_ms))
+            )
         ):
             number = self._order.pop(0)
             bucket = self._buckets.pop(number)
@@ -91,6 +104,15 @@ class DeduplicationTable:
         self._shared = set(self._order)
         parts = [self._buckets[number] for number in self._order]
         return (item for bucket in parts for item in bucket.values())
+
+
+def kept(result: SingleResult, size: int, limits: Limits) -> SingleResult:
+    """What is remembered of a result that changed something, in a table of `size` bytes: of a large one that it was
+    done, and at which revision."""
+    large = weight(result) > (KEPT_RESULT_BYTES if 2 * size < limits.max_request_bytes else 0)
+    if large and isinstance(result, PutDone | DeleteDone | TxnDone):
+        return Refused(RefusalCode.RESULT_NOT_KEPT, result.revision)
+    return result
 
 
 def _size(item: RememberedRequest) -> int:

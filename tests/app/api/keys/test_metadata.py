@@ -461,6 +461,7 @@ STORE_REFUSALS = [
     (RefusalCode.MALFORMED, 0, 400, "invalid_request", None),
     (RefusalCode.REQUEST_AHEAD, 7, 400, "request_ahead", {"cluster_time_ms": 7}),
     (RefusalCode.REQUEST_REUSED, 0, 409, "request_reused", None),
+    (RefusalCode.RESULT_NOT_KEPT, 7, 409, "result_not_kept", {"revision": 7}),
     (RefusalCode.KEY_NOT_FOUND, 0, 404, "key_not_found", None),
     (RefusalCode.INTERNAL, 0, 500, "internal", None),
     ("unheard_of", 0, 409, "refused", {"reason": "unheard_of"}),

@@ -8,16 +8,21 @@ from coterie.consensus.store import (
     Batch,
     BatchDone,
     Delete,
+    DeleteRange,
+    Get,
+    GetDone,
     Idempotent,
     IdempotentFor,
     LeaseDone,
     LeaseGrant,
     Put,
     PutDone,
+    Range,
     RefusalCode,
     Refused,
     SetFeatureLevel,
     Txn,
+    TxnDone,
     encode,
 )
 from tests.consensus.store.helpers import Driver, restored, snapshot
@@ -151,3 +156,89 @@ def test_a_request_of_the_level_before_has_no_fingerprint_and_is_answered_after_
     driver.do(SetFeatureLevel(2))
     assert driver.do(_asked(b"1", Put(b"a", b"1"))) == PutDone(1)
     assert driver.do(Idempotent(b"id", 0, Put(b"a", b"1"))) == PutDone(1)
+
+
+# what is remembered, from level 2 on
+
+
+def _reader(number: int) -> Idempotent:
+    return Idempotent(b"reader-%d" % number, 1_000, Txn(then=(Range(b"big", b"bih", 100),)))
+
+
+def _with_large_values(driver: Driver) -> Driver:
+    for number in range(4):
+        driver.put(b"big%d" % number, bytes(900 * 1024))
+    driver.at_time(1_000)
+    return driver
+
+
+def test_large_reads_push_nobodys_id_out() -> None:
+    driver = _with_large_values(_level_2())
+    victim = Idempotent(b"victim", 1_000, Put(b"victim", b"1"))
+    first = driver.do(victim)
+    for number in range(8):
+        assert isinstance(driver.do(_reader(number)), TxnDone)
+    assert driver.do(victim) == first
+    assert driver.state.sizes().requests == 1
+    assert driver.do(Idempotent(b"new", 1_000, Put(b"other", b"2"))) == PutDone(6)
+
+
+def test_the_level_before_remembers_reads_as_its_members_do() -> None:
+    driver = _with_large_values(Driver())
+    for number in range(5):
+        driver.do(_reader(number))
+    assert driver.refused(RefusalCode.REQUEST_EXPIRED, Idempotent(b"new", 1_000, Put(b"a", b""))) == 1_100
+
+
+def test_a_transaction_that_only_read_reads_again() -> None:
+    driver = _level_2()
+    driver.put(b"a", b"1")
+    once = Idempotent(b"id", 0, Txn(then=(Get(b"a"),)))
+    driver.do(once)
+    driver.put(b"a", b"2")
+    again = driver.expect(TxnDone, once)
+    assert isinstance(again.results[0], GetDone)
+    assert again.results[0].record == driver.record(b"a")
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        Put(b"big0", b"", prev=True),
+        Delete(b"big0", prev=True),
+        DeleteRange(b"big", b"bih", prev=True),
+        Txn(then=(Get(b"big0"), Put(b"a", b"1"))),
+    ],
+)
+def test_a_large_result_is_remembered_as_done(operation: Put | Delete | DeleteRange | Txn) -> None:
+    driver = _with_large_values(_level_2())
+    once = Idempotent(b"id", 1_000, operation)
+    assert not isinstance(driver.do(once), Refused)
+    assert driver.revision == 5
+    assert driver.refused(RefusalCode.RESULT_NOT_KEPT, once) == 5
+    driver.state = restored(snapshot(driver.state))
+    assert driver.refused(RefusalCode.RESULT_NOT_KEPT, once) == 5
+
+
+def test_small_results_are_kept_until_half_of_the_bytes_are_used() -> None:
+    driver = Driver(max_request_bytes=20_000)
+    driver.do(SetFeatureLevel(2))
+    driver.put(b"a", bytes(3_000))
+    for number in range(6):
+        driver.do(Idempotent(b"%d" % number, 0, Put(b"a", bytes(3_000), prev=True)))
+    assert isinstance(driver.do(Idempotent(b"3", 0, Put(b"a", bytes(3_000), prev=True))), PutDone)
+    driver.refused(RefusalCode.RESULT_NOT_KEPT, Idempotent(b"4", 0, Put(b"a", bytes(3_000), prev=True)))
+    assert driver.state.requests.size < 20_000
+
+
+def test_no_id_is_forgotten_young_new_requests_are_refused_instead() -> None:
+    driver = Driver(max_requests=3)
+    driver.do(SetFeatureLevel(2))
+    driver.at_time(1_000)
+    for number in range(3):
+        driver.do(Idempotent(b"%d" % number, 1_000, Put(b"a", b"%d" % number)))
+    assert driver.refused(RefusalCode.REQUESTS_FULL, Idempotent(b"3", 1_000, Put(b"a", b"3"))) == 3
+    assert driver.do(Idempotent(b"0", 1_000, Put(b"a", b"0"))) == PutDone(1)
+    driver.at_time(11_100)
+    assert driver.do(Idempotent(b"3", 11_100, Put(b"a", b"3"))) == PutDone(4)
+    driver.refused(RefusalCode.REQUEST_EXPIRED, Idempotent(b"0", 1_000, Put(b"a", b"0")))
