@@ -35,7 +35,8 @@ _MESSAGES: dict[str, str] = {
     RefusalCode.NO_SPACE: "keys and values would take more than {detail} bytes; delete some",
     RefusalCode.TOO_MANY_OPS: "each list of a transaction may hold {detail} operations",
     RefusalCode.DUPLICATE_KEY: "a transaction may write a key only once",
-    RefusalCode.DELETE_TOO_LARGE: "one request may delete {detail} keys; delete in parts",
+    RefusalCode.DELETE_TOO_LARGE: "one request may delete {detail} keys; delete by longer prefixes, or with "
+    "`coterie meta del --prefix`, which does it in parts",
     RefusalCode.RESULT_TOO_LARGE: "the answer would take more than {detail} bytes; ask for less",
     RefusalCode.FUTURE_REVISION: "the revision has not come yet; the newest is {detail}",
     RefusalCode.LEASE_NOT_FOUND: "there is no such lease: it ended, or never was",
@@ -55,7 +56,7 @@ _MESSAGES: dict[str, str] = {
     "too large to be kept: read what it changed",
     RefusalCode.INTERNAL: "the cluster failed to do this; nothing happened",
     "bad_page_token": "this is no page token of this list",
-    "too_large": "the request takes more room in the log than one operation may",
+    "too_large": "the request takes more room in the log than one operation may ({error}); write less at a time",
 }
 """Of refusals of the store, with the number that belongs to them."""
 
@@ -153,4 +154,4 @@ def _refusal(error: RefusedError) -> ApiError:
         return ApiError(Code.REFUSED, str(error), details={"reason": str(error.code)})
     code = code_of(error.code)
     details: dict[str, Any] | None = {_DETAILS.get(code, "limit"): error.detail} if error.detail else None
-    return ApiError(code, message.format(detail=error.detail), details=details)
+    return ApiError(code, message.format(detail=error.detail, error=error), details=details)

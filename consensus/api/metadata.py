@@ -47,6 +47,9 @@ from coterie.consensus.store import (
     prefix_end,
 )
 
+DELETED_AT_ONCE = 128
+"""Keys of one part of a deletion by prefix: the default of `max_txn_ops`."""
+
 
 class Metadata(ABC):
     # -- what an implementation brings ---------------------------------------------------------------------------------
@@ -178,6 +181,22 @@ class Metadata(ABC):
     async def delete_range(self, start: bytes, end: bytes | None, *, prev: bool = False, **options: Any) -> DeleteDone:
         """Delete the keys from `start` to below `end` (None: to the last key). Raises as `submit`."""
         return cast(DeleteDone, await self.submit(DeleteRange(start, end, prev), **options))
+
+    async def delete_prefix(self, prefix: bytes, **options: Any) -> DeleteDone:
+        """Delete all keys that start with `prefix`, however many there are: at one revision where one operation may
+        take them, else in parts, each at its own. Returns the last revision. Raises as `submit`: parts may be done.
+        """
+        try:
+            return await self.delete_range(prefix, prefix_end(prefix), **options)
+        except RefusedError as error:
+            if error.code != RefusalCode.DELETE_TOO_LARGE:
+                raise
+        deleted, revision = 0, 0
+        while records := (await self.prefix(prefix, limit=DELETED_AT_ONCE, **options)).value.records:
+            done = await self.txn((), [Delete(each.key) for each in records], **options)
+            deleted += sum(each.deleted for each in done.results if isinstance(each, DeleteDone))
+            revision = done.revision
+        return DeleteDone(revision, deleted)
 
     async def txn(
         self,

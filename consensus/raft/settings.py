@@ -19,7 +19,7 @@ class RaftConfig:
     """Seconds that one sync may take before a leader gives up its place, where others could take it; nor does a node
     campaign meanwhile."""
 
-    max_op_bytes: int = 1 << 20
+    max_op_bytes: int = (1 << 20) + (1 << 17)
     max_batch_bytes: int = 2 << 20
     """All proposals of one loop turn become one entry of at most this size."""
     max_pending: int = 10_000

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -28,6 +29,9 @@ from coterie.consensus.api.errors import (
 from coterie.consensus.api.types import Consistency, RequestId
 from coterie.consensus.member.metadata import MemberMetadata
 from coterie.consensus.store import Acquire, AcquireDone, QueueEntry, QueueKind, RefusalCode, Release, as_queue_entry
+
+RENEWALS = 3
+"""In the time that a lease lives, while a request waits on it."""
 
 RELEASE_SECONDS = 5.0
 """How long it is tried to give back what nobody waits for any more; the end of the lease does it otherwise."""
@@ -177,7 +181,7 @@ async def on_new_lease(
     except MetadataError as error:
         raise api_error(error, request) from None
     try:
-        return await use(lease)
+        return await _renewing(metadata, lease, ttl, seconds, use(lease))
     except ApiError as error:
         if error.code is Code.LEASE_NOT_FOUND:
             # The caller named no lease. A former try of the request made it, and it has ended meanwhile.
@@ -190,6 +194,29 @@ async def on_new_lease(
     except asyncio.CancelledError:
         _in_background(_revoke(metadata, lease))
         raise
+
+
+async def _renewing(
+    metadata: MemberMetadata, lease: int, ttl: float, seconds: float, work: Coroutine[Any, Any, dict[str, Any]]
+) -> dict[str, Any]:
+    """Keep the lease alive while `work` waits: its time begins when what it is for is held, not with the waiting."""
+    renewing = asyncio.ensure_future(_renew(metadata, lease, ttl))
+    begun = asyncio.get_running_loop().time()
+    try:
+        done = await work
+    finally:
+        renewing.cancel()
+    if asyncio.get_running_loop().time() - begun > ttl / RENEWALS / 2:
+        with suppress(MetadataError):  # it is held; whether it still is, the lease says, and whoever renews it
+            await metadata.keep_alive(lease, timeout=min(seconds, ttl / RENEWALS))
+    return done
+
+
+async def _renew(metadata: MemberMetadata, lease: int, ttl: float) -> None:
+    while True:
+        await asyncio.sleep(ttl / RENEWALS)
+        with suppress(UnavailableError, UnknownOutcomeError):
+            await metadata.keep_alive(lease, timeout=ttl / RENEWALS)
 
 
 async def _revoke(metadata: MemberMetadata, lease: int) -> None:

@@ -15,6 +15,7 @@ from coterie.app.api.keys.watch import EventStream, enter, message
 from coterie.app.api.locks.acquire import AcquireOptions, acquire, on_new_lease, show_queue_entry
 from coterie.app.api.parameters import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
 from coterie.app.http.error_mapping import api_error
+from coterie.app.http.errors import ApiError
 from coterie.app.http.streams import while_wanted
 from coterie.app.wire.encoding import to_bytes, to_text
 from coterie.app.wire.errors import Code
@@ -126,12 +127,21 @@ def _add_kind(
     ) -> Response:
         with decoding():
             value = to_bytes(body.value, body.encoding)
+        longest = context.settings.max_request_timeout
+        if body.wait > longest:
+            raise ApiError(
+                Code.INVALID_REQUEST,
+                f"wait may be up to raft.max_request_timeout = {longest:g} seconds, not {body.wait:g}; wait again "
+                "after `busy`",
+                "wait",
+                {"limit": longest},
+            )
         wanted = AcquireOptions(
             kind,
             name.encode(),
             value,
             body.permits if isinstance(body, SemaphoreBody) else 1,
-            min(body.wait, context.settings.max_request_timeout),
+            body.wait,
             body.stay,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
@@ -13,6 +14,8 @@ from coterie.app.cli.command_names import COMMANDS
 from coterie.app.wire.names import PROGRAM
 
 HELP_OPTIONS = ["-h", "--help"]
+
+_NEGATIVE_NUMBER = re.compile(r"-[0-9.][0-9.,:eE_+-]*")
 
 CONTEXT = {
     "help_option_names": HELP_OPTIONS,
@@ -45,7 +48,25 @@ class Command(click.Command):
             return rest
         except click.UsageError as error:
             error.ctx = error.ctx or ctx  # so that the error can name the command
+            if isinstance(error, click.NoSuchOption) and any(isinstance(each, click.Argument) for each in self.params):
+                said = error.format_message().rstrip(".")
+                advice = "if it is no option but a value or a key, put -- before KEY and VALUE"
+                raise click.NoSuchOption(error.option_name, f"{said}; {advice}", ctx=error.ctx) from None
             raise
+
+    def make_parser(self, ctx: click.Context) -> Any:
+        """Numbers are values also where they are negative: no option looks like one."""
+        parser: Any = super().make_parser(ctx)
+        take_option = parser._process_opts
+
+        def take(text: str, state: Any) -> None:
+            if _NEGATIVE_NUMBER.fullmatch(text):
+                state.largs.append(text)
+            else:
+                take_option(text, state)
+
+        parser._process_opts = take
+        return parser
 
     def _check_text(self, ctx: click.Context) -> None:
         """Keys, names and ids are text; what may be any bytes has a type of its own, as files have."""

@@ -14,6 +14,7 @@ from coterie.app.cli.framework.command import CommandGroup
 from coterie.app.cli.framework.command import command as make_command
 from coterie.app.cli.framework.options import FILE, online
 from coterie.app.cli.framework.session import Session
+from coterie.app.cli.keys.meta_import import import_keys
 from coterie.app.cli.keys.meta_txn import txn
 from coterie.app.cli.keys.meta_watch import history, watch
 from coterie.app.cli.terminal.exits import Exit
@@ -139,13 +140,12 @@ def put(
 )
 @KEY
 @EXPECT
-@click.option("--prefix", is_flag=True, help="All keys that begin with KEY, at one revision.")
+@click.option("--prefix", is_flag=True, help="All keys that begin with KEY; at one revision if 10,000 or fewer.")
 @click.option("--yes", is_flag=True, help="Do not ask before --prefix.")
 @online
 def delete(session: Session, key: str, expect: int | None, prefix: bool, yes: bool) -> None:
     """Delete a key, or with --prefix all that begin with it. One that is not there is no error."""
     from coterie.app.wire.keys import MetaDelete  # noqa: PLC0415
-    from coterie.consensus.store import prefix_end  # noqa: PLC0415
 
     if prefix and expect is not None:
         raise click.UsageError("--expect is for one key, not for --prefix")
@@ -156,7 +156,7 @@ def delete(session: Session, key: str, expect: int | None, prefix: bool, yes: bo
         done = session.run(lambda client: client.metadata.delete(start, expect=expect))
     else:
         session.out.make_sure(f"All keys that begin with {key!r} will be deleted.", yes=yes)
-        done = session.run(lambda client: client.metadata.delete_range(start, prefix_end(start)))
+        done = session.run(lambda client: client.metadata.delete_prefix(start))
     if session.out.json:
         session.out.document(MetaDelete(key, done.revision, done.deleted))
     elif prefix:
@@ -173,6 +173,7 @@ def delete(session: Session, key: str, expect: int | None, prefix: bool, yes: bo
         f"{PROGRAM} meta ls config/ --revision 17",
         f"{PROGRAM} meta ls jobs/ --keys_only | wc -l",
         f"{PROGRAM} meta ls config/ --json | jq -r '.keys[] | .key + \" \" + .value'",
+        f"{PROGRAM} meta ls config/ --json > config.json",
     ],
 )
 @PREFIX
@@ -259,6 +260,6 @@ def _row(record: Record) -> tuple[Shown, ...]:
 
 command = CommandGroup(
     "meta",
-    commands=[get, put, delete, list_keys, txn, watch, history],
+    commands=[get, put, delete, list_keys, import_keys, txn, watch, history],
     help="The metadata: keys with revisions, that all nodes agree on.",
 )

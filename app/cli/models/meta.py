@@ -24,6 +24,14 @@ class MetaKeys(msgspec.Struct, frozen=True, kw_only=True):
     """There are more than `--limit`."""
 
 
+class Imported(msgspec.Struct, frozen=True):
+    """What was written."""
+
+    keys: int
+    revision: int
+    """The last; 0 where there were no keys."""
+
+
 class MetaChange(msgspec.Struct, frozen=True, kw_only=True):
     """One change of one key."""
 

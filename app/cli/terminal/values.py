@@ -14,8 +14,9 @@ VALUE = click.argument("value", type=click.UNPROCESSED)
 """Any bytes."""
 
 VALUE_HELP = (
-    "VALUE is the value itself, `-` for standard input, or `@file` for what a file holds, to the byte. One that begins "
-    "with @ goes through standard input."
+    "VALUE is the value itself, `-` for standard input, or `@file` for what a file holds, to the byte. `@@` begins "
+    "one that begins with @. Put `--` before KEY and VALUE where one begins with a dash and is no number; a lone dash "
+    "goes through standard input."
 )
 
 
@@ -23,7 +24,9 @@ def read_value(given: str) -> bytes:
     """Raises click.UsageError."""
     if given == "-":
         return sys.stdin.buffer.read()
-    if given.startswith("@"):
+    if given.startswith("@@"):
+        given = given[1:]
+    elif given.startswith("@"):
         try:
             return Path(given[1:]).read_bytes()
         except OSError as error:

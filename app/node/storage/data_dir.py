@@ -10,6 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,8 @@ class DataDir:
                 f"data_dir {path}: another node uses it{f' (process {owner})' if owner else ''}; "
                 "stop that one, or give this node a directory of its own"
             ) from None
-        os.truncate(self._lock, 0)
-        os.pwrite(self._lock, f"{os.getpid()}\n".encode(), 0)
+        with suppress(OSError):  # a full disk: it only helps the message above
+            os.pwrite(self._lock, f"{os.getpid():<19}\n".encode(), 0)
 
     def close(self) -> None:
         """Let others open the directory. The end of the process does as much."""
@@ -103,14 +104,25 @@ class DataDir:
             ) from None
 
     def _write(self, identity: NodeIdentity) -> None:
+        """In the space of a draft that the start before left for this one: a full disk keeps no node from starting."""
         path = self.path / IDENTITY_FILE
-        temporary = path.with_suffix(".tmp")
+        draft = path.with_suffix(".tmp")
         content = {"format": FORMAT, "node_id": identity.node_id, "generation": identity.generation}
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(json.dumps(content) + "\n")
-            file.flush()
-            os.fsync(file.fileno())
-        replace_durably(temporary, path)
+        data = (json.dumps(content) + "\n").encode()
+        _fill(draft, data, synced=True)
+        replace_durably(draft, path)
+        with suppress(OSError):
+            _fill(draft, bytes(len(data)), synced=False)
+
+
+def _fill(path: Path, data: bytes, *, synced: bool) -> None:
+    """Write a file over what it holds."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with open(fd, "wb", buffering=0) as file:
+        file.write(data)
+        file.truncate()
+        if synced:
+            os.fsync(fd)
 
 
 def _decode(content: Any) -> NodeIdentity:
