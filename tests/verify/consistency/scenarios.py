@@ -30,7 +30,7 @@ def _equally(*kinds: str) -> dict[str, float]:
     return dict.fromkeys(kinds, 1.0)
 
 
-LINKS = _equally("loss", "delay", "duplicate", "reorder", "slow_tcp", "cut_tcp")
+LINKS = _equally("loss", "delay", "duplicate", "reorder", "slow_tcp", "cut_udp", "cut_tcp")
 PARTITIONS = _equally("partition", "isolate", "one_way", "bridge")
 
 _TABLE = (
@@ -38,6 +38,7 @@ _TABLE = (
     Scenario("partitions", "halves, single nodes, one way only, joined by a bridge", PARTITIONS),
     Scenario("isolations", "the leader, or another node, hears nobody and is heard by nobody", _equally("isolate")),
     Scenario("bad-links", "loss, delay, duplicates, reordering, slow and cut TCP", LINKS, lanes=2),
+    Scenario("one-layer", "UDP alone or TCP alone is cut", _equally("cut_udp", "cut_tcp")),
     Scenario(
         "kills", "kill -9 and power cuts of one node or all, SIGTERM", _equally("kill", "kill_all", "stop"), power=True
     ),

@@ -23,6 +23,7 @@ KINDS: Mapping[str, Fault] = {
     "duplicate": link_faults.duplicate,
     "reorder": link_faults.reorder,
     "slow_tcp": link_faults.slow_tcp,
+    "cut_udp": link_faults.cut_udp,
     "cut_tcp": link_faults.cut_tcp,
     # processes, disks, clocks
     "kill": node_faults.kill,

@@ -88,6 +88,13 @@ async def slow_tcp(act: Act) -> None:
     await _all_of_some(act, Link(rate=act.rng.choice((15_000.0, 60_000.0)), only="tcp"))
 
 
+async def cut_udp(act: Act) -> None:
+    """No datagram of gossip arrives; connections live."""
+    victim = await act.victim()
+    link = Link(cut=True, only="udp")
+    await act.on_links([victim], between([victim.number], _numbers(act.others([victim])), link), **link.to_json())
+
+
 async def cut_tcp(act: Act) -> None:
     """No connection lives: they are reset, or nothing of theirs arrives; gossip's datagrams pass."""
     victim = await act.victim()
