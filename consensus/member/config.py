@@ -21,6 +21,8 @@ class MemberConfig:
     """Of a new cluster: its first leader logs them, and they are in force from there on."""
     request_timeout: float = 5.0
     """Seconds that a call takes at most, where it does not say otherwise."""
+    digest_interval: float = 300.0
+    """Seconds between two digests of the state, by which members find out whether one differs from the rest."""
     max_watches: int = 1_000
     """Watches open at a time at this member; more are refused as `too_many_watches`."""
     server_tls: ssl.SSLContext | None = None

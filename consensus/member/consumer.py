@@ -10,8 +10,9 @@ from collections.abc import Callable
 
 from coterie.consensus.member.event_loop import SystemClock
 from coterie.consensus.member.lease_expiry import LeaseExpiry
-from coterie.consensus.member.level_raising import LevelRaising
 from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.replicas.level_raising import LevelRaising
+from coterie.consensus.member.replicas.state_audit import StateAudit
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.member.tracing import Tracing
 from coterie.consensus.raft.node import RaftNode
@@ -30,6 +31,7 @@ class MetadataConsumer:
         limits: Limits | None = None,
         *,
         request_timeout: float = 5.0,
+        digest_interval: float = 300.0,
         max_watches: int = 1_000,
         tracing: Tracing | None = None,
         on_change: Callable[[], None] = lambda: None,
@@ -39,6 +41,7 @@ class MetadataConsumer:
         self.machine = MetadataStateMachine(State(), SystemClock().monotonic, self._applied)
         self._limits = limits or Limits()
         self._request_timeout = request_timeout
+        self._digest_interval = digest_interval
         self._max_watches = max_watches
         self._tracing = tracing
         self._on_change = on_change
@@ -58,6 +61,9 @@ class MetadataConsumer:
             tracing=self._tracing,
         )
         self.levels = LevelRaising(node, self.machine, self._limits, self._request_timeout)
+        self.audit = StateAudit(
+            node, self.machine, SystemClock().monotonic, interval=self._digest_interval, timeout=self._request_timeout
+        )
         if self._tracing is not None:
             node.state.on_forwarded = self._tracing.forwarded
 
@@ -68,6 +74,7 @@ class MetadataConsumer:
         self._tasks = [
             asyncio.create_task(expiry.run(), name="leases"),
             asyncio.create_task(self.levels.run(), name="levels"),
+            asyncio.create_task(self.audit.run(), name="digests"),
         ]
 
     def before_tick(self) -> None:

@@ -58,6 +58,7 @@ class Member:
         self.consumer = MetadataConsumer(
             config.limits,
             request_timeout=config.request_timeout,
+            digest_interval=config.digest_interval,
             max_watches=config.max_watches,
             tracing=config.tracing,
             on_change=self._notify_observers,

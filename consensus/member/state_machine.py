@@ -11,10 +11,22 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from coterie.consensus.member.digests import Digests
 from coterie.consensus.raft.errors import SafetyError
-from coterie.consensus.store import Result, State, StateDecoder, WatchHub, apply, encode_batch, write_snapshot
+from coterie.consensus.store import (
+    DigestDue,
+    DigestTold,
+    Result,
+    State,
+    StateDecoder,
+    WatchHub,
+    apply,
+    encode_batch,
+    write_snapshot,
+)
 
 _encode_voters = msgspec.msgpack.Encoder().encode
+_decode_voters = msgspec.msgpack.Decoder(tuple[str, ...]).decode
 
 
 class HaltedError(SafetyError):
@@ -30,6 +42,7 @@ class MetadataStateMachine:
     def __init__(self, state: State, monotonic: Callable[[], float], on_change: Callable[[], None]) -> None:
         self.state = state
         self.hub = WatchHub(state.keyspace)
+        self.digests = Digests()
         self._monotonic = monotonic
         self._on_change = on_change
         self._base: tuple[float, int] | None = None
@@ -61,11 +74,16 @@ class MetadataStateMachine:
         result = apply(self.state, op, index)
         if self.state.halted:
             raise HaltedError(self.state.halted)
+        if isinstance(result, DigestDue):
+            self.digests.begin(self.state)
+        elif isinstance(result, DigestTold):
+            self.digests.told(result)
         self._on_change()
         return result
 
     def configure(self, voters: tuple[str, ...], index: int) -> None:
         self.state.configure(_encode_voters(voters), index)
+        self.digests.voters = voters
         self._on_change()
 
     def skip(self, index: int) -> None:
@@ -85,6 +103,7 @@ class MetadataStateMachine:
 
     def restored(self, state: State) -> None:
         self.state = state
+        self.digests.voters = _decode_voters(state.config) if state.config else ()
         self.hub.follow(state.keyspace)
         self._on_change()
 

@@ -37,6 +37,8 @@ HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.Ban: admin.ban,
     ops.SetLimits: admin.set_limits,
     ops.SetFeatureLevel: admin.set_feature_level,
+    ops.TakeDigest: admin.take_digest,
+    ops.ReportDigest: admin.report_digest,
 }
 
 

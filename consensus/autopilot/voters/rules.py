@@ -140,8 +140,8 @@ def _begun_removal(view: ClusterView, policy: Policy, now: float) -> VoterDecisi
         if ban is None:
             continue
         replacement = _replacement(view, member, policy, now)
-        if replacement is None:
-            continue
+        if replacement is None or len(view.voters) < 3:
+            continue  # of two, each is needed, and this one answers
         if member == view.own:
             target = _successor(view, now)
             if target is not None:

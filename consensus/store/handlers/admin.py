@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
-from coterie.consensus.store.schema.operations import Ban, FoundCluster, SetFeatureLevel, SetLimits
+from coterie.consensus.store.schema.operations import (
+    Ban,
+    FoundCluster,
+    ReportDigest,
+    SetFeatureLevel,
+    SetLimits,
+    TakeDigest,
+)
 from coterie.consensus.store.schema.records import BanRecord
-from coterie.consensus.store.schema.results import Done
+from coterie.consensus.store.schema.results import DigestDue, DigestTold, Done
 from coterie.consensus.store.state import State
 
 
@@ -28,6 +35,15 @@ def set_limits(state: State, op: SetLimits) -> Done:
     state.limits = op.limits
     state.keyspace.history.trim(op.limits)
     return Done(state.keyspace.revision)
+
+
+def take_digest(_state: State, _op: TakeDigest) -> DigestDue:
+    """The digest is the member's to make, beside the state, which does not change."""
+    return DigestDue()
+
+
+def report_digest(_state: State, op: ReportDigest) -> DigestTold:
+    return DigestTold(op.index, op.member, op.digest)
 
 
 def set_feature_level(state: State, op: SetFeatureLevel) -> Done:

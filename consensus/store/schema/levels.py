@@ -3,7 +3,7 @@
 The cluster's feature level is in the state, and only ever rises. Whatever changes what a log means stands behind a
 level: an operation, a limit, the snapshot's format. A new level is a new number in `KNOWN_LEVEL` and in the tables
 here; nothing else chooses versions. A rule of applying that changes asks for `state.feature_level`.
-`member/level_raising.py` proposes a level once every member can follow.
+`member/replicas/level_raising.py` proposes a level once every member can follow.
 """
 
 from __future__ import annotations
@@ -47,6 +47,8 @@ SINCE: Final[dict[type, int]] = {
     ops.Idempotent: 1,
     ops.Batch: 1,
     ops.IdempotentFor: 2,
+    ops.TakeDigest: 2,
+    ops.ReportDigest: 2,
 }
 """Every operation, and every part of one, with its level. A field more is another operation, under a tag of its own:
 a member that knows the level before counts fields, and would refuse what the others apply."""

@@ -240,6 +240,18 @@ class SetFeatureLevel(EncodedOperation, frozen=True, tag=22):
     feature_level: Annotated[int, msgspec.Meta(ge=1, le=255)]
 
 
+class TakeDigest(EncodedOperation, frozen=True, tag=26):
+    """Each member makes a digest of its state as of here, and reports it. -> DigestDue"""
+
+
+class ReportDigest(EncodedOperation, frozen=True, tag=27):
+    """What a member's state is as of the entry at `index`, where a TakeDigest stands. Changes nothing. -> DigestTold"""
+
+    index: Count
+    member: Annotated[str, msgspec.Meta(min_length=1, max_length=128)]
+    digest: Annotated[bytes, msgspec.Meta(min_length=1, max_length=64)]
+
+
 # -- how they travel -----------------------------------------------------------------------------------------------
 
 ClientOperation = (
@@ -256,7 +268,9 @@ ClientOperation = (
     | Release
     | Proclaim
 )
-SystemOperation = LeaseExpire | LeaseNodeLost | FoundCluster | Ban | SetLimits | SetFeatureLevel
+SystemOperation = (
+    LeaseExpire | LeaseNodeLost | FoundCluster | Ban | SetLimits | SetFeatureLevel | TakeDigest | ReportDigest
+)
 PlainOperation = ClientOperation | SystemOperation
 
 

@@ -75,8 +75,31 @@ class AcquireDone(EncodedResult, frozen=True, tag=9):
     """How many wait before this one."""
 
 
+class DigestDue(EncodedResult, frozen=True, tag=11):
+    """The state as it is now is to be compared."""
+
+
+class DigestTold(EncodedResult, frozen=True, tag=12):
+    """What a member's state was, after the entry at `index`."""
+
+    index: int
+    member: str
+    digest: bytes
+
+
 SingleResult = (
-    Refused | Done | PutDone | DeleteDone | GetDone | RangeDone | TxnDone | LeaseDone | LeaseEnded | AcquireDone
+    Refused
+    | Done
+    | PutDone
+    | DeleteDone
+    | GetDone
+    | RangeDone
+    | TxnDone
+    | LeaseDone
+    | LeaseEnded
+    | AcquireDone
+    | DigestDue
+    | DigestTold
 )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
+from coterie.consensus.member.digests import DivergedError
+from coterie.consensus.member.state_machine import HaltedError
 from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
 from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.errors import WentBackError
@@ -27,11 +29,19 @@ class Invariants:
         self.seen: dict[str, tuple[int, int, int]] = {}  # host -> commit, applied, term in this life
         self.led: set[tuple[str, int]] = set()
         self.on_elected: Callable[[Host], None] | None = None
+        self.rotten = False
+        """A member's state is no more that of its log: only digests can tell."""
         self.voters: dict[str, tuple[str, ...]] = {}  # host -> its configuration after its former step
 
     def excused(self, host: Host, failure: BaseException) -> bool:
-        """A failing disk stops its own node, and one that went back in time, and is meant to. No peer's bytes do."""
-        return isinstance(failure, OSError) or (isinstance(failure, WentBackError) and host.went_back)
+        """A failing disk stops its own node, as does one that went back in time, or a level that it does not know; all
+        are meant to. No peer's bytes do."""
+        return (
+            isinstance(failure, OSError)
+            or (isinstance(failure, WentBackError) and host.went_back)
+            or (isinstance(failure, HaltedError) and host.node is not None and not host.node.state.votes)
+            or (isinstance(failure, DivergedError) and self.rotten)
+        )
 
     def forget_votes(self, host: Host) -> None:
         """Its disk has forgotten them."""
@@ -171,6 +181,8 @@ class Invariants:
 
     def _applied(self, host: Host, node: Any) -> None:
         """State machine safety: the same state after the same index, on every node."""
+        if self.rotten:
+            return
         state = (host.machine.revision, host.machine.digest)
         if self.digests.setdefault(node.applied, state) != state:
             self.world.fail(f"state machine safety: {host.name} differs at {node.applied}")

@@ -104,6 +104,9 @@ class Network:
             return
         if any(name in self.only and {name, self.only[name]} != pair for name in pair):
             return
+        releases, hosts = self.world.releases, self.world.hosts
+        if releases is not None and any(releases.refuses(hosts[x], hosts[y]) for x, y in ((a, b), (b, a))):
+            return
         if (a, b) in self.blocked or (b, a) in self.blocked:
             return  # a handshake takes both directions
         self.count += 1

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.verify.raft_sim.disk import Copy
 from tests.verify.raft_sim.files import FilePlatter
+from tests.verify.raft_sim.replacing import replace_member
 from tests.verify.raft_sim.world import Host, World
 
 if TYPE_CHECKING:
@@ -84,32 +85,11 @@ class Rollbacks:
             world.note(f"{host.name} was found out")
             self._check_reported(host)
         host.retire()
-        self._replace(host)
+        world.network.only.pop(host.name)
+        replace_member(world, host)
 
     def _check_reported(self, host: Host) -> None:
         assert self.witness is not None
         witness, life, _ = self.witness
         if witness.life == life and witness.node is not None and host.name not in witness.node.state.went_back:
             self.world.fail(f"{host.name} stopped as one that went back, and {witness.name} does not know it")
-
-    def _replace(self, host: Host) -> None:
-        world = self.world
-        new = Host(world, f"{host.name}b", ())
-        world.network.only.pop(host.name)
-        world.hosts[new.name] = new
-        new.start()
-        for name, add in ((host.name, False), (new.name, True)):
-
-            def done(name: str = name, add: bool = add) -> bool:
-                leader = world.leader()
-                if leader is None or leader.node is None or leader.node.state.change_pending:
-                    return False
-                if (name in leader.node.voters) == add:
-                    return True
-                leader.node.change_voters(name, lambda *_: None, 1.0, add=add)
-                return False
-
-            if not world.run_until(done, 20.0):
-                world.fail(f"{name} could not be {'added' if add else 'removed'}")
-            if not add:
-                world.hosts.take_out(host.name)

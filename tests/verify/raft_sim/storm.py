@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 
 from coterie.consensus.raft.node import RaftNode
 from tests.verify.raft_sim.faults import Faults, profile_of, settings_of, size_of
+from tests.verify.raft_sim.releases import Releases
 from tests.verify.raft_sim.rollbacks import Rollbacks
+from tests.verify.raft_sim.rot import Rot
 from tests.verify.raft_sim.workload.clients import Clients
 from tests.verify.raft_sim.workload.history import History
 from tests.verify.raft_sim.workload.machine import Registers
@@ -42,8 +44,13 @@ class Storm:
         self.world = world
         self.rng = random.Random(world.rng.random())
         self.history: History | Clients = History(world) if record is None else Clients(world, record)
+        self.releases = Releases(world) if later and record is not None else None
+        world.releases = self.releases
         self.faults = Faults(world, self.history, self.rng)
-        self.rollbacks = Rollbacks(world, self.faults) if later else None
+        self.misfortune: Rollbacks | Rot | None = None
+        if later:
+            rots = self.releases is not None and not self.releases.mixed and world.seed % 3 == 0
+            self.misfortune = Rot(world, self.faults) if rots else Rollbacks(world, self.faults)
 
     # clients
 
@@ -73,8 +80,8 @@ class Storm:
             world.run_until(self._founded, 10.0)
         world.after(self.rng.random(), self.faults.strike)
         self._restarter()
-        if self.rollbacks is not None:
-            self.rollbacks.begin()
+        if self.misfortune is not None:
+            self.misfortune.begin()
         world.run(seconds)
         self.calm()
         node = next(iter(world.hosts.values())).node
@@ -108,6 +115,8 @@ class Storm:
         """Heal everything: the group must recover, agree, and hold all that it ever promised."""
         world = self.world
         self.faults.raging = False
+        if isinstance(self.history, Clients):
+            self.history.reusing = False
         world.note("calm")
         world.network.slow = 0.0
         world.network.lag.clear()
@@ -126,8 +135,10 @@ class Storm:
                 host.start()
             else:
                 host.snapshots.failure_rate = host.snapshots.flip_rate = 0.0
-        if self.rollbacks is not None:
-            self.rollbacks.judge()
+        if self.misfortune is not None:
+            self.misfortune.judge()
+        if self.releases is not None:
+            self.releases.upgrade()
         if not world.run_until(lambda: self._settled() and not self.history.open, 20.0):
             states = [
                 (h.name, n.state.role, n.term, n.commit, n.applied, n.last_index, n.voters)
@@ -140,6 +151,9 @@ class Storm:
             self._manners()
         if not world.run_until(self._settled, 5.0):
             world.fail("the last entries are not applied everywhere")
+        if self.releases is not None:
+            self.releases.check_end()
+            world.run_until(self._settled, 5.0)
         for host in world.live():
             self.history.check_end(host)
 

@@ -44,7 +44,7 @@ def test_kept_seeds(seed: int) -> None:
 
 
 @pytest.mark.parametrize("block", some_quick(range(LATER_SEEDS, LATER_SEEDS + SEEDS // 2, BLOCK), 3))
-def test_storms_with_disks_that_go_back_break_no_promise(block: int) -> None:
+def test_storms_of_what_came_later_break_no_promise(block: int) -> None:
     for seed in range(block, block + BLOCK):
         run_storm(seed)
 
@@ -110,6 +110,10 @@ NOTICED = {
     "an overwritten proposal did not happen": 5,
     "answers go back over their own link": 43,
     "a lost forward is unknown": 0,
+    "the founder's limits are logged": LATER_SEEDS + 3,
+    "a level waits until all follow": LATER_SEEDS + 6,
+    "a member that differs stops": LATER_SEEDS + 32,
+    "fingerprints of requests are compared": LATER_SEEDS + 7,
     "a member that went back is not counted": LATER_SEEDS + 5,
     "a start below what was acknowledged is noticed": LATER_SEEDS + 5,
     "a refusal of what was acknowledged is noticed": LATER_SEEDS + 36,

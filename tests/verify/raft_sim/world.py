@@ -8,8 +8,9 @@ import logging
 import random
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from coterie.consensus.member.digests import DivergedError
 from coterie.consensus.raft.errors import RaftError, WentBackError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import Entry, Greeting
@@ -19,6 +20,9 @@ from tests.verify.raft_sim.files import FileJournal, FilePlatter, FileSnapshots
 from tests.verify.raft_sim.invariants import Invariants
 from tests.verify.raft_sim.network import Network, SimTransport
 from tests.verify.raft_sim.workload.machine import Registers
+
+if TYPE_CHECKING:
+    from tests.verify.raft_sim.releases import Releases
 
 SETTINGS = replace(
     RaftConfig(),
@@ -114,7 +118,7 @@ class Host:
         self.went_back = False
         """Its disk is an earlier copy of itself."""
         self.retired = False
-        """It stopped because its disk went back: it never starts again."""
+        """It stopped because its disk went back, or its state differs: it never starts again."""
 
     def start(self) -> None:
         assert self.node is None
@@ -144,7 +148,8 @@ class Host:
                 settings=self.world.settings,
             )
             self.platter.starts += 1
-            self.greeting = Greeting(1, self.platter.starts, self.journal.term, node.last_index if self.says else 0)
+            level = 1 if self.world.releases is None else self.machine.state.known_level
+            self.greeting = Greeting(level, self.platter.starts, self.journal.term, node.last_index if self.says else 0)
             self.rng.random()  # each seed keeps its run: a start has always drawn once more than it needs
             node.start()
         except OSError:
@@ -241,6 +246,10 @@ class Hosts(dict[str, Host]):
         super().__init__(hosts)
         self._gone: dict[str, Host] = {}
 
+    @property
+    def gone(self) -> list[Host]:
+        return list(self._gone.values())
+
     def take_out(self, name: str) -> None:
         self._gone[name] = self.pop(name)
 
@@ -268,6 +277,7 @@ class World:
         self.settings = settings
         self.make_machine = make_machine
         self.real_files = real_files
+        self.releases: Releases | None = None
         self.on_tick: Callable[[Host], None] | None = None
         self.now = 0.0
         self.clock_touched = 0.0
@@ -352,6 +362,8 @@ class World:
     def tick(self, host: Host) -> None:
         assert host.node is not None
         host.node.tick()
+        if self.releases is not None:
+            self.releases.turn(host)
         if self.on_tick is not None:
             self.on_tick(host)
 
@@ -359,7 +371,7 @@ class World:
         failure = node.failure
         if failure is not None and not self.invariants.excused(host, failure):
             self.fail(f"{host.name} stopped: {failure!r}", failure)
-        if isinstance(failure, WentBackError):
+        if isinstance(failure, WentBackError | DivergedError):
             host.retire()
         else:
             host.crash()

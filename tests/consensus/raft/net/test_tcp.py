@@ -397,8 +397,11 @@ async def test_handshakes_that_never_begin_are_few_and_end(tmp_path: Path) -> No
         listener = group.peers[0].transport.server
         assert isinstance(listener, TlsListener)
         await eventually(lambda: len(os.listdir("/proc/self/fd")) - before - len(held) <= 20 + 2)
+        former = group.peers[1].transport.links["a"]
         group.peers[0].transport.links["b"].abort()
-        await eventually(lambda: "b" in group.peers[0].transport.links)  # among them a member gets in
+        # Among them a member gets in, and both sides know it.
+        await eventually(lambda: group.peers[1].transport.links.get("a") not in {None, former})
+        await eventually(lambda: "b" in group.peers[0].transport.links)
         assert await group.peers[1].put(2) == 2
         for sock in held:
             with suppress(ConnectionError):

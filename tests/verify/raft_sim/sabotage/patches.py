@@ -11,6 +11,7 @@ from coterie.consensus.raft.core.model.configuration import Configurations, is_m
 from coterie.consensus.raft.core.parts import elections, snapshot_taking
 from coterie.consensus.raft.errors import RaftUnavailableError
 from coterie.consensus.raft.messages import NextNodeIdx
+from coterie.consensus.store import State
 
 Patch = tuple[Any, str, Any]
 
@@ -312,6 +313,22 @@ def believed(check: Any) -> Any:
 
 def greeting_ignored(check: Any) -> Any:
     return lambda s, member, greeting: check(s, member, replace(greeting, index=0))
+
+
+def own_limits(state: Any) -> Any:
+    return lambda releases, host: State(releases.limits(host.name), known_level=releases.level(host))
+
+
+def no_fingerprint(recall: Any) -> Any:
+    return lambda table, request_id, time_ms, now_ms, _: recall(table, request_id, time_ms, now_ms, b"")
+
+
+def own_level_alone(followed: Any) -> Any:
+    return lambda raising: {"own": raising._machine.state.known_level}
+
+
+def no_verdict(told: Any) -> Any:
+    return lambda digests, report: None
 
 
 def always_happened(decided: Any) -> Any:

@@ -9,6 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from coterie.consensus.member.digests import Digests
+from coterie.consensus.member.replicas import level_raising
+from coterie.consensus.member.replicas.level_raising import LevelRaising
 from coterie.consensus.raft import recovery
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations
@@ -25,6 +28,8 @@ from coterie.consensus.raft.core.parts import (
     snapshot_taking,
 )
 from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.store.tables.deduplication import DeduplicationTable
+from tests.verify.raft_sim.releases import Releases
 from tests.verify.raft_sim.sabotage import patches as sabotage
 from tests.verify.raft_sim.sabotage.patches import Patch, function
 
@@ -96,6 +101,19 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     "an overwritten proposal did not happen": ("promise 4", function(calls, "decide", sabotage.always_happened)),
     "answers go back over their own link": ("promise 4", function(forwarding, "reply", sabotage.any_link)),
     "a lost forward is unknown": ("promise 4", function(calls, "forward_lost", sabotage.lost_is_refused)),
+    "the founder's limits are logged": (
+        "raft spec 3",
+        lambda: [
+            (level_raising, "FIRST_LEVEL", 0),
+            *function(Releases, "state", sabotage.own_limits)(),
+        ],
+    ),
+    "a level waits until all follow": ("raft spec 3", function(LevelRaising, "followed", sabotage.own_level_alone)),
+    "a member that differs stops": ("raft spec 3", function(Digests, "told", sabotage.no_verdict)),
+    "fingerprints of requests are compared": (
+        "raft spec 3",
+        function(DeduplicationTable, "recall", sabotage.no_fingerprint),
+    ),
     "a member that went back is not counted": ("raft spec 2b", function(rollback, "condemn", sabotage.believed)),
     "a start below what was acknowledged is noticed": (
         "raft spec 2b",

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from coterie.consensus import store
 from coterie.consensus.raft.errors import RaftError, RaftRefusedError, StoppedError
-from coterie.consensus.store import Idempotent, encode, prefix_end, state_digest
+from coterie.consensus.store import Idempotent, IdempotentFor, decode, encode, prefix_end, state_digest
+from coterie.consensus.store.schema.fingerprints import fingerprint
+from coterie.consensus.store.schema.levels import SINCE
 from tests.verify.linearizability import Delivery, History, Operation, render
 from tests.verify.linearizability import Watch as SeenWatch
 from tests.verify.linearizability.by_revision.check import check
@@ -122,6 +124,8 @@ class Clients:
         self.world = world
         self.record = record
         self.rng = random.Random(world.rng.random())
+        self.reusing = True
+        self.careless = random.Random(f"{world.seed} careless")
         self.operations: dict[str, Operation] = {}
         self.acknowledged = self.read = self.unknown = self.refused = 0
         self._calls = OpenCalls(world)
@@ -171,10 +175,12 @@ class Clients:
 
     def _encode(self, name: str, host: Host) -> bytes:
         """A request under an id of its own, of the cluster time that a host knows."""
-        request = self.operations[name].request
-        op = encode(
-            Idempotent(f"{name}.{len(self.record.causes)}".encode(), host.machine.state.time_ms, operation(request))
-        )
+        asked = operation(self.operations[name].request)
+        request_id, time_ms = f"{name}.{len(self.record.causes)}".encode(), host.machine.state.time_ms
+        if host.machine.state.feature_level < SINCE[IdempotentFor]:
+            op = encode(Idempotent(request_id, time_ms, asked))
+        else:
+            op = encode(IdempotentFor(request_id, time_ms, fingerprint(asked, ""), asked))
         self.record.causes[op] = name
         return op
 
@@ -200,12 +206,32 @@ class Clients:
             else:
                 self._finish(name, result(told))
                 self.acknowledged += 1
+                self._reuse(op, host)
 
         try:
             host.node.propose(op, done, timeout)
         except StoppedError:
             self._calls.end(call)
             self._again(name, op, timeout, tries, doubt=doubt)
+
+    def _reuse(self, op: bytes, host: Host) -> None:
+        """Now and then a client takes the id of a request that was acknowledged for another one."""
+        former = decode(op)
+        if not self.reusing or not isinstance(former, IdempotentFor) or self.careless.random() > 0.1:
+            return
+        name = f"o{len(self.operations) + 1}"
+        request = Put(self.careless.choice(KEYS), f"reused{len(self.operations)}")
+        self.operations[name] = Operation(name, "c0", request, self.world.now)
+        asked = operation(request)
+        again = encode(IdempotentFor(former.id, former.time_ms, fingerprint(asked, ""), asked))
+        self.record.causes[again] = name
+        self._retrying += 1
+
+        def send() -> None:
+            self._retrying -= 1
+            self._try(name, again, host, 2.0, 1, doubt=True)
+
+        self.world.after(0.2 * self.careless.random(), send)
 
     def _again(self, name: str, op: bytes, timeout: float, tries: int, *, doubt: bool) -> None:
         if tries > 1:

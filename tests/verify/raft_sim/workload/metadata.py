@@ -57,7 +57,9 @@ class Metadata(MetadataStateMachine):
     """One host's replica. `revision` and `digest` are what the invariants compare between hosts."""
 
     def __init__(self, host: Host, record: Record, on_change: Callable[[], None] = lambda: None) -> None:
-        super().__init__(State(LIMITS), host.clock.monotonic, on_change)
+        releases = host.world.releases
+        state = State(LIMITS) if releases is None else releases.state(host)
+        super().__init__(state, host.clock.monotonic, on_change)
         self._host = host
         self._record = record
         self._led = 0
