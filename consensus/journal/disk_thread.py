@@ -33,7 +33,11 @@ class DiskThread:
 
         self._executor.submit(run)
 
-    async def close(self) -> None:
-        """Wait for what was submitted, then end the thread. Their `done` calls come before this returns."""
-        await self._loop.run_in_executor(self._executor, lambda: None)
-        self._executor.shutdown()
+    async def close(self, last: Callable[[], None] = lambda: None) -> None:
+        """Wait for what was submitted, run `last`, then end the thread. Their `done` calls come before this returns.
+
+        Raises what `last` raises."""
+        try:
+            await self._loop.run_in_executor(self._executor, last)
+        finally:
+            self._executor.shutdown(wait=False)

@@ -205,6 +205,10 @@ class Member:
         voters: tuple[str, ...] = await call_node(lambda done: self.node.change_voters(member, done, limit, add=add))
         return voters
 
+    def in_disk_thread(self, job: Callable[[], None]) -> None:
+        """Run `job`, which raises nothing, where it holds nobody up."""
+        self._runtime.in_disk_thread(job)
+
     def compact(self) -> None:
         """Take a snapshot soon, and cut the log."""
         self._runtime.compact()

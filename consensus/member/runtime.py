@@ -94,7 +94,11 @@ class RaftRuntime:
         )
 
     def _keep_incarnations(self, incarnations: Mapping[str, int]) -> None:
-        self._disk.submit(partial(write_incarnations, self.directory.path, incarnations), lambda *_: None)
+        self.in_disk_thread(partial(write_incarnations, self.directory.path, incarnations))
+
+    def in_disk_thread(self, job: Callable[[], None]) -> None:
+        """Run `job`, whose end nobody waits for."""
+        self._disk.submit(job, lambda *_: None)
 
     def load(self) -> None:
         """Load the state and begin to tick. Raises CorruptStateError where the snapshot cannot be loaded."""
@@ -117,7 +121,7 @@ class RaftRuntime:
     async def _every_second(self) -> None:
         while True:
             await asyncio.sleep(1.0)
-            self.directory.journal.upkeep()
+            self.node.upkeep()
 
     def compact(self) -> None:
         """Take a snapshot soon, and cut the log."""
@@ -134,5 +138,4 @@ class RaftRuntime:
     async def close(self) -> None:
         """After `halt`: close the links, finish the disk's work, let the directory go."""
         await self.transport.close()
-        await self._disk.close()
-        self.directory.close()
+        await self._disk.close(self.directory.close)

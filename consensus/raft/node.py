@@ -25,6 +25,7 @@ from coterie.consensus.raft.core.events import (
     Start,
     Synced,
     Tick,
+    must_succeed,
 )
 from coterie.consensus.raft.core.model.configuration import encode_change
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP, REGULAR
@@ -149,6 +150,13 @@ class RaftNode:
         target)`, without an error once the target leads. UnknownOutcomeError: it was asked, and may yet take over."""
         self._running()
         self._event(HandOver(callback, target))
+
+    def upkeep(self) -> None:
+        """To be called once a second: what is due of the journal's upkeep, in the disk thread. An error of it is the
+        disk's, and stops the node."""
+        job = None if self.stopped else self._journal.begin_upkeep()
+        if job is not None:
+            self._disk.submit(job, partial(self._job_done, Job(job, must_succeed)))
 
     def compact(self) -> None:
         """Take a snapshot soon, however short the log is."""

@@ -53,6 +53,10 @@ class Journal(Protocol):
         `sync()` is `begin_sync()()`. One job is in flight at most; buffering goes on meanwhile.
         """
 
+    def begin_upkeep(self) -> Callable[[], None] | None:
+        """Once a second: a job for the disk thread that does what is due beside syncs; None where nothing is. An error
+        of it is final, as that of a sync."""
+
     def shortage(self, size: int, entries: int = 1, *, following: bool = False) -> Shortage | None:
         """What `entries` more, of `size` bytes of commands, lack: None where their space on the disk is preallocated
         and the log may grow so far. Never raises.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from pathlib import Path
 
 logger = logging.getLogger(__name__)
@@ -35,17 +36,22 @@ class AddressBook:
             while len(self._known) > MAX_ADDRESSES:
                 del self._known[next(iter(self._known))]
 
-    def save(self) -> None:
+    def save(self, in_disk_thread: Callable[[Callable[[], None]], None]) -> None:
         """Write changes since the last time. An error of the disk is logged; the next change tries again."""
         if self._known == self._saved:
             return
         self._saved = dict(self._known)
-        draft = self._path.with_suffix(".tmp")
-        try:
-            draft.write_text(json.dumps({"format": 1, "addresses": self._known}), encoding="utf-8")
-            draft.replace(self._path)
-        except OSError as error:
-            logger.warning("%s cannot be written: %s", self._path, error)
+        content = json.dumps({"format": 1, "addresses": self._known})
+
+        def write() -> None:
+            draft = self._path.with_suffix(".tmp")
+            try:
+                draft.write_text(content, encoding="utf-8")
+                draft.replace(self._path)
+            except OSError as error:
+                logger.warning("%s cannot be written: %s", self._path, error)
+
+        in_disk_thread(write)
 
 
 def _read(path: Path) -> dict[str, tuple[str, int]]:

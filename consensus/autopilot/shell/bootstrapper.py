@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from uuid import uuid4
@@ -75,7 +76,7 @@ class Bootstrapper:
                 return False
             case StoreVote(vote, reason):
                 self.set_reason(reason)
-                local.vote_file.store(vote)
+                await asyncio.to_thread(local.vote_file.store, vote)
             case StopRaft(reason):
                 self.set_reason(reason)
                 await local.halt_founding()
@@ -83,7 +84,7 @@ class Bootstrapper:
                 await local.archive_directory(reason)
             case BindCluster(cluster_id, _, reason):
                 self.set_reason(reason)
-                local.join_cluster(cluster_id)
+                await asyncio.to_thread(local.join_cluster, cluster_id)
             case RunRaft(cluster_id, founders, waiting):
                 if local.member is None:
                     try:

@@ -206,7 +206,7 @@ class LocalMember:
                 self.addresses.note(other, reached)
             elif claimed is not None and claimed.proved and claimed.announcement is not None:
                 self.addresses.note(other, claimed.announcement.address)  # it calls this one
-        self.addresses.save()
+        self.addresses.save(member.in_disk_thread)
         for other, proof in member.node.state.went_back.items():
             if other not in self._reported:
                 self._reported.add(other)

@@ -150,18 +150,36 @@ class FileJournal:
         """Make everything buffered so far durable, here and now. As `begin_sync`."""
         self.begin_sync()()
 
-    def upkeep(self) -> None:
-        """Upkeep: the watermark, old segments, and a spare, so that a full disk that has space again is noticed.
+    def begin_upkeep(self) -> Callable[[], None] | None:
+        """The watermark, old segments, and a spare, so that a full disk that has space again is noticed: the returned
+        job does what is due of it, and may run in the disk thread, in turn with those of `begin_sync`.
 
-        Done at once where nothing is waiting, else by the next sync.
+        None where nothing is due, and where the next sync does it, for something is waiting or in flight. Errors as
+        those of a sync.
         """
         if self._failure is not None or self._closing:
-            return
+            return None
+        needed_from = self._needed_from()
         if self._in_flight or self._buffer:
             self._upkeep_due = True
-        elif self._writer.needs_upkeep(self._needed_from()):
-            self._upkeep_due = True
-            self.sync()
+            return None
+        if not self._writer.needs_upkeep(needed_from):
+            return None
+
+        def job() -> None:
+            try:
+                self._writer.upkeep(needed_from)
+            except Exception as error:
+                self._failure = error
+                raise
+
+        return job
+
+    def upkeep(self) -> None:
+        """What is due of it, here and now. As `begin_upkeep`."""
+        job = self.begin_upkeep()
+        if job is not None:
+            job()
 
     def _needed_from(self) -> int:
         """Entries below this index are in a durable snapshot, and not among those that the node expects beside it."""

@@ -121,5 +121,11 @@ class Ready:
         self.jobs.append(Job(run, then))
 
 
+def must_succeed(_state: object, _result: object, error: BaseException | None) -> None:
+    """After a job of which only a failure matters: it stops the node."""
+    if error is not None:
+        raise error
+
+
 def ignore(_state: object, _result: object, _error: BaseException | None) -> None:
     """After a job whose end nobody waits for."""

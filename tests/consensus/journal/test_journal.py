@@ -253,3 +253,24 @@ def test_frames_of_another_salt_are_not_found() -> None:
     assert find_later_frame(data, 0, 2, 7) is None
     assert find_later_frame(data, 0, 1, 8) is None
     assert list(decode_records(b"\x03")) == [None]
+
+
+def test_upkeep_touches_the_disk_only_where_its_job_is_run() -> None:
+    member = opened()
+    member.store.journal.add(b"x", 1, 1)
+    member.store.journal.sync()
+    calls = member.files.calls
+    job = member.store.journal.begin_upkeep()  # the watermark lags behind the frame
+    assert member.files.calls == calls
+    assert job is not None
+    job()
+    assert member.files.calls > calls
+    assert member.store.journal.begin_upkeep() is None
+
+
+def test_upkeep_is_left_to_the_next_sync_where_something_waits_for_one() -> None:
+    member = opened()
+    member.store.journal.add(b"x", 1, 1)
+    assert member.store.journal.begin_upkeep() is None
+    member.store.journal.sync()
+    assert member.store.journal.begin_upkeep() is None

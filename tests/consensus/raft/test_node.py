@@ -263,3 +263,22 @@ def test_a_vote_does_not_outlive_its_term_where_only_the_log_shows_a_later_one(g
     group.hosts["n1"].start()
     state = group.node("n1").state
     assert [(state.term, state.voted_for), (platter.term, platter.voted_for)] == [(term, None)] * 2
+
+
+def test_upkeep_waits_for_the_disk_in_its_thread_and_a_failure_of_it_stops_the_node(group: Group) -> None:
+    node, host = group.node("n1"), group.hosts["n1"]
+    places: list[bool] = []
+
+    def job() -> None:
+        places.append(host.snapshots.in_job)
+        if len(places) > 1:
+            raise OSError(errno.EIO, "injected")
+
+    host.journal.begin_upkeep = lambda: job
+    node.upkeep()
+    assert places == []
+    group.run(0.1)
+    assert places == [True]
+    node.upkeep()
+    group.run(0.1)
+    assert isinstance(node.failure, OSError)

@@ -165,8 +165,8 @@ class SimJournal:
     def voted_for(self) -> str | None:
         return self.platter.voted_for
 
-    def upkeep(self) -> None:
-        pass
+    def begin_upkeep(self) -> None:
+        return None
 
     def crash(self) -> None:
         """Power loss: of the unsynced operations none, all or a first part reached the platter."""

@@ -32,6 +32,8 @@ class FilePlatter(Platter):
         self.rng = rng
         self.files = MemoryFiles()
         self.store: MemberDirectory | None = None
+        self.in_job: Callable[[], bool] | None = None  # None: before the node takes part
+        self.voting = False
         self.votes: list[tuple[int, str | None]] = [(0, None)]  # acknowledged, and under way
 
     @property
@@ -49,7 +51,9 @@ class FilePlatter(Platter):
         return None if self.store is None else self.store.snapshots.latest()
 
     def _fails(self, call: str) -> int | None:
-        """A sync or rename of any file fails, once, where a fault was injected."""
+        """A sync or rename of any file fails, once, where a fault was injected. No call but the vote's is made on the
+        loop."""
+        assert self.voting or self.in_job is None or self.in_job(), f"{call} is a call to the disk on the loop"
         if self.failing is None or not call.startswith(("sync", "rename")):
             return None
         failing, self.failing = self.failing, None
@@ -57,6 +61,7 @@ class FilePlatter(Platter):
 
     def open(self) -> MemberDirectory:
         """As after a start of the process. Raises what the store raises, and AssertionError for a vote that is gone."""
+        self.in_job = None
         self.files.failing = self._fails
         self.store = store = open_member_directory(
             DIRECTORY, config=SMALL, files=self.files, entropy=self.rng.randbytes
@@ -133,7 +138,11 @@ class FileJournal:
     def store_vote(self, term: int, voted_for: str | None) -> None:
         platter = self.platter
         platter.votes.append((term, voted_for))
-        self.real.store_vote(term, voted_for)
+        platter.voting = True
+        try:
+            self.real.store_vote(term, voted_for)
+        finally:
+            platter.voting = False
         platter.votes = [(term, voted_for)]
         platter.term, platter.voted_for = term, voted_for
 

@@ -96,6 +96,11 @@ class HostDisk:
         self.world.at(self.free_at, finish)
 
 
+def _upkeep(host: Host) -> None:
+    assert host.node is not None
+    host.node.upkeep()
+
+
 class Host:
     """One machine: a platter that lasts, and at times a running node."""
 
@@ -179,11 +184,15 @@ class Host:
             invariants.recovered(self, held, platter.log)
             self.journal: Any = FileJournal(platter, store, invariants.entry_added, removed)
             self.snapshots: SimSnapshots = FileSnapshots(platter, self.rng, store)
+            platter.in_job = self._in_job
         else:
             self.journal = SimJournal(platter, self.rng, invariants.entry_added, removed)
             self.snapshots = SimSnapshots(platter, self.rng)
         self.snapshots.failure_rate = self.snapshot_failures
         self.snapshots.flip_rate = self.snapshot_flips
+
+    def _in_job(self) -> bool:
+        return self.snapshots.in_job
 
     def _end_process(self) -> None:
         if isinstance(self.platter, FilePlatter):
@@ -196,11 +205,7 @@ class Host:
     def _upkeep(self, life: int) -> None:
         """What the process does every second."""
         if self.life == life and self.node is not None:
-            try:
-                self.journal.upkeep()
-            except OSError:
-                self.crash()
-                return
+            self.world.run_on(self.name, _upkeep)
             self.world.after(1.0, lambda: self._upkeep(life))
 
     def _tick(self, life: int) -> None:
