@@ -173,7 +173,7 @@ class Handshake:
     def _receive_syn_ack(
         self, answer: SynAck, source: Address, now: float, stranger: bool, stats: HandshakeStats | None
     ) -> bytes | None:
-        self._local_health.probe_answered()
+        self._local_health.probe_answered(source)
         syn = self._pending.syn_to(source, now)
         if syn is None and not self._takes_unsolicited():
             return None

@@ -74,8 +74,11 @@ class PeerSelection:
         live.pop(own, None)
         dead.pop(own, None)
         other_seeds = [seed for seed in seeds if seed != own]
-        fanout = self._config.gossip_fanout
+        fanout = self._local_health.fanout(self._config.gossip_fanout)
         chosen = choose_peers(list(live), list(dead), [*live, *dead], other_seeds, fanout, self._rng)
+        heard = self._local_health.answered_by
+        if self._local_health.doubts and heard in live and heard not in chosen:
+            chosen.append(heard)
         self._local_health.begin_probes(sum(1 for peer in chosen if peer in live))
         return list(dict.fromkeys(chosen + self._choose_bootstrap_peers(bool(live), now)))
 

@@ -44,9 +44,15 @@ def add_statement(app: FastAPI, context: Context) -> None:
         tags=["raft"],
     )
     async def get_raft_statement(
-        nonce: Annotated[str, Query(max_length=128, description="Drawn anew for each question.")] = "",
-        address: Annotated[str, Query(max_length=128, description="The address that is called, as ip:port.")] = "",
-        proof: Annotated[str, Query(max_length=128, description="That whoever asks has this node's secret.")] = "",
+        nonce: Annotated[
+            str, Query(max_length=128, description="Drawn anew for each question.", examples=["5f2b8c01"])
+        ] = "",
+        address: Annotated[
+            str, Query(max_length=128, description="The address that is called.", examples=["10.0.0.7:8080"])
+        ] = "",
+        proof: Annotated[
+            str, Query(max_length=128, description="That the caller has this node's secret.", examples=["9d1c77ab"])
+        ] = "",
     ) -> Response:
         """For other nodes, before they send requests on; it takes no token. Where the question proves `raft.secret`,
         and was sent to this node's own address, so does the header `Coterie-Proof` of the answer."""

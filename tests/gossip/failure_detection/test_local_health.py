@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from coterie.gossip import GossipConfig
-from coterie.gossip.failure_detection.local_health import MAX_SCORE_BY_SILENCE, MIN_PROBES, SILENT_ROUNDS, LocalHealth
+from coterie.gossip import Address, GossipConfig
+from coterie.gossip.failure_detection.local_health import (
+    MAX_SCORE_BY_SILENCE,
+    MAX_WIDE_PROBES,
+    MIN_PROBES,
+    SILENT_ROUNDS,
+    WIDE_ROUNDS,
+    LocalHealth,
+)
 from coterie.gossip.failure_detection.phi_accrual import Liveness, PhiAccrualDetector
+
+PEER = Address("127.0.0.1", 1)
 
 
 def test_late_rounds_raise_the_score_by_how_late_they_are_and_good_ones_lower_it() -> None:
@@ -35,7 +44,7 @@ def test_rounds_in_which_nobody_answers_count_a_little(probes: int, answers: int
     for _ in range(20):
         health.begin_probes(probes)
         for _ in range(answers):
-            health.probe_answered()
+            health.probe_answered(PEER)
         health.end_round(0, backlog=False)
     assert health.score == score
 
@@ -45,9 +54,24 @@ def test_one_silent_round_does_not_count() -> None:
     for round_number in range(20):
         health.begin_probes(3)
         if round_number % SILENT_ROUNDS:
-            health.probe_answered()
+            health.probe_answered(PEER)
         health.end_round(0, backlog=False)
         assert health.score == 0
+
+
+def test_a_node_that_nobody_answers_asks_more_peers_for_some_rounds() -> None:
+    health = LocalHealth(8)
+    asked = []
+    for _ in range(WIDE_ROUNDS + 2):
+        asked.append(health.fanout(3))
+        health.begin_probes(3)
+        health.end_round(0, backlog=False)
+    assert asked[:3] == [3, 12, MAX_WIDE_PROBES]
+    assert asked[3:] == [MAX_WIDE_PROBES] * (WIDE_ROUNDS - 2) + [3]
+    assert health.fanout(40) == 40
+    health.probe_answered(PEER)
+    health.end_round(0, backlog=False)
+    assert (health.fanout(3), health.doubts, health.answered_by) == (3, True, PEER)
 
 
 def test_the_timeout_multiplier_scales_the_threshold_and_not_phi() -> None:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from coterie.gossip import GossipConfig
+from tests.slow import some_quick
 from tests.verify.gossip_sim.cluster import Cluster, SimNode
+from tests.verify.gossip_sim.network import Link
 
 CONFIG = GossipConfig(initial_interval=0.5)
 
@@ -98,3 +102,20 @@ def test_a_node_that_hears_nothing_for_a_while_takes_itself_for_the_sick_one(see
     cluster.network.heal()
     cluster.run(30.0)
     assert cluster.deaths == []
+
+
+@pytest.mark.parametrize("seed", some_quick(range(6), 2))
+def test_a_death_of_nearly_all_is_found_as_soon_as_that_of_one(seed: int, figure: Callable[[str], None]) -> None:
+    """Nobody answers those that live, as if they were deaf: they look for whoever else lives."""
+    cluster = Cluster(seed, CONFIG, Link(latency=(0.0005, 0.003)))
+    survivors, others = cluster.add_many(3), cluster.add_many(80)
+    cluster.run(20.0)
+    for node in others:
+        cluster.kill(node)
+    killed_at, dead = cluster.now, {node.id for node in others}
+    cluster.run(30.0)
+    assert cluster.false_deaths() == []
+    found = [[death.at - killed_at for death in cluster.deaths if death.holder is node] for node in survivors]
+    assert all({death.subject for death in cluster.deaths if death.holder is node} == dead for node in survivors)
+    figure(f"80 of 83 nodes killed: a survivor holds one for dead after {', '.join(f'{min(t):.2f}' for t in found)} s")
+    assert max(min(times) for times in found) < 3.5
