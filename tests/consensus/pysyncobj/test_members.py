@@ -18,9 +18,12 @@ from pysyncobj.batteries import ReplCounter, ReplDict  # type: ignore[import-unt
 from coterie.consensus.api.errors import ConflictError
 from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.pysyncobj import ReplMetadata, SyncObj, SyncObjConf, SyncObjException
-from coterie.consensus.pysyncobj.admin import executeAdminCommand
+from coterie.consensus.pysyncobj.admin import ask, executeAdminCommand
 from coterie.consensus.pysyncobj.codec import encode
 from coterie.consensus.pysyncobj.machine import ConsumersStateMachine, Methods
+from coterie.consensus.pysyncobj.settings import CLUSTER, address_of
+from coterie.consensus.raft.net.session import Identity
+from coterie.consensus.raft.net.tcp import TcpTransport
 from coterie.consensus.store import Limits
 from tests.app.certificates import Authority
 from tests.consensus.pysyncobj.test_syncobj import Answer, free_addresses
@@ -74,6 +77,11 @@ class Trio:
     def follower(self) -> Program:
         leader = self.leader
         return next(node for node in self.voters if node is not leader)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
 
 
 @pytest.fixture
@@ -152,6 +160,20 @@ def test_administrators_ask_any_voter_and_prove_the_password(trio: Trio) -> None
     assert set(leader._group.linked) <= {*trio.addresses}
     assert say(leader, "-transfer", follower._group.own) == f"SUCCESS TRANSFER {follower._group.own}"
     wait_until(follower._isLeader)
+
+
+@pytest.mark.anyio
+async def test_a_member_without_an_administrators_port_refuses_one() -> None:
+    events: list[str] = []
+    [address] = free_addresses(1)
+    identity = Identity(CLUSTER, address, 1, b"process", b"secret")
+    transport = TcpTransport(identity, lambda _: None, on_event=lambda kind, _: events.append(kind))
+    await transport.listen(*address_of(address))
+    with pytest.raises(ConnectionError):
+        await ask(address, b"secret", ["status"])
+    assert events == ["no_guests"]
+    assert transport.links == {}
+    await transport.close()
 
 
 def test_a_program_has_the_metadata_of_a_node_beside_its_own_consumers(trio: Trio, tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ NOTICED = {
     "check-quorum": 0,
     "links outlive the configuration": 0,
     "commit only what is verified": 2,
-    "no snapshot below the commit index": 476,
+    "no snapshot below the commit index": 560,
     "suffix after a snapshot stays": 78,
     "the dump does not set the configuration": 1,
     "a commit changes no configuration": 7,
