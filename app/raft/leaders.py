@@ -50,7 +50,7 @@ def choose(seen: Observations, pinned: str | None) -> Choice:
     live = [each for each in seen.all if each.live and each.announcement is not None and each.announcement.cluster_id]
     proved = [each for each in live if each.proved]
     pool = proved or live
-    clusters = _in_order(pool, seen.replaced(), pinned)
+    clusters = _in_order(pool, Observations.of(pool).replaced(), pinned)
     if not clusters:
         return Choice(problem=_lost(pool, pinned))
     if len(clusters) > 1 and proved:
@@ -72,10 +72,10 @@ def choose(seen: Observations, pinned: str | None) -> Choice:
 
 def meeting(seen: Observations) -> str | None:
     """Why a node without Raft is not to be relied on where two clusters meet; None where they do not."""
-    proved = [each for each in seen.all if each.live and each.proved and each.announcement is not None]
-    replaced = seen.replaced()
-    clusters = [each for each in seen.proved().clusters(live=True) if each not in replaced]
-    return _met(proved, clusters) if len(clusters) > 1 else None
+    proved = seen.proved()
+    replaced = proved.replaced()
+    clusters = [each for each in proved.clusters(live=True) if each not in replaced]
+    return _met(proved.all, clusters) if len(clusters) > 1 else None
 
 
 def _is_of(each: Observation, cluster: str) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from coterie.consensus.autopilot import node_lease_reaper
 from coterie.consensus.autopilot.founding import bootstrap
 from coterie.consensus.autopilot.voters import rules
 from coterie.consensus.autopilot.voters.policy import Policy
@@ -46,3 +47,9 @@ def founders_beside_a_cluster(patch: pytest.MonkeyPatch) -> None:
 
 def a_removed_member_stays(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(world, "removal_outcome", lambda *_, **__: (RemovalOutcome.STAY, ""))
+
+
+def gossip_alone_ends_leases(patch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked, and no link counts."""
+    patch.setattr(node_lease_reaper.LifeSigns, "is_gone", lambda *_, **__: True)
+    patch.setattr(node_lease_reaper, "is_deaf", lambda *_: False)

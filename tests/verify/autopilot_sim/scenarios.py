@@ -185,3 +185,36 @@ def _all_alive(world: JointWorld, left: int) -> bool:
     voters = chief.node.voters
     dead = [member for member in voters if not world.of_member[member].up]
     return len(voters) == 5 and len(dead) == 1 if left == 4 else not dead and len(voters) == left
+
+
+def one_layer(seed: int, count: int) -> JointWorld:
+    """Gossip alone, or the connections alone, of a computer are cut, mostly the leader's: no lease of a living process
+    ends. One of a process that is killed, or starts again, does."""
+    world = founded(seed, count, spread=0.0, real_gossip=seed % 4 == 3)
+    world.clients()
+    for computer in world.computers.values():
+        world.leases.bind(computer)
+    for _ in range(4):
+        chief = world.chief()
+        victim = chief if chief is not None and world.rng.random() < 0.7 else world.rng.choice(world.running_computers)
+        if world.rng.random() < 0.6:
+            world.note(f"{victim.name} is deaf")
+            world.deaf = {victim.name}
+        else:
+            world.note(f"{victim.name} has no connections")
+            world.unlink({victim.name})
+        world.run(8.0)
+        world.deaf = set()
+        world.unlink(set())
+        world.run(6.0)
+    if any(world.leases.of(name) != 1 for name in world.computers):
+        world.fail("a lease of a living process ended")
+    killed, again = world.rng.sample(sorted(world.computers), 2)
+    world.computers[killed].stop()
+    world.computers[again].stop()
+    world.run(0.5)
+    world.computers[again].start()
+    world.until(lambda: not world.leases.of(killed), 20.0, "the end of a lease of a killed process")
+    world.until(lambda: not world.leases.of(again), 20.0, "the end of a lease of a process before the present one")
+    world.computers[killed].start()
+    return recovered(world, count)

@@ -19,6 +19,7 @@ from tests.verify.autopilot_sim.scenarios import (
     founded,
     lies,
     lies_while_founding,
+    one_layer,
     partition,
     rolling_restart,
     shapes,
@@ -122,6 +123,11 @@ def test_lies_of_gossip_cost_time_and_nothing_else(block: int) -> None:
         lies(seed, (3, 5, 7)[seed % 3])
 
 
+@pytest.mark.parametrize("seed", some_quick(range(8), 2))
+def test_a_computer_that_is_deaf_on_one_layer_loses_no_lease(seed: int) -> None:
+    one_layer(seed, (3, 5)[seed % 2])
+
+
 def test_lies_while_founding_never_make_two_clusters() -> None:
     for seed in range(12):
         lies_while_founding(seed, (3, 5)[seed % 2])
@@ -154,6 +160,7 @@ def test_a_seed_is_a_run_to_the_last_step() -> None:
         (sabotage.a_replacement_is_added_first, lambda: disks_wiped(1, 4)),
         (sabotage.founders_beside_a_cluster, lambda: voters_die(0, 5)),
         (sabotage.a_removed_member_stays, lambda: lies(4, 5)),
+        (sabotage.gossip_alone_ends_leases, lambda: one_layer(1, 5)),
     ],
 )
 def test_the_simulation_notices_a_rule_that_is_off(
@@ -183,6 +190,7 @@ def test_campaign_of_everything_else() -> None:
     scenarios: list[Callable[[int], object]] = [
         lambda seed: lies(seed, (3, 5, 7)[seed % 3]),
         lambda seed: lies_while_founding(seed, (3, 5)[seed % 2]),
+        lambda seed: one_layer(seed, (3, 5)[seed % 2]),
         lambda seed: disks_wiped(seed, (3, 4, 5)[seed % 3]),
         lambda seed: rolling_restart(seed, (3, 5)[seed % 2]),
         lambda seed: addresses_changed(seed, (3, 5)[seed % 2], at_once=seed % 4 < 2),

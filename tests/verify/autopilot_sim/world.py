@@ -23,7 +23,8 @@ from coterie.consensus.autopilot.founding.bootstrap_actions import (
     Wait,
 )
 from coterie.consensus.autopilot.founding_vote import FoundingVote, decode_founding_vote, encode_founding_vote
-from coterie.consensus.autopilot.observations import Observations
+from coterie.consensus.autopilot.node_lease_reaper import Heard
+from coterie.consensus.autopilot.observations import Observation, Observations
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import (
     RejoinPolicy,
@@ -37,6 +38,7 @@ from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
 from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
 from coterie.consensus.raft.errors import RaftError
 from tests.verify.autopilot_sim.gossips import ROUND, EngineGossip, Gossip, Lies, TableGossip
+from tests.verify.autopilot_sim.node_leases import ASK_SECONDS, LeaseDuty, NodeLeases
 from tests.verify.raft_sim.disk import read_snapshot
 from tests.verify.raft_sim.invariants import Invariants
 from tests.verify.raft_sim.workload.history import History
@@ -88,6 +90,7 @@ class Computer:
         self.gossip: Gossip
         self.lies: Lies | None = None
         self.tracker: Tracker
+        self.duty: LeaseDuty
         self.acting = False
         self.not_before = 0.0
         self.addresses: dict[str, int] = {}  # the last that worked
@@ -130,6 +133,7 @@ class Computer:
             self.gossip = TableGossip(self.name, self.generation, self.port, rng)
         self.started = self.world.now
         self.tracker = Tracker(self.world.policy.max_lag_entries)
+        self.duty = LeaseDuty(self)
         self.acting = False
         self.world.note(f"{self.name} starts as {self.member}")
         self._repeat(ROUND, self._gossip, self.life)
@@ -240,7 +244,7 @@ class Computer:
         observations = self.gossip.observations(self.world.now)
         if self.lies is not None:
             observations = self.lies.over(observations, self.name, self.world.now)
-        self.seen = Observations.of(observations)
+        self.seen = Observations.of(self.world.located(observations))
         while self._move():
             self._announce()
         self._announce()
@@ -309,6 +313,9 @@ class Computer:
             answer_window=self.world.settings.election_max,
         )
         view = self.tracker.observe(self.seen, facts, now)
+        if facts.settled:
+            since = now - self.world.settings.election_max
+            self.duty.turn({peer for peer, at in facts.heard_at.items() if at >= since}, now)
         if self.acting or not leading or self.world.now < self.not_before:
             return
         decision = decide(view, self.world.policy, now)
@@ -344,6 +351,16 @@ class Computer:
                 change(None, None)
             case DecisionKind.REMOVE:
                 self.ban(decision.member, decision.cause or RemovalCause.DEAD, change)
+
+    def commit(self, key: str, done: Callable[[], None], failed: Callable[[], None]) -> None:
+        """Put something into the log; `done` once that is committed."""
+        self.world.operations += 1
+
+        def ended(error: RaftError | None, _: object) -> None:
+            done() if error is None else failed()
+
+        op = encode_op((10**6 + self.world.operations, key, 0))
+        self._on_node(lambda node: node.propose(op, ended, 5.0), ended)
 
     def ban(self, member: str, cause: RemovalCause, done: Callable[[RaftError | None, object], None]) -> None:
         self.world.operations += 1
@@ -391,6 +408,9 @@ class JointWorld(World):
         self.clusters: dict[str, str] = {}  # member -> the cluster that it is bound to
         self.decisions: list[tuple[float, str, VoterDecision]] = []
         self.lost_gossip = 0.0
+        self.deaf: set[str] = set()  # no datagram comes or goes
+        self.unlinked: set[str] = set()  # no connection lives
+        self.leases = NodeLeases(self)
         self.computers: dict[str, Computer] = {}
         for at in range(count):
             zone = zones[at % len(zones)] if zones else ""
@@ -404,13 +424,50 @@ class JointWorld(World):
     def reaches(self, a: Computer, b: Computer) -> bool:
         return self.side.get(a.name, 0) == self.side.get(b.name, 0)
 
+    def connects(self, a: Computer, b: Computer) -> bool:
+        return self.reaches(a, b) and self.unlinked.isdisjoint({a.name, b.name})
+
+    def gossips(self, a: Computer, b: Computer) -> bool:
+        return self.reaches(a, b) and self.deaf.isdisjoint({a.name, b.name})
+
+    def hears(self, leader: Computer, name: str, generation: int) -> bool:
+        """Whether this process lives, and either layer brings word of it."""
+        other = self.computers[name]
+        alive = other.up and other.generation == generation
+        return alive and (self.connects(leader, other) or self.gossips(leader, other))
+
+    def located(self, observations: list[Observation]) -> list[Observation]:
+        """With the addresses that identities name."""
+        return [
+            replace(each, address=("h", self.computers[each.node].port)) if each.node in self.computers else each
+            for each in observations
+        ]
+
+    def asked(self, source: Computer, port: int) -> tuple[Heard, float]:
+        """What asking at an address comes to, and after how long."""
+        for other in self.computers.values():
+            if other.port == port and self.connects(source, other):
+                if other.up:
+                    return Heard(other.name, other.generation, answers=True), 0.02 * self.rng.random()
+                if self.rng.random() < 0.5:
+                    return Heard(refused=True), 0.02 * self.rng.random()
+        return Heard(), ASK_SECONDS
+
+    def unlink(self, names: set[str]) -> None:
+        """No connection of these computers lives."""
+        self.unlinked = names
+        for a in self.computers.values():
+            for b in self.computers.values():
+                if a.name < b.name and not self.connects(a, b):
+                    self.network.cut(a.member, b.member)
+
     def datagram(self, source: Computer, port: int, arrive: Callable[[Gossip], None]) -> None:
         if self.rng.random() < self.lost_gossip:
             return
 
         def deliver() -> None:
             for other in self.computers.values():
-                if other.port == port and other.up and self.reaches(source, other):
+                if other.port == port and other.up and self.gossips(source, other):
                     arrive(other.gossip)
 
         self.after(0.01 * self.rng.random(), deliver)
@@ -427,7 +484,7 @@ class JointWorld(World):
         running = sorted((it for it in self.computers.values() if it.node is not None), key=lambda it: it.member)
         for at, low in enumerate(running):
             for high in running[at + 1 :]:
-                if self.reaches(low, high) and low.running == high.running and high.wants(low.member):
+                if self.connects(low, high) and low.running == high.running and high.wants(low.member):
                     where = high.locate(low.member)
                     if where == low.port:
                         high.addresses[low.member] = where

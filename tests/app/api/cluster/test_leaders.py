@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from coterie.app.raft.leaders import choose, meeting
 from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus
@@ -53,6 +55,9 @@ def test_what_is_proved_goes_before_any_claim() -> None:
     found = choose(seen(*MAIN, STRANGER), None)
     assert (found.leader, found.term, found.leaders) == ("a", 3, (("main", "a"),))
     assert meeting(seen(*MAIN, node("y", "other", 1, "y", proved=False))) is None
+    successor = node("y", "other", 1, "y", proved=False, replaces=("main", "stray"))
+    assert choose(seen(*MAIN, successor), "main").leader == "a"
+    assert meeting(seen(*MAIN, STRAY, successor)) is not None
 
 
 def test_where_nothing_is_proved_all_are_named_those_that_most_speak_for_first() -> None:
@@ -74,3 +79,46 @@ def test_where_the_own_cluster_is_gone_another_one_is_not_taken_for_it() -> None
     assert found.leaders == ()
     assert "spoken to the Raft cluster gone" in str(found.problem)
     assert choose(seen(), "gone").problem is None
+
+
+reports = st.lists(
+    st.tuples(
+        st.sampled_from("abcdefgh"),
+        st.sampled_from(("one", "two", "three")),
+        st.integers(0, 2**62),
+        st.sampled_from((*"abcdefgh", None)),
+        st.booleans(),
+        st.lists(st.sampled_from(("one", "two", "three")), max_size=2).map(tuple),
+    ),
+    unique_by=lambda each: each[0],
+    max_size=8,
+)
+
+
+@given(reports, st.sampled_from((None, "one", "two")))
+def test_whatever_is_announced_nobody_changes_its_cluster(said: list[Any], pinned: str | None) -> None:
+    """But to one that was recovered from it; and what proves nothing counts only where nobody proves anything."""
+    nodes = [
+        node(name, cluster, term, leader, proved=proved, replaces=replaces)
+        for name, cluster, term, leader, proved, replaces in said
+    ]
+    found = choose(seen(*nodes), pinned)
+    proved = [each for each in nodes if each.proved]
+    pool = proved or nodes
+    claimed = {
+        (each.announcement.cluster_id, each.announcement.status.leader)
+        for each in pool
+        if each.announcement is not None and each.announcement.status is not None
+    }
+    assert set(found.leaders) <= claimed
+    if proved:
+        assert len({cluster for cluster, _ in found.leaders}) <= 1
+    if pinned is not None:
+        followers = {pinned}
+        for _ in range(3):
+            followers |= {
+                str(each.announcement.cluster_id)
+                for each in pool
+                if each.announcement is not None and followers & set(each.announcement.replaces)
+            }
+        assert {cluster for cluster, _ in found.leaders} <= followers
