@@ -89,7 +89,7 @@ async def test_nothing_else_can_be_had(client: httpx.AsyncClient, path: str) -> 
 
 async def test_only_reading(client: httpx.AsyncClient) -> None:
     answer = await client.post("/ui/")
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
 
 
 async def test_the_shell_needs_no_token_and_holds_no_data(node: GossipNode) -> None:
