@@ -101,14 +101,19 @@ def _apply_once(state: State, request: ops.Idempotent | ops.IdempotentFor) -> Si
     bounded = state.feature_level >= BOUNDED_RESULTS_SINCE
     if bounded:
         state.requests.check_room(state.time_ms, state.limits)
-    before = state.keyspace.revision
     result = remembered = _apply_single(state, request.operation)
     if bounded:
-        if isinstance(result, TxnDone) and state.keyspace.revision == before:
-            return result  # it only read: a repetition may read again
+        if isinstance(result, TxnDone) and _only_reads(request.operation):
+            return result  # a repetition may read again; one that could write must not find its comparisons changed
         remembered = kept(result, state.requests.size, state.limits)
     state.requests.remember(request.id, request.time_ms, remembered, fingerprint)
     return result
+
+
+def _only_reads(operation: ops.PlainOperation) -> bool:
+    return isinstance(operation, ops.Txn) and all(
+        isinstance(it, ops.Get | ops.Range) for it in (*operation.then, *operation.otherwise)
+    )
 
 
 def _undecodable(state: State, error: CodecError) -> Refused:

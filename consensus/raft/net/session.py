@@ -12,6 +12,7 @@ Layout of a frame: length (4 bytes, big-endian) of the rest, kind (1 byte), body
 from __future__ import annotations
 
 import hmac
+from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from typing import Annotated
@@ -68,9 +69,11 @@ _decode_hello = msgspec.msgpack.Decoder(Hello).decode
 class HandshakeError(ProtocolError):
     """The other side may not talk to us. `reason` is a word of a small fixed set."""
 
-    def __init__(self, reason: str, detail: str = "") -> None:
+    def __init__(self, reason: str, detail: str = "", *, told: str = "") -> None:
+        """`told`: what the other side reads; "" for the reason alone."""
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+        self.told = told or reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,13 +95,23 @@ class Identity:
 class LinkSession:
     """`feed` bytes, take `outgoing` ones. `peer` is set once the other side has proved the secret."""
 
-    def __init__(self, own: Identity, nonce: bytes, *, dialled: str | None, max_frame: int) -> None:
-        """`dialled`: the member that this side called, or None where it was called."""
+    def __init__(
+        self,
+        own: Identity,
+        nonce: bytes,
+        *,
+        dialled: str | None,
+        max_frame: int,
+        check: Callable[[Hello], None] = lambda _: None,
+    ) -> None:
+        """`dialled`: the member that this side called, or None where it was called. `check`: raises HandshakeError for
+        one that is to get no link, while it can still be told why: a called side has no proof of it yet."""
         if len(nonce) != NONCE_BYTES:
             raise ValueError(f"a nonce has {NONCE_BYTES} bytes")
         self._own = own
         self._dialled = dialled
         self._max_frame = max_frame
+        self._check_hello = check
         hello = Hello(
             VERSION,
             own.cluster,
@@ -133,7 +146,12 @@ class LinkSession:
         return self._sealed(IDLE, b"")
 
     def refuse(self, reason: str) -> None:
-        """Tell the other side why the link ends; unauthenticated, for people to read."""
+        """Tell the other side why the link ends; unauthenticated, for people to read. Once the link is open there, only
+        frames with a checksum are read."""
+        if self._keys is not None:
+            if not self.outgoing:
+                return
+            self.outgoing.clear()  # the proof, by which it would open
         self._plain(REFUSAL, reason.encode()[:100])
 
     def _plain(self, kind: int, body: bytes) -> None:
@@ -196,11 +214,12 @@ class LinkSession:
         if kind == REFUSAL:
             raise HandshakeError("refused_by_peer", body.decode("utf-8", "replace"))
         if self._dialled is None and kind == HELLO and self._hello is None:
-            self._take_hello(body)
+            self._check_hello(self._take_hello(body))
             self._plain(WELCOME, self._mine + self._proof(b"called"))
         elif self._dialled is not None and kind == WELCOME and self._hello is None:
-            self._take_hello(body[:-PROOF_BYTES])
+            hello = self._take_hello(body[:-PROOF_BYTES])
             self._verify(body[-PROOF_BYTES:], b"called")
+            self._check_hello(hello)
             self._plain(PROOF, self._proof(b"calling"))
             self._open()
         elif self._dialled is None and kind == PROOF and self._hello is not None:
@@ -209,7 +228,7 @@ class LinkSession:
         else:
             raise ProtocolError(f"a frame of kind {kind} out of turn")
 
-    def _take_hello(self, body: bytes) -> None:
+    def _take_hello(self, body: bytes) -> Hello:
         try:
             hello = _decode_hello(body)
         except (msgspec.MsgspecError, ValueError) as error:
@@ -228,6 +247,7 @@ class LinkSession:
             raise ProtocolError("a nonce of another length")
         self._hello = hello
         self._theirs = body
+        return hello
 
     def _transcript(self) -> bytes:
         first, second = (self._theirs, self._mine) if self._dialled is None else (self._mine, self._theirs)

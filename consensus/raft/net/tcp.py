@@ -18,10 +18,10 @@ from ipaddress import ip_address
 from typing import Any, cast
 
 from coterie.consensus.raft.errors import ProtocolError
-from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, decode, encode, kind_of
+from coterie.consensus.raft.messages import KINDS, Message, UnknownKindError, WentBack, decode, encode, kind_of
 from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.reports import Reports
-from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Identity, LinkSession
+from coterie.consensus.raft.net.session import NONCE_BYTES, HandshakeError, Hello, Identity, LinkSession
 from coterie.consensus.raft.net.tls_listener import TlsListener
 from coterie.consensus.raft.ports import Greeting
 
@@ -88,6 +88,7 @@ class Link(asyncio.Protocol):
             secrets.token_bytes(NONCE_BYTES),
             dialled=dialled,
             max_frame=owner.settings.max_frame_bytes,
+            check=owner.check_hello,
         )
         self.socket: asyncio.Transport | None = None
         self.member: str | None = None  # once it is open
@@ -136,7 +137,7 @@ class Link(asyncio.Protocol):
                 self.owner.received(member, message)
         except HandshakeError as error:
             if error.reason != "refused_by_peer":
-                self.session.refuse(error.reason)
+                self.session.refuse(error.told)
                 self._flush_handshake()
             self.owner._report(error.reason, f"{self.name}: {error}")
             self.close()
@@ -177,6 +178,13 @@ class Link(asyncio.Protocol):
         if self.socket.get_write_buffer_size() > self.owner.settings.max_unsent_bytes:
             self.owner._report("slow_link", f"{self.name} does not take what is sent")
             self.abort()
+
+    def say_last(self, message: Message) -> None:
+        """To a proved member whose link ends here."""
+        peer = self.session.peer
+        if self.socket is not None and peer is not None and kind_of(message) in peer.understood:
+            self._flush_handshake()
+            self.socket.write(self.session.send(encode(message)))
 
     def close(self) -> None:
         self.closed = True
@@ -432,17 +440,12 @@ class TcpTransport:
         reason = self.refuse(peer.member) if self.refuse is not None else None
         if reason is not None:
             raise HandshakeError(reason, f"{peer.member} is refused")
-        if peer.level < self.needed_level():
-            raise HandshakeError(
-                "needs_upgrade",
-                f"the cluster uses operations of level {self.needed_level()}, {peer.member} knows up to {peer.level}: "
-                "run a newer release of coterie there",
-            )
         try:
             self.admission.admit(peer)
         except HandshakeError as error:
             if error.reason == "rolled_back":
                 self.rolled_back(peer.member, str(error))
+                link.say_last(WentBack(str(error)))
             raise
         self.strangers.pop(link, None)
         member = peer.member
@@ -456,6 +459,17 @@ class TcpTransport:
         self.links[member] = link
         self._reports.forget(peer.member)
         self.link_up(member, Greeting(peer.level, peer.incarnation, peer.term, peer.index))
+
+    def check_hello(self, hello: Hello) -> None:
+        """Raises HandshakeError for a member that does not follow the cluster's level of operations."""
+        needed = self.needed_level()
+        if hello.level < needed and not hello.member.startswith(GUEST):
+            raise HandshakeError(
+                "needs_upgrade",
+                f"the cluster uses operations of level {needed}, {hello.member[:64]} knows up to {hello.level}: "
+                "run a newer release of coterie there",
+                told=f"needs_upgrade: operations are of level {needed}; run a newer release of coterie here",
+            )
 
     def _passed_over(self, link: Link, error: UnknownKindError) -> None:
         """A later release sends what this one does not know, although the handshake named what it does: the sender is a

@@ -87,7 +87,10 @@ async def test_a_member_of_the_release_before_is_refused_where_the_level_has_ris
         for member in group.members.values():
             member.transport.on_event = lambda kind, detail: events.append((kind, detail))
         with release_before():
-            await group.start(number)
+            old = await group.start(number)
+        told: list[str] = []
+        old.transport.on_event = lambda kind, detail: told.append(f"{kind}: {detail}")
+        await eventually(lambda: any("run a newer release of coterie here" in each for each in told))
         await eventually(lambda: [detail for kind, detail in events if kind == "needs_upgrade"])
         assert any("run a newer release of coterie there" in detail for _, detail in events)
         assert not any(behind.id in member.transport.links for member in group.members.values())

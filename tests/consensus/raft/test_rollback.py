@@ -94,6 +94,7 @@ def test_leadership_is_not_handed_to_it(group: Group) -> None:
         ("a new one without the last entry", Greeting(incarnation=6, term=3, index=8), True),
         ("a new one of an earlier term, however long its log", Greeting(incarnation=6, term=2, index=99), True),
         ("a later leader may have cut its log", Greeting(incarnation=6, term=4, index=2), False),
+        ("fewer starts than were seen", Greeting(incarnation=4, term=9, index=99), True),
         ("an earlier release says nothing", Greeting(), False),
     ],
 )

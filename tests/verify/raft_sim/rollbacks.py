@@ -31,6 +31,7 @@ class Rollbacks:
         self.rng = random.Random(f"{world.seed} goes back")
         self.copies: dict[str, Copy] = {}
         self.victim: Host | None = None
+        self.acknowledged = 0
         self.witness: tuple[Host, int, int] | None = None  # the leader, its life and term
 
     def begin(self) -> None:
@@ -49,10 +50,12 @@ class Rollbacks:
         if leader.node.state.change_pending or not leader.node.state.noop_applied:
             return
         for name in self.rng.sample(sorted(self.copies), len(self.copies)):
-            progress = leader.node.state.progress.get(name)
-            host = self.world.hosts[name]
+            progress, host = leader.node.state.progress.get(name), self.world.hosts[name]
             # What is counted, but not committed yet, it may still lose before anybody can know.
-            lost = progress is not None and self.copies[name].last < progress.match <= leader.node.commit
+            copy = self.copies[name]
+            lost = progress is not None and copy.last < progress.match <= leader.node.commit
+            # Two processes of one start are a copied directory: such a one gets no link (`net/admission.py`).
+            lost = lost and copy.starts + 1 != host.platter.starts
             if lost and name in leader.node.voters and host.node is not None:
                 self._strike(host, leader)
                 return
@@ -61,6 +64,7 @@ class Rollbacks:
         assert leader.node is not None
         copy = self.copies[host.name]
         self.world.note(f"{host.name} goes back to entry {copy.last}; {leader.name} can tell")
+        self.acknowledged = leader.node.state.progress[host.name].match
         self.victim, self.witness = host, (leader, leader.life, leader.node.term)
         self.world.changes_allowed = False
         self.world.network.only[host.name] = leader.name
@@ -77,7 +81,11 @@ class Rollbacks:
         def can_tell() -> bool:
             if host.node is None or witness.life != life or witness.node is None:
                 return False
-            return host.says or (witness.node.leading and witness.node.term == term)
+            if host.says:
+                return True
+            # Else only its refusal tells, of a leader that still has what it acknowledged in its log.
+            held = witness.node.state.log.first_index <= self.acknowledged
+            return held and witness.node.leading and witness.node.term == term
 
         if not world.run_until(lambda: host.retired or not can_tell(), PATIENCE_SECONDS):
             world.fail(f"{host.name} went back in time, and nobody noticed")

@@ -26,7 +26,10 @@ def check_greeting(s: RaftState, member: str, greeting: Greeting) -> None:
     if member in s.went_back:
         _tell(s, member)
         return
-    if not greeting.index or greeting.incarnation <= former:
+    if 0 < greeting.incarnation < former:
+        condemn(s, member, f"it starts for the {greeting.incarnation}. time, and the {former}. had been seen")
+        return
+    if not greeting.index or greeting.incarnation == former:
         return  # an earlier release says nothing; the same process has forgotten nothing
     term, index = _acknowledged(s, member)
     if (greeting.term, greeting.index if greeting.term == term else index) < (term, index):

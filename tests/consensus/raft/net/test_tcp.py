@@ -18,9 +18,10 @@ import msgspec
 import pytest
 
 from coterie.consensus.member.event_loop import Driver, SystemClock
-from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.errors import ProtocolError, WentBackError
 from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net import session as net_session
+from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.session import Identity, LinkSession
 from coterie.consensus.raft.net.tcp import NetSettings, TcpTransport
 from coterie.consensus.raft.net.tls_listener import TlsListener
@@ -379,6 +380,19 @@ def tls_contexts(tmp_path: Path) -> dict[str, Any]:
         context.load_verify_locations(certificate)
         context.verify_mode = ssl.CERT_REQUIRED
     return {"server_tls": server, "client_tls": client}
+
+
+async def test_a_member_that_counts_fewer_starts_than_were_seen_is_told_and_stops() -> None:
+    group = TcpGroup("a", "b")
+    await group.start()
+    await group.peers[0].put(1)
+    peer = group.peers[0]
+    peer.transport.admission = Admission(known={"b": 99})
+    peer.transport.links["b"].abort()
+    await eventually(lambda: group.peers[1].node.failure is not None)
+    assert isinstance(group.peers[1].node.failure, WentBackError)
+    assert "99 was seen" in peer.node.state.went_back["b"]
+    await group.stop()
 
 
 async def test_handshakes_that_never_begin_are_few_and_end(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import pytest
 from coterie.consensus.store import (
     Batch,
     BatchDone,
+    Compare,
     Delete,
     DeleteRange,
     Get,
@@ -21,6 +22,7 @@ from coterie.consensus.store import (
     RefusalCode,
     Refused,
     SetFeatureLevel,
+    Target,
     Txn,
     TxnDone,
     encode,
@@ -242,3 +244,14 @@ def test_no_id_is_forgotten_young_new_requests_are_refused_instead() -> None:
     driver.at_time(11_100)
     assert driver.do(Idempotent(b"3", 11_100, Put(b"a", b"3"))) == PutDone(4)
     driver.refused(RefusalCode.REQUEST_EXPIRED, Idempotent(b"0", 1_000, Put(b"a", b"0")))
+
+
+def test_a_transaction_that_could_write_is_not_decided_again_although_it_only_read() -> None:
+    driver = _level_2()
+    absent = Compare(b"a", Target.EXISTS, "=", 1)
+    once = IdempotentFor(b"id", 0, b"1", Txn((absent,), (Put(b"b", b"written"),), (Get(b"b"),)))
+    first = driver.do(once)
+    assert first == TxnDone(0, succeeded=False, results=(GetDone(None),))
+    driver.put(b"a")
+    assert driver.do(once) == first
+    assert driver.state.get(b"b") is None
