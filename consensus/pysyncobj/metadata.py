@@ -22,7 +22,7 @@ class ReplMetadata:
     """
 
     def __init__(self, limits: Limits | None = None) -> None:
-        """`limits`: what the state begins with, equal at all founders."""
+        """`limits`: of a new group, where this member leads it first."""
         self.consumer = MetadataConsumer(limits)
         self._group: Group | None = None
 
