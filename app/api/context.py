@@ -63,4 +63,8 @@ class Context:
 def request_id(metadata: MemberMetadata, header: str | None, scope: Scope) -> RequestId:
     """The id that a write comes with, or a new one, in the caller's name. Raises ApiError."""
     request = metadata.new_request() if header is None else read_request_id(header)
-    return replace(request, principal=principal_of(scope).id)
+    principal = principal_of(scope)
+    may_all = principal.may("*", "admin", "")
+    # Where everybody may do everything, leases are everybody's.
+    owner = "" if may_all and not principal.token_hash else principal.id
+    return replace(request, principal=principal.id, owner=owner, any_lease=may_all)

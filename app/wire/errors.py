@@ -70,6 +70,7 @@ class Code(StrEnum):
     REQUEST_AHEAD = "request_ahead", 400, Ending.REFUSED
     UNAUTHORIZED = "unauthorized", 401, Ending.ACCESS
     FORBIDDEN = "forbidden", 403, Ending.ACCESS
+    NOT_OWNER = "not_owner", 403, Ending.ACCESS
     RESERVED_KEY = "reserved_key", 403, Ending.REFUSED, RefusalCode.KEY_RESERVED
     FOREIGN_HOST = "foreign_host", 403, Ending.NO_NODE
     FOREIGN_ORIGIN = "foreign_origin", 403, Ending.NO_NODE

@@ -37,6 +37,10 @@ class RequestId:
     """Cluster time of the first try; the outcome is remembered for `request_window_ms` of cluster time."""
     principal: str = ""
     """Whose request it is. The same id with another operation, or for another caller, is refused (request_reused)."""
+    owner: str = ""
+    """Whose the leases are that it makes: nobody else may use them. Empty: everybody may."""
+    any_lease: bool = True
+    """Whether it may use leases of other owners, and make any number."""
 
 
 class Watch(Protocol):

@@ -19,7 +19,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from math import inf
-from typing import TypeVar
+from typing import TypeVar, cast
 
 from coterie.consensus.api.errors import (
     CompactedError,
@@ -60,7 +60,7 @@ from coterie.consensus.store import (
 )
 from coterie.consensus.store.schema.fingerprints import fingerprint
 from coterie.consensus.store.schema.levels import SINCE
-from coterie.consensus.store.schema.operations import SystemOperation
+from coterie.consensus.store.schema.operations import InNameOf, LeaseUse, SystemOperation, uses_lease
 
 RETRY_SECONDS = 0.02
 """The first pause before a call that found no leader, or lost one, is tried again; it doubles up to the next."""
@@ -159,7 +159,11 @@ class MemberMetadata(Metadata):
         """`own`: the id was made here, and nobody else has it."""
         if own or self._machine.state.feature_level < SINCE[IdempotentFor]:
             return Idempotent(request.id, request.time_ms, operation)
-        return IdempotentFor(request.id, request.time_ms, fingerprint(operation, request.principal), operation)
+        asked = fingerprint(operation, request.principal)
+        if (request.owner or not request.any_lease) and uses_lease(operation):
+            in_name = InNameOf(request.owner, request.any_lease, cast(LeaseUse, operation))
+            return IdempotentFor(request.id, request.time_ms, asked, in_name)
+        return IdempotentFor(request.id, request.time_ms, asked, operation)
 
     def _propose(self, data: bytes, left: float, done: Callback) -> None:
         self._node.propose(data, done, max(0.0, left), self._trace())

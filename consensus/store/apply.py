@@ -18,6 +18,15 @@ from coterie.consensus.store.schema.results import BatchDone, Refused, Result, S
 from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.deduplication import kept
 
+
+def _in_name_of(state: State, op: ops.InNameOf) -> SingleResult:
+    state.caller = op
+    try:
+        return HANDLERS[type(op.operation)](state, op.operation)
+    finally:
+        state.caller = None
+
+
 HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.Put: keys.put,
     ops.Delete: keys.delete,
@@ -39,6 +48,7 @@ HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.SetFeatureLevel: admin.set_feature_level,
     ops.TakeDigest: admin.take_digest,
     ops.ReportDigest: admin.report_digest,
+    ops.InNameOf: _in_name_of,
 }
 
 

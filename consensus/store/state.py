@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.levels import FIRST_LEVEL, KNOWN_LEVEL
 from coterie.consensus.store.schema.limits import MAX_CLOCK_US, RESTORE_REVISION_STEP, Limits
-from coterie.consensus.store.schema.operations import QueueKind
+from coterie.consensus.store.schema.operations import InNameOf, QueueKind
 from coterie.consensus.store.schema.records import BanRecord, Record
 from coterie.consensus.store.tables import pages
 from coterie.consensus.store.tables.deduplication import DeduplicationTable
@@ -50,6 +51,8 @@ class State:
         """Counts the changes of `config`."""
         self.config = b""
         """The configuration as of the last applied index, in the bytes that the Raft layer gave."""
+        self.caller: InNameOf | None = None
+        """In whose name an operation is being applied; None: of somebody who may use all leases."""
         self.bans: dict[str, BanRecord] = {}
         self.limits = limits or Limits()
         self.keyspace = Keyspace()
@@ -68,6 +71,12 @@ class State:
         self.skip(index)
         self.config = config
         self.membership_epoch += 1
+
+    def check_owner(self, lease: LeaseRecord) -> None:
+        """Raises RefusalError (not_owner) for a lease that the caller may not use."""
+        caller = self.caller
+        if caller is not None and lease.owner and not caller.any_lease and lease.owner != caller.owner:
+            raise RefusalError(RefusalCode.NOT_OWNER)
 
     # -- reading ---------------------------------------------------------------------------------------------------
 

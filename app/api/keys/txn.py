@@ -137,6 +137,7 @@ def add_txn(app: FastAPI, context: Context) -> None:
             Code.RESERVED_KEY,
             Code.KEY_NOT_FOUND,
             Code.LEASE_NOT_FOUND,
+            Code.NOT_OWNER,
             Code.DELETE_TOO_LARGE,
             Code.RESULT_TOO_LARGE,
             Code.TOO_MANY_KEYS,

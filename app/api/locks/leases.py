@@ -75,7 +75,8 @@ def add_leases(app: FastAPI, context: Context) -> None:
         tags=["leases"],
     )
     async def grant_lease(body: Annotated[LeaseBody, Body()], call: ChangeCall) -> Response:
-        """Keys, locks and leaderships that are put on a lease go when it ends."""
+        """Keys, locks and leaderships that are put on a lease go when it ends. It is for the token that makes it, and
+        for those that may administer everything; others are answered `not_owner`."""
         try:
             if body.ttl is not None:
                 done = await call.metadata.grant_lease(body.ttl, request=call.request, timeout=call.seconds)
@@ -144,7 +145,7 @@ def add_leases(app: FastAPI, context: Context) -> None:
         operation_id="keep_lease_alive",
         response_model=LeaseAnswer,
         response_description="The lease, renewed",
-        responses=write_errors(Code.LEASE_NOT_FOUND),
+        responses=write_errors(Code.LEASE_NOT_FOUND, Code.NOT_OWNER),
         tags=["leases"],
     )
     async def keep_lease_alive(lease: LeaseId, call: ChangeCall) -> Response:
@@ -161,7 +162,7 @@ def add_leases(app: FastAPI, context: Context) -> None:
         operation_id="revoke_lease",
         response_model=LeaseRevoked,
         response_description="Ended",
-        responses=write_errors(Code.LEASE_NOT_FOUND),
+        responses=write_errors(Code.LEASE_NOT_FOUND, Code.NOT_OWNER),
         tags=["leases"],
     )
     async def revoke_lease(lease: LeaseId, call: ChangeCall, request: Request) -> Response:

@@ -53,6 +53,7 @@ ACQUIRE_ERRORS = (
     Code.NAME_INVALID,
     Code.TTL_OUT_OF_RANGE,
     Code.LEASE_NOT_FOUND,
+    Code.NOT_OWNER,
     Code.BUSY,
     Code.GRANT_ENDED,
     Code.TOO_MANY_KEYS,
@@ -180,7 +181,7 @@ def _add_kind(
         operation_id="resign" if election else f"release_{word}",
         response_model=ReleasedAnswer,
         response_description="Given back",
-        responses=write_errors(Code.MISSING_PARAMETER, Code.NAME_INVALID, Code.NOT_HELD),
+        responses=write_errors(Code.MISSING_PARAMETER, Code.NAME_INVALID, Code.NOT_OWNER, Code.NOT_HELD),
         tags=[plural],
     )
     async def release(name: Name, lease: OfLease, call: ChangeCall) -> Response:

@@ -24,14 +24,14 @@ def grant(state: State, op: LeaseGrant) -> LeaseDone:
         raise RefusalError(
             RefusalCode.TTL_OUT_OF_RANGE, limits.min_ttl_ms if op.ttl_ms < limits.min_ttl_ms else limits.max_ttl_ms
         )
-    return _done(state.leases.grant_for(op.ttl_ms, state.time_ms))
+    return _done(state.leases.grant_for(op.ttl_ms, state.time_ms, _owner(state)))
 
 
 def bind(state: State, op: LeaseBind) -> LeaseDone:
     _check_count(state)
     if op.hold_ms > state.limits.max_ttl_ms:
         raise RefusalError(RefusalCode.TTL_OUT_OF_RANGE, state.limits.max_ttl_ms)
-    return _done(state.leases.bind(op.node, op.generation, op.hold_ms))
+    return _done(state.leases.bind(op.node, op.generation, op.hold_ms, _owner(state)))
 
 
 def keep_alive(state: State, op: LeaseKeepAlive) -> LeaseDone:
@@ -81,7 +81,12 @@ def _find(state: State, lease_id: int) -> LeaseRecord:
     lease = state.leases.table.get(lease_id)
     if lease is None:
         raise RefusalError(RefusalCode.LEASE_NOT_FOUND)
+    state.check_owner(lease)
     return lease
+
+
+def _owner(state: State) -> str:
+    return "" if state.caller is None else state.caller.owner
 
 
 def _find_as_of(state: State, lease_id: int, renewal: int) -> LeaseRecord:
@@ -94,6 +99,9 @@ def _find_as_of(state: State, lease_id: int, renewal: int) -> LeaseRecord:
 def _check_count(state: State) -> None:
     if len(state.leases.table) >= state.limits.max_leases:
         raise RefusalError(RefusalCode.TOO_MANY_LEASES, state.limits.max_leases)
+    caller, most = state.caller, state.limits.max_owner_leases
+    if caller is not None and not caller.any_lease and state.leases.owned_by(caller.owner) >= most:
+        raise RefusalError(RefusalCode.TOO_MANY_LEASES, most)
 
 
 def _done(lease: LeaseRecord) -> LeaseDone:

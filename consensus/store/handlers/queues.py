@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from coterie.consensus.store.handlers.staged_writes import check_lease, check_room
+from coterie.consensus.store.handlers.staged_writes import check_lease, check_owner, check_room
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.operations import Acquire, Proclaim, QueueKind, Release
 from coterie.consensus.store.schema.results import AcquireDone, Done, SingleResult
@@ -22,6 +22,7 @@ def acquire(state: State, op: Acquire) -> AcquireDone:
         if queue.permits != op.permits:
             raise RefusalError(RefusalCode.PERMITS_DIFFER, queue.permits)
         if op.lease in queue.by_lease:
+            check_owner(state, op.lease)
             return _existing_entry(state, queue, op.lease)
         if not op.wait and len(queue.holders) >= queue.permits:
             raise RefusalError(RefusalCode.BUSY)
@@ -54,6 +55,7 @@ def release(state: State, op: Release) -> Done:
     queue = state.queues.find(op.kind, op.name)
     if queue is None or op.lease not in queue.by_lease:
         raise RefusalError(RefusalCode.NOT_HELD)
+    check_owner(state, op.lease)
     state.queues.leave(queue, op.lease)
     return Done(state.keyspace.commit(state.limits))
 

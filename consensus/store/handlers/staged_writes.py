@@ -50,10 +50,18 @@ def check_room(state: State, more_keys: int, more_bytes: int) -> None:
         raise RefusalError(RefusalCode.NO_SPACE, limits.max_data_bytes)
 
 
+def check_owner(state: State, lease: int) -> None:
+    """Raises RefusalError (not_owner) for a lease that the caller may not use."""
+    found = state.leases.table.get(lease)
+    if found is not None:
+        state.check_owner(found)
+
+
 def check_lease(state: State, lease: int) -> None:
-    """Is there such a lease, with room for another key?"""
+    """Is there such a lease, for the caller to use, with room for another key?"""
     if lease not in state.leases.table:
         raise RefusalError(RefusalCode.LEASE_NOT_FOUND)
+    check_owner(state, lease)
     if len(state.keyspace.lease_keys.get(lease, ())) >= state.limits.max_lease_keys:
         raise RefusalError(RefusalCode.LEASE_FULL, state.limits.max_lease_keys)
 

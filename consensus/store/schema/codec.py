@@ -18,6 +18,7 @@ from coterie.consensus.store.schema.operations import (
     ClientOperation,
     Idempotent,
     IdempotentFor,
+    InNameOf,
     SetLimits,
     SingleOperation,
 )
@@ -87,7 +88,7 @@ def decode_client(data: bytes, level: int = KNOWN_LEVEL) -> SingleOperation:
     """As `decode_single`, and CodecError too for what only the leader may propose: the check on forwarded requests."""
     operation = decode_single(data, level)
     plain = operation.operation if isinstance(operation, Idempotent | IdempotentFor) else operation
-    if not isinstance(plain, ClientOperation):
+    if not isinstance(plain, ClientOperation | InNameOf):
         raise CodecError(f"{type(plain).__name__} is for the leader alone")
     return operation
 

@@ -30,7 +30,8 @@ class RefusalCode(StrEnum):
     COMPACTED = "compacted"  # detail: the newest compacted revision
     FUTURE_REVISION = "future_revision"  # detail: the current revision
     LEASE_NOT_FOUND = "lease_not_found"
-    TOO_MANY_LEASES = "too_many_leases"  # detail: the limit
+    NOT_OWNER = "not_owner"  # the lease is another caller's
+    TOO_MANY_LEASES = "too_many_leases"  # in all, or of one owner; detail: the limit
     LEASE_FULL = "lease_full"  # detail: the limit in keys
     TTL_OUT_OF_RANGE = "ttl_out_of_range"  # detail: the nearest that is allowed, in milliseconds
     WRONG_LEASE_KIND = "wrong_lease_kind"  # an end by time of a node-bound lease, or the other way round

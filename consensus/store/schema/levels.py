@@ -49,6 +49,7 @@ SINCE: Final[dict[type, int]] = {
     ops.IdempotentFor: 2,
     ops.TakeDigest: 2,
     ops.ReportDigest: 2,
+    ops.InNameOf: 2,
 }
 """Every operation, and every part of one, with its level. A field more is another operation, under a tag of its own:
 a member that knows the level before counts fields, and would refuse what the others apply."""
@@ -56,7 +57,7 @@ a member that knows the level before counts fields, and would refuse what the ot
 BOUNDED_RESULTS_SINCE: Final = 2
 """What only read is not remembered under its request id, a large result as done alone, and no id is forgotten young."""
 
-LIMITS_SINCE: Final[dict[str, int]] = {}
+LIMITS_SINCE: Final[dict[str, int]] = {"max_owner_leases": 2}
 """Limits that level 1 does not have, by field. Below its level a limit is neither written nor kept to, and what its
 field has as a default is what it begins with when the level rises: such a default never changes."""
 
@@ -68,7 +69,7 @@ def level_of(operation: ops.AnyOperation | ops.TxnOp | ops.Compare | ops.Guard) 
     """The level that an operation needs: its own, or that of what it is made of. (Members of a batch are bytes.)"""
     level = SINCE[type(operation)]
     match operation:
-        case ops.Idempotent(operation=inner) | ops.IdempotentFor(operation=inner):
+        case ops.Idempotent(operation=inner) | ops.IdempotentFor(operation=inner) | ops.InNameOf(operation=inner):
             return max(level, level_of(inner))
         case ops.Txn():
             parts = (*operation.compares, *operation.then, *operation.otherwise)

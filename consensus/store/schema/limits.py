@@ -73,3 +73,5 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     max_bans: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 10_000
     # Read by nothing; kept because snapshots and SetLimits carry it.
     max_config_bytes: Annotated[int, msgspec.Meta(ge=0, le=1024 * 1024)] = 65_536
+    max_owner_leases: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 5_000
+    """Of one owner."""

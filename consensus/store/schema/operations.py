@@ -254,6 +254,33 @@ class ReportDigest(EncodedOperation, frozen=True, tag=27):
 
 # -- how they travel -----------------------------------------------------------------------------------------------
 
+LeaseUse = Put | Txn | LeaseGrant | LeaseBind | LeaseKeepAlive | LeaseRevoke | Acquire | Release
+"""What can make, name or end a lease."""
+
+
+def uses_lease(operation: object) -> bool:
+    """Whether it makes, names or ends a lease."""
+    match operation:
+        case Put():
+            return operation.lease > 0
+        case Txn():
+            return any(map(uses_lease, (*operation.then, *operation.otherwise)))
+    return isinstance(operation, LeaseGrant | LeaseBind | LeaseKeepAlive | LeaseRevoke | Acquire | Release)
+
+
+class InNameOf(EncodedOperation, frozen=True, tag=28):
+    """An operation of a caller that may be one of many. -> the result of the operation
+
+    A lease that it makes is the owner's. A lease of another owner is refused (not_owner), unless `any_lease`; and so
+    are more than `max_owner_leases`.
+    """
+
+    owner: Annotated[str, msgspec.Meta(max_length=128)]
+    """Empty: the lease is nobody's, and everybody may use it."""
+    any_lease: bool
+    operation: LeaseUse
+
+
 ClientOperation = (
     Put
     | Delete
@@ -271,7 +298,7 @@ ClientOperation = (
 SystemOperation = (
     LeaseExpire | LeaseNodeLost | FoundCluster | Ban | SetLimits | SetFeatureLevel | TakeDigest | ReportDigest
 )
-PlainOperation = ClientOperation | SystemOperation
+PlainOperation = ClientOperation | SystemOperation | InNameOf
 
 
 class Idempotent(EncodedOperation, frozen=True, tag=23):

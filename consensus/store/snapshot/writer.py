@@ -36,6 +36,7 @@ from coterie.consensus.store.snapshot.format import (
 )
 from coterie.consensus.store.state import State
 from coterie.consensus.store.tables.deduplication import RememberedRequest
+from coterie.consensus.store.tables.lease_table import LeaseRecord
 
 Item = TypeVar("Item")
 
@@ -160,5 +161,14 @@ def _request_bytes(item: RememberedRequest) -> int:
 
 
 def _of_version_1(batch: list[Any]) -> list[Any]:
-    """Remembered requests without what version 2 adds; all else as it is."""
-    return [(it.bucket, it.id, it.result) if isinstance(it, RememberedRequest) else it for it in batch]
+    """Remembered requests and leases without what version 2 adds; all else as it is."""
+    return [_item_of_version_1(it) for it in batch]
+
+
+def _item_of_version_1(it: Any) -> Any:
+    match it:
+        case RememberedRequest():
+            return it.bucket, it.id, it.result
+        case LeaseRecord():
+            return it.id, it.renewal, it.ttl_ms, it.deadline_ms, it.node, it.generation, it.hold_ms
+    return it

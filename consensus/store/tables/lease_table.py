@@ -7,6 +7,7 @@ operation decides by them.
 from __future__ import annotations
 
 import heapq
+from collections import Counter
 
 import msgspec
 
@@ -23,6 +24,8 @@ class LeaseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
     generation: int = 0
     hold_ms: int = 0
     """For how long gossip must hold the node dead before the lease ends."""
+    owner: str = ""
+    """Who may use it; empty: everybody."""
 
 
 class LeaseTable:
@@ -31,29 +34,31 @@ class LeaseTable:
         """Ids count up and are never used again."""
         self.table: dict[int, LeaseRecord] = {}
         self._by_node: dict[str, dict[int, None]] = {}
+        self._by_owner: Counter[str] = Counter()
         self._deadlines: list[tuple[int, int, int]] = []  # a heap of (deadline, id, renewal), some of them outdated
 
-    def grant_for(self, ttl_ms: int, now_ms: int) -> LeaseRecord:
-        return self._add(LeaseRecord(self.next_id, 0, ttl_ms, now_ms + ttl_ms))
+    def grant_for(self, ttl_ms: int, now_ms: int, owner: str = "") -> LeaseRecord:
+        return self._add(LeaseRecord(self.next_id, 0, ttl_ms, now_ms + ttl_ms, owner=owner))
 
-    def bind(self, node: str, generation: int, hold_ms: int) -> LeaseRecord:
-        return self._add(LeaseRecord(self.next_id, 0, 0, 0, node, generation, hold_ms))
+    def bind(self, node: str, generation: int, hold_ms: int, owner: str = "") -> LeaseRecord:
+        return self._add(LeaseRecord(self.next_id, 0, 0, 0, node, generation, hold_ms, owner))
+
+    def owned_by(self, owner: str) -> int:
+        """How many leases an owner has."""
+        return self._by_owner[owner]
 
     def renew(self, lease: LeaseRecord, now_ms: int) -> LeaseRecord:
-        renewed = LeaseRecord(
-            lease.id,
-            lease.renewal + 1,
-            lease.ttl_ms,
-            now_ms + lease.ttl_ms if lease.ttl_ms else 0,
-            lease.node,
-            lease.generation,
-            lease.hold_ms,
-        )
+        deadline = now_ms + lease.ttl_ms if lease.ttl_ms else 0
+        renewed = msgspec.structs.replace(lease, renewal=lease.renewal + 1, deadline_ms=deadline)
         self.load(renewed)
         return renewed
 
     def remove(self, lease: LeaseRecord) -> None:
         del self.table[lease.id]
+        if lease.owner:
+            self._by_owner[lease.owner] -= 1
+            if not self._by_owner[lease.owner]:
+                del self._by_owner[lease.owner]
         if lease.node:
             of_node = self._by_node[lease.node]
             del of_node[lease.id]
@@ -91,6 +96,8 @@ class LeaseTable:
 
     def load(self, lease: LeaseRecord) -> None:
         """Put a lease, new or renewed, into the table and its indexes."""
+        if lease.owner and lease.id not in self.table:
+            self._by_owner[lease.owner] += 1
         self.table[lease.id] = lease
         if lease.node:
             self._by_node.setdefault(lease.node, {})[lease.id] = None

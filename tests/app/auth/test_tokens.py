@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from msgspec import structs
 from starlette.types import ASGIApp
 
 from coterie.app.api.app import create_app
@@ -424,3 +425,36 @@ async def test_one_token_does_not_take_what_all_share(
             assert (await client.get("/v1/members", headers=bearer(other))).status_code == 200
             assert (await client.get("/v1/members", headers=bearer(ADMIN))).status_code == 200
         assert (await client.get("/v1/members", headers=bearer(greedy))).status_code == 200
+
+
+async def test_a_lease_is_for_the_token_that_made_it(client: httpx.AsyncClient) -> None:
+    locker = await make(client, [("locks", "write", "jobs/"), ("metadata", "write", "jobs/")], id="locker")
+    other = await make(client, [("locks", "write"), ("metadata", "write")], id="other")
+    made = await client.post("/v1/leases", json={"ttl": 60}, headers=bearer(locker))
+    lease = made.json()["lease"]
+    assert (await client.post("/v1/locks/jobs/1", json={"lease": lease}, headers=bearer(locker))).status_code == 200
+    put = {"put": {"key": "k", "value": "1", "lease": lease}}
+    for answer in (
+        await client.post(f"/v1/leases/{lease}/keepalive", headers=bearer(other)),
+        await client.post("/v1/locks/x", json={"lease": lease}, headers=bearer(other)),
+        await client.put(f"/v1/meta/k?lease={lease}", content="1", headers=bearer(other)),
+        await client.put(f"/v1/kv/k?lease={lease}&consistency=strong", content="1", headers=bearer(other)),
+        await client.post("/v1/txn", json={"then": [put]}, headers=bearer(other)),
+        await client.delete(f"/v1/locks/jobs/1?lease={lease}", headers=bearer(other)),
+        await client.delete(f"/v1/leases/{lease}", headers=bearer(other)),
+    ):
+        assert (answer.status_code, code(answer)) == (403, "not_owner"), answer.text
+    assert (await client.post(f"/v1/leases/{lease}/keepalive", headers=bearer(ADMIN))).status_code == 200
+    assert (await client.put(f"/v1/meta/jobs/k?lease={lease}", content="1", headers=bearer(locker))).status_code == 200
+    assert (await client.delete(f"/v1/leases/{lease}", headers=bearer(locker))).status_code == 200
+
+
+async def test_a_token_makes_so_many_leases(client: httpx.AsyncClient, part: Part) -> None:
+    part.state.limits = structs.replace(part.state.limits, max_owner_leases=2)
+    greedy, other = [await make(client, [("locks", "write", "mine/")]) for _ in range(2)]
+    answers = [await client.post("/v1/leases", json={"ttl": 600}, headers=bearer(greedy)) for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 507]
+    assert code(answers[-1]) == "too_many_leases"
+    assert (await client.post("/v1/locks/mine/a", json={"ttl": 60}, headers=bearer(greedy))).status_code == 507
+    for token in (other, ADMIN):
+        assert (await client.post("/v1/leases", json={"ttl": 600}, headers=bearer(token))).status_code == 200
