@@ -187,7 +187,7 @@ class _Bounded(asyncio.Protocol):
         super().connection_made(transport)
         # What uvicorn sends an answer with.
         self._answering = SimpleNamespace(
-            write=self.transport.write, is_closing=self.transport.is_closing, close=self._close_answered
+            write=self._write, is_closing=self.transport.is_closing, close=self._close_answered
         )
         self.figures.opened(self._address)
         self._spare = self._lack_of_room()
@@ -197,6 +197,11 @@ class _Bounded(asyncio.Protocol):
             if len(self.figures.spare) > HEALTH_CONNECTIONS:
                 next(iter(self.figures.spare))._turn_away()
         self._watch_client()
+
+    def _write(self, data: bytes) -> None:
+        """Nothing where the connection is being closed: what answers may not have heard of it yet."""
+        if not self.transport.is_closing():
+            self.transport.write(data)
 
     def _lack_of_room(self) -> ApiError | None:
         limits, figures = self.limits, self.figures

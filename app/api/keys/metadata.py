@@ -11,6 +11,7 @@ import msgspec
 
 from coterie.app.api.encoding import show_record
 from coterie.app.auth import token_store
+from coterie.app.auth.visibility import Shows
 from coterie.app.http.error_mapping import api_error, conflict
 from coterie.app.http.errors import ApiError
 from coterie.app.wire.errors import Code
@@ -181,6 +182,7 @@ async def page(
     revision: int | None,
     consistency: Consistency,
     seconds: float,
+    shows: Shows,
 ) -> dict[str, Any]:
     """Records by key; the pages of one list show one revision. Raises ApiError."""
     start = prefix.encode()
@@ -203,7 +205,7 @@ async def page(
     return {
         **show_answer(answer),
         "revision": shown.revision,
-        "keys": [show_record(record) for record in shown.records if not token_store.is_hidden(record.key)],
+        "keys": [show_record(record) for record in shown.records if shows(record.key)],
         "next_page": shown.next,
     }
 

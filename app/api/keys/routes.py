@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -45,6 +45,8 @@ from coterie.app.api.parameters import (
     answer,
     documents,
 )
+from coterie.app.auth.authority import principal_of
+from coterie.app.auth.visibility import shown_to
 from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import (
     GossipDeleteAnswer,
@@ -202,6 +204,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
     )
     async def list_meta(
         call: ReadCall,
+        request: Request,
         prefix: Annotated[str, Query(description="What the keys start with.", examples=["jobs/"])] = "",
         limit: Limit = 1_000,
         page: Page = None,
@@ -219,6 +222,7 @@ def add_key_routes(app: FastAPI, context: Context) -> None:
                 revision=revision,
                 consistency=Consistency(consistency),
                 seconds=call.seconds,
+                shows=shown_to(principal_of(request.scope)),
             )
         )
 

@@ -12,9 +12,9 @@ from coterie.app.api.context import Context
 from coterie.app.api.encoding import decoding, show_record
 from coterie.app.api.keys.metadata import check_readable, check_writable
 from coterie.app.api.parameters import ChangeCall, answer, write_errors
-from coterie.app.auth import token_store
 from coterie.app.auth.authority import principal_of, require
 from coterie.app.auth.rules import Principal
+from coterie.app.auth.visibility import Shows, shown_to
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.errors import ApiError
 from coterie.app.wire.encoding import to_txn
@@ -102,7 +102,7 @@ def check_operation(it: Operation, principal: Principal) -> None:
             require(principal, "metadata", "read", listed.prefix)
 
 
-def show_result(asked: Operation, result: Any) -> dict[str, Any]:
+def show_result(asked: Operation, result: Any, shows: Shows) -> dict[str, Any]:
     """One operation's result, under its name."""
     name, _ = asked.one
     match result:
@@ -115,7 +115,7 @@ def show_result(asked: Operation, result: Any) -> dict[str, Any]:
         case GetDone():
             return {name: {"record": None if result.record is None else show_record(result.record)}}
         case RangeDone():
-            keys = [show_record(record) for record in result.records if not token_store.is_hidden(record.key)]
+            keys = [show_record(record) for record in result.records if shows(record.key)]
             return {name: {"keys": keys, "more": result.more}}
     raise TypeError(f"{type(result).__name__} is no result of a transaction's operation")
 
@@ -163,5 +163,6 @@ def add_txn(app: FastAPI, context: Context) -> None:
         except MetadataError as error:
             raise api_error(error, call.request) from None
         list_done = body.then if done.succeeded else body.otherwise
-        results = [show_result(operation, result) for operation, result in zip(list_done, done.results, strict=True)]
+        shows = shown_to(principal)
+        results = [show_result(each, result, shows) for each, result in zip(list_done, done.results, strict=True)]
         return answer({"revision": done.revision, "succeeded": done.succeeded, "results": results})

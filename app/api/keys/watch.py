@@ -16,7 +16,7 @@ from math import inf, isfinite
 from typing import Annotated, Any, Literal
 
 import orjson
-from fastapi import FastAPI, Header, Query
+from fastapi import FastAPI, Header, Query, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -25,6 +25,8 @@ from coterie.app.api.documenting import errors, event_stream
 from coterie.app.api.encoding import show_record
 from coterie.app.api.parameters import ReadCall
 from coterie.app.auth import token_store
+from coterie.app.auth.authority import principal_of
+from coterie.app.auth.visibility import Shows, shown_to
 from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.errors import ApiError
 from coterie.app.http.streams import abort, while_wanted
@@ -56,16 +58,21 @@ Render = Callable[[WatchBatch], Iterable[bytes]]
 """What to send of a batch, made piece by piece as the client takes it; nothing where there is only progress to tell."""
 
 
-def render_changes(*, prev: bool) -> Render:
+def render_changes(shows: Shows, *, prev: bool) -> Render:
     """The changes of each revision as one event."""
 
     def render(batch: WatchBatch) -> Iterator[bytes]:
-        visible = (event for event in batch.events if not token_store.is_hidden(event.key))
+        visible = (event for event in batch.events if shows(event.key))
         for revision, events in groupby(visible, key=lambda event: event.revision):
             content = {"revision": revision, "changes": [_show_change(event, prev=prev) for event in events]}
             yield message("change", orjson.dumps(content), revision)
 
     return render
+
+
+def _is_readable(key: bytes) -> bool:
+    """The right to the one key that is watched was checked."""
+    return not token_store.is_hidden(key)
 
 
 def _show_change(event: Event, *, prev: bool) -> dict[str, Any]:
@@ -240,6 +247,7 @@ def add_watch(app: FastAPI, context: Context) -> None:
     )
     async def watch(
         call: ReadCall,
+        request: Request,
         key: Annotated[str | None, Query(min_length=1, description="The key.", examples=["jobs/7"])] = None,
         prefix: Annotated[
             str | None, Query(description="Instead: what the keys start with; empty for all.", examples=["jobs/"])
@@ -276,4 +284,5 @@ def add_watch(app: FastAPI, context: Context) -> None:
             kind=None if kind is None else EventKind[kind.upper()],
             context=context,
         )
-        return EventStream(watching, render_changes(prev=prev), context)
+        shows = shown_to(principal_of(request.scope)) if key is None else _is_readable
+        return EventStream(watching, render_changes(shows, prev=prev), context)

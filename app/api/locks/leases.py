@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Query, Request
@@ -166,14 +167,16 @@ def add_leases(app: FastAPI, context: Context) -> None:
         tags=["leases"],
     )
     async def revoke_lease(lease: LeaseId, call: ChangeCall, request: Request) -> Response:
-        """Ends it now: its keys are deleted, and what it held is free for the next. The token must allow to write all
-        of them."""
-        principal = principal_of(request.scope)
-        for key in call.state.lease_keys(lease):
-            if not _may(principal, "write", key):
+        """Ends it now: its keys are deleted, and what it held is free for the next. For the token that made it, and for
+        those that allow to write all that lives with it."""
+        principal, once = principal_of(request.scope), call.request
+        found, keys = call.state.lease(lease), call.state.lease_keys(lease)
+        if found is None or not found.owner or found.owner != once.owner:
+            if not all(_may(principal, "write", key) for key in keys):
                 raise ApiError(Code.FORBIDDEN, "keys live with this lease that the token does not allow to write")
+            once = replace(once, any_lease=once.any_lease or bool(keys))
         try:
-            done = await call.metadata.revoke(lease, request=call.request, timeout=call.seconds)
+            done = await call.metadata.revoke(lease, request=once, timeout=call.seconds)
         except MetadataError as error:
             raise api_error(error, call.request) from None
         return answer({"lease": lease, "revision": done.revision, "deleted": done.deleted})

@@ -441,9 +441,12 @@ async def test_a_lease_is_for_the_token_that_made_it(client: httpx.AsyncClient) 
         await client.put(f"/v1/kv/k?lease={lease}&consistency=strong", content="1", headers=bearer(other)),
         await client.post("/v1/txn", json={"then": [put]}, headers=bearer(other)),
         await client.delete(f"/v1/locks/jobs/1?lease={lease}", headers=bearer(other)),
-        await client.delete(f"/v1/leases/{lease}", headers=bearer(other)),
     ):
         assert (answer.status_code, code(answer)) == (403, "not_owner"), answer.text
+    empty = (await client.post("/v1/leases", json={"ttl": 60}, headers=bearer(locker))).json()["lease"]
+    assert code(await client.delete(f"/v1/leases/{empty}", headers=bearer(other))) == "not_owner"
+    narrow = await make(client, [("locks", "write", "other/")])
+    assert code(await client.delete(f"/v1/leases/{lease}", headers=bearer(narrow))) == "forbidden"
     assert (await client.post(f"/v1/leases/{lease}/keepalive", headers=bearer(ADMIN))).status_code == 200
     assert (await client.put(f"/v1/meta/jobs/k?lease={lease}", content="1", headers=bearer(locker))).status_code == 200
     assert (await client.delete(f"/v1/leases/{lease}", headers=bearer(locker))).status_code == 200
@@ -458,3 +461,26 @@ async def test_a_token_makes_so_many_leases(client: httpx.AsyncClient, part: Par
     assert (await client.post("/v1/locks/mine/a", json={"ttl": 60}, headers=bearer(greedy))).status_code == 507
     for token in (other, ADMIN):
         assert (await client.post("/v1/leases", json={"ttl": 600}, headers=bearer(token))).status_code == 200
+
+
+async def test_lists_of_keys_show_locks_to_those_who_may_read_locks(client: httpx.AsyncClient, app: ASGIApp) -> None:
+    """The names of locks stand in the keys of their places."""
+    await client.post("/v1/locks/secret/name", json={"ttl": 60}, headers=bearer(ADMIN))
+    await client.put("/v1/meta/a", content="1", headers=bearer(ADMIN))
+    reader = await make(client, [("metadata", "read")])
+    both = await make(client, [("metadata", "read"), ("locks", "read", "secret/")])
+    txn = {"then": [{"range": {"prefix": ""}}]}
+    for token, wanted in ((reader, 0), (both, 1)):
+        listed = (await client.get("/v1/meta?prefix=", headers=bearer(token))).json()["keys"]
+        inside = (await client.post("/v1/txn", json=txn, headers=bearer(token))).json()["results"][0]["range"]["keys"]
+        for keys in (listed, inside):
+            assert [each["key"] for each in keys if each["key"] == "a"] == ["a"]
+            assert len([each for each in keys if "secret/name@" in each["key"]]) == wanted
+        headers = [(b"authorization", b"Bearer " + token.encode())]
+        async with streaming(app, "/v1/watch", "prefix=", headers) as stream:
+            await client.post("/v1/locks/secret/name2", json={"ttl": 60, "stay": True}, headers=bearer(ADMIN))
+            await client.put("/v1/meta/last", content="1", headers=bearer(ADMIN))
+            seen = ""
+            while "last" not in seen:
+                seen += json.dumps(await stream.next_data())
+            assert ("secret/name2" in seen) is bool(wanted)

@@ -20,6 +20,7 @@ from coterie.consensus.store import (
     FoundCluster,
     Idempotent,
     LeaseExpire,
+    LeaseGrant,
     Put,
     RefusalCode,
     Refused,
@@ -38,7 +39,7 @@ from coterie.consensus.store import (
     encode_result,
 )
 from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, MAX_ENTRY_BYTES, MAX_INT
-from coterie.consensus.store.schema.operations import PlainOperation, SystemOperation
+from coterie.consensus.store.schema.operations import InNameOf, LeaseUse, PlainOperation, SystemOperation
 from tests.consensus.store.helpers import Driver
 from tests.consensus.store.model.strategies import operations
 
@@ -204,9 +205,11 @@ def test_only_what_decodes_can_be_encoded() -> None:
 
 
 def test_what_is_for_the_leader_is_not_taken_from_clients() -> None:
-    assert set(typing.get_args(ClientOperation)) | set(typing.get_args(SystemOperation)) == set(
-        typing.get_args(PlainOperation)
-    )
+    of_clients = {*typing.get_args(ClientOperation), InNameOf}
+    assert of_clients | set(typing.get_args(SystemOperation)) == set(typing.get_args(PlainOperation))
+    assert set(typing.get_args(LeaseUse)) < of_clients
+    in_name = Idempotent(b"i", 0, InNameOf("one", False, LeaseGrant(1_000)))
+    assert decode_client(encode(in_name)) == in_name
     assert decode_client(encode(Put(b"k", b"v"))) == Put(b"k", b"v")
     once = Idempotent(b"i", 0, Put(b"k", b"v"))
     assert decode_client(encode(once)) == once
