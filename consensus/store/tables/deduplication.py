@@ -56,12 +56,13 @@ class DeduplicationTable:
     def check_room(self, now_ms: int, limits: Limits) -> None:
         """Raises RefusalError where another id would push out one that is too young to be forgotten."""
         full = self.count >= limits.max_requests or self.size >= limits.max_request_bytes
-        if full and not self._is_old(now_ms):
+        if full and not self._is_old(now_ms, limits):
             raise RefusalError(RefusalCode.REQUESTS_FULL, limits.max_requests)
 
-    def _is_old(self, now_ms: int) -> bool:
-        """May the oldest bucket be forgotten before the window ends?"""
-        return (self._order[0] + 1) * REQUEST_BUCKET_MS <= now_ms - MIN_REQUEST_AGE_MS
+    def _is_old(self, now_ms: int, limits: Limits) -> bool:
+        """May the oldest bucket be forgotten?"""
+        age_ms = min(MIN_REQUEST_AGE_MS, limits.request_window_ms)
+        return (self._order[0] + 1) * REQUEST_BUCKET_MS <= now_ms - age_ms
 
     def remember(self, request_id: bytes, time_ms: int, result: SingleResult, fingerprint: bytes) -> None:
         """Keep the result of a request for which `recall` gave None."""
@@ -88,7 +89,7 @@ class DeduplicationTable:
             (self._order[0] + 1) * REQUEST_BUCKET_MS <= oldest_ms
             or (
                 (self.count > limits.max_requests or self.size > limits.max_request_bytes)
-                and (not keep_young or self._is_old(now_ms))
+                and (not keep_young or self._is_old(now_ms, limits))
             )
         ):
             number = self._order.pop(0)

@@ -11,6 +11,7 @@ import errno
 import random
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from coterie.consensus.journal import JournalConfig, MemberDirectory, open_member_directory
@@ -64,7 +65,10 @@ class FilePlatter(Platter):
         self.in_job = None
         self.files.failing = self._fails
         self.store = store = open_member_directory(
-            DIRECTORY, config=SMALL, files=self.files, entropy=self.rng.randbytes
+            DIRECTORY,
+            config=replace(SMALL, max_log_bytes=self.max_log_bytes),
+            files=self.files,
+            entropy=self.rng.randbytes,
         )
         vote = (store.journal.term, store.journal.voted_for)
         assert vote in self.votes, f"found the vote {vote}, acknowledged and under way were {self.votes}"

@@ -38,7 +38,8 @@ class Releases:
     def limits(self, name: str) -> Limits:
         if name not in self._limits:
             events = self.rng.choice([120, 150, 150, 300])
-            self._limits[name] = Limits(max_history_events=events, request_window_ms=2_000)
+            limits = Limits(max_history_events=events, request_window_ms=2_000)
+            self._limits[name] = limits if self.world.bounds is None else self.world.bounds.limits(limits)
         return self._limits[name]
 
     def state(self, host: Host) -> State:

@@ -7,6 +7,7 @@ import random
 from dataclasses import dataclass, replace
 
 from coterie.consensus.raft.node import RaftNode
+from tests.verify.raft_sim.bounds import Bounds
 from tests.verify.raft_sim.faults import Faults, profile_of, settings_of, size_of
 from tests.verify.raft_sim.releases import Releases
 from tests.verify.raft_sim.rollbacks import Rollbacks
@@ -39,8 +40,10 @@ SERVICE_TRIES = 2
 
 
 class Storm:
-    def __init__(self, world: World, record: Record | None = None, *, later: bool = False) -> None:
-        """`record`: of a world whose hosts hold the real replicated state. `later`: draw what came later, too."""
+    def __init__(self, world: World, record: Record | None = None, *, bounds: Bounds | None = None) -> None:
+        """`record`: of a world whose hosts hold the real replicated state. `bounds`: with what came later, too."""
+        later = bounds is not None
+        world.bounds = bounds
         self.world = world
         self.rng = random.Random(world.rng.random())
         self.history: History | Clients = History(world) if record is None else Clients(world, record)
@@ -79,6 +82,8 @@ class Storm:
         if self.rng.random() < 0.8:  # else the storm meets the founding, which waits for everybody
             world.run_until(self._founded, 10.0)
         world.after(self.rng.random(), self.faults.strike)
+        if world.bounds is not None:
+            world.bounds.begin(world, self.faults)
         self._restarter()
         if self.misfortune is not None:
             self.misfortune.begin()
@@ -115,6 +120,8 @@ class Storm:
         """Heal everything: the group must recover, agree, and hold all that it ever promised."""
         world = self.world
         self.faults.raging = False
+        if world.bounds is not None:
+            world.bounds.end()
         if isinstance(self.history, Clients):
             self.history.reusing = False
         world.note("calm")
@@ -146,6 +153,8 @@ class Storm:
                 if (n := h.node) is not None
             ]
             world.fail(f"no recovery within 20 s: {self.history.open} calls open, {states}")
+        if world.bounds is not None and world.bounds.max_request_bytes is not None:
+            world.run(2.5)  # until what it remembers of the storm may be forgotten
         self._serves()
         if world.seed % 4 == 0:
             self._manners()
@@ -169,7 +178,7 @@ class Storm:
             node is not None
             and node.applied == commit
             and node.leader == me
-            and node.state.log.journal.shortage(1) is None  # a journal tries a disk that was full again once a second
+            and node.state.log.journal.shortage(1) != "disk_full"  # it tries one that was full again once a second
             for node in nodes
         )
 
@@ -242,6 +251,10 @@ def run_storm(seed: int, node_class: type[RaftNode] = RaftNode, seconds: float =
     if record is not None:
         settings = settings_of(profile, replace(settings, max_append_bytes=400, snapshot_chunk_bytes=1024))
 
+    bounds = Bounds(seed) if seed >= LATER_SEEDS else None
+    if bounds is not None:
+        settings = bounds.settings(settings)
+
     def machine(host: Host) -> Registers | Metadata:
         return Registers() if record is None else Metadata(host, record)
 
@@ -254,4 +267,7 @@ def run_storm(seed: int, node_class: type[RaftNode] = RaftNode, seconds: float =
         make_machine=machine,
         real_files=real_files,
     )
-    return Storm(world, record, later=seed >= LATER_SEEDS).run(seconds)
+    if bounds is not None and bounds.max_log_bytes is not None:
+        for host in world.hosts.values():
+            host.platter.max_log_bytes = bounds.max_log_bytes
+    return Storm(world, record, bounds=bounds).run(seconds)

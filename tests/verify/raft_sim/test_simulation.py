@@ -6,7 +6,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
 
 import pytest
 
@@ -15,6 +16,7 @@ from tests.verify.raft_sim.sabotage.switches import SWITCHES, switched_off
 from tests.verify.raft_sim.storm import LATER_SEEDS, run_storm
 
 SEEDS = 240
+DAY_SEEDS = 100
 BLOCK = 10
 
 KEPT = {
@@ -48,6 +50,20 @@ def test_kept_seeds(seed: int) -> None:
 def test_storms_of_what_came_later_break_no_promise(block: int) -> None:
     for seed in range(block, block + BLOCK):
         run_storm(seed)
+
+
+def _first_of_the_day() -> int:
+    """Seeds that nobody has run: others every day. `RAFT_DAY_START`, which a run prints, names them again."""
+    return int(os.environ.get("RAFT_DAY_START") or 1_000_000 + DAY_SEEDS * datetime.now(UTC).toordinal())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("block", range(0, DAY_SEEDS, BLOCK))
+def test_storms_of_the_day_break_no_promise(block: int, figure: Callable[[str], None]) -> None:
+    first = _first_of_the_day()
+    figure(f"storms of the day: seeds {first} to {first + DAY_SEEDS - 1}; RAFT_DAY_START={first} runs them again")
+    for seed in range(first + block, first + block + BLOCK):
+        run_storm(seed)  # a failure names its seed
 
 
 @pytest.mark.parametrize("seed", [3, LATER_SEEDS + 5])
@@ -118,6 +134,11 @@ NOTICED = {
     "a member that went back is not counted": LATER_SEEDS + 5,
     "a start below what was acknowledged is noticed": LATER_SEEDS + 5,
     "a refusal of what was acknowledged is noticed": LATER_SEEDS + 36,
+    "a refusal for want of room begins a snapshot": LATER_SEEDS + 6,
+    "nobody stops for another's bytes": LATER_SEEDS + 6,
+    "a damaged snapshot is replaced": LATER_SEEDS + 24,
+    "upkeep waits in the disk thread": LATER_SEEDS + 4,
+    "no request id is forgotten young": LATER_SEEDS + 70,
 }
 """A fix, and where to look for a seed that notices when it is off (all of them: a campaign)."""
 
@@ -158,6 +179,7 @@ def test_campaign_finds_each_fix_that_is_off(fix: str) -> None:
 
 MASKED = {
     "verified starts over with the term": "a new leader's first append carries its no-op, which replaces a former tail",
+    "a member without room learns commits": "what it has applied by then is mostly enough to cut",
     "no reset below a match": "a refusal below the match index cannot arise on links that keep order",
 }
 """Fixes whose absence storms do not show, with the reason; each has its own test."""

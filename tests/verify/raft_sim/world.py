@@ -22,6 +22,7 @@ from tests.verify.raft_sim.network import Network, SimTransport
 from tests.verify.raft_sim.workload.machine import Registers
 
 if TYPE_CHECKING:
+    from tests.verify.raft_sim.bounds import Bounds
     from tests.verify.raft_sim.releases import Releases
 
 SETTINGS = replace(
@@ -122,12 +123,14 @@ class Host:
         self.says = True  # what it started with; a member of the release before does not
         self.went_back = False
         """Its disk is an earlier copy of itself."""
+        self.resting = False
+        """It is down until the calm."""
         self.retired = False
         """It stopped because its disk went back, or its state differs: it never starts again."""
 
     def start(self) -> None:
         assert self.node is None
-        if self.retired:
+        if self.retired or self.resting:
             return
         self.life += 1
         self.clock = HostClock(self.world, self.rng)
@@ -283,6 +286,7 @@ class World:
         self.make_machine = make_machine
         self.real_files = real_files
         self.releases: Releases | None = None
+        self.bounds: Bounds | None = None
         self.on_tick: Callable[[Host], None] | None = None
         self.now = 0.0
         self.clock_touched = 0.0

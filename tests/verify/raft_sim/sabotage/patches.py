@@ -8,7 +8,7 @@ from typing import Any
 
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations, is_membership
-from coterie.consensus.raft.core.parts import elections, snapshot_taking
+from coterie.consensus.raft.core.parts import elections, replication, snapshot_taking
 from coterie.consensus.raft.errors import RaftUnavailableError
 from coterie.consensus.raft.messages import NextNodeIdx
 from coterie.consensus.store import State
@@ -212,7 +212,9 @@ def uncommitted_in_snapshot(as_of: Any) -> Any:
 
 
 def failed_is_installed(answer: Any) -> Any:
-    return lambda s, incoming, state, offset: answer(s, incoming, "installed" if state == "failed" else state, offset)
+    return lambda s, incoming, state, offset, **_: answer(
+        s, incoming, "installed" if state == "failed" else state, offset
+    )
 
 
 def sync_errors_ignored(synced: Any) -> Any:
@@ -361,3 +363,45 @@ def commit_unverified(on_append: Any) -> Any:
             transitions.commit_to(s, min(message.commit, s.log.last_index))
 
     return handle
+
+
+def relief_off(ask: Any) -> Any:
+    def ask_room(s: Any, size: int, entries: int = 1) -> Any:
+        forced = s.save_forced
+        shortage = ask(s, size, entries)
+        s.save_forced = forced
+        return shortage
+
+    return ask_room
+
+
+def full_learns_nothing(on_append: Any) -> Any:
+    def handle(s: Any, leader: Any, message: Any) -> None:
+        if message.term == s.term and message.entries and not replication._has_room(s, message.entries):
+            transitions.hear_leader(s, leader)
+            s.ready.send(leader, NextNodeIdx(s.term, success=False, match=message.prev_index, full=True))
+        else:
+            on_append(s, leader, message)
+
+    return handle
+
+
+def stops_for_it(failed: Any) -> Any:
+    def incoming_failed(s: Any, error: BaseException) -> None:
+        failed(s, error)
+        if not snapshot_taking.is_full(error):
+            raise error
+
+    return incoming_failed
+
+
+def never_looked_at(verify: Any) -> Any:
+    return lambda s, member: None
+
+
+def upkeep_on_the_loop(upkeep: Any) -> Any:
+    return lambda node: node._journal.upkeep()
+
+
+def young_ones_forgotten(is_old: Any) -> Any:
+    return lambda self, now_ms, limits: True

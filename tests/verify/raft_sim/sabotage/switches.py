@@ -25,6 +25,7 @@ from coterie.consensus.raft.core.parts import (
     replication,
     rollback,
     snapshot_receiving,
+    snapshot_sending,
     snapshot_taking,
 )
 from coterie.consensus.raft.node import RaftNode
@@ -122,6 +123,26 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     "a refusal of what was acknowledged is noticed": (
         "raft spec 2b",
         function(rollback, "refused_what_it_has", sabotage.believed),
+    ),
+    "a refusal for want of room begins a snapshot": (
+        "raft spec 2b",
+        lambda: [
+            (module, "ask_room", sabotage.relief_off(snapshot_taking.ask_room)) for module in (proposals, replication)
+        ],
+    ),
+    "a member without room learns commits": (
+        "raft spec 2b",
+        function(replication, "on_append_entries", sabotage.full_learns_nothing),
+    ),
+    "nobody stops for another's bytes": (
+        "raft spec 2b",
+        function(snapshot_receiving, "_incoming_failed", sabotage.stops_for_it),
+    ),
+    "a damaged snapshot is replaced": ("raft spec 2b", function(snapshot_sending, "_verify", sabotage.never_looked_at)),
+    "upkeep waits in the disk thread": ("raft spec 2b", function(RaftNode, "upkeep", sabotage.upkeep_on_the_loop)),
+    "no request id is forgotten young": (
+        "raft spec 3",
+        function(DeduplicationTable, "_is_old", sabotage.young_ones_forgotten),
     ),
 }
 """Name of the fix -> (fault or rule, what switches it off)."""

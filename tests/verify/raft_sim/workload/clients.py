@@ -12,6 +12,7 @@ from coterie.consensus.raft.errors import RaftError, RaftRefusedError, StoppedEr
 from coterie.consensus.store import Idempotent, IdempotentFor, decode, encode, prefix_end, state_digest
 from coterie.consensus.store.schema.fingerprints import fingerprint
 from coterie.consensus.store.schema.levels import SINCE
+from coterie.consensus.store.schema.limits import MIN_REQUEST_AGE_MS, REQUEST_BUCKET_MS
 from tests.verify.linearizability import Delivery, History, Operation, render
 from tests.verify.linearizability import Watch as SeenWatch
 from tests.verify.linearizability.by_revision.check import check
@@ -42,7 +43,11 @@ if TYPE_CHECKING:
 
 KEYS = ("a/1", "a/2", "a/3", "b/1", "b/2")
 PREFIXES = ("a/", "b/", "")
-PER_TRY = {store.RefusalCode.REQUEST_EXPIRED, store.RefusalCode.REQUEST_AHEAD}
+PER_TRY = {
+    store.RefusalCode.REQUEST_EXPIRED,
+    store.RefusalCode.REQUEST_AHEAD,
+    store.RefusalCode.REQUESTS_FULL,
+}
 """Refusals that say nothing of an earlier try."""
 
 
@@ -197,8 +202,14 @@ class Clients:
             if error is not None:
                 self._again(name, op, timeout, tries, doubt=doubt or not isinstance(error, RaftRefusedError))
             elif isinstance(told, store.Refused):
-                if told.code in PER_TRY and doubt:
+                if told.code == store.RefusalCode.REQUEST_EXPIRED:
+                    self._check_age(op, host)
+                if told.code == store.RefusalCode.RESULT_NOT_KEPT:
+                    self.unknown += 1  # it happened: what it came to is not told again
+                elif told.code in PER_TRY and doubt:
                     self.unknown += 1
+                elif told.code == store.RefusalCode.REQUESTS_FULL:
+                    self._fail(name)
                 elif told.code in PER_TRY:  # the host's time was long past: nothing happened, and now it knows better
                     self._try(name, self._encode(name, host), host, timeout, tries, doubt=False)
                 else:
@@ -213,6 +224,17 @@ class Clients:
         except StoppedError:
             self._calls.end(call)
             self._again(name, op, timeout, tries, doubt=doubt)
+
+    def _check_age(self, op: bytes, host: Host) -> None:
+        """No id is forgotten within the window, however much others ask for, once the level says so."""
+        state, since = host.machine.state, self.record.bounded_since_ms
+        asked = decode(op)
+        assert isinstance(asked, Idempotent | IdempotentFor)
+        if since is None or asked.time_ms < since + 2 * REQUEST_BUCKET_MS:
+            return
+        age = state.time_ms - asked.time_ms
+        if age < min(state.limits.request_window_ms, MIN_REQUEST_AGE_MS) - REQUEST_BUCKET_MS:
+            self.world.fail(f"a request of {age} ms ago is taken for too old: its id was forgotten")
 
     def _reuse(self, op: bytes, host: Host) -> None:
         """Now and then a client takes the id of a request that was acknowledged for another one."""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from coterie.consensus.member.state_machine import MetadataStateMachine
 from coterie.consensus.store import Limits, Result, State, state_digest
+from coterie.consensus.store.schema.levels import BOUNDED_RESULTS_SINCE
 from coterie.consensus.store.schema.records import Event
 from tests.verify.linearizability import Commit, KeyDeleted, KeyPut
 from tests.verify.linearizability.histories.history import KeyEvent
@@ -42,11 +43,16 @@ class Record:
         self.causes: dict[bytes, str] = {}
         """Encoded operation -> the id of the client's request."""
 
+        self.bounded_since_ms: int | None = None
+        """Cluster time since which no id is forgotten young."""
+
     @property
     def top(self) -> int:
         return self.commits[-1].revision if self.commits else 0
 
     def applied(self, op: bytes, state: State) -> None:
+        if self.bounded_since_ms is None and state.feature_level >= BOUNDED_RESULTS_SINCE:
+            self.bounded_since_ms = state.time_ms
         if state.keyspace.revision > self.top:
             cause = self.causes.get(op)
             for revision, events in by_revision(state.keyspace.history.after(self.top)):
