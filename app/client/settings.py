@@ -162,7 +162,7 @@ def _read_file() -> dict[str, Any]:
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
-            values = tomllib.loads(file.read().decode())
+            values = tomllib.loads(file.read().decode("utf-8-sig"))
     except FileNotFoundError as error:
         if named:
             raise ClientError(f"{FILE_VARIABLE}: {path}: {_words(error)}") from None

@@ -5,8 +5,8 @@ that no restart mends (majority, peers, disk space) does not make a node dead.
 
 Ready (`/readyz`): alive, neither stopping nor leaving, and, where it takes part in Raft, a member of a cluster, without
 a fault, and with metadata not older than `health.max_staleness`, so that it hears of a leader. A node without Raft is
-ready without a leader. A node whose node_id another running process has is not ready. Other parts of a node make it not
-ready with `hold`.
+ready without a leader. A node is not ready whose seeds lead to nobody, or whose node_id another running process has.
+Other parts of a node make it not ready with `hold`.
 """
 
 from __future__ import annotations
@@ -59,9 +59,22 @@ class Health:
             *self.live_checks(),
             Check("shutdown", stopping),
             Check("raft", self._raft.problem(self._max_staleness)),
+            *self._alone(),
             *self._twins(),
             *(Check(name, reason) for name, reason in sorted(self._held.items())),
         ]
+
+    def _alone(self) -> list[Check]:
+        """Fails where the seeds lead to nobody: clients would be sent to an island of one."""
+        if not self._node.found_nobody or self._raft.metadata is not None:
+            return []
+        refused = self._node.engine.counters["wrong_cluster"] > 0
+        why = (
+            f"nodes of another cluster_id than {self._node.engine.config.cluster_id!r} are at its seeds"
+            if refused
+            else "none of its seeds answers over UDP"
+        )
+        return [Check("seed", f"this node has found no other: {why}; check seed and cluster_id")]
 
     def _twins(self) -> list[Check]:
         """Fails where another running process has this node's node_id: each hides what the other says."""

@@ -75,10 +75,11 @@ class Settings(BaseSettings):
 
     listen_addr: ListenAddress = Address("127.0.0.1", 10_000)
     """ip:port to listen on, for HTTP (TCP) and gossip (UDP). Port 0: the system chooses one that is free for both. On
-    0.0.0.0 or [::], set public_addr too."""
+    0.0.0.0 or [::], set public_addr too; [::] is IPv6 alone, and all nodes of a cluster gossip in one family. In all
+    addresses of a node's own a host name is looked up once, at the start."""
     public_addr: PublicAddress | None = None
-    """ip:port at which other nodes reach this one. Unset: listen_addr. Without port, or with port 0: the port of
-    listen_addr."""
+    """ip:port at which other nodes reach this one, such as that of `hostname -i` in a container. Unset: listen_addr.
+    Without port, or with port 0: the port of listen_addr."""
     node_id: Identifier | None = None
     """Name of the node, unique in the cluster; at most 1024 bytes. Unset: the one kept in data_dir, or else generated
     as server:<public_addr>-<random>."""
@@ -162,7 +163,7 @@ class Settings(BaseSettings):
 def read_config_file(path: Path) -> dict[str, Any]:
     """The file's keys and values. Raises ConfigFileError."""
     try:
-        values = tomllib.loads(path.read_bytes().decode())
+        values = tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors begin with a byte order mark
     except OSError as error:
         raise ConfigFileError(f"{path}: {error.strerror}") from None
     except UnicodeDecodeError as error:

@@ -197,8 +197,9 @@ class HttpSettings(Table):
     all clients. Past both limits, health checks are still answered."""
     backlog: Count = 2_048
     """Most connections that wait in the system to be accepted."""
-    keep_alive_seconds: WholeSeconds = 5
-    """How long a connection stays open after an answer while no further request comes."""
+    keep_alive_seconds: WholeSeconds = 120
+    """How long a connection stays open after an answer while no further request comes. Should be longer than
+    proxies and clients keep one idle (60 to 90 seconds): closed first here, it may be closed under a request."""
     head_seconds: WholeSeconds = 10
     """How long a client may take to send the head of a request, from connecting or from its first byte on."""
     max_query_bytes: Bytes = 65_536

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 from base64 import b64decode
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -32,6 +33,8 @@ MAX_KEYS = 16
 _EXAMPLE_KEY = "base64 of 32 bytes"
 
 _HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252})")
+_NAME = re.compile(r"(?=[^:]*[A-Za-z])[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252})")
+_NAMED_ADDRESS = re.compile(rf"({_NAME.pattern}):([0-9]{{1,5}})")
 _ORIGIN = re.compile(r"\*|null|[A-Za-z][A-Za-z0-9+.-]*://[^/?#@\s]+")
 
 
@@ -59,7 +62,28 @@ def _address(value: object) -> Address:
         return value
     if not isinstance(value, str):
         raise ValueError(f"must be text such as 127.0.0.1:10000, not {value!r}")
-    return Address.parse(value)
+    try:
+        return Address.parse(value)
+    except ValueError:
+        named = _NAMED_ADDRESS.fullmatch(value)
+        if named is None:
+            raise
+        return Address.parse(f"{_look_up(named[1])}:{named[2]}")
+
+
+def _look_up(name: str) -> str:
+    """The address of a host name as of now, one of IPv4 where there is one; an IPv6 one in brackets."""
+    try:
+        found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise ValueError(
+            f"the name {name!r} has no address now: {why}; give an address, such as that of `hostname -i`, or a name "
+            "that resolves before the node starts"
+        ) from None
+    hosts = sorted((family != socket.AF_INET, str(where[0])) for family, *_, where in found)
+    is_ipv6, host = hosts[0]
+    return f"[{host}]" if is_ipv6 else host
 
 
 def _address_port_optional(value: object) -> Address:
@@ -70,6 +94,8 @@ def _address_port_optional(value: object) -> Address:
             return Address(str(ip_address(str(value).removeprefix("[").removesuffix("]"))), 0)
         except ValueError:
             pass
+        if isinstance(value, str) and _NAME.fullmatch(value):
+            return Address.parse(f"{_look_up(value)}:0")
         raise
 
 

@@ -145,6 +145,11 @@ class GossipNode:
             await asyncio.sleep(retry if failed else SEED_REFRESH_SECONDS)
             retry = min(2 * retry, SEED_REFRESH_SECONDS) if failed else SEED_RETRY_SECONDS
 
+    @property
+    def found_nobody(self) -> bool:
+        """Whether there are seeds, this node is not one of them, and no other node has ever been heard of."""
+        return self._seeds.lead_elsewhere and len(self.engine.by_identity) == 1
+
     def _begin_lookups(self) -> None:
         if self._lookups is not None:
             self._lookups.cancel()

@@ -62,6 +62,11 @@ class SeedList:
     def has_names(self) -> bool:
         return any(seed.is_name for seed in self._seeds)
 
+    @property
+    def lead_elsewhere(self) -> bool:
+        """Whether there are any, and none is this very node."""
+        return bool(self._seeds) and all(self._own not in seed.addresses for seed in self._seeds)
+
     def addresses(self) -> tuple[Address, ...]:
         """Every address of every seed, none twice, without the own one."""
         found = dict.fromkeys(address for seed in self._seeds for address in seed.addresses)

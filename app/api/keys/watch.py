@@ -58,13 +58,20 @@ Render = Callable[[WatchBatch], Iterable[bytes]]
 """What to send of a batch, made piece by piece as the client takes it; nothing where there is only progress to tell."""
 
 
+MAX_PREV_BYTES = 8 * 1024 * 1024
+"""Former values that the event of one revision tells, together: beyond that it tells none. A deletion by prefix or the
+end of a lease can touch far more, and an event is made, sent and read as a whole."""
+
+
 def render_changes(shows: Shows, *, prev: bool) -> Render:
     """The changes of each revision as one event."""
 
     def render(batch: WatchBatch) -> Iterator[bytes]:
         visible = (event for event in batch.events if shows(event.key))
-        for revision, events in groupby(visible, key=lambda event: event.revision):
-            content = {"revision": revision, "changes": [_show_change(event, prev=prev) for event in events]}
+        for revision, of_revision in groupby(visible, key=lambda event: event.revision):
+            events = list(of_revision)
+            told = prev and sum(len(each.prev.value) for each in events if each.prev is not None) <= MAX_PREV_BYTES
+            content = {"revision": revision, "changes": [_show_change(event, prev=told) for event in events]}
             yield message("change", orjson.dumps(content), revision)
 
     return render
@@ -258,7 +265,11 @@ def add_watch(app: FastAPI, context: Context) -> None:
         ] = None,
         kind: Annotated[Literal["put", "delete"] | None, Query(description="Only these.", examples=["put"])] = None,
         prev: Annotated[
-            bool, Query(description="Tell with each change what was there before.", examples=[True])
+            bool,
+            Query(
+                description="Tell with each change what was there before, up to 8 MiB in one revision.",
+                examples=[True],
+            ),
         ] = False,
         last_event_id: Annotated[
             str | None,

@@ -65,7 +65,17 @@ async def look(client: Client) -> StatusReport:
     from coterie.app.cli.cluster.status_report import report  # noqa: PLC0415
 
     cluster, members = await client.cluster(), await client.members()
-    return report(cluster, members, await client.why_not_ready())
+    shortage = await _log_shortage(client) if cluster.raft.enabled else None
+    return report(cluster, members, await client.why_not_ready(), shortage)
+
+
+async def _log_shortage(client: Client) -> str | None:
+    from coterie.consensus.api.errors import MetadataError  # noqa: PLC0415
+
+    try:
+        return (await client.raft.status()).log_shortage
+    except MetadataError:  # it is asked of the first address alone, and another one may have told the rest
+        return None
 
 
 async def _follow(session: Session, client: Client, every: float) -> None:

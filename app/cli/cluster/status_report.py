@@ -80,10 +80,12 @@ class StatusReport(msgspec.Struct, frozen=True):
     members: tuple[NodeReport, ...]
 
 
-def report(cluster: Cluster, members: Members, not_ready: str | None) -> StatusReport:
-    """`not_ready`: why the node that answered should not be sent requests."""
+def report(cluster: Cluster, members: Members, not_ready: str | None, log_shortage: str | None = None) -> StatusReport:
+    """Of the node that answered: why it should not be sent requests; what its log is short of."""
     raft = _raft_report(cluster.raft)
     found = [*_twins(cluster.gossip.twins), *_problems(cluster.raft, raft, members.members, not_ready)]
+    if log_shortage is not None:
+        found.append(_short(log_shortage))
     of_raft = {each.node_id: each for each in cluster.raft.members if each.node_id is not None}
     return StatusReport(
         cluster_id=members.cluster_id,
@@ -200,6 +202,18 @@ def _problems(
         for each in waiting
     )
     return found
+
+
+def _short(log_shortage: str) -> Problem:
+    if log_shortage == "disk_full":
+        return Problem(
+            "the node that answers has no space on its disk: its log takes no writes, and while it leads nobody's",
+            f"make room on its disk, and it goes on by itself; meanwhile: {PROGRAM} raft transfer",
+        )
+    return Problem(
+        "the log of the node that answers is full: it takes no writes until a snapshot has cut it",
+        "wait for the snapshot, which is under way",
+    )
 
 
 def _lost_voter(each: RaftMember, told: RaftReport) -> Problem:

@@ -111,6 +111,6 @@ def _read_change(shown: Mapping[str, Any], revision: int) -> Event:
     try:
         key = read_bytes(shown["key"], shown.get("key_encoding"))
         record = read_record(shown) if shown["type"] == "put" else None
-        return Event(revision, key, record, read_optional(shown["prev"]))
+        return Event(revision, key, record, read_optional(shown.get("prev")))
     except (KeyError, TypeError) as error:
         raise ClientError(f"a node's event lacks something ({error!r}): is it an older one?") from None

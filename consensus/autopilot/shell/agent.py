@@ -30,6 +30,9 @@ logger = logging.getLogger(__name__)
 TURN_SECONDS = 0.5
 """Between turns, where nothing happens that asks for one."""
 
+WRONG_SECRET = "wrong_secret"  # noqa: S105 - a word for operators
+"""The kind of a link's problem."""
+
 MAX_ACTIONS_A_TURN = 8
 """Of a bootstrap: each is one durable step."""
 
@@ -227,7 +230,11 @@ class Agent:
     @property
     def reason(self) -> str:
         """Why this node is in no cluster, or what its founding waits for; "" where all is well."""
-        return self._bootstrapper.reason
+        reason = self._bootstrapper.reason
+        problems = self.link_problems
+        if reason and self.failure is None and problems and problems[-1].kind == WRONG_SECRET:
+            return f"{reason}; its raft.secret is not that of the others ({problems[-1].detail})"
+        return reason
 
     @property
     def link_problems(self) -> Sequence[LinkProblem]:

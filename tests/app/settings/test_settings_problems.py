@@ -55,8 +55,8 @@ def problems_of_file(tmp_path: Path, text: str) -> list[str]:
         (f"cluster_id = '{'x' * 1025}'", "cluster_id in node.toml: must be at most 1024 bytes in UTF-8, not 1025"),
         ("data_dir = ''", "data_dir in node.toml: must name a directory"),
         (
-            "listen_addr = 'localhost:10000'",
-            f"listen_addr in node.toml: 'localhost:10000' {NO_ADDRESS}",
+            "listen_addr = 'local host:10000'",
+            f"listen_addr in node.toml: 'local host:10000' {NO_ADDRESS}",
         ),
         (
             "listen_addr = '127.0.0.1:70000'",
@@ -64,8 +64,8 @@ def problems_of_file(tmp_path: Path, text: str) -> list[str]:
         ),
         ("listen_addr = 10000", "listen_addr in node.toml: must be text such as 127.0.0.1:10000, not 10000"),
         (
-            "public_addr = 'example.net:1'",
-            f"public_addr in node.toml: 'example.net:1' {NO_ADDRESS}",
+            "public_addr = '10.0.0:1'",
+            f"public_addr in node.toml: '10.0.0:1' {NO_ADDRESS}",
         ),
         (
             "seed = ['127.0.0.1:1', '127.0.0.1']",

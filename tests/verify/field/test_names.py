@@ -1,10 +1,13 @@
-"""A name is wrong: refused, with the nearest right one, and nothing is stored (rows 3, 32)."""
+"""A name is wrong: refused, with the nearest right one, and nothing is stored (rows 3, 17, 28, 29, 32)."""
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
-from tests.verify.field.clusters import Field, coterie, leader, voters
+from tests.cluster.processes import Node
+from tests.verify.field.clusters import Field, coterie, leader, ready, voters
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
@@ -63,3 +66,42 @@ def test_a_misspelt_parameter_is_refused(field: Field) -> None:
     assert node.client.post("/v1/leases", json={"tll": 5}).status_code == 400
     assert node.client.get("/set_kv?key=a&value=b&ttl=1").json() == {"status": True}
     assert node.client.get("/?pretty").status_code == 200
+
+
+def test_a_node_that_found_nobody_is_not_ready(field: Field) -> None:
+    """Row 17."""
+    lost = field.up("lost", None, ("127.0.0.1:1",))
+    wait_until(lambda: lost.client.get("/readyz").status_code == 503)
+    told = coterie(lost, "status", "--check")
+    assert told.returncode == 1
+    assert "seed" in told.stdout
+    other = field.up("other", None, (lost.address,), CLUSTER_ID="another")
+    wait_until(lambda: other.client.get("/readyz").status_code == 503)
+    assert "cluster_id" in ready(other)["error"]["message"], ready(other)
+
+
+def test_a_wrong_secret_is_named(field: Field) -> None:
+    """Row 28."""
+    nodes = field.three(RAFT__SECRET="a" * 20)
+    node4 = field.up("node4", 0, tuple(node.address for node in nodes), RAFT__SECRET="b" * 20)
+    wait_until(lambda: "secret" in str(ready(node4)), lambda: ready(node4))
+    wait_until(lambda: "secret" in coterie(node4, "status").stdout, lambda: coterie(node4, "status").stdout)
+    assert "secret" in node4.client.get("/v1/raft/status").json()["reason"]
+
+
+def test_twins_are_named_everywhere(field: Field) -> None:
+    """Row 29."""
+    first = field.up("n1", None)
+    second = field.up("n2", None, (first.address,), NODE_ID="twin")
+    time.sleep(1.1)  # generations are seconds
+    third = field.up("n3", None, (first.address,), NODE_ID="twin")
+    for node in (first, second, third):
+        _says_not_well(node, "twin")
+
+
+def _says_not_well(node: Node, what: str) -> None:
+    def told() -> bool:
+        done = coterie(node, "status", "--check")
+        return done.returncode == 1 and what in done.stdout
+
+    wait_until(told, lambda: coterie(node, "status").stdout)

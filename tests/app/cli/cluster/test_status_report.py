@@ -27,6 +27,11 @@ def test_a_node_that_waits_for_a_cluster_is_told_once_and_what_to_do() -> None:
     ]
     assert "quorum   no cluster yet" in lines
 
+    short = report(cluster, members, None, "disk_full")
+    assert not short.healthy
+    assert "no space on its disk" in short.problems[-1].problem
+    assert "is full" in report(cluster, members, None, "log_full").problems[-1].problem
+
     both = [each.problem for each in report(cluster, members, "disk: no space").problems]
     assert both[0] == "the node that answers is not ready: disk: no space"
     assert len(both) == 2
