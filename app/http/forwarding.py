@@ -37,6 +37,9 @@ TIMEOUT = b"coterie-timeout"
 CLUSTER = b"coterie-cluster"
 """The Raft cluster that a forwarded request is for: a member of another one refuses it."""
 
+LEAST_SECONDS = 0.001
+"""Of a request's time as it is written: nobody takes 0."""
+
 ANSWER_GRACE_SECONDS = 1.0
 """How much longer than the request's own time the answer is waited for: the leader's own verdict is the better one."""
 
@@ -114,12 +117,13 @@ class Forwarder:
             raise unavailable("not_leader", because=self._raft.reason)
         if not self._raft.leader_candidates():
             raise unavailable("no_leader", because=self._raft.reason)
+        end = time.monotonic() + seconds
         declared = headers.get(b"content-length")
         body = await read_body(receive, None if declared is None else declared.decode("latin-1"), self._limits)
         safe = scope["method"] in {"GET", "HEAD"}
         with nullcontext() if self._tracer is None else self._tracer.call("forward to the leader"):
-            head = self._head(scope, body, seconds)
-            leader, response = await self._ask(head, body, seconds + waits, safe=safe)
+            head = self._head(scope, body, end)
+            leader, response = await self._ask(head, body, end + waits, safe=safe)
         await self._pass_back(leader, response, scope, receive, send)
 
     async def ask_leader(self, path: bytes, seconds: float, authorization: bytes | None) -> bytes | None:
@@ -136,7 +140,7 @@ class Forwarder:
         if authorization is not None:
             headers.append((b"authorization", authorization))
         try:
-            leader, response = await self._ask(_Head(b"GET", path, headers), b"", seconds, safe=True)
+            leader, response = await self._ask(_Head(b"GET", path, headers), b"", time.monotonic() + seconds, safe=True)
         except ApiError:
             return None
         body = bytearray()
@@ -154,39 +158,43 @@ class Forwarder:
             self._done_with(leader, reusable=reusable)
         return (response.status_code, bytes(body)) if reusable else None
 
-    def _head(self, scope: Scope, body: bytes, seconds: float) -> _Head:
+    def _head(self, scope: Scope, body: bytes, end: float) -> _Head:
         """Raises ApiError for what HTTP does not allow."""
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"] if name not in _OWN_HOP]
-        headers += [(MARK, self._own), (TIMEOUT, b"%.3f" % seconds)]
+        headers.append((MARK, self._own))
         if body or scope["method"] not in {"GET", "HEAD", "DELETE"}:
             headers.append((b"content-length", b"%d" % len(body)))
         if self._tracer is not None:
             self._tracer.inject(headers)
-        head = _Head(scope["method"].encode(), target, headers)
+        head = _Head(scope["method"].encode(), target, headers, end)
         try:
             head.to(Address("127.0.0.1", 1), None)
         except h11.LocalProtocolError as error:
             raise ApiError(Code.INVALID_REQUEST, f"the request cannot be passed on to the leader: {error}") from None
         return head
 
-    async def _ask(self, head: _Head, body: bytes, seconds: float, *, safe: bool) -> tuple[Leader, h11.Response]:
-        """Raises ApiError."""
-        end = time.monotonic() + seconds + ANSWER_GRACE_SECONDS
+    async def _ask(self, head: _Head, body: bytes, end: float, *, safe: bool) -> tuple[Leader, h11.Response]:
+        """`end`: of the request, by the monotonic clock. Raises ApiError."""
+        last = end + ANSWER_GRACE_SECONDS
         candidates = self._search.ordered(self._raft.leader_candidates())
         if not candidates:
             raise unavailable("no_leader", because=self._raft.reason)
         leader = self._take_idle(candidates[0].address)
         if leader is not None and safe:
             try:
-                return leader, await self._exchange(leader, head, body, end)
+                return leader, await self._exchange(leader, head, body, last)
             except FAILURES:
                 leader.connection.close()  # it may have ended as it was taken: once more, on a new one
                 leader = None
         if leader is None:
-            leader = await self._search.open(candidates)
+            try:
+                async with asyncio.timeout(max(0.0, end - time.monotonic())):
+                    leader = await self._search.open(candidates)
+            except TimeoutError:
+                raise unavailable("timed_out", because="no leader was reached in the request's time") from None
         try:
-            return leader, await self._exchange(leader, head, body, end)
+            return leader, await self._exchange(leader, head, body, last)
         except FAILURES:
             leader.connection.close()
             if safe:
@@ -261,12 +269,16 @@ class _Head:
     method: bytes
     target: bytes
     headers: list[tuple[bytes, bytes]]
+    end: float | None = None
+    """Of the request, by the monotonic clock: the leader gets what is left as it is sent."""
 
     def to(self, address: Address, cluster: str | None) -> h11.Request:
         """Raises h11.LocalProtocolError."""
         own = [(b"host", str(address).encode())]
         if cluster is not None:
             own.append((CLUSTER, quote(cluster).encode()))
+        if self.end is not None:
+            own.append((TIMEOUT, b"%.3f" % max(LEAST_SECONDS, self.end - time.monotonic())))
         return h11.Request(method=self.method, target=self.target, headers=[*own, *self.headers])
 
 
