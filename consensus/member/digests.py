@@ -75,7 +75,7 @@ class Digests:
                 raise DivergedError(report.index, own, digest)
             self.agreed[report.index] = digest
             _forget_old(self.agreed)
-        elif len(counted) > 1 and counted.total() == len(self.voters):
+        elif len(counted) > 1 and counted.total() == len(self.voters) and report.member in self.voters:
             each = ", ".join(f"{member} {digest.hex()[:16]}" for member, digest in sorted(reports.items()))
             logger.critical("the members' states differ as of entry %d, and no majority agrees: %s", report.index, each)
 

@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from functools import partial
 
+from coterie.consensus.raft.core.model.configuration import Configurations
 from tests.verify.raft_sim.world import Host, World
+
+
+def may_lose_one(world: World) -> bool:
+    """Does every configuration that may come to be survive the loss of a voter?"""
+    return all(len(voters) >= 3 for voters in map(_voters, world.hosts.values()) if voters)
+
+
+def _voters(host: Host) -> tuple[str, ...]:
+    """By its log, also of a host that is down."""
+    if host.node is not None:
+        return host.node.voters
+    info = host.platter.snapshot_info
+    return Configurations(host.bootstrap if info is None else info.voters, host.platter.log).latest
 
 
 def replace_member(world: World, host: Host) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tests.verify.raft_sim.disk import Copy
 from tests.verify.raft_sim.files import FilePlatter
-from tests.verify.raft_sim.replacing import replace_member
+from tests.verify.raft_sim.replacing import may_lose_one, replace_member
 from tests.verify.raft_sim.world import Host, World
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Rollbacks:
             if not isinstance(host.platter, FilePlatter) and self.rng.random() < 0.3:
                 self.copies[host.name] = host.platter.copy()
         leader = self.world.leader()
-        if leader is None or leader.node is None or leader.paused is not None or len(leader.node.voters) < 3:
+        if leader is None or leader.node is None or leader.paused is not None or not may_lose_one(self.world):
             return
         if leader.node.state.change_pending or not leader.node.state.noop_applied:
             return
@@ -68,7 +68,10 @@ class Rollbacks:
         self.victim, self.witness = host, (leader, leader.life, leader.node.term)
         self.world.changes_allowed = False
         self.world.network.only[host.name] = leader.name
-        host.put_back(copy, says=self.rng.random() < 0.7)
+        says = self.rng.random() < 0.5
+        if not says:
+            self.faults.raging = False  # only this leader, in this term, will have the proof
+        host.put_back(copy, says=says)
         self.world.network.connect(host.name, leader.name)
 
     def judge(self) -> None:

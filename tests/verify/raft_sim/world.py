@@ -278,7 +278,8 @@ class World:
         real_files: bool = False,
     ) -> None:
         """`real_files`: hosts keep their logs and snapshots by `coterie.consensus.journal`, on files in memory."""
-        logging.getLogger("coterie.consensus.raft").setLevel(logging.CRITICAL + 1)  # injected faults are no news
+        for quiet in ("raft", "member"):  # injected faults are no news
+            logging.getLogger(f"coterie.consensus.{quiet}").setLevel(logging.CRITICAL + 1)
         self.seed = seed
         self.rng = random.Random(seed)
         self.node_class = node_class
