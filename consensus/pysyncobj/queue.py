@@ -8,13 +8,13 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf
 from coterie.consensus.pysyncobj.machine import Raised
 from coterie.consensus.raft.errors import RaftError, RaftRefusedError, RaftUnknownOutcomeError, StoppedError
 
-MAX_BYTES_IN_FLIGHT: Final = 1 << 20
+MAX_BYTES_IN_FLIGHT = 1 << 20
 """Calls with so many bytes together, and one more, are with the node at a time. More would crowd out its heartbeats,
 and find no room in its log."""
 

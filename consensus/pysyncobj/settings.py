@@ -18,7 +18,7 @@ READ_ONLY: Final = "~"
 """The name of a read-only node begins so: it sorts behind every address, so that it is the one that calls."""
 
 NO_PASSWORD: Final = b"no password"
-MAX_CALL_BYTES: Final = 4 << 20
+MAX_CALL_BYTES = 4 << 20
 
 
 def address_of(node: str) -> tuple[str, int]:
