@@ -14,6 +14,7 @@ from urllib.parse import unquote_to_bytes
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from uvicorn.protocols.utils import ClientDisconnected
 
 from coterie.app.http.admission import RequestAdmission
 from coterie.app.http.browser_guard import BrowserGuard
@@ -166,6 +167,8 @@ class HttpGate:
                 await self._while_allowed(scope, receive, watch)
             except ApiError as error:
                 refused = error.bare()
+            except ClientDisconnected:
+                pass  # it went while its handshake was answered
             except Exception:
                 log.exception("internal error: please report it", method="WEBSOCKET", path=scope["path"])
                 refused = FAULT

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import stat
 import sys
 from importlib.metadata import version
 from ipaddress import ip_address
 
 import structlog
 
-from coterie.app.settings.settings import Settings
+from coterie.app.settings.settings import Settings, read_config_file
 from coterie.app.wire.names import shell_command
 from coterie.gossip import Address, GossipNode
 
 _MAY = {"read": "read everything", "write": "read and write everything", "admin": "do everything"}
+
+SECRETS = (("raft", "secret"), ("keyring", "keys"))
+"""Settings that must stay secret; of tokens a configuration has hashes alone."""
+
+LONG_SECRET = 32
+"""Characters: 128 random bits in hexadecimal."""
 
 log = structlog.stdlib.get_logger("coterie")
 
@@ -20,6 +27,7 @@ log = structlog.stdlib.get_logger("coterie")
 def report_start(settings: Settings, node: GossipNode, listening: Address) -> None:
     """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
     _tell_openness(settings, listening)
+    _tell_secrets(settings, listening)
     own = node.node
     public = own.gossip_advertise_addr
     scheme = "http" if settings.tls.certificate is None else "https"
@@ -73,6 +81,25 @@ def _tell_openness(settings: Settings, listening: Address) -> None:
     log.warning(warning)
     if sys.stdout.isatty():
         sys.stdout.write(f"\n  *** {warning} ***\n")
+
+
+def _tell_secrets(settings: Settings, listening: Address) -> None:
+    """Where others than this node's user can read the secrets of its file, and where one may be guessed."""
+    if settings.config is not None:
+        values = read_config_file(settings.config)
+        named = [f"{table}.{name}" for table, name in SECRETS if values.get(table, {}).get(name)]
+        mode = settings.config.stat().st_mode
+        if named and mode & (stat.S_IRGRP | stat.S_IROTH):
+            log.warning(
+                f"others can read {settings.config}, which holds {' and '.join(named)}: chmod 600 it",
+                mode=oct(stat.S_IMODE(mode)),
+            )
+    secret = settings.raft.secret
+    if not is_loopback(listening) and secret is not None and len(secret.get_secret_value()) < LONG_SECRET:
+        log.warning(
+            f"raft.secret has fewer than {LONG_SECRET} characters: whoever reaches the port can try guesses elsewhere; "
+            "draw one, such as with openssl rand -hex 32"
+        )
 
 
 def is_loopback(address: Address) -> bool:

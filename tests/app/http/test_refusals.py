@@ -9,6 +9,7 @@ from typing import Any, cast
 
 import pytest
 from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.utils import ClientDisconnected
 
 from coterie.app.auth.authority import Authority
 from coterie.app.http.errors import ApiError
@@ -72,3 +73,17 @@ async def test_a_refused_body_is_gone_at_once(kind: str) -> None:
         assert body() is None
     finally:
         gc.enable()
+
+
+async def test_a_websocket_whose_client_leaves_before_it_is_accepted_is_no_fault(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    async def app(_scope: Scope, _receive: Receive, send: Send) -> None:
+        await send({"type": "websocket.accept"})
+
+    async def gone(_message: Any = None) -> Any:
+        raise ClientDisconnected
+
+    gate = HttpGate(app, HttpSettings(), HttpMetrics(), cast(Authority, Anybody()))
+    await gate(scope("websocket"), gone, gone)
+    assert "internal error" not in capsys.readouterr().out
