@@ -36,4 +36,4 @@ def test_every_named_constant_exists(names: str, where: str) -> None:
         if where in CLASSES:
             assert name in CLASSES[where].__dataclass_fields__, f"{where}.{name}"
         else:
-            assert re.search(rf"^{name} = ", (ROOT / where).read_text(), re.MULTILINE), f"{where}: {name}"
+            assert re.search(rf"^{name}(?:: Final)? = ", (ROOT / where).read_text(), re.MULTILINE), f"{where}: {name}"
