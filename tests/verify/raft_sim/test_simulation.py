@@ -88,7 +88,7 @@ def test_a_run_does_not_depend_on_the_hash_seed() -> None:
 
 NOTICED = {
     "one change at a time": 68,
-    "no change before the no-op": 452,
+    "no change before the no-op": 36,
     "uncommitted configuration at restart": 1,
     "log kept where it goes past the snapshot": 354,
     "acknowledge after the sync": 3,
@@ -108,7 +108,7 @@ NOTICED = {
     "a commit changes no configuration": 7,
     "a snapshot's configuration is as of its index": 7,
     "a failed snapshot is not acknowledged": 282,
-    "everybody grants votes": 1,
+    "everybody grants votes": 89,
     "pings count as contact": 0,
     "a failed sync stops the node": 96,
     "load before listening": 2,
@@ -125,7 +125,7 @@ NOTICED = {
     "reads wait until applied": 1,
     "a transfer overrides stickiness": 0,
     "an overwritten proposal did not happen": 5,
-    "answers go back over their own link": 43,
+    "answers go back over their own link": 15,
     "a lost forward is unknown": 0,
     "the founder's limits are logged": LATER_SEEDS + 3,
     "a level waits until all follow": LATER_SEEDS + 6,
