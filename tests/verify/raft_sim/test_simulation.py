@@ -25,6 +25,7 @@ KEPT = {
     2618: "a vote of an earlier term was carried into the later term that only the log showed after a crash",
     4878: "no bug: a former leader drops, for the leader of its term, what a later term has committed without it",
     101326: "a transaction that had only read was decided anew by its repetition, and wrote",
+    200238: "after all had crashed, followers whose logs were full refused the no-op without which nothing is cut",
     1190: "a member that joined with the log alone did not know the founding configuration",
 }
 """Seeds that found a bug in this implementation, as it was then, or in a check."""

@@ -46,6 +46,8 @@ def ask_room(s: RaftState, size: int, entries: int = 1) -> Shortage | None:
     shortage = s.log.journal.shortage(size, entries, following=not s.leading)
     if shortage is not None and s.saving is None:
         s.save_forced = True
+    if shortage == "log_full" and not s.leading and s.applied <= max(s.snapshot_index, 1):
+        return None  # nothing of the log can be cut before more is committed, and what the leader sends may commit it
     return shortage
 
 
