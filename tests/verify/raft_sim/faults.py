@@ -51,12 +51,17 @@ def settings_of(profile: str, settings: RaftConfig) -> RaftConfig:
     return quick if profile == "bursts" else replace(quick, max_append_bytes=1, max_appends_in_flight=1)
 
 
+CHANGE_SECONDS = 2.0
+"""Until a change of the voters that was asked for is given up."""
+
+
 class Faults:
     def __init__(self, world: World, history: History | Clients, rng: random.Random) -> None:
         self.world = world
         self.history = history
         self.rng = rng
         self.raging = True
+        self.changing_until = 0.0
         faults: list[Callable[[], None]] = [
             self.cut_link,
             self.block_direction,
@@ -239,7 +244,12 @@ class Faults:
         if not self.world.changes_allowed:
             return
         name = self.some()[0].name
-        self._at_leader(lambda node: node.change_voters(name, lambda _error, _voters: None, 2.0, add=True))
+        self._at_leader(lambda node: self.change(node, name, add=True))
+
+    def change(self, node: RaftNode, name: str, *, add: bool) -> None:
+        """Ask for a change of the voters, which may wait in the node's queue."""
+        self.changing_until = self.world.now + CHANGE_SECONDS
+        node.change_voters(name, lambda _error, _voters: None, CHANGE_SECONDS, add=add)
 
     def remove_voter(self) -> None:
         if not self.world.changes_allowed:
@@ -249,7 +259,7 @@ class Faults:
 
         def remove(node: RaftNode) -> None:
             if len(node.voters) > fewest:
-                node.change_voters(name, lambda _error, _voters: None, 2.0, add=False)
+                self.change(node, name, add=False)
 
         self._at_leader(remove)
 
@@ -265,7 +275,7 @@ class Faults:
         newcomers = sorted(set(self.world.hosts) - set(node.voters))
         name = self.rng.choice(others or newcomers)
         with suppress(StoppedError):
-            node.change_voters(name, lambda _error, _voters: None, 2.0, add=not others)
+            self.change(node, name, add=not others)
         if not others:
 
             def crash() -> None:
@@ -289,7 +299,7 @@ class Faults:
         node = leader.node
         for name in others[::-1]:
             with suppress(StoppedError):
-                node.change_voters(name, lambda _error, _voters: None, 2.0, add=False)
+                self.change(node, name, add=False)
 
     def eager_leader(self, host: Host) -> None:
         """A new leader is asked for a change at once, and often it is soon gone."""
@@ -307,7 +317,7 @@ class Faults:
             allowed = self.world.changes_allowed
             if node is not None and node.leading and host.paused is None and len(node.voters) > 2 and allowed:
                 with suppress(StoppedError):
-                    node.change_voters(name, lambda _error, _voters: None, 2.0, add=name not in node.voters)
+                    self.change(node, name, add=name not in node.voters)
 
         self.world.after(0.0, change)
 

@@ -31,6 +31,7 @@ class Releases:
         self.mixed = self.rng.random() < 0.5
         self.over = False
         """Every member runs this release from its next start on."""
+        self._risen = False
         self._limits: dict[str, Limits] = {}
         self._levels: dict[tuple[str, int], int] = {}  # by host and life
         self._duties: dict[str, tuple[int, LevelRaising, StateAudit]] = {}
@@ -48,12 +49,10 @@ class Releases:
 
     def level(self, host: Host) -> int:
         """That the host knows as it starts: the release may change with each start, forth and back."""
-        if not self.mixed or self.over:
-            return KNOWN_LEVEL
+        if not self.mixed or self.over or self._risen:
+            return KNOWN_LEVEL  # once the level has risen there is no way back
         if host.name == "n0":
             return FIRST_LEVEL  # it keeps the others from going on
-        if any(_level(each) > FIRST_LEVEL for each in self.world.hosts.values() if each is not host):
-            return KNOWN_LEVEL  # there is no way back any more
         start = host.name, host.life
         if start not in self._levels:
             self._levels[start] = self.rng.choice([FIRST_LEVEL, KNOWN_LEVEL])
@@ -67,6 +66,7 @@ class Releases:
         node, machine = host.node, host.machine
         if node is None or node.stopped:
             return
+        self._risen = self._risen or _level(host) > FIRST_LEVEL
         held = self._duties.get(host.name)
         if held is None or held[0] != host.life:
             raising = LevelRaising(node, machine, self.limits(host.name), 1.0)

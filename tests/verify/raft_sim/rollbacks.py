@@ -56,6 +56,7 @@ class Rollbacks:
             lost = progress is not None and copy.last < progress.match <= leader.node.commit
             # Two processes of one start are a copied directory: such a one gets no link (`net/admission.py`).
             lost = lost and copy.starts + 1 != host.platter.starts
+            lost = lost and self.world.now >= self.faults.changing_until  # the log does not show a queued removal
             if lost and name in leader.node.voters and host.node is not None:
                 self._strike(host, leader)
                 return

@@ -154,7 +154,7 @@ class Storm:
             ]
             world.fail(f"no recovery within 20 s: {self.history.open} calls open, {states}")
         if world.bounds is not None and world.bounds.max_request_bytes is not None:
-            world.run(2.5)  # until what it remembers of the storm may be forgotten
+            self._age_requests()
         self._serves()
         if world.seed % 4 == 0:
             self._manners()
@@ -182,10 +182,28 @@ class Storm:
             for node in nodes
         )
 
+    def _age_requests(self) -> None:
+        """Let time pass, and log it as a leader does, until what is remembered of the storm may be forgotten."""
+        leader = self.world.leader()
+        if leader is None or leader.node is None or not isinstance(leader.machine, Metadata):
+            return
+        leader.machine.lead()
+        self.world.run(2.5)
+        leader.node.propose(leader.machine.stamp(), lambda _error, _result: None, 2.0)
+        self.world.run_until(self._settled, 2.0)
+
+    def _has_room(self) -> bool:
+        """Is all settled, and room for a write of everybody?"""
+        leader, writes = self.world.leader(), len(self.world.hosts)
+        if leader is None or leader.node is None:
+            return False
+        return leader.node.state.log.journal.shortage(100 * writes, writes) is None and self._settled()
+
     def _serves(self) -> None:
         """Every node, voter or not, takes a write and a read now.
 
-        Once more where it did not: a snapshot that was still on its way may take the place of an entry.
+        Once more where it did not: a snapshot that was still on its way may take the place of an entry, and a full log
+        refuses until the snapshot that the first refusal began has cut it.
         """
         everybody = (len(self.world.hosts), len(self.world.hosts))
         for _ in range(SERVICE_TRIES):
@@ -195,7 +213,7 @@ class Storm:
                 self.history.begin_read(host, 5.0)
             self.world.run_until(lambda: not self.history.open, 6.0)
             served = (self.history.acknowledged - before[0], self.history.read - before[1])
-            self.world.run_until(self._settled, 5.0)
+            self.world.run_until(self._has_room, 5.0)
             if served == everybody:
                 return
         self.world.fail(f"in calm weather {everybody[0]} nodes served {served} writes and reads")

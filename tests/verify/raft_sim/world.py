@@ -181,15 +181,21 @@ class Host:
         def removed(entries: list[Entry]) -> None:
             invariants.entries_removed(self, entries)
 
+        def added(entry: Entry, former: Entry | None) -> None:
+            node = self.node
+            if node is None or not node.leading or platter.term >= entry[2]:
+                invariants.entry_added(entry, former)
+            # Else its vote for itself is stored by this very step. Where that fails the node stops, and sent nothing.
+
         if isinstance(platter, FilePlatter):
             held = list(platter.log)
             store = platter.open()
             invariants.recovered(self, held, platter.log)
-            self.journal: Any = FileJournal(platter, store, invariants.entry_added, removed)
+            self.journal: Any = FileJournal(platter, store, added, removed)
             self.snapshots: SimSnapshots = FileSnapshots(platter, self.rng, store)
             platter.in_job = self._in_job
         else:
-            self.journal = SimJournal(platter, self.rng, invariants.entry_added, removed)
+            self.journal = SimJournal(platter, self.rng, added, removed)
             self.snapshots = SimSnapshots(platter, self.rng)
         self.snapshots.failure_rate = self.snapshot_failures
         self.snapshots.flip_rate = self.snapshot_flips
