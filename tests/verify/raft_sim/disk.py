@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import errno
 import random
+import sys
 import zlib
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
@@ -30,8 +31,14 @@ class Copy(NamedTuple):
 
     @property
     def last(self) -> int:
-        """The last index in it."""
-        return self.log[-1][1] if self.log else 0
+        """The last index in its log and snapshot. A snapshot that cannot be read lets no node start."""
+        in_log = self.log[-1][1] if self.log else 0
+        if self.snapshot is None:
+            return in_log
+        try:
+            return max(in_log, read_snapshot(self.snapshot)[0].index)
+        except CorruptSnapshotError:
+            return sys.maxsize
 
 
 class Platter:
