@@ -13,6 +13,7 @@ from coterie.app.http.errors import ApiError
 from coterie.app.http.request import write_request_id
 from coterie.app.wire.errors import Code, code_of
 from coterie.consensus.api.errors import (
+    TOO_LARGE,
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -57,7 +58,7 @@ _MESSAGES: dict[str, str] = {
     "too large to be kept: read what it changed",
     RefusalCode.INTERNAL: "the cluster failed to do this; nothing happened",
     "bad_page_token": "this is no page token of this list",
-    "too_large": "the request takes more room in the log than one operation may ({error}); write less at a time",
+    TOO_LARGE: "the request takes more room in the log than one operation may ({error}); write less at a time",
 }
 """Of refusals of the store, with the number that belongs to them."""
 
@@ -150,7 +151,8 @@ def unavailable(reason: str, message: str = "", *, because: str = "") -> ApiErro
 
 
 def _refusal(error: RefusedError) -> ApiError:
-    message = _MESSAGES.get(error.code)
+    of_value = error.code == TOO_LARGE and error.detail
+    message = _MESSAGES.get(RefusalCode.VALUE_TOO_LARGE if of_value else error.code)
     if message is None:
         return ApiError(Code.REFUSED, str(error), details={"reason": str(error.code)})
     code = code_of(error.code)

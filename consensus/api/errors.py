@@ -9,6 +9,9 @@ from __future__ import annotations
 from coterie.consensus.api.types import RequestId
 from coterie.consensus.store import RefusalCode
 
+TOO_LARGE = "too_large"
+"""The code of what is too large, be it for the log or, with a number, for a value."""
+
 
 class MetadataError(Exception):
     """Base of all."""

@@ -22,6 +22,7 @@ from math import inf
 from typing import TypeVar, cast
 
 from coterie.consensus.api.errors import (
+    TOO_LARGE,
     CompactedError,
     ConflictError,
     GrantEndedError,
@@ -300,6 +301,8 @@ def _result(result: SingleResult, doubt: UnknownOutcomeError | None, request: Re
             raise CompactedError(result.detail, result.detail)
         case RefusalCode.GRANT_ENDED:
             raise GrantEndedError
+        case RefusalCode.VALUE_TOO_LARGE:
+            raise RefusedError(TOO_LARGE, result.detail)
         case RefusalCode.REQUESTS_FULL:
             raise doubt or UnavailableError("busy", "the cluster remembers as many request ids as it may; try again")
         case RefusalCode.REQUEST_EXPIRED:
