@@ -33,7 +33,6 @@ MAX_PART_BYTES = 512 * 1024
     examples=[
         f"{PROGRAM} meta ls app/ --json > app.json",
         f"{PROGRAM} meta import app.json --yes --address 10.1.0.1:10000",
-        f"{PROGRAM} meta ls app/ --json | {PROGRAM} meta import - --yes --address 10.1.0.1:10000",
     ],
 )
 @click.argument("file", type=click.Path(allow_dash=True))
