@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from coterie.app.raft.leaders import MAX_CANDIDATES, Choice, LeaderCandidate, choose, meeting
+from coterie.app.raft.leaders import MAX_CANDIDATES, LeaderCandidate, LeaderChoice, choose, meeting
 from coterie.app.raft.view import RaftPicture, without_ghosts
 from coterie.app.wire.cluster import RaftMember, Role
 from coterie.consensus.autopilot.announcement import Announcement
@@ -25,7 +25,7 @@ class GossipReport:
     """What gossip says at one moment."""
 
     seen: Observations
-    choice: Choice
+    choice: LeaderChoice
 
 
 class GossipRaftView:

@@ -31,7 +31,7 @@ class LeaderCandidate:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LeaderChoice:
     """What gossip advises."""
 
     cluster: str | None = None
@@ -45,23 +45,23 @@ class Choice:
     """Why no cluster can be chosen."""
 
 
-def choose(seen: Observations, pinned: str | None) -> Choice:
+def choose(seen: Observations, pinned: str | None) -> LeaderChoice:
     """`pinned`: the cluster that this node has spoken to."""
     live = [each for each in seen.all if each.live and each.announcement is not None and each.announcement.cluster_id]
     proved = [each for each in live if each.proved]
     pool = proved or live
     clusters = _in_order(pool, Observations.of(pool).replaced(), pinned)
     if not clusters:
-        return Choice(problem=_lost(pool, pinned))
+        return LeaderChoice(problem=_lost(pool, pinned))
     if len(clusters) > 1 and proved:
-        return Choice(problem=_met(pool, clusters))
+        return LeaderChoice(problem=_met(pool, clusters))
     found: list[tuple[str, str]] = []
     for cluster in clusters:
         found += [(cluster, leader) for leader in _leaders([each for each in pool if _is_of(each, cluster)])]
     cluster, leader = found[0] if found else (clusters[0], None)
     statuses = [status for each in pool if _is_of(each, cluster) and (status := _status(each)) is not None]
     of_leader = [each.term for each in statuses if each.leader == leader] or [each.term for each in statuses]
-    return Choice(
+    return LeaderChoice(
         cluster,
         leader,
         max(of_leader, default=0),
