@@ -18,7 +18,7 @@ import pytest
 
 from coterie.consensus.raft.messages import Ping, encode
 from coterie.consensus.raft.net.session import HEAD_BYTES, HELLO, PROOF, PROOF_BYTES, Identity, LinkSession
-from coterie.consensus.store import Put
+from coterie.consensus.store import KNOWN_LEVEL, Put
 from tests.verify.raft_processes.members import wire
 from tests.verify.raft_processes.members.member import CLUSTER, SECRET
 from tests.verify.raft_processes.members.processes import Process, ProcessGroup, process_group
@@ -39,7 +39,7 @@ def frame(kind: int, body: bytes) -> bytes:
 
 def session(group: ProcessGroup, number: int, *, cluster: str = CLUSTER, secret: bytes = SECRET) -> LinkSession:
     """A stranger's side of a link that it dials; its id is above all others, so that it is the one to dial."""
-    stranger = Identity(cluster, "z" * 32, 1, b"process", secret)
+    stranger = Identity(cluster, "z" * 32, 1, b"process", secret, level=KNOWN_LEVEL)
     return LinkSession(stranger, os.urandom(32), dialled=group.ids[number], max_frame=1 << 20)
 
 
