@@ -56,11 +56,10 @@ def of(kind: Any) -> st.SearchStrategy[Any]:
             return st.integers(meta["ge"], meta["le"] if meta["le"] is not None else 2**64 - 1)
         if typing.get_origin(base) is tuple:
             return of(base)
-        return (
-            st.binary(min_size=meta["min_length"] or 0, max_size=64)
-            if base is bytes
-            else st.text(st.characters(exclude_categories=["Cs"]), min_size=meta["min_length"] or 0, max_size=64)
-        )
+        least, most = meta["min_length"] or 0, min(64, meta["max_length"] or 64)
+        if base is bytes:
+            return st.binary(min_size=least, max_size=most)
+        return st.text(st.characters(exclude_categories=["Cs"]), min_size=least, max_size=most)
     if origin is tuple:
         return st.lists(of(typing.get_args(kind)[0]), max_size=3).map(tuple)
     if origin is typing.Literal:
