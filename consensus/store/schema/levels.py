@@ -8,7 +8,7 @@ here; nothing else chooses versions. A rule of applying that changes asks for `s
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 
@@ -65,15 +65,18 @@ SNAPSHOT_FORMATS: Final[dict[int, int]] = {1: 1, 2: 2}
 """Level -> version of the snapshot's format."""
 
 
+_AROUND_ANOTHER: Final = frozenset({ops.Idempotent, ops.IdempotentFor, ops.InNameOf})
+
+
 def level_of(operation: ops.AnyOperation | ops.TxnOp | ops.Compare | ops.Guard) -> int:
     """The level that an operation needs: its own, or that of what it is made of. (Members of a batch are bytes.)"""
+    # By type, not by a match statement: every operation passes here when it is written, and wherever it is applied.
     level = SINCE[type(operation)]
-    match operation:
-        case ops.Idempotent(operation=inner) | ops.IdempotentFor(operation=inner) | ops.InNameOf(operation=inner):
-            return max(level, level_of(inner))
-        case ops.Txn():
-            parts = (*operation.compares, *operation.then, *operation.otherwise)
-            return max(level, max(map(level_of, parts), default=level))
+    if type(operation) in _AROUND_ANOTHER:
+        return max(level, level_of(cast("ops.Idempotent", operation).operation))
+    if type(operation) is ops.Txn:
+        parts = (*operation.compares, *operation.then, *operation.otherwise)
+        return max(level, max(map(level_of, parts), default=level))
     return level
 
 

@@ -113,8 +113,8 @@ Result = SingleResult | BatchDone
 def weight(result: SingleResult) -> int:
     """Bytes of the records and keys in `result`."""
     match result:
-        case PutDone(prev=Record() as record) | GetDone(record=Record() as record):
-            return record_bytes(record)
+        case PutDone(prev=record) | GetDone(record=record):
+            return 0 if record is None else record_bytes(record)
         case DeleteDone(prev=records) | RangeDone(records=records):
             return sum(map(record_bytes, records))
         case TxnDone(results=results):
