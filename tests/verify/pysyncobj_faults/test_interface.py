@@ -206,9 +206,8 @@ def test_fault_10_a_damaged_snapshot_counts_as_installed(world: World) -> None:
     wait_until(snapshots)
     world.end(node)
     for file in snapshots():
-        content = bytearray(file.read_bytes())
-        content[len(content) // 2] ^= 0xFF
-        file.write_bytes(content)
+        # Half of it: one flipped bit may meet a byte of the gzip header that stock never looks at.
+        file.write_bytes(file.read_bytes()[: file.stat().st_size // 2])
     if world.stock:
         again = world.start(own, [], **files)
         wait_until(again.isReady)
