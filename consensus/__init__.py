@@ -27,9 +27,9 @@ from coterie.consensus.api.types import Consistency, ReadResult, RequestId, Watc
 if TYPE_CHECKING:
     from coterie.consensus.member.config import MemberConfig
     from coterie.consensus.member.member import Member
-    from coterie.consensus.member.metadata import MemberMetadata
-    from coterie.consensus.member.status import MemberStatus, PeerStatus
-    from coterie.consensus.member.watch import MemberWatch
+    from coterie.consensus.member.metadata.calls import MemberMetadata
+    from coterie.consensus.member.metadata.watch import MemberWatch
+    from coterie.consensus.member.observing.status import MemberStatus, PeerStatus
 
 __all__ = [
     "CompactedError",
@@ -58,10 +58,10 @@ __all__ = [
 _OF_A_MEMBER = {
     "Member": "coterie.consensus.member.member",
     "MemberConfig": "coterie.consensus.member.config",
-    "MemberStatus": "coterie.consensus.member.status",
-    "MemberMetadata": "coterie.consensus.member.metadata",
-    "PeerStatus": "coterie.consensus.member.status",
-    "MemberWatch": "coterie.consensus.member.watch",
+    "MemberStatus": "coterie.consensus.member.observing.status",
+    "MemberMetadata": "coterie.consensus.member.metadata.calls",
+    "PeerStatus": "coterie.consensus.member.observing.status",
+    "MemberWatch": "coterie.consensus.member.metadata.watch",
 }
 
 if not TYPE_CHECKING:  # a type checker knows the names above, and refuses all others

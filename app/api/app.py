@@ -18,7 +18,6 @@ from coterie.app.api.cluster.raft_routes import add_raft
 from coterie.app.api.cluster.statement import add_statement
 from coterie.app.api.context import Context
 from coterie.app.api.dispatcher import Dispatcher
-from coterie.app.api.documenting import ANYWHERE, listed
 from coterie.app.api.keys.fast_paths import OF_EITHER_LAYER, FastPaths
 from coterie.app.api.keys.routes import KV_PATH, add_key_routes
 from coterie.app.api.keys.txn import add_txn
@@ -31,16 +30,17 @@ from coterie.app.api.live.socket import PingMessage, Subscribe, add_socket
 from coterie.app.api.live.sse import add_events
 from coterie.app.api.locks.leases import add_leases
 from coterie.app.api.locks.routes import add_queues
+from coterie.app.api.parameters.documenting import ANYWHERE, listed
+from coterie.app.api.parameters.unknown import KnownParameters
 from coterie.app.api.root_routes import add_root
 from coterie.app.api.tokens import add_tokens
-from coterie.app.api.unknown_parameters import KnownParameters
 from coterie.app.auth.authority import Authority
 from coterie.app.console.docs_page import add_docs
 from coterie.app.console.page import add_console
-from coterie.app.http.browser_guard import for_other_origins
 from coterie.app.http.error_answers import add_error_answers
 from coterie.app.http.forwarding import Forwarder
-from coterie.app.http.gate import HttpGate
+from coterie.app.http.gate.browser_guard import for_other_origins
+from coterie.app.http.gate.gate import HttpGate
 from coterie.app.observability.health import Health
 from coterie.app.observability.metrics.exposition import Exposition
 from coterie.app.observability.metrics.http import HttpMetrics

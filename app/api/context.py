@@ -17,7 +17,7 @@ from coterie.app.raft.view import RaftView
 from coterie.app.settings.tables import HttpSettings, RaftSettings
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.gossip import GossipNode
 
 

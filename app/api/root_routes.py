@@ -9,8 +9,8 @@ from fastapi import FastAPI, Query
 from starlette.responses import Response
 
 from coterie.app.api.cluster.state import encode_cluster_state
-from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import refuse
+from coterie.app.api.parameters.documenting import errors
 from coterie.app.http.errors import ApiError, json_response
 from coterie.app.wire.errors import Code
 from coterie.app.wire.state import ClusterStateAnswer, StatusAnswer

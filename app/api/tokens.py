@@ -11,7 +11,7 @@ from msgspec import structs
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.parameters import MetadataCall, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.api.parameters.declared import MetadataCall, ReadCall, answer, barrier, read_errors, write_errors
 from coterie.app.auth import token_store
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.rules import Principal

@@ -8,9 +8,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Match, Route
 
-from coterie.app.http.browser_guard import CHANGING_GETS
 from coterie.app.http.errors import ApiError
-from coterie.app.http.gate import FAULT
+from coterie.app.http.gate.browser_guard import CHANGING_GETS
+from coterie.app.http.gate.gate import FAULT
 from coterie.app.wire.errors import Code
 
 

@@ -19,7 +19,7 @@ from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.member.lineage import replaced_clusters
-from coterie.consensus.member.metrics import MemberMetrics
+from coterie.consensus.member.observing.metrics import MemberMetrics
 from coterie.consensus.restore import backup
 from coterie.consensus.store import State
 from coterie.gossip import GossipNode

@@ -14,9 +14,9 @@ from coterie.app.raft.leaders import LeaderCandidate
 from coterie.app.wire.cluster import RaftMember
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
-from coterie.consensus.member.metadata import MemberMetadata
-from coterie.consensus.member.metrics import MemberMetrics
-from coterie.consensus.member.status import MemberStatus, PeerStatus
+from coterie.consensus.member.metadata.calls import MemberMetadata
+from coterie.consensus.member.observing.metrics import MemberMetrics
+from coterie.consensus.member.observing.status import MemberStatus, PeerStatus
 from coterie.consensus.store import State
 
 

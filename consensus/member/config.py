@@ -5,7 +5,7 @@ from __future__ import annotations
 import ssl
 from dataclasses import dataclass, field
 
-from coterie.consensus.member.tracing import Tracing
+from coterie.consensus.member.observing.tracing import Tracing
 from coterie.consensus.raft.net.tcp import NetSettings
 from coterie.consensus.raft.settings import RaftConfig
 from coterie.consensus.store import Limits

@@ -13,11 +13,11 @@ from collections.abc import Callable, Iterable
 
 from coterie.consensus.journal import MemberDirectory
 from coterie.consensus.member.config import MemberConfig
-from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.member.event_loop import SystemClock, call_node
-from coterie.consensus.member.metrics import MemberMetrics
+from coterie.consensus.member.metadata.consumer import MetadataConsumer
+from coterie.consensus.member.observing.metrics import MemberMetrics
+from coterie.consensus.member.observing.status import MemberStatus, PeerStatus, member_status, peer_statuses
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
-from coterie.consensus.member.status import MemberStatus, PeerStatus, member_status, peer_statuses
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Claims, Locate
 from coterie.consensus.store import State

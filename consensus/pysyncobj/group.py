@@ -16,8 +16,8 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Final, TypeVar
 
 from coterie.consensus.api.errors import MetadataError
-from coterie.consensus.member.consumer import MetadataConsumer
 from coterie.consensus.member.event_loop import SystemClock, call_node
+from coterie.consensus.member.metadata.consumer import MetadataConsumer
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.pysyncobj.admin import HERE, Command, change_at, serve
 from coterie.consensus.pysyncobj.engine import FAIL_REASON, SyncObjConf

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from coterie.consensus.api.metadata import Metadata
-from coterie.consensus.member.consumer import MetadataConsumer
+from coterie.consensus.member.metadata.consumer import MetadataConsumer
 from coterie.consensus.pysyncobj.engine import syncobj
 from coterie.consensus.pysyncobj.group import Group
 from coterie.consensus.raft.errors import StoppedError

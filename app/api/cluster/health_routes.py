@@ -7,8 +7,8 @@ from typing import Annotated, Literal
 from fastapi import FastAPI, Header, Query
 from starlette.responses import Response
 
-from coterie.app.api.documenting import errors
-from coterie.app.api.parameters import answer
+from coterie.app.api.parameters.declared import answer
+from coterie.app.api.parameters.documenting import errors
 from coterie.app.http.errors import ApiError
 from coterie.app.observability.health import Check, Health
 from coterie.app.observability.metrics.exposition import Exposition

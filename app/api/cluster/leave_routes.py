@@ -10,9 +10,9 @@ from starlette.responses import Response
 from coterie.app.api.cluster.leave import GracefulLeave
 from coterie.app.api.cluster.purge import purge
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import refuse
-from coterie.app.api.parameters import answer
+from coterie.app.api.parameters.declared import answer
+from coterie.app.api.parameters.documenting import errors
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.errors import ApiError
 from coterie.app.wire.cluster import Departed, Forgotten

@@ -9,9 +9,9 @@ from fastapi import FastAPI, Path
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import errors
 from coterie.app.api.keys.gossip import find_node
-from coterie.app.api.parameters import answer
+from coterie.app.api.parameters.declared import answer
+from coterie.app.api.parameters.documenting import errors
 from coterie.app.wire.cluster import ClusterMember, Members
 from coterie.app.wire.errors import Code
 from coterie.consensus.autopilot.announcement import Announcement

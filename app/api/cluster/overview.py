@@ -11,7 +11,7 @@ from msgspec import to_builtins
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.parameters import answer
+from coterie.app.api.parameters.declared import answer
 from coterie.app.http.forwarding import MARK
 from coterie.app.raft.view import RaftPicture
 from coterie.app.wire.cluster import Cluster

@@ -12,8 +12,8 @@ from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.cluster.overview import show_decision, show_raft_members
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import errors
-from coterie.app.api.parameters import ReadCall, Timeout, answer, read_errors
+from coterie.app.api.parameters.declared import ReadCall, Timeout, answer, read_errors
+from coterie.app.api.parameters.documenting import errors
 from coterie.app.http.error_mapping import TRANSFER_UNKNOWN, api_error
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import write_request_id
@@ -31,7 +31,7 @@ from coterie.app.wire.cluster import (
 from coterie.app.wire.errors import Code
 from coterie.app.wire.keys import RequestIdAnswer
 from coterie.consensus.api.errors import MetadataError, RefusedError, UnknownOutcomeError
-from coterie.consensus.member.status import MemberStatus, PeerStatus
+from coterie.consensus.member.observing.status import MemberStatus, PeerStatus
 
 MAX_SAVES = 2
 """Snapshots that are sent at a time: to a client that takes its time each holds some megabytes, and the state as it

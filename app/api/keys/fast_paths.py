@@ -1,7 +1,7 @@
 """`/v1/kv/{key}` and `/v1/meta/{key}` as a bare ASGI application: what FastAPI documents, at a fraction of its cost.
 
 Every byte of the path behind the prefix is the key: slashes, dots and a slash at the end included. The gate
-(`app/http/gate.py`) has applied limits before, and logs the request.
+(`app/http/gate/gate.py`) has applied limits before, and logs the request.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from coterie.app.api.keys.parameters import (
     REVISION,
     TTL,
 )
-from coterie.app.api.parameters import REQUEST_ID, TIME_LEFT, TIMEOUT
-from coterie.app.api.unknown_parameters import KnownParameters
+from coterie.app.api.parameters.declared import REQUEST_ID, TIME_LEFT, TIMEOUT
+from coterie.app.api.parameters.unknown import KnownParameters
 from coterie.app.http.error_mapping import api_error, conflict
 from coterie.app.http.errors import ApiError
 from coterie.app.http.request import KeyRequest, Reply, json_reply
@@ -36,7 +36,7 @@ from coterie.app.observability.metrics.http import ROUTE
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.api.types import Consistency
-from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.consensus.store import Delete, Put
 
 KV = b"/v1/kv/"

@@ -17,7 +17,7 @@ from coterie.app.http.errors import ApiError
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import MetadataError, RefusedError
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId
-from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.consensus.store import (
     KEEP_LEASE,
     RESERVED_PREFIX,

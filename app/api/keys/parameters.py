@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from fastapi import Header, Path
 
-from coterie.app.api.parameters import Choice, Flag, Number, Text
+from coterie.app.api.parameters.declared import Choice, Flag, Number, Text
 
 KEY = Text(
     "key",

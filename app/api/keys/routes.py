@@ -12,7 +12,6 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import Responses, errors
 from coterie.app.api.keys import gossip as gossip_keys
 from coterie.app.api.keys import metadata as metadata_keys
 from coterie.app.api.keys.fast_paths import FastPaths
@@ -32,7 +31,7 @@ from coterie.app.api.keys.parameters import (
     Freshness,
     OfNode,
 )
-from coterie.app.api.parameters import (
+from coterie.app.api.parameters.declared import (
     READ_ERRORS,
     REQUEST_ID,
     TIME_LEFT,
@@ -45,6 +44,7 @@ from coterie.app.api.parameters import (
     answer,
     documents,
 )
+from coterie.app.api.parameters.documenting import Responses, errors
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.visibility import shown_to
 from coterie.app.wire.errors import Code

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from coterie.app.api.context import Context
 from coterie.app.api.encoding import decoding, show_record
 from coterie.app.api.keys.metadata import check_readable, check_writable
-from coterie.app.api.parameters import ChangeCall, answer, write_errors
+from coterie.app.api.parameters.declared import ChangeCall, answer, write_errors
 from coterie.app.auth.authority import principal_of, require
 from coterie.app.auth.rules import Principal
 from coterie.app.auth.visibility import Shows, shown_to

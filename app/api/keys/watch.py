@@ -21,9 +21,9 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import errors, event_stream
 from coterie.app.api.encoding import show_record
-from coterie.app.api.parameters import ReadCall
+from coterie.app.api.parameters.declared import ReadCall
+from coterie.app.api.parameters.documenting import errors, event_stream
 from coterie.app.auth import token_store
 from coterie.app.auth.authority import principal_of
 from coterie.app.auth.visibility import Shows, shown_to
@@ -35,8 +35,8 @@ from coterie.app.settings.tables import RaftSettings
 from coterie.app.wire.encoding import to_text
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import CompactedError, MetadataError
-from coterie.consensus.member.metadata import MemberMetadata
-from coterie.consensus.member.watch import MemberWatch
+from coterie.consensus.member.metadata.calls import MemberMetadata
+from coterie.consensus.member.metadata.watch import MemberWatch
 from coterie.consensus.store import Event, EventKind, WatchBatch, prefix_end
 
 STOP_SECONDS = 0.5

@@ -18,12 +18,12 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import errors
 from coterie.app.api.live.authorization import asked_filter
 from coterie.app.api.live.events.messages import FeedMessage, ending
 from coterie.app.api.live.feed import Feed, LiveUpdates, Subscription
 from coterie.app.api.live.openapi import SOCKET_TEXT
 from coterie.app.api.live.sse import HeldRevision, Kinds, LastId, Prefix
+from coterie.app.api.parameters.documenting import errors
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.errors import ApiError
 from coterie.app.http.protocol import ABORT

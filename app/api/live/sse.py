@@ -11,12 +11,12 @@ from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import errors, event_stream
 from coterie.app.api.keys.watch import RETRY_MS, STOP_SECONDS, STREAM_HEADERS
 from coterie.app.api.live.authorization import asked_filter
 from coterie.app.api.live.events.messages import ending
 from coterie.app.api.live.feed import Feed, LiveUpdates, Subscription
 from coterie.app.api.live.openapi import EVENTS_EXAMPLE, EVENTS_TEXT
+from coterie.app.api.parameters.documenting import errors, event_stream
 from coterie.app.http.error_mapping import unavailable
 from coterie.app.http.streams import abort, while_wanted
 from coterie.app.wire.errors import Code

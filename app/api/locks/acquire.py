@@ -27,7 +27,7 @@ from coterie.consensus.api.errors import (
     UnknownOutcomeError,
 )
 from coterie.consensus.api.types import Consistency, RequestId
-from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.consensus.store import Acquire, AcquireDone, QueueEntry, QueueKind, RefusalCode, Release, as_queue_entry
 
 RENEWALS = 3

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from coterie.app.api.context import Context
 from coterie.app.api.keys.gossip import find_node, is_alive
-from coterie.app.api.parameters import (
+from coterie.app.api.parameters.declared import (
     ChangeCall,
     Limit,
     MetadataCall,

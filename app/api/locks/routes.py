@@ -9,11 +9,11 @@ from fastapi import Body, FastAPI, Path, Query, Request
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
-from coterie.app.api.documenting import event_stream
 from coterie.app.api.encoding import decoding
 from coterie.app.api.keys.watch import EventStream, enter, message
 from coterie.app.api.locks.acquire import AcquireOptions, acquire, on_new_lease, show_queue_entry
-from coterie.app.api.parameters import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.api.parameters.declared import ChangeCall, ReadCall, answer, barrier, read_errors, write_errors
+from coterie.app.api.parameters.documenting import event_stream
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.errors import ApiError
 from coterie.app.http.streams import while_wanted

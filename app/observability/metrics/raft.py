@@ -11,8 +11,8 @@ from prometheus_client.registry import Collector
 
 from coterie.app.observability.metrics.families import counter, counters, gauge, gauges, histogram
 from coterie.app.raft.view import RaftView
-from coterie.consensus.member.metrics import MemberMetrics
-from coterie.consensus.member.status import MemberStatus
+from coterie.consensus.member.observing.metrics import MemberMetrics
+from coterie.consensus.member.observing.status import MemberStatus
 
 ROLES = ("leader", "candidate", "follower", "observer")
 

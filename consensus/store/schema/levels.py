@@ -3,7 +3,7 @@
 The cluster's feature level is in the state, and only ever rises. Whatever changes what a log means stands behind a
 level: an operation, a limit, the snapshot's format. A new level is a new number in `KNOWN_LEVEL` and in the tables
 here; nothing else chooses versions. A rule of applying that changes asks for `state.feature_level`.
-`member/replicas/level_raising.py` proposes a level once every member can follow.
+`member/metadata/level_raising.py` proposes a level once every member can follow.
 """
 
 from __future__ import annotations

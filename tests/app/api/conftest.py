@@ -26,9 +26,9 @@ from coterie.consensus.autopilot.shell.local_member import LinkProblem
 from coterie.consensus.journal import open_member_directory
 from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.member import Member
-from coterie.consensus.member.metadata import MemberMetadata
-from coterie.consensus.member.metrics import MemberMetrics
-from coterie.consensus.member.status import MemberStatus, PeerStatus
+from coterie.consensus.member.metadata.calls import MemberMetadata
+from coterie.consensus.member.observing.metrics import MemberMetrics
+from coterie.consensus.member.observing.status import MemberStatus, PeerStatus
 from coterie.consensus.raft.settings import RaftConfig as MemberSettings
 from coterie.consensus.restore import backup
 from coterie.consensus.store import KNOWN_LEVEL, ClientOperation, SingleResult, State
@@ -175,7 +175,7 @@ async def gossip() -> AsyncIterator[GossipNode]:
 
 @pytest.fixture
 async def part(gossip: GossipNode, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("coterie.consensus.member.consumer.MemberMetadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.metadata.consumer.MemberMetadata", FailingMetadata)
     store = open_member_directory(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.
     hasty = MemberSettings(heartbeat=0.01, election_min=0.05, election_max=0.1, leader_fallback=0.04)

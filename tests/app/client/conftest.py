@@ -25,7 +25,7 @@ from tests.waiting import eventually
 
 @pytest.fixture
 async def part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Part]:
-    monkeypatch.setattr("coterie.consensus.member.consumer.MemberMetadata", FailingMetadata)
+    monkeypatch.setattr("coterie.consensus.member.metadata.consumer.MemberMetadata", FailingMetadata)
     gossip = gossip_node()
     store = open_member_directory(tmp_path / "raft")
     # It is alone: whoever campaigns soon, leads soon.

@@ -13,7 +13,7 @@ from uvicorn.protocols.utils import ClientDisconnected
 
 from coterie.app.auth.authority import Authority
 from coterie.app.http.errors import ApiError
-from coterie.app.http.gate import HttpGate
+from coterie.app.http.gate.gate import HttpGate
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import Code

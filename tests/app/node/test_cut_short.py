@@ -9,7 +9,7 @@ import orjson
 import pytest
 
 from coterie.app.auth.authority import Authority
-from coterie.app.http.gate import HttpGate
+from coterie.app.http.gate.gate import HttpGate
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 

@@ -7,7 +7,7 @@ from typing import Any
 import schemathesis
 from schemathesis import Case, CheckContext, Response
 
-from coterie.app.api.documenting import ANYWHERE
+from coterie.app.api.parameters.documenting import ANYWHERE
 
 
 @schemathesis.check

@@ -12,7 +12,7 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from starlette.routing import Route
 
 from coterie.app.api.app import create_app
-from coterie.app.api.documenting import ANYWHERE
+from coterie.app.api.parameters.documenting import ANYWHERE
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import Code
 from coterie.gossip import GossipNode

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from coterie.consensus.member.digests import Digests, DivergedError
+from coterie.consensus.member.metadata.digests import Digests, DivergedError
 from coterie.consensus.store import DigestTold, Put, State, apply, encode, state_digest
 from tests.consensus.api.groups import CONFIG, running
 from tests.waiting import eventually

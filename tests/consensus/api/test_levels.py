@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 def release_before() -> Iterator[None]:
     """Members started meanwhile know the first level alone."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("coterie.consensus.member.consumer.State", partial(State, known_level=1))
+        patch.setattr("coterie.consensus.member.metadata.consumer.State", partial(State, known_level=1))
         yield
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coterie.consensus.member.digests import DivergedError
-from coterie.consensus.member.state_machine import HaltedError
+from coterie.consensus.member.metadata.digests import DivergedError
+from coterie.consensus.member.metadata.state_machine import HaltedError
 from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
 from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.errors import WentBackError

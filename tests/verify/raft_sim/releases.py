@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
-from coterie.consensus.member.replicas.level_raising import LevelRaising
-from coterie.consensus.member.replicas.state_audit import StateAudit
+from coterie.consensus.member.metadata.level_raising import LevelRaising
+from coterie.consensus.member.metadata.state_audit import StateAudit
 from coterie.consensus.store import KNOWN_LEVEL, Limits, State
 from coterie.consensus.store.schema.levels import FIRST_LEVEL
 

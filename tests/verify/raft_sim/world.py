@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from coterie.consensus.member.digests import DivergedError
+from coterie.consensus.member.metadata.digests import DivergedError
 from coterie.consensus.raft.errors import RaftError, WentBackError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import Entry, Greeting

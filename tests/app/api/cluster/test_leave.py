@@ -18,7 +18,7 @@ from coterie.app.observability.health import Health
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.operation import LeaveSettings
 from coterie.consensus.api.errors import UnavailableError
-from coterie.consensus.member.status import MemberStatus
+from coterie.consensus.member.observing.status import MemberStatus
 from coterie.gossip import LEFT_KEY, Address, GossipNode, KeyStatus, NodeId, NodeRemoved
 from tests.app.api.cluster.test_members_and_cluster import NODE_B, hear, see_alive
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from coterie.consensus.member.digests import Digests
-from coterie.consensus.member.replicas import level_raising
-from coterie.consensus.member.replicas.level_raising import LevelRaising
+from coterie.consensus.member.metadata import level_raising
+from coterie.consensus.member.metadata.digests import Digests
+from coterie.consensus.member.metadata.level_raising import LevelRaising
 from coterie.consensus.raft import recovery
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations

@@ -7,7 +7,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
-from coterie.consensus.member.state_machine import MetadataStateMachine
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
 from coterie.consensus.store import Limits, Result, State, state_digest
 from coterie.consensus.store.schema.levels import BOUNDED_RESULTS_SINCE
 from coterie.consensus.store.schema.records import Event

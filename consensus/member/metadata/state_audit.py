@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from coterie.consensus.member.state_machine import MetadataStateMachine
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import ReportDigest, TakeDigest, encode
 from coterie.consensus.store.schema.levels import SINCE

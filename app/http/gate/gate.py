@@ -17,9 +17,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.utils import ClientDisconnected
 
 from coterie.app.http.admission import RequestAdmission
-from coterie.app.http.browser_guard import BrowserGuard
 from coterie.app.http.errors import ApiError
-from coterie.app.http.head import answer_head, is_head
+from coterie.app.http.gate.browser_guard import BrowserGuard
+from coterie.app.http.gate.head import answer_head, is_head
 from coterie.app.http.protocol import ABORT, UNREAD
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.tables import HttpSettings

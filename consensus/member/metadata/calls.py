@@ -34,10 +34,10 @@ from coterie.consensus.api.errors import (
 from coterie.consensus.api.metadata import Metadata
 from coterie.consensus.api.types import Consistency, ReadResult, RequestId
 from coterie.consensus.member.event_loop import Callback, call_node
-from coterie.consensus.member.read_rounds import ReadRounds
-from coterie.consensus.member.state_machine import MetadataStateMachine
-from coterie.consensus.member.tracing import Tracing
-from coterie.consensus.member.watch import MemberWatch, OpenWatches
+from coterie.consensus.member.metadata.read_rounds import ReadRounds
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
+from coterie.consensus.member.metadata.watch import MemberWatch, OpenWatches
+from coterie.consensus.member.observing.tracing import Tracing
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import (
     BadTokenError,

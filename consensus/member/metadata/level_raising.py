@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections.abc import Collection
 
-from coterie.consensus.member.state_machine import MetadataStateMachine
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import Limits, SetFeatureLevel, SetLimits, encode, encode_batch, encode_limits
 from coterie.consensus.store.schema.levels import FIRST_LEVEL

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from coterie.consensus.member.state_machine import MetadataStateMachine
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
 from coterie.consensus.raft.errors import RaftError
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import LeaseExpire, encode

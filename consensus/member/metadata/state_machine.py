@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from coterie.consensus.member.digests import Digests
+from coterie.consensus.member.metadata.digests import Digests
 from coterie.consensus.raft.errors import SafetyError
 from coterie.consensus.store import (
     DigestDue,

@@ -9,12 +9,12 @@ import asyncio
 from collections.abc import Callable
 
 from coterie.consensus.member.event_loop import SystemClock
-from coterie.consensus.member.lease_expiry import LeaseExpiry
-from coterie.consensus.member.metadata import MemberMetadata
-from coterie.consensus.member.replicas.level_raising import LevelRaising
-from coterie.consensus.member.replicas.state_audit import StateAudit
-from coterie.consensus.member.state_machine import MetadataStateMachine
-from coterie.consensus.member.tracing import Tracing
+from coterie.consensus.member.metadata.calls import MemberMetadata
+from coterie.consensus.member.metadata.lease_expiry import LeaseExpiry
+from coterie.consensus.member.metadata.level_raising import LevelRaising
+from coterie.consensus.member.metadata.state_audit import StateAudit
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
+from coterie.consensus.member.observing.tracing import Tracing
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import Limits, State
 

@@ -13,14 +13,14 @@ from fastapi import Depends, Header, Path, Query, Request
 from starlette.responses import Response
 
 from coterie.app.api.context import Context, request_id
-from coterie.app.api.documenting import Responses, errors
+from coterie.app.api.parameters.documenting import Responses, errors
 from coterie.app.http.error_mapping import api_error, unavailable
 from coterie.app.http.errors import json_response
 from coterie.app.http.request import KeyRequest
 from coterie.app.wire.errors import Code
 from coterie.consensus.api.errors import MetadataError
 from coterie.consensus.api.types import RequestId
-from coterie.consensus.member.metadata import MemberMetadata
+from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.consensus.store import State
 
 F = TypeVar("F", bound=Callable[..., Any])

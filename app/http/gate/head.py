@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from coterie.app.http.browser_guard import CHANGING_GETS
+from coterie.app.http.gate.browser_guard import CHANGING_GETS
 from coterie.app.observability.metrics.http import ROUTE
 
 

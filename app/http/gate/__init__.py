@@ -1,0 +1,1 @@
+"""What every request passes before it is answered: the browser guard, limits, tokens, HEAD, the access log."""

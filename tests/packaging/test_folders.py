@@ -1,0 +1,13 @@
+"""The house stays readable at one glance: no folder of the product has more than a dozen entries."""
+
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+MOST_ENTRIES = 12
+NOT_SOURCES = {"__init__.py", "__pycache__", "DESIGN.md", "README.md", "py.typed"}
+
+
+def test_no_folder_has_more_than_a_dozen_entries() -> None:
+    folders = {file.parent for room in ("app", "consensus", "gossip") for file in (ROOT / room).rglob("*.py")}
+    sizes = {folder: len([each for each in folder.iterdir() if each.name not in NOT_SOURCES]) for folder in folders}
+    assert {str(folder.relative_to(ROOT)): size for folder, size in sizes.items() if size > MOST_ENTRIES} == {}
