@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from urllib.parse import unquote
 
+import msgspec
 from starlette.types import Scope
 
 from coterie.app.auth.authority import Authority, principal_of
@@ -67,4 +68,4 @@ def request_id(metadata: MemberMetadata, header: str | None, scope: Scope) -> Re
     may_all = principal.may("*", "admin", "")
     # Where everybody may do everything, leases are everybody's.
     owner = "" if may_all and not principal.token_hash else principal.id
-    return replace(request, principal=principal.id, owner=owner, any_lease=may_all)
+    return msgspec.structs.replace(request, principal=principal.id, owner=owner, any_lease=may_all)

@@ -7,6 +7,8 @@ from enum import StrEnum
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
+import msgspec
+
 from coterie.consensus.store import WatchBatch
 
 T = TypeVar("T")
@@ -28,8 +30,7 @@ class ReadResult(Generic[T]):
     """None for a linearizable answer; else the seconds since this member last knew of a majority, inf for never."""
 
 
-@dataclass(frozen=True, slots=True)
-class RequestId:
+class RequestId(msgspec.Struct, frozen=True):
     """Names a write, so that trying it again does it at most once. Retries must repeat all of it."""
 
     id: bytes

@@ -16,7 +16,6 @@ from coterie.consensus.store.schema.errors import CodecError, RefusalCode, Refus
 from coterie.consensus.store.schema.levels import BOUNDED_RESULTS_SINCE
 from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult, TxnDone
 from coterie.consensus.store.state import State
-from coterie.consensus.store.tables.deduplication import kept
 
 
 def _in_name_of(state: State, op: ops.InNameOf) -> SingleResult:
@@ -50,6 +49,9 @@ HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.ReportDigest: admin.report_digest,
     ops.InNameOf: _in_name_of,
 }
+
+
+_WITH_REQUEST_ID = (ops.Idempotent, ops.IdempotentFor)
 
 
 def apply(state: State, op: bytes, index: int) -> Result:
@@ -89,7 +91,7 @@ def _apply_member(state: State, op: bytes) -> SingleResult:
 
 def _apply_single(state: State, operation: ops.SingleOperation) -> SingleResult:
     try:
-        if isinstance(operation, ops.Idempotent | ops.IdempotentFor):
+        if isinstance(operation, _WITH_REQUEST_ID):
             return _apply_once(state, operation)
         if state.halted > 0:
             return Refused(RefusalCode.HALTED, state.halted)
@@ -105,18 +107,15 @@ def _apply_single(state: State, operation: ops.SingleOperation) -> SingleResult:
 
 def _apply_once(state: State, request: ops.Idempotent | ops.IdempotentFor) -> SingleResult:
     fingerprint = request.fingerprint if isinstance(request, ops.IdempotentFor) else b""
-    known = state.requests.recall(request.id, request.time_ms, state.time_ms, fingerprint)
+    requests = state.requests
+    bounds = state.limits if state.feature_level >= BOUNDED_RESULTS_SINCE else None
+    known = requests.recall(request.id, request.time_ms, state.time_ms, fingerprint, bounds)
     if known is not None:
         return queues.repeated(state, known)
-    bounded = state.feature_level >= BOUNDED_RESULTS_SINCE
-    if bounded:
-        state.requests.check_room(state.time_ms, state.limits)
-    result = remembered = _apply_single(state, request.operation)
-    if bounded:
-        if isinstance(result, TxnDone) and _only_reads(request.operation):
-            return result  # a repetition may read again; one that could write must not find its comparisons changed
-        remembered = kept(result, state.requests.size, state.limits)
-    state.requests.remember(request.id, request.time_ms, remembered, fingerprint)
+    result = _apply_single(state, request.operation)
+    if bounds is not None and type(result) is TxnDone and _only_reads(request.operation):
+        return result  # a repetition may read again; one that could write must not find its comparisons changed
+    requests.remember(request.id, request.time_ms, result, fingerprint, bounds)
     return result
 
 

@@ -10,8 +10,10 @@ import asyncio
 import hashlib
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, cast
+
+import msgspec
 
 from coterie.app.http.error_mapping import api_error
 from coterie.app.http.errors import ApiError
@@ -175,7 +177,7 @@ async def on_new_lease(
     use: Callable[[int], Coroutine[Any, Any, dict[str, Any]]],
 ) -> dict[str, Any]:
     """Make a lease for `use`; end it where that fails. Its request id follows from the caller's. Raises ApiError."""
-    of_lease = replace(request, id=hashlib.sha256(b"lease" + request.id).digest())
+    of_lease = msgspec.structs.replace(request, id=hashlib.sha256(b"lease" + request.id).digest())
     try:
         lease = (await metadata.grant_lease(ttl, request=of_lease, timeout=seconds)).lease
     except MetadataError as error:

@@ -6,6 +6,7 @@ Decoding is total: bytes either give a typed operation within the bounds of the 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import get_args
 
 import msgspec
 
@@ -26,8 +27,11 @@ from coterie.consensus.store.schema.results import Result
 
 RESULT_VERSION = 1
 
-_BATCH_LEVEL = bytes((level_of(Batch(0)),))
+_LEVEL_BYTES = [bytes((level,)) for level in range(KNOWN_LEVEL + 1)]
+_BATCH_LEVEL = _LEVEL_BYTES[level_of(Batch(0))]
 _SET_LIMITS_TAG = 21
+_WITH_REQUEST_ID = (Idempotent, IdempotentFor)
+_OF_CLIENTS = frozenset({*get_args(ClientOperation), InNameOf})
 
 _encode = msgspec.msgpack.Encoder().encode
 _any: msgspec.msgpack.Decoder[AnyOperation] = msgspec.msgpack.Decoder(AnyOperation)
@@ -38,10 +42,10 @@ _result: msgspec.msgpack.Decoder[Result] = msgspec.msgpack.Decoder(Result)
 def encode(operation: AnyOperation) -> bytes:
     """The bytes of one operation. Raises CodecError where they would not decode again."""
     try:
-        data = bytes((level_of(operation),)) + _encode(operation)
+        data = _LEVEL_BYTES[level_of(operation)] + _encode(operation)
     except (OverflowError, UnicodeEncodeError) as error:
         raise CodecError(f"an operation that has no bytes: {error}") from error
-    decode(data)
+    _decode_any(data, KNOWN_LEVEL)
     return data
 
 
@@ -64,13 +68,18 @@ def encode_batch(time_ms: int, operations: Sequence[bytes]) -> bytes:
 
 def decode(data: bytes, level: int = KNOWN_LEVEL) -> AnyOperation:
     """The operation in `data`. Raises UnsupportedVersionError above `level`, CodecError for all else that is wrong."""
+    operation = _decode_any(data, level)
+    if data[0] < KNOWN_LEVEL and level_of(operation) > data[0]:
+        raise _beyond_its_level(data, operation)
+    return operation
+
+
+def _decode_any(data: bytes, level: int) -> AnyOperation:
     _check(data, level)
     try:
-        operation = _any.decode(memoryview(data)[1:])
+        return _any.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
         raise CodecError(f"not an operation: {error}") from error
-    _check_level(data, operation)
-    return operation
 
 
 def decode_single(data: bytes, level: int = KNOWN_LEVEL) -> SingleOperation:
@@ -80,15 +89,16 @@ def decode_single(data: bytes, level: int = KNOWN_LEVEL) -> SingleOperation:
         operation = _single.decode(memoryview(data)[1:])
     except (msgspec.DecodeError, RecursionError, ValueError, OverflowError) as error:
         raise CodecError(f"not a single operation: {error}") from error
-    _check_level(data, operation)
+    if data[0] < KNOWN_LEVEL and level_of(operation) > data[0]:
+        raise _beyond_its_level(data, operation)
     return operation
 
 
 def decode_client(data: bytes, level: int = KNOWN_LEVEL) -> SingleOperation:
     """As `decode_single`, and CodecError too for what only the leader may propose: the check on forwarded requests."""
     operation = decode_single(data, level)
-    plain = operation.operation if isinstance(operation, Idempotent | IdempotentFor) else operation
-    if not isinstance(plain, ClientOperation | InNameOf):
+    plain = operation.operation if isinstance(operation, _WITH_REQUEST_ID) else operation
+    if type(plain) not in _OF_CLIENTS:
         raise CodecError(f"{type(plain).__name__} is for the leader alone")
     return operation
 
@@ -100,10 +110,9 @@ def _check(data: bytes, level: int) -> None:
         raise UnsupportedVersionError("an operation", data[0], level)
 
 
-def _check_level(data: bytes, operation: AnyOperation) -> None:
+def _beyond_its_level(data: bytes, operation: AnyOperation) -> CodecError:
     """A member that knows no later level does not know the operation, either: all must refuse it alike."""
-    if data[0] < KNOWN_LEVEL and level_of(operation) > data[0]:
-        raise CodecError(f"{type(operation).__name__} needs level {level_of(operation)}, its bytes say {data[0]}")
+    return CodecError(f"{type(operation).__name__} needs level {level_of(operation)}, its bytes say {data[0]}")
 
 
 def encode_result(result: Result) -> bytes:

@@ -38,9 +38,14 @@ class DeduplicationTable:
         self._order: list[int] = []  # the buckets' numbers, ascending
         self._shared: set[int] = set()  # buckets that a view may hold: copied before they change
 
-    def recall(self, request_id: bytes, time_ms: int, now_ms: int, fingerprint: bytes) -> SingleResult | None:
-        """The result of the first time, or None where this is it. Raises RefusalError before the horizon, or ahead, or
-        where the first time asked for something else."""
+    def recall(
+        self, request_id: bytes, time_ms: int, now_ms: int, fingerprint: bytes, bounds: Limits | None
+    ) -> SingleResult | None:
+        """The result of the first time, or None where this is it.
+
+        Raises RefusalError before the horizon, or ahead, or where the first time asked for something else; and within
+        `bounds` where another id would push out one that is too young to be forgotten.
+        """
         if time_ms < self.horizon_ms:
             raise RefusalError(RefusalCode.REQUEST_EXPIRED, self.horizon_ms)
         if time_ms > now_ms:
@@ -48,15 +53,15 @@ class DeduplicationTable:
         bucket = self._buckets.get(time_ms // REQUEST_BUCKET_MS)
         known = bucket.get(request_id) if bucket is not None else None
         if known is None:
+            if bounds is not None and (self.count >= bounds.max_requests or self.size >= bounds.max_request_bytes):
+                self._check_age(now_ms, bounds)
             return None
         if fingerprint and known.fingerprint and fingerprint != known.fingerprint:
             raise RefusalError(RefusalCode.REQUEST_REUSED)
         return known.result
 
-    def check_room(self, now_ms: int, limits: Limits) -> None:
-        """Raises RefusalError where another id would push out one that is too young to be forgotten."""
-        full = self.count >= limits.max_requests or self.size >= limits.max_request_bytes
-        if full and not self._is_old(now_ms, limits):
+    def _check_age(self, now_ms: int, limits: Limits) -> None:
+        if not self._is_old(now_ms, limits):
             raise RefusalError(RefusalCode.REQUESTS_FULL, limits.max_requests)
 
     def _is_old(self, now_ms: int, limits: Limits) -> bool:
@@ -64,11 +69,25 @@ class DeduplicationTable:
         age_ms = min(MIN_REQUEST_AGE_MS, limits.request_window_ms)
         return (self._order[0] + 1) * REQUEST_BUCKET_MS <= now_ms - age_ms
 
-    def remember(self, request_id: bytes, time_ms: int, result: SingleResult, fingerprint: bytes) -> None:
-        """Keep the result of a request for which `recall` gave None."""
-        self.load(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result, fingerprint))
+    def remember(
+        self, request_id: bytes, time_ms: int, result: SingleResult, fingerprint: bytes, bounds: Limits | None
+    ) -> None:
+        """Keep the result of a request for which `recall` gave None: within `bounds`, of a large one that changed
+        something, that it was done, and at which revision."""
+        size = weight(result)
+        if (
+            size
+            and bounds is not None
+            and size > (KEPT_RESULT_BYTES if 2 * self.size < bounds.max_request_bytes else 0)
+            and isinstance(result, PutDone | DeleteDone | TxnDone)
+        ):
+            result, size = Refused(RefusalCode.RESULT_NOT_KEPT, result.revision), 0
+        self._add(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result, fingerprint), size)
 
     def load(self, item: RememberedRequest) -> None:
+        self._add(item, weight(item.result))
+
+    def _add(self, item: RememberedRequest, result_size: int) -> None:
         number = item.bucket
         bucket = self._buckets.get(number)
         if bucket is None:
@@ -79,7 +98,7 @@ class DeduplicationTable:
             self._shared.remove(number)
         bucket[item.id] = item
         self.count += 1
-        self.size += _size(item)
+        self.size += len(item.id) + len(item.fingerprint) + result_size
 
     def prune(self, now_ms: int, limits: Limits, *, keep_young: bool) -> None:
         """Forget what is older than the window, and the oldest beyond the bounds: with `keep_young` no id that is
@@ -105,15 +124,6 @@ class DeduplicationTable:
         self._shared = set(self._order)
         parts = [self._buckets[number] for number in self._order]
         return (item for bucket in parts for item in bucket.values())
-
-
-def kept(result: SingleResult, size: int, limits: Limits) -> SingleResult:
-    """What is remembered of a result that changed something, in a table of `size` bytes: of a large one that it was
-    done, and at which revision."""
-    large = weight(result) > (KEPT_RESULT_BYTES if 2 * size < limits.max_request_bytes else 0)
-    if large and isinstance(result, PutDone | DeleteDone | TxnDone):
-        return Refused(RefusalCode.RESULT_NOT_KEPT, result.revision)
-    return result
 
 
 def _size(item: RememberedRequest) -> int:

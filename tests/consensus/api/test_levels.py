@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from coterie.consensus import RefusedError
@@ -102,14 +103,14 @@ async def test_a_member_of_the_release_before_is_refused_where_the_level_has_ris
 async def test_a_request_id_used_again_for_something_else_is_refused(tmp_path: Path) -> None:
     async with running(tmp_path, size=1) as group:
         metadata = group.members[0].metadata
-        request = replace(metadata.new_request(), principal="one")
+        request = msgspec.structs.replace(metadata.new_request(), principal="one")
         first = await metadata.put(b"a", b"1", request=request)
         assert await metadata.put(b"a", b"1", request=request) == first
         for reused in (
             metadata.put(b"b", b"1", request=request),
             metadata.put(b"a", b"2", request=request),
             metadata.delete(b"a", request=request),
-            metadata.put(b"a", b"1", request=replace(request, principal="another")),
+            metadata.put(b"a", b"1", request=msgspec.structs.replace(request, principal="another")),
         ):
             with pytest.raises(RefusedError) as refused:
                 await reused
