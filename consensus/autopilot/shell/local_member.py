@@ -10,17 +10,19 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from coterie.consensus.api.errors import UnavailableError
+from coterie.consensus.api.errors import MetadataError, UnavailableError
 from coterie.consensus.autopilot.link_targets import announced, link_targets
 from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.shell.address_book import AddressBook
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.founding_vote_file import FoundingVoteFile
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
-from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop
+from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
+from coterie.consensus.autopilot.voters.removal import RemovalCause
 from coterie.consensus.journal import DiskFiles, MemberDirectory, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.errors import RaftError
@@ -72,6 +74,7 @@ class LocalMember:
         self._on_change = on_change
         self._on_stop = on_stop
         self._reported: set[str] = set()  # members whose directories went back in time
+        self._banning: asyncio.Task[None] | None = None
         self._store: MemberDirectory | None = None
         self.vote_file: FoundingVoteFile
         self.addresses: AddressBook
@@ -207,10 +210,19 @@ class LocalMember:
             elif claimed is not None and claimed.proved and claimed.announcement is not None:
                 self.addresses.note(other, claimed.announcement.address)  # it calls this one
         self.addresses.save(member.in_disk_thread)
+        self._report_rollbacks(member)
+
+    def _report_rollbacks(self, member: Member) -> None:
+        """Put every proof that this member holds into the log, as a ban: a later leader has none of its own, for the
+        process that it was against ends at once."""
         for other, proof in member.node.state.went_back.items():
+            words = f"the directory of {other} went back in time: {proof}"
             if other not in self._reported:
                 self._reported.add(other)
-                self._note_problem("went_back", f"the directory of {other} went back in time: {proof}")
+                self._note_problem("went_back", words)
+            banning = self._banning is not None and not self._banning.done()
+            if other in member.node.voters and other not in member.state.bans and not banning:
+                self._banning = asyncio.create_task(_ban(member, other, words), name="ban of a rolled back member")
 
     async def transfer_leadership(self) -> None:
         """To another voter, where this member leads and there is one."""
@@ -226,6 +238,9 @@ class LocalMember:
         leader_loop, self.leader_loop = self.leader_loop, None
         if leader_loop is not None:
             await leader_loop.stop()
+        if self._banning is not None:
+            self._banning.cancel()
+            await asyncio.gather(self._banning, return_exceptions=True)
         member, self.member = self.member, None
         if member is not None:
             await member.stop()
@@ -237,3 +252,8 @@ class LocalMember:
             await self.halt()
             self.vote_file.close()
             self._open()
+
+
+async def _ban(member: Member, other: str, words: str) -> None:
+    with suppress(MetadataError):  # the next turn tries again
+        await ban_member(member, other, RemovalCause.DEAD, words)

@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 from time import monotonic
@@ -22,6 +23,7 @@ from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.shell.local_member import LocalMember
 from coterie.consensus.autopilot.voters.policy import Policy
+from coterie.consensus.autopilot.voters.removal import RejoinPolicy
 from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId, open_udp_socket
 from tests.waiting import PATIENCE_SECONDS, eventually
@@ -321,7 +323,8 @@ async def test_an_address_that_cannot_be_listened_on_is_told_until_it_can(
     await nodes.until(lambda: nodes.voters() == {"n1"} and agent.reason == "")
 
 
-async def test_a_voter_whose_directory_went_back_in_time_is_replaced_by_itself_as_a_new_member(nodes: Nodes) -> None:
+async def rolled_back(nodes: Nodes, **but: object) -> tuple[Agent, str, str]:
+    """Three voters, of which one starts from a copy of its directory: the leader, that node, and its member before."""
     for name in ("n1", "n2", "n3"):
         await nodes.start(name, THREE)
     await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
@@ -336,10 +339,28 @@ async def test_a_voter_whose_directory_went_back_in_time_is_replaced_by_itself_a
     await nodes.kill(back)
     shutil.rmtree(nodes.root / back)
     (nodes.root / "copy").rename(nodes.root / back)
-    await nodes.start(back, THREE)
+    await nodes.start(back, THREE, **but)
+    return leader, back, former
+
+
+async def test_a_voter_whose_directory_went_back_in_time_is_replaced_by_itself_as_a_new_member(nodes: Nodes) -> None:
+    leader, back, former = await rolled_back(nodes)
     await nodes.until(lambda: nodes[back].member_id != former and nodes.voters() == {"n1", "n2", "n3"})
     assert [it.name for it in nodes.root.iterdir() if "set-aside" in it.name] == [f"{back}.set-aside-1"]
-    assert [(it.kind, former in it.detail) for it in leader.link_problems if it.kind == "went_back"] == [
-        ("went_back", True)
-    ]
+    told = [it for agent in (leader, *(it for _, it in nodes.running.values())) for it in agent.link_problems]
+    assert any(it.kind == "went_back" and former in it.detail for it in told)
     await written(nodes[back], b"as a new member")
+
+
+async def test_proof_of_a_rollback_outlives_the_leader_that_has_it(nodes: Nodes) -> None:
+    leader, back, former = await rolled_back(nodes, rejoining=RejoinPolicy(after_death=False))
+    await nodes.until(lambda: nodes[back].failure is not None)
+    other = next(agent for name, (_, agent) in nodes.running.items() if agent is not leader and name != back)
+    assert leader.member is not None
+    assert other.member is not None
+    while not other.member.leading:
+        with suppress(MetadataError):
+            await leader.member.transfer(other.member_id)
+    await nodes.kill(back)
+    await nodes.start("n4", THREE)
+    await nodes.until(lambda: "n4" in nodes.voters() and former not in nodes["n4"].member.node.voters)  # type: ignore[union-attr]
