@@ -25,6 +25,7 @@ def test_values_that_begin_with_a_dash(field: Field) -> None:
     assert "`--`" in coterie(node, "help", "kv", "put").stdout
 
 
+@pytest.mark.slow
 def test_export_and_import(field: Field) -> None:
     """Row 30."""
     a = field.one()

@@ -34,6 +34,7 @@ def test_head_is_answered_as_get_is(field: Field) -> None:
         assert node.client.head(path).status_code == 200, path
 
 
+@pytest.mark.slow
 def test_a_connection_outlives_the_pause_of_a_proxy(field: Field) -> None:
     """Row 26."""
     node = field.one(HTTP__HEAD_SECONDS="1")
@@ -50,6 +51,7 @@ def test_a_connection_outlives_the_pause_of_a_proxy(field: Field) -> None:
         assert connection.sock is held
 
 
+@pytest.mark.slow
 def test_an_address_may_be_a_name(field: Field) -> None:
     """Row 24."""
     for setting in ("LISTEN_ADDR", "PUBLIC_ADDR", "RAFT__LISTEN_ADDR", "RAFT__PUBLIC_ADDR"):
@@ -63,6 +65,7 @@ def test_an_address_may_be_a_name(field: Field) -> None:
         assert "hostname -i" in told.stderr
 
 
+@pytest.mark.slow
 def test_leaving_one_by_one_keeps_a_majority(field: Field) -> None:
     """Row 36."""
     nodes = field.three()

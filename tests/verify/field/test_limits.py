@@ -43,6 +43,7 @@ def test_a_prefix_of_more_keys_than_one_request_may_delete(field: Field) -> None
     assert node.client.get("/v1/meta?prefix=p/").json()["keys"] == []
 
 
+@pytest.mark.slow
 def test_a_lease_begins_when_the_lock_is_got(field: Field) -> None:
     """Row 12."""
     node = field.one()

@@ -44,6 +44,7 @@ def test_a_service_of_the_same_name(field: Field) -> None:
     assert misspelt.returncode != 0 or "LISTEN_ADR" in misspelt.stderr, "a misspelt setting is still told of"
 
 
+@pytest.mark.slow
 def test_a_volume_with_files_of_its_own(field: Field) -> None:
     """Row B."""
     directory = field.directory / "one"
@@ -72,6 +73,7 @@ def test_a_reload_while_it_joins(field: Field) -> None:
     assert node.client.get("/livez").status_code == 200
 
 
+@pytest.mark.slow
 def test_scanners_do_not_grow_the_metrics(field: Field) -> None:
     """Row D."""
     node = field.up("one", None)
@@ -84,6 +86,7 @@ def test_scanners_do_not_grow_the_metrics(field: Field) -> None:
     assert len(node.client.get("/metrics").text.splitlines()) < before + 100
 
 
+@pytest.mark.slow
 def test_watches_go_with_their_clients(field: Field) -> None:
     """Row E."""
     node = field.one()

@@ -28,6 +28,7 @@ MISSPELT = (
 )
 
 
+@pytest.mark.slow
 def test_a_member_that_is_not_there_is_not_removed(field: Field) -> None:
     """Row 3."""
     nodes = field.three()
@@ -80,6 +81,7 @@ def test_a_node_that_found_nobody_is_not_ready(field: Field) -> None:
     assert "cluster_id" in ready(other)["error"]["message"], ready(other)
 
 
+@pytest.mark.slow
 def test_a_wrong_secret_is_named(field: Field) -> None:
     """Row 28."""
     nodes = field.three(RAFT__SECRET="a" * 20)
@@ -89,6 +91,7 @@ def test_a_wrong_secret_is_named(field: Field) -> None:
     assert "secret" in node4.client.get("/v1/raft/status").json()["reason"]
 
 
+@pytest.mark.slow
 def test_twins_are_named_everywhere(field: Field) -> None:
     """Row 29."""
     first = field.up("n1", None)

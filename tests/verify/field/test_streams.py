@@ -53,6 +53,7 @@ def test_a_revision_that_is_yet_to_come_is_refused(field: Field) -> None:
     assert read.json()["error"]["code"] == "future_revision"
 
 
+@pytest.mark.slow
 def test_a_watch_ends_where_the_cluster_is_another(field: Field) -> None:
     """Row 5, second part."""
     listen = "127.19.1.5:10000"

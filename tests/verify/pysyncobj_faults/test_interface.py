@@ -234,6 +234,7 @@ def test_fault_14_a_new_method_changes_what_the_log_calls(world: World) -> None:
     assert again.data == {"k": -1 if world.stock else 1}
 
 
+@pytest.mark.slow
 def test_fault_30_many_calls_raise_although_they_are_queued(world: World) -> None:
     node = world.start(free_addresses(1)[0], autoTick=False, appendEntriesUseBatch=False)
     raised = 0
