@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test test-all check format bench peers campaign field consistency consistency-long consistency-sabotage fuzz configs lock clean
+.PHONY: help setup run demo test test-all check format bench peers campaign storms field consistency consistency-long consistency-sabotage fuzz configs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -56,6 +56,9 @@ peers: $(READY) ## run PySyncObj's own tests on it and on ours, from a checkout 
 
 campaign: $(READY) ## long campaigns: simulations, and kills of real processes (hours)
 	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)
+
+storms: $(READY) ## storms over simulated Raft groups, two at a time (ARGS="--start 301000 --seeds 20000", an hour)
+	$(BIN)/python -m tests.verify.raft_sim $(ARGS)
 
 fuzz: $(READY) ## hold the API of a running node to its OpenAPI document, for ten minutes (ARGS="--max-time=60" for less)
 	$(BIN)/python -m tests.app.openapi.contract $(ARGS)

@@ -31,22 +31,26 @@ class LeaseExpiry:
         self._ticking = False
 
     async def run(self) -> None:
-        """Run until cancelled. A proposed end is void where its lease was renewed meanwhile."""
-        node, machine = self._node, self._machine
+        """Run until cancelled."""
         while True:
             wait = LEASE_CHECK_SECONDS
-            deadline = machine.state.leases.next_deadline_ms()
+            deadline = self._machine.state.leases.next_deadline_ms()
             if deadline is not None:
-                wait = min(wait, max(0.01, (deadline - machine.now_ms) / 1000))
+                wait = min(wait, max(0.01, (deadline - self._machine.now_ms) / 1000))
             await asyncio.sleep(wait)
-            if not node.leading or not node.state.noop_applied:
-                self._proposed.clear()
-                continue
-            self._keep_time()
-            for lease in machine.state.due_leases(machine.now_ms)[:MAX_EXPIRIES_AT_ONCE]:
-                if self._proposed.get(lease.id) != lease.renewal:
-                    self._proposed[lease.id] = lease.renewal
-                    self._propose_expiry(lease.id, lease.renewal)
+            self.turn()
+
+    def turn(self) -> None:
+        """Propose the ends that are due, where this member leads. One is void where its lease was renewed meanwhile."""
+        node, machine = self._node, self._machine
+        if not node.leading or not node.state.noop_applied:
+            self._proposed.clear()
+            return
+        self._keep_time()
+        for lease in machine.state.due_leases(machine.now_ms)[:MAX_EXPIRIES_AT_ONCE]:
+            if self._proposed.get(lease.id) != lease.renewal:
+                self._proposed[lease.id] = lease.renewal
+                self._propose_expiry(lease.id, lease.renewal)
 
     def _keep_time(self) -> None:
         """Keep every member's time near the leader's in an idle cluster too: new request ids are made from it."""

@@ -29,7 +29,7 @@ class Rot:
         self.world = world
         self.faults = faults
         self.rng = random.Random(f"{world.seed} rots")
-        self.struck = False
+        self.victim: Host | None = None
 
     def begin(self) -> None:
         self.world.after(1.0 + 4 * self.rng.random(), self._strike)
@@ -48,17 +48,21 @@ class Rot:
             return
         host = self.rng.choice(fit)
         self.world.note(f"the state of {host.name} rots")
-        self.struck = self.world.invariants.rotten = True
+        self.victim, self.world.invariants.rotten = host, True
         self.world.changes_allowed = False
         host.machine.state.bans[ROT.member_id] = ROT
 
     def judge(self) -> None:
         """In calm weather: all that still run hold one state. Those that stopped are replaced."""
-        if not self.struck:
+        if self.victim is None:
             return
         if not self.world.run_until(lambda: self._alike() and self._settled(), PATIENCE_SECONDS):
             rotten = [host.name for host in self.world.live() if _rotten(host)]
             self.world.fail(f"the states differ ({rotten} are rotten), and nobody noticed")
+        if not self.victim.retired:
+            # A snapshot or a restart mended it. It may still stop for a digest that it made before: now it knows none.
+            self.victim.crash()
+            self.victim.start()
         for host in [host for host in self.world.hosts.values() if host.retired]:
             replace_member(self.world, host)
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass, replace
 from coterie.consensus.raft.node import RaftNode
 from tests.verify.raft_sim.bounds import Bounds
 from tests.verify.raft_sim.faults import Faults, profile_of, settings_of, size_of
+from tests.verify.raft_sim.overtaken import away, overtake
 from tests.verify.raft_sim.releases import Releases
 from tests.verify.raft_sim.rollbacks import Rollbacks
 from tests.verify.raft_sim.rot import Rot
 from tests.verify.raft_sim.workload.clients import Clients
 from tests.verify.raft_sim.workload.history import History
+from tests.verify.raft_sim.workload.holders import Holders
 from tests.verify.raft_sim.workload.machine import Registers
 from tests.verify.raft_sim.workload.metadata import Metadata, Record
 from tests.verify.raft_sim.world import SETTINGS, Host, World
@@ -35,6 +37,9 @@ class Verdict:
 LATER_SEEDS = 100_000
 """Seeds from here on draw faults that came later, from streams of their own: the earlier ones keep their runs."""
 
+LATEST_SEEDS = 300_000
+"""Seeds from here on have clients with leases and locks, and snapshots that the log overtakes, too."""
+
 SERVICE_TRIES = 2
 """Of the calm at the end."""
 
@@ -49,6 +54,8 @@ class Storm:
         self.history: History | Clients = History(world) if record is None else Clients(world, record)
         self.releases = Releases(world) if later and record is not None else None
         world.releases = self.releases
+        if world.seed >= LATEST_SEEDS and isinstance(self.history, Clients):
+            world.holders = Holders(world, self.history)
         self.faults = Faults(world, self.history, self.rng)
         self.misfortune: Rollbacks | Rot | None = None
         if later:
@@ -85,6 +92,8 @@ class Storm:
         if world.bounds is not None:
             world.bounds.begin(world, self.faults)
         self._restarter()
+        if world.holders is not None:
+            world.holders.begin()
         if self.misfortune is not None:
             self.misfortune.begin()
         world.run(seconds)
@@ -124,6 +133,8 @@ class Storm:
             world.bounds.end()
         if isinstance(self.history, Clients):
             self.history.reusing = False
+        if world.holders is not None:
+            world.holders.over = True
         world.note("calm")
         world.network.slow = 0.0
         world.network.lag.clear()
@@ -158,10 +169,18 @@ class Storm:
         self._serves()
         if world.seed % 4 == 0:
             self._manners()
+        if world.seed >= LATEST_SEEDS:
+            world.run(3.0)  # until the last of the storm's partitions is healed
+            overtake(world, self.history, random.Random(f"{world.seed} overtaken"))
+            if not world.run_until(lambda: self._settled() and not self.history.open, 10.0):
+                world.fail("no recovery after a snapshot was overtaken by the log")
         if not world.run_until(self._settled, 5.0):
             world.fail("the last entries are not applied everywhere")
         if self.releases is not None:
             self.releases.check_end()
+            world.run_until(self._settled, 5.0)
+        if world.holders is not None:
+            world.holders.end()
             world.run_until(self._settled, 5.0)
         for host in world.live():
             self.history.check_end(host)
@@ -248,13 +267,8 @@ class Storm:
             world.fail("no recovery after the leader was away")
 
     def _separate(self, host: Host, seconds: float) -> None:
-        pairs = [(host.name, other) for other in self.world.hosts if other != host.name]
-        pairs += [(b, a) for a, b in pairs]
-        for source, target in pairs:
-            self.world.network.block(source, target)
-        self.world.run(seconds)
-        for source, target in pairs:
-            self.world.network.unblock(source, target)
+        with away(self.world, host):
+            self.world.run(seconds)
 
 
 def run_storm(seed: int, node_class: type[RaftNode] = RaftNode, seconds: float = 8.0) -> Verdict:

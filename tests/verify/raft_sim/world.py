@@ -24,6 +24,7 @@ from tests.verify.raft_sim.workload.machine import Registers
 if TYPE_CHECKING:
     from tests.verify.raft_sim.bounds import Bounds
     from tests.verify.raft_sim.releases import Releases
+    from tests.verify.raft_sim.workload.holders import Holders
 
 SETTINGS = replace(
     RaftConfig(),
@@ -58,6 +59,7 @@ class HostClock:
     def set_rate(self, rate: float) -> None:
         self.base, self.since, self.rate = self.monotonic(), self.world.now, rate
         self.world.clock_touched = self.world.now
+        self.world.clock_was_fast = self.world.clock_was_fast or rate > 1.0
 
     def random(self) -> float:
         return self.rng.random()
@@ -294,10 +296,12 @@ class World:
         self.real_files = real_files
         self.releases: Releases | None = None
         self.bounds: Bounds | None = None
+        self.holders: Holders | None = None
         self.on_tick: Callable[[Host], None] | None = None
         self.now = 0.0
         self.clock_touched = 0.0
         """When a host's clock last went another way than before."""
+        self.clock_was_fast = False
         self.steps = 0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0
@@ -380,6 +384,8 @@ class World:
         host.node.tick()
         if self.releases is not None:
             self.releases.turn(host)
+        if self.holders is not None:
+            self.holders.turn(host)
         if self.on_tick is not None:
             self.on_tick(host)
 

@@ -6,12 +6,15 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import msgspec
+
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations, is_membership
 from coterie.consensus.raft.core.parts import elections, replication, snapshot_taking
 from coterie.consensus.raft.errors import RaftUnavailableError
 from coterie.consensus.raft.messages import NextNodeIdx
-from coterie.consensus.store import State
+from coterie.consensus.store import Guard, State
+from coterie.consensus.store.handlers import leases
 
 Patch = tuple[Any, str, Any]
 
@@ -405,3 +408,20 @@ def upkeep_on_the_loop(upkeep: Any) -> Any:
 
 def young_ones_forgotten(is_old: Any) -> Any:
     return lambda self, now_ms, limits: True
+
+
+def every_token_holds(holds: Any) -> Any:
+    return lambda state, it: isinstance(it, Guard) or holds(state, it)
+
+
+def as_due(find_as_of: Any) -> Any:
+    return lambda state, lease, _: msgspec.structs.replace(leases._find(state, lease), deadline_ms=0)
+
+
+def ahead(lead: Any) -> Any:
+    def lead_ahead(machine: Any) -> None:
+        lead(machine)
+        since, base = machine._base
+        machine._base = (since, base + 2_000)
+
+    return lead_ahead

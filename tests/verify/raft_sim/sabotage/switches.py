@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from coterie.consensus.member.metadata import level_raising
 from coterie.consensus.member.metadata.digests import Digests
 from coterie.consensus.member.metadata.level_raising import LevelRaising
+from coterie.consensus.member.metadata.state_machine import MetadataStateMachine
 from coterie.consensus.raft import recovery
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations
@@ -29,6 +30,7 @@ from coterie.consensus.raft.core.parts import (
     snapshot_taking,
 )
 from coterie.consensus.raft.node import RaftNode
+from coterie.consensus.store.handlers import keys, leases
 from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from tests.verify.raft_sim.releases import Releases
 from tests.verify.raft_sim.sabotage import patches as sabotage
@@ -143,6 +145,15 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     "no request id is forgotten young": (
         "raft spec 3",
         function(DeduplicationTable, "_is_old", sabotage.young_ones_forgotten),
+    ),
+    "a token that ended writes nothing": ("raft spec 3", function(keys, "_holds", sabotage.every_token_holds)),
+    "a lease is looked at again as it ends": (
+        "raft spec 3",
+        function(leases, "_find_as_of", sabotage.as_due),
+    ),
+    "a new leader's time goes on from the last": (
+        "raft spec 3",
+        function(MetadataStateMachine, "lead", sabotage.ahead),
     ),
 }
 """Name of the fix -> (fault or rule, what switches it off)."""

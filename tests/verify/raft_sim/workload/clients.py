@@ -4,6 +4,7 @@ stale and of the past, and watches that go on elsewhere. The checkers judge what
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,14 @@ from coterie.consensus.store import Idempotent, IdempotentFor, decode, encode, p
 from coterie.consensus.store.schema.fingerprints import fingerprint
 from coterie.consensus.store.schema.levels import SINCE
 from coterie.consensus.store.schema.limits import MIN_REQUEST_AGE_MS, REQUEST_BUCKET_MS
+from tests.verify.consistency.judging.raft.fencing import fencing_anomalies
+from tests.verify.consistency.judging.raft.leases import KeptLease, LeasesLeft, lease_anomalies
+from tests.verify.consistency.judging.raft.places import with_locks
 from tests.verify.linearizability import Delivery, History, Operation, render
 from tests.verify.linearizability import Watch as SeenWatch
 from tests.verify.linearizability.by_revision.check import check
 from tests.verify.linearizability.histories.requests import (
+    Acquire,
     Compare,
     Consistency,
     Decided,
@@ -24,10 +29,13 @@ from tests.verify.linearizability.histories.requests import (
     DeleteRange,
     Found,
     Get,
+    Granted,
     Item,
     Put,
     Range,
     Relation,
+    Release,
+    Released,
     Request,
     Result,
     SubRequest,
@@ -50,11 +58,17 @@ PER_TRY = {
 }
 """Refusals that say nothing of an earlier try."""
 
+HAPPENED = {store.RefusalCode.RESULT_NOT_KEPT, store.RefusalCode.GRANT_ENDED}
+"""An earlier try was done; what it came to is not told again."""
+
+Then = Callable[[str, object], None]
+"""Takes a request's name, and its result as the state gives it, or None: it was refused, or nobody knows."""
+
 
 def plain(request: SubRequest) -> store.Put | store.Delete | store.DeleteRange | store.Get | store.Range:
     match request:
-        case Put(key=key, value=value):
-            return store.Put(key.encode(), value.encode())
+        case Put(key=key, value=value, lease=lease):
+            return store.Put(key.encode(), value.encode(), int(lease or 0))
         case Delete(key=key):
             return store.Delete(key.encode())
         case DeleteRange(prefix=prefix):
@@ -65,19 +79,22 @@ def plain(request: SubRequest) -> store.Put | store.Delete | store.DeleteRange |
             return store.Range(prefix.encode(), prefix_end(prefix.encode()), limit or 1000)
 
 
-def operation(request: Request) -> store.ClientOperation:
-    """What the log carries for a request that writes."""
-    if isinstance(request, Txn):
-        compares = tuple(
-            store.Compare(
-                each.key.encode(),
-                store.Target(each.target.value),
-                each.relation.value,
-                each.operand.encode() if isinstance(each.operand, str) else int(each.operand),
-            )
-            for each in request.compares
-        )
-        return store.Txn(compares, tuple(map(plain, request.then)), tuple(map(plain, request.orelse)))
+def comparison(it: Compare) -> store.Compare | store.Guard:
+    if it.target is Target.TOKEN:
+        return store.Guard(store.QueueKind.LOCK, it.key.encode(), int(it.operand))
+    operand = it.operand.encode() if isinstance(it.operand, str) else int(it.operand)
+    return store.Compare(it.key.encode(), store.Target(it.target.value), it.relation.value, operand)
+
+
+def operation(request: Request, lease: int = 0) -> store.ClientOperation:
+    """What the log carries for a request that writes. `lease`: in whose name, for locks alone."""
+    match request:
+        case Txn(compares=compares, then=then, orelse=orelse):
+            return store.Txn(tuple(map(comparison, compares)), tuple(map(plain, then)), tuple(map(plain, orelse)))
+        case Acquire(lock=lock, owner=owner):
+            return store.Acquire(store.QueueKind.LOCK, lock.encode(), lease, owner.encode())
+        case Release(lock=lock):
+            return store.Release(store.QueueKind.LOCK, lock.encode(), lease)
     assert isinstance(request, Put | Delete | DeleteRange)
     made = plain(request)
     assert isinstance(made, store.Put | store.Delete | store.DeleteRange)
@@ -86,11 +103,16 @@ def operation(request: Request) -> store.ClientOperation:
 
 def item(record: store.Record) -> Item:
     return Item(
-        record.key.decode(), record.value.decode(), record.create_revision, record.mod_revision, record.version, ""
+        record.key.decode(),
+        record.value.decode(),
+        record.create_revision,
+        record.mod_revision,
+        record.version,
+        str(record.lease or ""),
     )
 
 
-def result(told: object, revision: int = 0) -> Written | Found | Decided:
+def result(told: object, revision: int = 0) -> Result:
     """An answer in the words of the checkers; `revision` of a read within a transaction is the transaction's."""
     match told:
         case store.PutDone(revision=at):
@@ -104,6 +126,10 @@ def result(told: object, revision: int = 0) -> Written | Found | Decided:
         case store.TxnDone(revision=at, succeeded=succeeded, results=results):
             responses = tuple(result(each, at) for each in results)
             return Decided(at, succeeded, responses)  # type: ignore[arg-type]
+        case store.AcquireDone(token=token):
+            return Granted(token, token)  # a token is the revision of its grant
+        case store.Done(revision=at):
+            return Released(at)
     raise AssertionError(told)
 
 
@@ -132,6 +158,12 @@ class Clients:
         self.reusing = True
         self.careless = random.Random(f"{world.seed} careless")
         self.operations: dict[str, Operation] = {}
+        self.kept: list[KeptLease] = []
+        """Of keepers of leases."""
+        self.holding = False
+        """Whether there are locks and leases."""
+        self._in_name_of: dict[str, int] = {}
+        self._then: dict[str, Then] = {}
         self.acknowledged = self.read = self.unknown = self.refused = 0
         self._calls = OpenCalls(world)
         self._retrying = 0
@@ -178,15 +210,31 @@ class Clients:
             return
         self._try(name, self._encode(name, host), host, timeout, self.rng.choice([1, 1, 3]), doubt=False)
 
+    def ask(self, client: str, request: Request, host: Host, then: Then, *, tries: int, lease: int = 0) -> None:
+        """One request. `then` is called once, or never where the process ends that would answer. `lease`: in whose
+        name, of locks."""
+        name = f"o{len(self.operations) + 1}"
+        self.operations[name] = Operation(name, client, request, self.world.now)
+        self._then[name], self._in_name_of[name] = then, lease
+        if host.node is None or host.paused is not None:
+            self._fail(name)
+        else:
+            self._try(name, self._encode(name, host), host, 2.0, tries, doubt=False)
+
+    def granted(self, name: str, token: int) -> None:
+        """An acquisition that waited has been granted."""
+        self._finish(name, Granted(token, token))
+
     def _encode(self, name: str, host: Host) -> bytes:
         """A request under an id of its own, of the cluster time that a host knows."""
-        asked = operation(self.operations[name].request)
+        asked = operation(self.operations[name].request, self._in_name_of.get(name, 0))
         request_id, time_ms = f"{name}.{len(self.record.causes)}".encode(), host.machine.state.time_ms
         if host.machine.state.feature_level < SINCE[IdempotentFor]:
             op = encode(Idempotent(request_id, time_ms, asked))
         else:
             op = encode(IdempotentFor(request_id, time_ms, fingerprint(asked, ""), asked))
-        self.record.causes[op] = name
+        # A lock is granted by its owner's name, and mostly by what another asks for.
+        self.record.causes[op] = "" if isinstance(asked, store.Acquire | store.Release) else name
         return op
 
     def _try(self, name: str, op: bytes, host: Host, timeout: float, tries: int, *, doubt: bool) -> None:
@@ -204,19 +252,21 @@ class Clients:
             elif isinstance(told, store.Refused):
                 if told.code == store.RefusalCode.REQUEST_EXPIRED:
                     self._check_age(op, host)
-                if told.code == store.RefusalCode.RESULT_NOT_KEPT:
-                    self.unknown += 1  # it happened: what it came to is not told again
-                elif told.code in PER_TRY and doubt:
-                    self.unknown += 1
+                if told.code in HAPPENED or (told.code in PER_TRY and doubt):
+                    self._lose(name)
                 elif told.code == store.RefusalCode.REQUESTS_FULL:
                     self._fail(name)
                 elif told.code in PER_TRY:  # the host's time was long past: nothing happened, and now it knows better
                     self._try(name, self._encode(name, host), host, timeout, tries, doubt=False)
                 else:
                     self._fail(name)
+            elif isinstance(told, store.AcquireDone) and not told.token:
+                self.unknown += 1  # it waits, and may be granted at any time
+                self._end(name, told)
             else:
                 self._finish(name, result(told))
-                self.acknowledged += 1
+                self.acknowledged += name not in self._then  # those that the storm counts
+                self._end(name, told)
                 self._reuse(op, host)
 
         try:
@@ -267,9 +317,19 @@ class Clients:
 
             self.world.after(pause, again)
         elif doubt:
-            self.unknown += 1
+            self._lose(name)
         else:
             self._fail(name)
+
+    def _lose(self, name: str) -> None:
+        """Nobody knows what became of it."""
+        self.unknown += 1
+        self._end(name, None)
+
+    def _end(self, name: str, told: object) -> None:
+        then = self._then.pop(name, None)
+        if then is not None:
+            then(name, told)
 
     def _finish(self, name: str, told: Result) -> None:
         self.operations[name] = replace(self.operations[name], returned=self.world.now, result=told)
@@ -277,6 +337,7 @@ class Clients:
     def _fail(self, name: str) -> None:
         self.refused += 1
         self.operations[name] = replace(self.operations[name], returned=self.world.now)
+        self._end(name, None)
 
     # -- reads -------------------------------------------------------------------------------------------------------
 
@@ -294,7 +355,10 @@ class Clients:
         consistency = Consistency.STALE if stale else Consistency.LINEARIZABLE
         request: Get | Range = Get(self.rng.choice(KEYS), revision, consistency)
         if self.rng.random() < 0.5:
-            request = Range(self.rng.choice(PREFIXES), self.rng.choice([None, 2]), revision, consistency)
+            prefix = self.rng.choice(PREFIXES)
+            if self.holding and not prefix:
+                prefix = "f/"  # the checkers know the cluster's own keys as locks alone
+            request = Range(prefix, self.rng.choice([None, 2]), revision, consistency)
         self.operations[name] = Operation(name, f"c{self.rng.randrange(3)}", request, self.world.now)
         if stale:
             told = host.node.staleness()
@@ -412,11 +476,22 @@ class Clients:
             self._connect(watcher)
             while watcher.watch is not None and self._take(watcher, host.machine, watcher.watch):
                 pass
-        history = self.history()
-        report = check(history)
+        raw = self.history()
+        for anomaly in (*fencing_anomalies(raw), *lease_anomalies(raw, self._judged(), self._leases_left(host), ())):
+            self.world.fail(f"{anomaly.kind}: {anomaly.explanation}")
+        report = check(with_locks(raw))
         if not report.ok:
             self.world.fail(render(report.smallest))
 
+    def _judged(self) -> list[KeptLease]:
+        """Cluster time is as fast as a leader's clock: where one was fast, leases may have ended early."""
+        return [] if self.world.clock_was_fast else self.kept
+
+    def _leases_left(self, host: Host) -> LeasesLeft:
+        leases = host.machine.state.leases.table
+        return LeasesLeft(self.world.now, frozenset(leases), frozenset(leases), {}, {})
+
     def history(self) -> History:
         watches = tuple(seen for watcher in self.watchers for seen in watcher.seen)
-        return History(tuple(self.operations.values()), tuple(self.record.commits), watches)
+        operations, commits = tuple(self.operations.values()), tuple(self.record.commits)
+        return History(operations, commits, watches, leases_expire=self.holding)

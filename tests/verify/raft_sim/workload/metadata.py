@@ -27,7 +27,8 @@ def key_event(event: Event) -> KeyEvent:
     record = event.record
     if record is None:
         return KeyDeleted(key)
-    return KeyPut(key, record.value.decode(), create_revision=record.create_revision, version=record.version)
+    lease = str(record.lease or "")
+    return KeyPut(key, record.value.decode(), lease, record.create_revision, record.version)
 
 
 def by_revision(events: Iterable[Event]) -> list[tuple[int, tuple[KeyEvent, ...]]]:
@@ -41,7 +42,7 @@ class Record:
     def __init__(self) -> None:
         self.commits: list[Commit] = []
         self.causes: dict[bytes, str] = {}
-        """Encoded operation -> the id of the client's request."""
+        """Encoded operation -> the id of the client's request; "" where the checkers are to find it."""
 
         self.bounded_since_ms: int | None = None
         """Cluster time since which no id is forgotten young."""
@@ -54,7 +55,7 @@ class Record:
         if self.bounded_since_ms is None and state.feature_level >= BOUNDED_RESULTS_SINCE:
             self.bounded_since_ms = state.time_ms
         if state.keyspace.revision > self.top:
-            cause = self.causes.get(op)
+            cause = self.causes.get(op) or None
             for revision, events in by_revision(state.keyspace.history.after(self.top)):
                 self.commits.append(Commit(revision, events, cause))
 
@@ -84,12 +85,16 @@ class Metadata(MetadataStateMachine):
         return hash((state.time_ms, state.applied_index, state.keyspace.size, requests, history, whole))
 
     def stamp(self) -> bytes:
+        self.keep_time()
+        return super().stamp()
+
+    def keep_time(self) -> None:
+        """At a leader: its time goes on from the state's as it was when its term began."""
         node = self._host.node
         assert node is not None
         if node.term != self._led:
             self._led = node.term
             self.lead()
-        return super().stamp()
 
     def apply(self, op: bytes, index: int) -> Result:
         result = super().apply(op, index)
