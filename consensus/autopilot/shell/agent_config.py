@@ -9,7 +9,7 @@ from coterie.consensus.autopilot.secret_keys import SecretKeys
 from coterie.consensus.autopilot.shell.process_witness import AskProcess
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RejoinPolicy
-from coterie.consensus.journal import JournalConfig
+from coterie.consensus.journal import DiskFiles, Files, JournalConfig
 from coterie.consensus.member.config import MemberConfig
 
 
@@ -22,6 +22,8 @@ class AgentConfig:
     rule: FoundingRule
     member: MemberConfig
     journal: JournalConfig = field(default_factory=JournalConfig)
+    files: Files = field(default_factory=DiskFiles)
+    """What keeps the member's directory."""
     zone: str = ""
     policy: Policy = field(default_factory=Policy)
     rejoining: RejoinPolicy = field(default_factory=RejoinPolicy)

@@ -23,7 +23,7 @@ from coterie.consensus.autopilot.shell.founding_vote_file import FoundingVoteFil
 from coterie.consensus.autopilot.shell.gossip_view import GossipView
 from coterie.consensus.autopilot.shell.leader_loop import LeaderLoop, ban_member
 from coterie.consensus.autopilot.voters.removal import RemovalCause
-from coterie.consensus.journal import DiskFiles, MemberDirectory, open_member_directory
+from coterie.consensus.journal import MemberDirectory, open_member_directory
 from coterie.consensus.member.member import Member
 from coterie.consensus.raft.errors import RaftError
 
@@ -83,7 +83,7 @@ class LocalMember:
     # -- the directory -----------------------------------------------------------------------------------------------
 
     def _open(self) -> None:
-        files = DiskFiles()
+        files = self._config.files
         store = open_member_directory(self.path, config=self._config.journal, files=files)
         try:
             self.vote_file = FoundingVoteFile.open(files, self.path)

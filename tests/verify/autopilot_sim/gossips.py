@@ -1,109 +1,62 @@
-"""What a simulated computer gossips with: the cheap stand-in, or the real engine; and lies told over either."""
+"""What a simulated computer gossips with: the real engine, on datagrams in memory; and lies told over it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from random import Random
-from typing import Protocol, cast
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from coterie.consensus.autopilot.announcement import Announcement
-from coterie.consensus.autopilot.observations import Observation, Presence
-from coterie.consensus.autopilot.shell.gossip_view import GossipView
-from coterie.gossip import Address, Engine, GossipConfig, GossipNode, NodeId
-from tests.verify.autopilot_sim.gossip_table import GossipTable
+from coterie.consensus.autopilot.observations import Observation, Observations, Presence
+from coterie.gossip import Address, Engine, Event, GossipConfig, KeyValue, NodeId
+
+if TYPE_CHECKING:
+    from tests.verify.autopilot_sim.virtual_loop import VirtualLoop
 
 ROUND = 0.25
-SILENCE = 2.0
 
 ENGINE_CONFIG = GossipConfig(gossip_interval=ROUND, initial_interval=ROUND, phi_threshold=8.0)
 """Detects a death in about two seconds."""
 
-Send = Callable[[int, Callable[["Gossip"], None]], None]
-"""To the computer at a port, if it can be reached: what it is to do with what arrives."""
 
+class SimGossip:
+    """The part of `GossipNode` that the autopilot uses."""
 
-class Gossip(Protocol):
-    def say(self, announcement: Announcement, now: float) -> None: ...
+    def __init__(self, loop: VirtualLoop, name: str, generation: int, port: int) -> None:
+        self.node = NodeId(name, generation, Address("127.0.0.1", port))
+        self.engine = Engine(ENGINE_CONFIG, self.node, Random(loop.rng.random()), now=loop.time())
+        self._loop = loop
+        self._observers: list[Callable[[Event], None]] = []
 
-    def round(self, peers: list[int], now: float, send: Send) -> None: ...
+    def set(self, key: str, value: str, *, internal: bool = False) -> KeyValue | None:
+        return self.engine.set(key, value, self._loop.time(), internal=internal)
 
-    def observations(self, now: float) -> list[Observation]: ...
+    def delete(self, key: str, *, internal: bool = False) -> KeyValue | None:
+        return self.engine.delete(key, self._loop.time(), internal=internal)
 
+    def subscribe(self, prefix: str, listener: Callable[..., None]) -> Callable[[], None]:
+        return self.engine.listeners.subscribe(prefix, listener)
 
-class TableGossip:
-    def __init__(self, node: str, generation: int, port: int, rng: Random) -> None:
-        self.table = GossipTable(node, generation, SILENCE)
-        self.port = port
-        self.rng = rng
+    def observe(self, observer: Callable[[Event], None]) -> Callable[[], None]:
+        self._observers.append(observer)
+        return lambda: self._observers.remove(observer)
 
-    def say(self, announcement: Announcement, now: float) -> None:
-        self.table.say(announcement)
+    def round(self, seeds: list[int]) -> None:
+        self.engine.seeds = tuple(Address("127.0.0.1", port) for port in seeds)
+        self._send(self.engine.round(self._loop.time()))
 
-    def round(self, peers: list[int], now: float, send: Send) -> None:
-        self.table.beat()
-        for peer in self.rng.sample(peers, min(2, len(peers))):
-            self._tell(peer, now, send, reply=True)
+    def receive(self, datagram: bytes, source: Address) -> None:
+        self._send(self.engine.receive(datagram, source, self._loop.time()))
 
-    def _tell(self, peer: int, now: float, send: Send, *, reply: bool) -> None:
-        told = self.table.tell()
-
-        def arrive(other: Gossip) -> None:
-            them = cast(TableGossip, other)
-            them.table.hear(told, now)
-            if reply:
-                them._tell(self.port, now, send, reply=False)
-
-        send(peer, arrive)
-
-    def observations(self, now: float) -> list[Observation]:
-        return self.table.observations(now)
-
-
-class _Node:
-    """The part of `GossipNode` that announcements go through."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.now = 0.0
-
-    def set(self, key: str, value: str, *, internal: bool = False) -> None:
-        self.engine.set(key, value, self.now, internal=internal)
-
-
-class EngineGossip:
-    """The real protocol, on datagrams in memory."""
-
-    def __init__(self, node: str, generation: int, port: int, rng: Random, now: float) -> None:
-        identity = NodeId(node, generation, Address("127.0.0.1", port))
-        self.engine = Engine(ENGINE_CONFIG, identity, rng, now=now)
-        self.node = _Node(self.engine)
-        self.view = GossipView(cast(GossipNode, self.node))
-        self.port = port
-
-    def say(self, announcement: Announcement, now: float) -> None:
-        self.node.now = now
-        self.view.announce(announcement)
-
-    def round(self, peers: list[int], now: float, send: Send) -> None:
-        self.engine.seeds = tuple(Address("127.0.0.1", port) for port in peers[:2])
-        self._send(self.engine.round(now), now, send)
-
-    def _send(self, datagrams: list[tuple[Address, bytes]], now: float, send: Send) -> None:
-        for address, datagram in datagrams:
-
-            def arrive(other: Gossip, datagram: bytes = datagram) -> None:
-                them = cast(EngineGossip, other)
-                answers = them.engine.receive(datagram, Address("127.0.0.1", self.port), now)
-                them._send(answers, now, send)
-
-            send(address.port, arrive)
-
-    def observations(self, now: float) -> list[Observation]:
-        self.engine.take_events()
-        return list(self.view.observations(now).all)
+    def _send(self, datagrams: list[tuple[Address, bytes]]) -> None:
+        for event in self.engine.take_events():
+            for observer in list(self._observers):
+                observer(event)
+        for target, datagram in datagrams:
+            self._loop.world.datagram(self._loop.computer, target.port, datagram)
 
 
 class Lies:
@@ -116,16 +69,20 @@ class Lies:
         self.rate = rate
         self.told: dict[tuple[str, int], tuple[str, float]] = {}
 
-    def over(self, observations: list[Observation], own: str, now: float) -> list[Observation]:
-        found = []
-        for each in observations:
+    def over(self, truth: Callable[[float], Observations], own: str) -> Callable[[float], Observations]:
+        """Lies in the place of what gossip shows. `own`: a node that is never lied about."""
+        return partial(self._lies, truth, own)
+
+    def _lies(self, truth: Callable[[float], Observations], own: str, now: float) -> Observations:
+        found: list[Observation] = []
+        for each in truth(now).all:
             key = (each.node, each.generation)
             kind, until = self.told.get(key, ("", 0.0))
             if now >= until:
                 kind = self.rng.choice(self.KINDS) if self.rng.random() < self.rate else ""
                 self.told[key] = kind, now + self.rng.expovariate(0.2)
             found += [each] if each.node == own else self._lie(each, kind)
-        return found
+        return Observations.of(found)
 
     def _lie(self, it: Observation, kind: str) -> list[Observation]:
         said = it.announcement

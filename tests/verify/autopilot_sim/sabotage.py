@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
+from coterie.app.raft import leaders
 from coterie.consensus.autopilot import node_lease_reaper
 from coterie.consensus.autopilot.founding import bootstrap
+from coterie.consensus.autopilot.shell import agent, leader_loop
 from coterie.consensus.autopilot.voters import rules
 from coterie.consensus.autopilot.voters.policy import Policy
 from coterie.consensus.autopilot.voters.removal import RemovalOutcome
 from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision
 from coterie.consensus.autopilot.voters.view import ClusterView
-from tests.verify.autopilot_sim import world
+from coterie.consensus.raft.core import step
+from coterie.consensus.raft.messages import WentBack
 
 
 def gossip_alone_removes(patch: pytest.MonkeyPatch) -> None:
@@ -38,7 +41,7 @@ def a_replacement_is_added_first(patch: pytest.MonkeyPatch) -> None:
             return VoterDecision(DecisionKind.PROMOTE, decision.replacement, "added first")
         return decision
 
-    patch.setattr(world, "decide", decide)
+    patch.setattr(leader_loop, "decide", decide)
 
 
 def founders_beside_a_cluster(patch: pytest.MonkeyPatch) -> None:
@@ -46,10 +49,23 @@ def founders_beside_a_cluster(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_removed_member_stays(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(world, "removal_outcome", lambda *_, **__: (RemovalOutcome.STAY, ""))
+    patch.setattr(agent, "removal_outcome", lambda *_, **__: (RemovalOutcome.STAY, ""))
 
 
 def gossip_alone_ends_leases(patch: pytest.MonkeyPatch) -> None:
     """Nobody is asked, and no link counts."""
     patch.setattr(node_lease_reaper.LifeSigns, "is_gone", lambda *_, **__: True)
-    patch.setattr(node_lease_reaper, "is_deaf", lambda *_: False)
+    patch.setattr(leader_loop, "is_deaf", lambda *_: False)
+
+
+def clusters_meet_in_silence(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(agent, "other_clusters", lambda *_: None)
+
+
+def terms_count_everywhere(patch: pytest.MonkeyPatch) -> None:
+    """Leaders of different clusters are compared, and the highest term wins."""
+    patch.setattr(leaders, "_is_of", lambda *_: True)
+
+
+def nobody_hears_that_it_went_back(patch: pytest.MonkeyPatch) -> None:
+    patch.setitem(step.MESSAGES, WentBack, lambda *_: None)

@@ -15,6 +15,7 @@ from tests.verify.autopilot_sim import sabotage
 from tests.verify.autopilot_sim.scenarios import (
     addresses_changed,
     best_voters,
+    directory_goes_back,
     disks_wiped,
     founded,
     lies,
@@ -23,6 +24,7 @@ from tests.verify.autopilot_sim.scenarios import (
     partition,
     rolling_restart,
     shapes,
+    two_clusters_meet,
     voters_die,
 )
 from tests.verify.autopilot_sim.world import JointWorld
@@ -106,7 +108,8 @@ def test_disks_may_be_lost_one_by_one_until_none_of_the_first_is_left(seed: int)
     world = disks_wiped(seed, (3, 4, 5)[seed % 3])
     chief = world.chief()
     assert chief is not None
-    assert not set(world.founders) & set(chief.node.voters)
+    (group,) = world.groups.values()
+    assert not set(group.founders) & set(chief.node.voters)
 
 
 @pytest.mark.parametrize("seed", some_quick(range(6), 2))
@@ -133,18 +136,14 @@ def test_lies_while_founding_never_make_two_clusters() -> None:
         lies_while_founding(seed, (3, 5)[seed % 2])
 
 
-@pytest.mark.parametrize(
-    "scenario",
-    [
-        lambda: founded(1, 5, real_gossip=True),
-        lambda: rolling_restart(1, 3, real_gossip=True),
-        lambda: addresses_changed(1, 3, at_once=True, real_gossip=True),
-        lambda: disks_wiped(1, 3, real_gossip=True),
-    ],
-    ids=["founded", "rolling restart", "addresses", "disks"],
-)
-def test_the_same_on_the_real_gossip_engine(scenario: Callable[[], JointWorld]) -> None:
-    scenario()
+@pytest.mark.parametrize("seed", some_quick(range(6), 2))
+def test_a_directory_that_went_back_is_found_out_and_replaced(seed: int) -> None:
+    directory_goes_back(seed, (3, 5)[seed % 2])
+
+
+@pytest.mark.parametrize("seed", some_quick(range(8), 2))
+def test_two_clusters_that_meet_stay_two_and_say_so(seed: int) -> None:
+    two_clusters_meet(seed)
 
 
 def test_a_seed_is_a_run_to_the_last_step() -> None:
@@ -161,6 +160,9 @@ def test_a_seed_is_a_run_to_the_last_step() -> None:
         (sabotage.founders_beside_a_cluster, lambda: voters_die(0, 5)),
         (sabotage.a_removed_member_stays, lambda: lies(4, 5)),
         (sabotage.gossip_alone_ends_leases, lambda: one_layer(1, 5)),
+        (sabotage.clusters_meet_in_silence, lambda: two_clusters_meet(0)),
+        (sabotage.terms_count_everywhere, lambda: two_clusters_meet(0)),
+        (sabotage.nobody_hears_that_it_went_back, lambda: directory_goes_back(0, 3)),
     ],
 )
 def test_the_simulation_notices_a_rule_that_is_off(
@@ -191,6 +193,7 @@ def test_campaign_of_everything_else() -> None:
         lambda seed: lies(seed, (3, 5, 7)[seed % 3]),
         lambda seed: lies_while_founding(seed, (3, 5)[seed % 2]),
         lambda seed: one_layer(seed, (3, 5)[seed % 2]),
+        two_clusters_meet,
         lambda seed: disks_wiped(seed, (3, 4, 5)[seed % 3]),
         lambda seed: rolling_restart(seed, (3, 5)[seed % 2]),
         lambda seed: addresses_changed(seed, (3, 5)[seed % 2], at_once=seed % 4 < 2),

@@ -1,78 +1,57 @@
-"""Both layers in virtual time: computers that gossip, the real founding step, the real rules, and the real Raft node on
-the simulated links and disks of `tests/verify/raft_sim`, whose invariants are checked after every step.
+"""Both layers in virtual time: computers on which the real agent runs, with its bootstrapper, leader's loop and local
+member, the real Raft node, links, files and gossip engine. Simulated are the time, the wires and the process's end.
 
-A computer has a name, an address and a disk; its member id is that of the disk, and its Raft host is of that name.
+A computer has a name, an address and a directory. The invariants of `tests/verify/raft_sim` are checked after every
+step, for each cluster by itself.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import shutil
+import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from functools import partial
+from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, cast
 
-from coterie.consensus.autopilot.announcement import AnnouncedRole, Announcement, FoundingRule
-from coterie.consensus.autopilot.founding.bootstrap import step
-from coterie.consensus.autopilot.founding.bootstrap_actions import (
-    BindCluster,
-    OwnState,
-    RunRaft,
-    StopRaft,
-    StoreVote,
-    Wait,
-)
-from coterie.consensus.autopilot.founding_vote import FoundingVote, decode_founding_vote, encode_founding_vote
+from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.node_lease_reaper import Heard
-from coterie.consensus.autopilot.observations import Observation, Observations
+from coterie.consensus.autopilot.observations import Observations
+from coterie.consensus.autopilot.shell import leader_loop
+from coterie.consensus.autopilot.shell.agent import Agent
+from coterie.consensus.autopilot.shell.agent_config import AgentConfig
+from coterie.consensus.autopilot.shell.gossip_view import GossipView
+from coterie.consensus.autopilot.voters import rules
 from coterie.consensus.autopilot.voters.policy import Policy
-from coterie.consensus.autopilot.voters.removal import (
-    RejoinPolicy,
-    RemovalCause,
-    RemovalOutcome,
-    ban_text,
-    removal_outcome,
-)
-from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision, decide
-from coterie.consensus.autopilot.voters.tracker import RaftFacts, Tracker
-from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
-from coterie.consensus.raft.errors import RaftError
-from tests.verify.autopilot_sim.gossips import ROUND, EngineGossip, Gossip, Lies, TableGossip
-from tests.verify.autopilot_sim.node_leases import ASK_SECONDS, LeaseDuty, NodeLeases
-from tests.verify.raft_sim.disk import read_snapshot
-from tests.verify.raft_sim.invariants import Invariants
-from tests.verify.raft_sim.workload.history import History
-from tests.verify.raft_sim.workload.machine import encode_op
-from tests.verify.raft_sim.world import SETTINGS, Host, World
+from coterie.consensus.autopilot.voters.removal import RejoinPolicy, RemovalCause
+from coterie.consensus.autopilot.voters.rules import DecisionKind, VoterDecision
+from coterie.consensus.autopilot.voters.view import ClusterView
+from coterie.consensus.journal import JournalConfig
+from coterie.consensus.member.config import MemberConfig
+from coterie.consensus.raft.errors import WentBackError
+from coterie.consensus.raft.settings import RaftConfig
+from coterie.consensus.store import LeaseBind, encode
+from coterie.gossip import Address, GossipNode
+from tests.verify.autopilot_sim.gossips import ROUND, Lies, SimGossip
+from tests.verify.autopilot_sim.members import Group, SimMember
+from tests.verify.autopilot_sim.process_files import ProcessFiles
+from tests.verify.autopilot_sim.virtual_loop import Tcp, VirtualLoop, running
+from tests.verify.raft_sim.world import World
 
 POLICY = Policy(stabilization_time=2.0, dead_voter_grace=5.0)
-"""The times of the defaults, shrunk as the stand-in's failure detection is."""
+"""The times of the defaults, shrunk as gossip's failure detection is."""
 
-TURN = 0.2
+LEASE_HOLD_MS = 1_500
 
-_CAUSES = tuple(RemovalCause)
+ASK_SECONDS = 1.0
+"""Until a question without an answer is given up."""
 
+JOURNAL = JournalConfig(segment_bytes=65_536, reserve_bytes=4_096)
 
-@dataclass
-class Data:
-    """What lasts on a computer's disk beside the Raft log."""
-
-    member: str
-    host: Host
-    founding_vote: bytes
-    cluster: str | None = None
-    incarnation: int = 0
-
-
-class JointInvariants(Invariants):
-    """The founders are known once there are some."""
-
-    def _committed_voters(self, index: int) -> tuple[str, ...]:
-        for at in range(index, 1, -1):
-            command = self.committed[at][1]
-            if is_membership(command):
-                return decode_voters(command)
-        return self.world.founders
+RAFT = RaftConfig(compact_after=60, snapshot_patience=1.5, snapshot_backoff=0.5)
+"""Logs are cut within seconds."""
 
 
 class Computer:
@@ -83,19 +62,17 @@ class Computer:
         self.rule = rule
         self.zone = zone
         self.rng = Random(f"{world.seed}/{name}")
-        self.up = False
-        self.life = 0
-        self.reason = ""
+        self.loop: VirtualLoop | None = None  # of the process that runs
+        self.agent: Agent | None = None
+        self.gossip: SimGossip
+        self.files: ProcessFiles
         self.generation = 0
-        self.gossip: Gossip
         self.lies: Lies | None = None
-        self.tracker: Tracker
-        self.duty: LeaseDuty
-        self.acting = False
-        self.not_before = 0.0
-        self.addresses: dict[str, int] = {}  # the last that worked
-        self.seen = Observations(())
-        self.data: Data
+        self.of_now: SimMember | None = None
+        self.looks_on = False
+        """It gossips, and has no part in Raft."""
+        self.view: GossipView
+        self._disks = 0
         self.wipe()
 
     # the disk
@@ -103,290 +80,140 @@ class Computer:
     def wipe(self) -> None:
         """A new and empty disk."""
         assert not self.up
-        self.world.members += 1
-        member = f"{self.rng.randrange(16**6):06x}-{self.name}-{self.world.members}"
-        host = self.world.hosts[member] = Host(self.world, member, ())
-        self.data = Data(member, host, encode_founding_vote(FoundingVote()))
-        self.world.of_member[member] = self
+        self._disks += 1
+        self.directory = self.world.directory / f"{self.name}-{self._disks}"
+
+    def copy_disk(self) -> None:
+        """As a snapshot of the machine, taken while no process runs."""
+        assert not self.up
+        shutil.copytree(self.directory, self.directory.with_suffix(".copy"))
+
+    def put_back(self) -> None:
+        """The disk goes back to the copy."""
+        assert not self.up
+        shutil.rmtree(self.directory)
+        self.directory.with_suffix(".copy").rename(self.directory)
+        if self.of_now is not None:
+            self.of_now.went_back = True
+
+    # what it is
+
+    @property
+    def up(self) -> bool:
+        return self.loop is not None
 
     @property
     def member(self) -> str:
-        return self.data.member
+        return "" if self.agent is None else self.agent.member_id
 
     @property
     def node(self) -> Any:
-        return self.data.host.node
+        member = None if self.agent is None else self.agent.member
+        return None if member is None else member.node
+
+    @property
+    def cluster(self) -> str | None:
+        """That it belongs to for good."""
+        return None if self.agent is None else self.agent.cluster
+
+    @property
+    def reason(self) -> str:
+        return "" if self.agent is None else self.agent.reason
 
     # life
 
     def start(self) -> None:
         if self.up:
             return
-        self.up = True
-        self.life += 1
         self.generation += 1
-        self.data.incarnation += 1
-        rng = Random(self.rng.random())
-        if self.world.real_gossip:
-            self.gossip = EngineGossip(self.name, self.generation, self.port, rng, self.world.now)
-        else:
-            self.gossip = TableGossip(self.name, self.generation, self.port, rng)
-        self.started = self.world.now
-        self.tracker = Tracker(self.world.policy.max_lag_entries)
-        self.duty = LeaseDuty(self)
-        self.acting = False
-        self.world.note(f"{self.name} starts as {self.member}")
-        self._repeat(ROUND, self._gossip, self.life)
-        self._repeat(TURN, self.turn, self.life)
+        self.loop = VirtualLoop(self.world, self, Random(self.rng.random()))  # type: ignore[abstract]  # the rest nobody calls
+        self.files = ProcessFiles()
+        self.world.note(f"{self.name} starts")
+        self.loop.run_now(self._begin)
 
-    def _repeat(self, gap: float, work: Callable[[], None], life: int) -> None:
-        def again() -> None:
-            if self.up and self.life == life:
-                work()
-                self.world.after(gap * (0.9 + 0.2 * self.rng.random()), again)
+    def _begin(self) -> None:
+        assert self.loop is not None
+        self.gossip = SimGossip(self.loop, self.name, self.generation, self.port)
+        self._gossip(self.loop)
+        if self.looks_on:
+            self.view = GossipView(cast(GossipNode, self.gossip))
+            return
+        self.agent = Agent(
+            cast(GossipNode, self.gossip),
+            self.directory,
+            AgentConfig(
+                listen=("127.0.0.1", self.port),
+                advertise=("127.0.0.1", self.port),
+                rule=self.rule,
+                member=MemberConfig(secret=b"simulated", raft=RAFT),
+                journal=JOURNAL,
+                files=self.files,
+                zone=self.zone,
+                policy=self.world.policy,
+                rejoining=RejoinPolicy(after_force=True),
+                ask_process=self._ask,
+            ),
+        )
+        self.view = self.agent.view
+        truth = self.view.observations
 
-        self.world.after(gap * self.rng.random(), again)
+        def observations(now: float) -> Any:
+            return truth(now) if self.lies is None else self.lies.over(truth, self.name)(now)
+
+        self.view.observations = observations  # type: ignore[method-assign]
+        self.loop.create_task(self.agent.start())
+
+    def _gossip(self, loop: VirtualLoop) -> None:
+        peers = [other.port for other in self.world.computers.values() if other is not self]
+        self.gossip.round(self.rng.sample(peers, min(2, len(peers))))
+        loop.call_later(ROUND * (0.9 + 0.2 * self.rng.random()), self._gossip, loop)
+
+    def seen(self) -> Observations:
+        """What gossip shows it."""
+        loop = self.loop
+        assert loop is not None
+        return cast(Observations, loop.run_now(lambda: self.view.observations(loop.time())))
+
+    async def _ask(self, address: tuple[str, int]) -> Heard:
+        return await self.world.asked(self, address[1])
 
     def stop(self) -> None:
         """As kill -9."""
-        if self.up:
-            self.up = False
-            self.data.host.crash()
+        if self.loop is not None:
             self.world.note(f"{self.name} stops")
+            self.end()
 
-    def archive_directory(self, reason: str) -> None:
-        self.world.note(f"{self.name}: {reason}; it begins anew")
-        self.stop()
-        self.wipe()
-        self.start()
-
-    # gossip
-
-    def _gossip(self) -> None:
-        world = self.world
-        peers = [other.port for other in world.computers.values() if other is not self]
-        self.gossip.round(peers, world.now, partial(world.datagram, self))
-
-    def _announce(self) -> None:
-        own, node = self._own(), self.node
-        role: AnnouncedRole = own.role
-        if self.data.cluster is not None:
-            role = "voter" if node is not None and self.member in node.voters else "observer"
-        self.gossip.say(
-            Announcement(
-                member=self.member,
-                incarnation=self.data.incarnation,
-                host="h",
-                port=self.port,
-                role=role,
-                cluster_id=self.data.cluster,
-                rule=self.rule,
-                zone=self.zone,
-                agrees_to=own.founding_vote.agrees_to,
-                highest_rank=own.founding_vote.highest_rank,
-                joining=own.founding_vote.joining,
-            ),
-            self.world.now,
-        )
-
-    def locate(self, member: str) -> int | None:
-        """Gossip's address, else the last that worked."""
-        seen = self.seen.of_member.get(member)
-        if seen is not None and seen.announcement is not None:
-            return seen.announcement.port
-        return self.addresses.get(member)
-
-    def wants(self, member: str) -> bool:
-        """Is a link to be kept? Voters link to the whole cluster, others to the voters."""
-        node = self.node
-        if member in node.voters:
-            return True
-        seen = self.seen.of_member.get(member)
-        it = seen.announcement if seen is not None else None
-        if it is None or self.running is None or not it.takes_part_in(self.running):
-            return False
-        return self.member in node.voters or it.role == "voter"
-
-    # turns
-
-    @property
-    def running(self) -> str | None:
-        """The cluster whose Raft node runs."""
-        if self.node is None:
-            return None
-        vote = decode_founding_vote(self.data.founding_vote)
-        return self.data.cluster or vote.joining or (None if vote.agrees_to is None else vote.agrees_to.cluster_id)
-
-    def _own(self) -> OwnState:
-        node, platter = self.node, self.data.host.platter
-        if node is not None:
-            term, last = node.term, node.last_index
-        else:
-            term, last = platter.term, platter.log[-1][1] if platter.log else 0
-            if platter.snapshot is not None:
-                last = max(last, read_snapshot(platter.snapshot)[0].index)
-        return OwnState(
-            member=self.member,
-            node=self.name,
-            generation=self.generation,
-            rule=self.rule,
-            founding_vote=decode_founding_vote(self.data.founding_vote),
-            cluster_id=self.data.cluster,
-            term=term,
-            last_index=last,
-            running=self.running,
-            up_for=self.world.now - self.started,
-        )
-
-    def turn(self) -> None:
-        if self.data.host.paused is not None:
+    def end(self) -> None:
+        """The process is gone, if there is one."""
+        if self.loop is None:
             return
-        observations = self.gossip.observations(self.world.now)
-        if self.lies is not None:
-            observations = self.lies.over(observations, self.name, self.world.now)
-        self.seen = Observations.of(self.world.located(observations))
-        while self._move():
-            self._announce()
-        self._announce()
-        node = self.node
-        if node is None or self.data.cluster is None:
-            return
-        bans = self._bans()
-        verdict, why = removal_outcome(
-            self.member, node.state.committed_voters, bans, RejoinPolicy(after_force=True), leaving=False
-        )
-        if verdict is RemovalOutcome.REJOIN:
-            self.archive_directory(why)
-        else:
-            self._govern(bans)
-
-    def _move(self) -> bool:
-        self.world.cluster_ids += 1
-        action = step(self._own(), self.seen, f"cluster-{self.world.cluster_ids}")
-        match action:
-            case Wait(reason):
-                self.reason = reason
-                return False
-            case StoreVote(vote, reason):
-                self.world.note(f"{self.name}: {reason}")
-                self.data.founding_vote = encode_founding_vote(vote)
-            case StopRaft(reason):
-                self.world.note(f"{self.name} halts: {reason}")
-                self.data.host.crash()
-            case BindCluster(cluster, _, reason):
-                self.world.note(f"{self.name}: {reason}")
-                self.world.bound(self, cluster)
-                self.data.cluster = cluster
-            case RunRaft(_, founders, waiting):
-                self.reason = waiting or ""
-                host = self.data.host
-                if host.node is None and host.paused is None:
-                    host.bootstrap = founders
-                    self.world.founders = self.world.founders or founders
-                    host.start()
-                return False
-        return True
-
-    # leading
-
-    def _bans(self) -> dict[str, str]:
-        values = self.data.host.machine.values
-        return {key[4:]: ban_text(_CAUSES[value]) for key, (value, _) in values.items() if key.startswith("ban:")}
-
-    def _govern(self, bans: dict[str, str]) -> None:
-        node = self.node
-        now = self.data.host.clock.monotonic()
-        leading, state = node.leading, node.state
-        facts = RaftFacts(
-            own=self.member,
-            cluster_id=self.data.cluster or "",
-            term=node.term,
-            leading=leading,
-            settled=leading and state.noop_applied,
-            change_pending=state.change_pending,
-            transferring=state.transfer is not None,
-            voters=node.voters,
-            last_index=state.log.last_index,
-            match={peer: progress.match for peer, progress in state.progress.items()},
-            heard_at={peer: progress.last_contact for peer, progress in state.progress.items()},
-            bans=bans,
-            answer_window=self.world.settings.election_max,
-        )
-        view = self.tracker.observe(self.seen, facts, now)
-        if facts.settled:
-            since = now - self.world.settings.election_max
-            self.duty.turn({peer for peer, at in facts.heard_at.items() if at >= since}, now)
-        if self.acting or not leading or self.world.now < self.not_before:
-            return
-        decision = decide(view, self.world.policy, now)
-        if decision is not None:
-            self.world.decided(self, decision)
-            self.acting = True
-            self._act(decision, bans)
-
-    def _act(self, decision: VoterDecision, bans: dict[str, str]) -> None:
-        life = self.life
-
-        def ended(error: RaftError | None, _: object) -> None:
-            if self.life != life:
-                return
-            self.acting = False
-            if error is not None:
-                self.not_before = self.world.now + 1.0
-            elif decision.replacement is not None:
-                self.tracker.expect_replacement(decision.replacement, self.data.host.clock.monotonic())
-
-        def change(error: RaftError | None, _: object) -> None:
-            if error is not None or self.life != life:
-                ended(error, None)
-            else:
-                self._on_node(lambda node: node.change_voters(decision.member, ended, 5.0, add=False), ended)
-
-        match decision.kind:
-            case DecisionKind.PROMOTE:
-                self._on_node(lambda node: node.change_voters(decision.member, ended, 5.0, add=True), ended)
-            case DecisionKind.TRANSFER:
-                self._on_node(lambda node: node.transfer(ended, decision.member), ended)
-            case DecisionKind.REMOVE if decision.member in bans:
-                change(None, None)
-            case DecisionKind.REMOVE:
-                self.ban(decision.member, decision.cause or RemovalCause.DEAD, change)
-
-    def commit(self, key: str, done: Callable[[], None], failed: Callable[[], None]) -> None:
-        """Put something into the log; `done` once that is committed."""
-        self.world.operations += 1
-
-        def ended(error: RaftError | None, _: object) -> None:
-            done() if error is None else failed()
-
-        op = encode_op((10**6 + self.world.operations, key, 0))
-        self._on_node(lambda node: node.propose(op, ended, 5.0), ended)
-
-    def ban(self, member: str, cause: RemovalCause, done: Callable[[RaftError | None, object], None]) -> None:
-        self.world.operations += 1
-        op = encode_op((10**6 + self.world.operations, f"ban:{member}", _CAUSES.index(cause)))
-        self._on_node(lambda node: node.propose(op, done, 5.0), done)
-
-    def _on_node(
-        self, work: Callable[[Any], None], done: Callable[[RaftError | None, object], None] = lambda *_: None
-    ) -> None:
-        def run(host: Host) -> None:
-            try:
-                work(host.node)
-            except RaftError as error:
-                done(error, None)
-
-        self.world.run_on(self.member, run)
+        loop, self.loop, self.agent = self.loop, None, None
+        loop.kill()
+        self.files.end()
+        if self.of_now is not None:
+            self.of_now.end()
 
     def hand_over(self) -> None:
-        """What a stop by SIGTERM does first."""
-        if self.node is not None and self.node.leading and len(self.node.voters) > 1:
-            self._on_node(lambda node: node.transfer(lambda *_: None))
+        """As SIGTERM: it has some time until it is killed."""
+        if self.loop is not None and self.agent is not None:
+            self.world.note(f"{self.name} is asked to stop")
+            agent, loop = self.agent, self.loop
+            loop.run_now(lambda: loop.create_task(agent.stop()))
+
+
+_open: list[JointWorld] = []
+
+
+def close_worlds() -> None:
+    """End whatever runs in the worlds so far: there is one at a time."""
+    while _open:
+        world = _open.pop()
+        for computer in world.computers.values():
+            computer.end()
+        world._scratch.cleanup()
 
 
 class JointWorld(World):
-    founders: tuple[str, ...] = ()
-
     def __init__(
         self,
         seed: int,
@@ -394,32 +221,77 @@ class JointWorld(World):
         rule: FoundingRule,
         *,
         policy: Policy = POLICY,
-        real_gossip: bool = False,
         zones: str = "",
     ) -> None:
-        super().__init__(seed, 0, 0, settings=replace(SETTINGS, compact_after=60))
-        self.tick_scale = 0.06
+        close_worlds()
+        _open.append(self)
+        super().__init__(seed, 0, 0)
+        for loud in ("raft", "member"):
+            logging.getLogger(f"coterie.consensus.{loud}").setLevel(logging.ERROR)
         self.policy = policy
-        self.real_gossip = real_gossip
-        self.invariants = JointInvariants(self)
-        self.members = self.cluster_ids = self.operations = 0
+        self._scratch = tempfile.TemporaryDirectory(prefix="coterie-sim-")
+        self.directory = Path(self._scratch.name)
+        self.tcp = Tcp(self)
+        self.groups: dict[str, Group] = {}  # by cluster
         self.of_member: dict[str, Computer] = {}
         self.side: dict[str, int] = {}
         self.clusters: dict[str, str] = {}  # member -> the cluster that it is bound to
+        self.most_clusters = 1
         self.decisions: list[tuple[float, str, VoterDecision]] = []
         self.lost_gossip = 0.0
         self.deaf: set[str] = set()  # no datagram comes or goes
         self.unlinked: set[str] = set()  # no connection lives
-        self.leases = NodeLeases(self)
         self.computers: dict[str, Computer] = {}
         for at in range(count):
             zone = zones[at % len(zones)] if zones else ""
             self.computers[f"c{at}"] = Computer(self, f"c{at}", 100 + at, rule, zone)
         self.ports = 1_000
-        self.history = History(self)
-        self._relink()
 
-    # gossip's network, and the links
+    # what happens
+
+    def stepped(self, computer: Computer) -> None:
+        """Something has happened on a computer."""
+        if self.broken is not None:
+            raise self.broken
+        self.steps += 1
+        agent = computer.agent
+        member = None if agent is None else agent.member
+        if agent is None or member is None:
+            return
+        group = self._group(member.cluster)
+        it = group.hosts.get(member.id)
+        if it is None:
+            it = group.hosts[member.id] = SimMember(group, computer, member.id)
+            self.of_member[member.id] = computer
+        if member.node.stopped:
+            failure = member.node.failure
+            if failure is not None and not (it.went_back and isinstance(failure, WentBackError)):
+                self.fail(f"{computer.name} stopped: {failure!r}", failure)
+            it.end()
+            return
+        if it.member is not member:
+            it.begin(member)
+            computer.of_now = it
+            group.invariants.started(cast(Any, it))
+        group.invariants.check(cast(Any, it))
+        if agent.cluster is not None and member.id not in self.clusters:
+            self._bound(computer, member.id, agent.cluster)
+        if self.steps % 64 == 0 and group.on_tick is not None:
+            group.on_tick(it)
+
+    def _group(self, cluster: str) -> Group:
+        if cluster not in self.groups:
+            self.groups[cluster] = Group(self, cluster)
+        return self.groups[cluster]
+
+    def internal_error(self, what: str, cause: BaseException | None) -> None:
+        if self.broken is None:  # else it is what broke it
+            self.fail(f"internal error: {what}: {cause!r}", cause)
+
+    # the wires
+
+    def at_port(self, port: int) -> Computer | None:
+        return next((it for it in self.computers.values() if it.port == port), None)
 
     def reaches(self, a: Computer, b: Computer) -> bool:
         return self.side.get(a.name, 0) == self.side.get(b.name, 0)
@@ -430,76 +302,51 @@ class JointWorld(World):
     def gossips(self, a: Computer, b: Computer) -> bool:
         return self.reaches(a, b) and self.deaf.isdisjoint({a.name, b.name})
 
-    def hears(self, leader: Computer, name: str, generation: int) -> bool:
-        """Whether this process lives, and either layer brings word of it."""
-        other = self.computers[name]
-        alive = other.up and other.generation == generation
-        return alive and (self.connects(leader, other) or self.gossips(leader, other))
-
-    def located(self, observations: list[Observation]) -> list[Observation]:
-        """With the addresses that identities name."""
-        return [
-            replace(each, address=("h", self.computers[each.node].port)) if each.node in self.computers else each
-            for each in observations
-        ]
-
-    def asked(self, source: Computer, port: int) -> tuple[Heard, float]:
-        """What asking at an address comes to, and after how long."""
-        for other in self.computers.values():
-            if other.port == port and self.connects(source, other):
-                if other.up:
-                    return Heard(other.name, other.generation, answers=True), 0.02 * self.rng.random()
-                if self.rng.random() < 0.5:
-                    return Heard(refused=True), 0.02 * self.rng.random()
-        return Heard(), ASK_SECONDS
-
     def unlink(self, names: set[str]) -> None:
-        """No connection of these computers lives."""
+        """Nothing goes over connections of these computers."""
         self.unlinked = names
-        for a in self.computers.values():
-            for b in self.computers.values():
-                if a.name < b.name and not self.connects(a, b):
-                    self.network.cut(a.member, b.member)
+        self.tcp.flush()
 
-    def datagram(self, source: Computer, port: int, arrive: Callable[[Gossip], None]) -> None:
+    def part(self, side: dict[str, int]) -> None:
+        """Computers reach only those of their side, on both layers."""
+        self.side = side
+        self.tcp.flush()
+
+    def datagram(self, source: Computer, port: int, datagram: bytes) -> None:
         if self.rng.random() < self.lost_gossip:
             return
+        address = Address("127.0.0.1", source.port)
 
         def deliver() -> None:
-            for other in self.computers.values():
-                if other.port == port and other.up and self.gossips(source, other):
-                    arrive(other.gossip)
+            other = self.at_port(port)
+            if other is not None and other.loop is not None and self.gossips(source, other):
+                gossip = other.gossip
+                other.loop.run_now(lambda: gossip.receive(datagram, address))
 
         self.after(0.01 * self.rng.random(), deliver)
 
-    def part(self, side: dict[str, int]) -> None:
-        """Computers reach only those of their side: of each other's gossip, and of Raft's links."""
-        self.side = side
-        for a in self.computers.values():
-            for b in self.computers.values():
-                if a.name < b.name and not self.reaches(a, b):
-                    self.network.cut(a.member, b.member)
-
-    def _relink(self) -> None:
-        running = sorted((it for it in self.computers.values() if it.node is not None), key=lambda it: it.member)
-        for at, low in enumerate(running):
-            for high in running[at + 1 :]:
-                if self.connects(low, high) and low.running == high.running and high.wants(low.member):
-                    where = high.locate(low.member)
-                    if where == low.port:
-                        high.addresses[low.member] = where
-                        self.network.connect(low.member, high.member)
-        self.after(0.1 + 0.1 * self.rng.random(), self._relink)
+    async def asked(self, source: Computer, port: int) -> Heard:
+        """What asking at an address comes to."""
+        other = self.at_port(port)
+        if other is not None and self.connects(source, other):
+            if other.up:
+                await asyncio.sleep(0.02 * self.rng.random())
+                return Heard(other.name, other.generation, answers=True)
+            if self.rng.random() < 0.5:
+                await asyncio.sleep(0.02 * self.rng.random())
+                return Heard(refused=True)
+        await asyncio.sleep(ASK_SECONDS)
+        return Heard()
 
     # what must hold
 
-    def bound(self, computer: Computer, cluster: str) -> None:
-        if self.clusters.setdefault(computer.member, cluster) != cluster:
-            self.fail(f"{computer.member} changes its cluster")
-        if not self.invariants.leaders:
-            self.fail(f"{computer.member} is bound to a cluster that never had a leader")
-        if len(set(self.clusters.values())) > 1:
-            self.fail(f"two clusters: {self.clusters}")
+    def _bound(self, computer: Computer, member: str, cluster: str) -> None:
+        self.note(f"{computer.name} belongs to {cluster[:8]}")
+        self.clusters[member] = cluster
+        if not self._group(cluster).invariants.leaders:
+            self.fail(f"{member} is bound to a cluster that never had a leader")
+        if len(set(self.clusters.values())) > self.most_clusters:
+            self.fail(f"too many clusters: {self.clusters}")
 
     def decided(self, computer: Computer, decision: VoterDecision) -> None:
         self.note(f"{computer.name} decides: {decision.kind.value} {decision.member}: {decision.reason}")
@@ -517,26 +364,27 @@ class JointWorld(World):
         return [it for it in self.computers.values() if it.up]
 
     def chief(self) -> Computer | None:
-        leader = self.leader()
+        leading = [leader for group in self.groups.values() if (leader := group.leader()) is not None]
+        leader = max(leading, key=lambda it: it.term, default=None)
         return None if leader is None else self.of_member[leader.name]
 
-    def settled(self, voters: int) -> Callable[[], bool]:
-        """Every running computer is in the cluster; so many of them vote, and nobody else does; all agree on it."""
+    def settled(self, voters: int, among: list[Computer] | None = None) -> Callable[[], bool]:
+        """Every running computer (of these) is in the cluster; so many vote, and nobody else does; all agree on it."""
 
         def holds() -> bool:
-            chief = self.chief()
-            if chief is None or chief.node is None:
+            running = [it for it in self.running_computers if among is None or it in among]
+            leading = [it for it in running if it.node is not None and it.node.leading]
+            chief = max(leading, key=lambda it: cast(int, it.node.term), default=None)
+            if chief is None:
                 return False
-            members = {it.member for it in self.running_computers}
+            members = {it.member for it in running}
             return (
-                chief.data.cluster is not None
+                chief.cluster is not None
                 and len(chief.node.voters) == voters
                 and set(chief.node.voters) <= members
                 and all(
-                    it.data.cluster == chief.data.cluster
-                    and it.node is not None
-                    and it.node.voters == chief.node.voters
-                    for it in self.running_computers
+                    it.cluster == chief.cluster and it.node is not None and it.node.voters == chief.node.voters
+                    for it in running
                 )
                 and chief.node.state.log.configurations.latest_index <= chief.node.commit
             )
@@ -546,55 +394,93 @@ class JointWorld(World):
     def until(self, condition: Callable[[], bool], seconds: float, what: str) -> float:
         """Seconds that it took. Fails where it takes longer."""
         since = self.now
-        if not self.run_until(condition, seconds):
-            told = [
-                f"{it.name} ({it.member}, up {it.up}): {it.reason or 'fine'}; "
-                f"voters {None if it.node is None else it.node.voters}"
-                for it in self.computers.values()
-            ]
-            self.fail(f"not within {seconds} s: {what}\n" + "\n".join(told))
+        while not condition():
+            if self.now - since > seconds:
+                told = [
+                    f"{it.name} ({it.member}, up {it.up}): {it.reason or 'fine'}; "
+                    f"voters {None if it.node is None else it.node.voters}"
+                    for it in self.computers.values()
+                ]
+                self.fail(f"not within {seconds} s: {what}\n" + "\n".join(told))
+            self.run(0.05)
         return self.now - since
+
+    # leases
+
+    def bind_lease(self, computer: Computer) -> None:
+        """To the computer's process, by the leader."""
+        chief = self.chief()
+        assert chief is not None
+        assert chief.loop is not None
+        bind = encode(LeaseBind(computer.name, computer.generation, LEASE_HOLD_MS))
+        node = chief.node
+        chief.loop.run_now(lambda: node.propose(bind, lambda *_: None, 5.0))
+        self.until(lambda: self.leases_of(computer.name) == 1, 5.0, f"a lease of {computer.name}")
+
+    def leases_of(self, name: str) -> int:
+        """By the leader's state; -1: there is no leader."""
+        chief = self.chief()
+        member = None if chief is None or chief.agent is None else chief.agent.member
+        return -1 if member is None else len(member.state.leases_of_node(name))
 
     # clients
 
     def clients(self) -> None:
         """A write somewhere, again and again."""
-        live = self.live()
+        live = [it for it in self.running_computers if it.node is not None and it.of_now is not None]
         if live:
-            host = self.rng.choice(live)
-            if self.rng.random() < 0.7:
-                self.history.write(host, f"k{self.rng.randrange(5)}", 1.5)
-            else:
-                self.history.begin_read(host, 1.5)
+            computer = self.rng.choice(live)
+            it = cast(Any, computer.of_now)
+            key = f"k{self.rng.randrange(5)}"
+            reads = self.rng.random() < 0.3
+            assert computer.loop is not None
+            computer.loop.run_now(
+                lambda: it.group.history.begin_read(it, 1.5) if reads else it.group.history.write(it, key, 1.5)
+            )
         self.after(0.1 * (0.5 + self.rng.random()), self.clients)
 
     def serve_all(self, seconds: float = 15.0) -> None:
-        """Every running computer takes a write, and reads it."""
-        for computer in self.running_computers:
-            took: list[int] = []
+        """Every running computer takes a write."""
+        for computer in [it for it in self.running_computers if not it.looks_on]:
+            self.until(lambda computer=computer: self._takes_a_write(computer), seconds, f"a write at {computer.name}")  # type: ignore[misc]
 
-            def attempt(computer: Computer = computer, took: list[int] = took) -> None:
-                if took or computer.node is None:
-                    return
-                write = self.history.write(computer.data.host, "last", 1.0)
-
-                def look() -> None:
-                    if write.revision is not None:
-                        took.append(write.revision)
-                    elif not took:
-                        attempt()
-
-                self.after(1.05, look)
-
-            attempt()
-            self.until(lambda took=took: bool(took), seconds, f"a write at {computer.name}")  # type: ignore[misc]
+    def _takes_a_write(self, computer: Computer) -> bool:
+        it = computer.of_now
+        if computer.node is None or it is None or computer.loop is None:
+            return False
+        write = computer.loop.run_now(lambda: it.group.history.write(cast(Any, it), "k", 1.0))
+        self.run(1.05)
+        return write.revision is not None
 
     def finish(self) -> None:
         """The verdict of the clients."""
         self.run(2.0)
-        chief = self.chief()
-        if chief is None:
-            self.fail("no leader at the end")
-            return
-        self.until(lambda: len({it.node.applied for it in self.running_computers}) == 1, 10.0, "equal logs")
-        self.history.check_end(chief.data.host)
+        for group in [it for it in self.groups.values() if it.running]:
+            leader = group.leader()
+            if leader is None:
+                self.fail(f"no leader of {group.cluster[:8]} at the end")
+                return
+            self.until(group.is_even, 10.0, "equal logs")
+            group.history.check_end(cast(Any, leader))
+
+
+def _decide(view: ClusterView, policy: Policy, now: float) -> VoterDecision | None:
+    decision = rules.decide(view, policy, now)
+    loop = running()
+    if loop is not None and decision is not None:
+        loop.world.decided(loop.computer, decision)
+    return decision
+
+
+class _Alarm(logging.Handler):
+    """What the product calls an internal error is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        loop = running()
+        if loop is not None and not loop.dead and "internal error" in record.getMessage():
+            cause = record.exc_info[1] if record.exc_info else None
+            loop.world.internal_error(record.getMessage(), cause)
+
+
+setattr(leader_loop, "decide", _decide)  # noqa: B010 - it is imported there, and not exported
+logging.getLogger("coterie").addHandler(_Alarm(logging.ERROR))

@@ -302,6 +302,8 @@ class World:
         self.clock_touched = 0.0
         """When a host's clock last went another way than before."""
         self.clock_was_fast = False
+        self.late_by = 0.0
+        """How long after its deadline a call may end, in seconds."""
         self.steps = 0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self._scheduled = 0

@@ -3,14 +3,20 @@ the state at a revision no older than anything finished before it began."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from coterie.consensus.raft.errors import RaftError, RaftRefusedError, RaftUnknownOutcomeError, StoppedError
 from tests.verify.raft_sim.workload.machine import encode_op
 
 if TYPE_CHECKING:
     from tests.verify.raft_sim.world import Host, World
+
+
+def encode_write(number: int, key: str) -> bytes:
+    """For `Registers`."""
+    return encode_op((number, key, number))
 
 
 @dataclass
@@ -51,7 +57,7 @@ class OpenCalls:
         return sum(hosts[name].node is not None and hosts[name].life == life for name, life, _ in self._open)
 
     def _check(self, host: Host) -> None:
-        now = host.clock.monotonic()
+        now = host.clock.monotonic() - self._world.late_by
         for (name, life, _), deadline in self._open.items():
             if deadline <= now and (name, life) == (host.name, host.life) and host.node and not host.node.stopped:
                 self._world.fail(f"a call at {name} goes on {now - deadline:.3f} s after its deadline")
@@ -60,8 +66,10 @@ class OpenCalls:
 class History:
     """Writes and reads of a run; `floor` is the highest revision that anybody has been told of."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, encode: Callable[[int, str], bytes] = encode_write) -> None:
+        """`encode`: an operation that writes a number under a key. Its result is the revision, or has it."""
         self.world = world
+        self._encode = encode
         self.writes: dict[int, Write] = {}
         self.floor = 0
         self.acknowledged = 0
@@ -80,10 +88,10 @@ class History:
         floor = self.floor
         call = self._calls.enter(host, timeout)
 
-        def done(error: RaftError | None, revision: int | None) -> None:
+        def done(error: RaftError | None, told: Any) -> None:
             self._calls.end(call)  # called once, or this raises
             if error is None:
-                assert revision is not None
+                revision: int = getattr(told, "revision", told)
                 if revision <= floor:
                     self.world.fail(f"write {write.number} took revision {revision}, {floor} was told before it began")
                 write.revision = revision
@@ -100,9 +108,8 @@ class History:
             self._calls.end(call)
             write.refused = True
             return write
-        operation = encode_op((write.number, key, write.number))
         try:
-            host.node.propose(operation, done, timeout)
+            host.node.propose(self._encode(write.number, key), done, timeout)
         except StoppedError:
             self._calls.end(call)
             write.refused = True
@@ -132,8 +139,9 @@ class History:
 
     def check_end(self, host: Host) -> None:
         """Against the final state: acknowledged writes are in it at their revision, refused ones are not."""
-        place = {number: at + 1 for at, number in enumerate(host.machine.ids)}
-        if len(place) != len(host.machine.ids):
+        places = host.machine.places()
+        place = dict(places)
+        if len(place) != len(places):
             self.world.fail("an operation was applied twice")
         for write in self.writes.values():
             if write.revision is not None and place.get(write.number) != write.revision:

@@ -27,6 +27,10 @@ class Registers:
         self.values: dict[str, tuple[int, int]] = {}
         self.ids: list[int] = []
 
+    def places(self) -> list[tuple[int, int]]:
+        """Each operation applied, and its revision."""
+        return [(number, at) for at, number in enumerate(self.ids, 1)]
+
     def stamp(self) -> None:
         return None
 
