@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import hmac
 from base64 import urlsafe_b64encode
-from hashlib import scrypt
 
-SCRYPT_COST = 2**14
-"""With blocks of 8: 16 MiB, and about 40 ms, for each guess."""
+from coterie.consensus.raft.net.stretching import stretched
 
 CHECK_BYTES = 18
 """Of a sealed value: 24 characters."""
@@ -26,7 +24,7 @@ _CHECK_CHARS = CHECK_BYTES * 4 // 3
 
 class SecretKeys:
     def __init__(self, secret: bytes) -> None:
-        base = scrypt(secret, salt=b"coterie: proofs outside raft's links", n=SCRYPT_COST, r=8, p=1)
+        base = stretched(secret, b"coterie: proofs outside raft's links")
         self._sealing, self._asking, self._answering = (
             hmac.digest(base, label, "sha256") for label in (b"announcements", b"questions", b"answers")
         )

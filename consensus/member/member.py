@@ -21,6 +21,7 @@ from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Claims, Locate
 from coterie.consensus.store import State
+from coterie.consensus.store.schema.levels import CALLERS_PROVE_FIRST_SINCE
 
 logger = logging.getLogger(__name__)
 
@@ -86,6 +87,7 @@ class Member:
                 claims=claims,
                 on_event=on_event,
                 needed_level=lambda: self.state.feature_level,
+                all_prove_first=lambda: self.state.feature_level >= CALLERS_PROVE_FIRST_SINCE,
             ),
             clock=self._clock,
             before_tick=self.consumer.before_tick,

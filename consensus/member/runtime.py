@@ -12,7 +12,7 @@ from functools import partial
 
 from coterie.consensus.journal import DiskThread, MemberDirectory
 from coterie.consensus.member.event_loop import Driver, SystemClock
-from coterie.consensus.member.peers_file import read_incarnations, write_incarnations
+from coterie.consensus.member.peers_file import KnownPeers, read_peers, write_peers
 from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Claims, Link, Locate, NetSettings, TcpTransport
@@ -34,6 +34,8 @@ class LinkOptions:
     on_guest: Callable[[Link, bytes], None] | None = None
     needed_level: Callable[[], int] = lambda: 1
     """Of operations, that a member must follow to get a link."""
+    all_prove_first: Callable[[], bool] = lambda: False
+    """Whether every member proves the secret first where it calls. Once it is so it stays so, across restarts too."""
     claims: Claims | None = None
 
 
@@ -59,6 +61,10 @@ class RaftRuntime:
     ) -> None:
         """Raises CorruptStateError or OSError where the directory must not be started from."""
         self.directory = directory
+        known = read_peers(directory.path)
+        self._incarnations: Mapping[str, int] = known.incarnations
+        self._prove_first = known.prove_first
+        self._all_prove_first = links.all_prove_first
         self._driver = Driver(before_tick)
         self._disk = DiskThread()
         self._timer: asyncio.Task[None] | None = None
@@ -76,8 +82,9 @@ class RaftRuntime:
             refuse=links.refuse,
             on_guest=links.on_guest,
             needed_level=links.needed_level,
+            all_prove_first=self._do_all_prove_first,
             claims=links.claims,
-            admission=Admission(known=read_incarnations(directory.path), on_new=self._keep_incarnations),
+            admission=Admission(known=known.incarnations, on_new=self._keep_incarnations),
         )
         self.node = RaftNode(
             identity.member,
@@ -94,7 +101,18 @@ class RaftRuntime:
         )
 
     def _keep_incarnations(self, incarnations: Mapping[str, int]) -> None:
-        self.in_disk_thread(partial(write_incarnations, self.directory.path, incarnations))
+        self._incarnations = incarnations
+        self._keep_peers()
+
+    def _do_all_prove_first(self) -> bool:
+        if not self._prove_first and self._all_prove_first():
+            self._prove_first = True
+            self._keep_peers()
+        return self._prove_first
+
+    def _keep_peers(self) -> None:
+        known = KnownPeers(self._incarnations, self._prove_first)
+        self.in_disk_thread(partial(write_peers, self.directory.path, known))
 
     def in_disk_thread(self, job: Callable[[], None]) -> None:
         """Run `job`, whose end nobody waits for."""
@@ -122,6 +140,7 @@ class RaftRuntime:
         while True:
             await asyncio.sleep(1.0)
             self.node.upkeep()
+            self._do_all_prove_first()
 
     def compact(self) -> None:
         """Take a snapshot soon, and cut the log."""

@@ -34,6 +34,7 @@ from coterie.consensus.pysyncobj.settings import (
 from coterie.consensus.raft.errors import StoppedError
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import NetSettings
+from coterie.consensus.store.schema.levels import CALLERS_PROVE_FIRST_SINCE
 
 logger = logging.getLogger(__name__)
 
@@ -162,6 +163,7 @@ class Group:
                 server_tls=None if self._tls is None else self._tls[0],
                 client_tls=None if self._tls is None else self._tls[1],
                 needed_level=self._level,
+                all_prove_first=lambda: self._level() >= CALLERS_PROVE_FIRST_SINCE,
                 on_guest=None if self._answer is None else serve(self._answer),
             ),
             clock=SystemClock(),

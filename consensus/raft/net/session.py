@@ -1,10 +1,14 @@
 """One link's protocol, without a socket: handshake with mutual authentication, then numbered and authenticated frames.
 
-Three messages open a link. Each side proves the shared secret over both hellos, nonces included, so nothing of a former
-link can be replayed into this one; after that every frame carries a keyed checksum over its number in its direction, so
-that no frame can be forged, repeated, dropped, reordered or sent back. Confidentiality is mutual TLS's, where
-configured. The hellos also name the kinds of messages that each side understands, so that a later release never says
-to an earlier one what that does not know.
+Four messages open a link: both hellos, then the caller's proof of the shared secret, then the called side's. A
+stranger that calls gets no proof, on which it could try guesses. A proof is over both hellos, nonces included, so
+nothing of a former link can be replayed into this one; after that every frame carries a keyed checksum over its number
+in its direction, so that no frame can be forged, repeated, dropped, reordered or sent back. Confidentiality is mutual
+TLS's, where configured. The hellos also name the kinds of messages that each side understands, so that a later release
+never says to an earlier one what that does not know.
+
+A hello that does not say that callers prove first is of an earlier release. The called side then proves the secret with
+its own hello, and the keys are of the secret itself. The owner's check refuses such hellos once all members do better.
 
 Layout of a frame: length (4 bytes, big-endian) of the rest, kind (1 byte), body, and once open a checksum (16 bytes).
 """
@@ -21,6 +25,7 @@ import msgspec
 
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
+from coterie.consensus.raft.net.stretching import stretched
 
 VERSION = 1
 NONCE_BYTES = 32
@@ -30,8 +35,10 @@ HEAD_BYTES = 4
 MAX_HANDSHAKE_BYTES = 1024
 """No stranger makes a node buffer more than this."""
 
-HELLO, WELCOME, PROOF, REFUSAL, DATA, IDLE = range(6)
+HELLO, WELCOME, PROOF, REFUSAL, DATA, IDLE, GREETING = range(7)
+"""WELCOME: hello and proof at once, to an earlier release. GREETING: the called side's hello alone."""
 
+_SALT = b"coterie: raft's links"
 
 Kind = Annotated[str, msgspec.Meta(max_length=32)]
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
@@ -56,6 +63,8 @@ class Hello(msgspec.Struct, frozen=True, array_like=True):
     term: Number = 0
     index: Number = 0
     """Its term and the last index that it held durably as it started."""
+    proves_first: bool = False
+    """As a caller it proves the secret first; False: an earlier release."""
 
     @property
     def understood(self) -> frozenset[str]:
@@ -110,6 +119,7 @@ class LinkSession:
             raise ValueError(f"a nonce has {NONCE_BYTES} bytes")
         self._own = own
         self._dialled = dialled
+        self._secret = stretched(own.secret, _SALT)
         self._max_frame = max_frame
         self._check_hello = check
         hello = Hello(
@@ -123,6 +133,7 @@ class LinkSession:
             own.level,
             own.term,
             own.index,
+            proves_first=True,
         )
         self._mine = _encode(hello)
         self._theirs = b""
@@ -146,13 +157,15 @@ class LinkSession:
         return self._sealed(IDLE, b"")
 
     def refuse(self, reason: str) -> None:
-        """Tell the other side why the link ends; unauthenticated, for people to read. Once the link is open there, only
-        frames with a checksum are read."""
-        if self._keys is not None:
-            if not self.outgoing:
-                return
-            self.outgoing.clear()  # the proof, by which it would open
-        self._plain(REFUSAL, reason.encode()[:100])
+        """Tell the other side why the link ends, for people to read. Once the link is open there, it reads only frames
+        with a checksum, and an earlier release no refusal. After a message, which says more, nothing follows."""
+        said = reason.encode()[:100]
+        if self._keys is not None and not self.outgoing:
+            if self.peer is not None and self.peer.proves_first and not self._sent:
+                self.outgoing.append(self._sealed(REFUSAL, said))
+            return
+        self.outgoing.clear()  # the proof, by which it would open
+        self._plain(REFUSAL, said)
 
     def _plain(self, kind: int, body: bytes) -> None:
         self.outgoing.append((len(body) + 1).to_bytes(HEAD_BYTES, "big") + bytes([kind]) + body)
@@ -204,6 +217,8 @@ class LinkSession:
         self._received += 1
         if kind == DATA:
             return content[HEAD_BYTES + 1 :]
+        if kind == REFUSAL:
+            raise _refused(content[HEAD_BYTES + 1 :])
         if kind != IDLE:
             raise ProtocolError(f"a frame of kind {kind} on an open link")
         return None
@@ -212,21 +227,34 @@ class LinkSession:
 
     def _handshake(self, kind: int, body: bytes) -> None:
         if kind == REFUSAL:
-            raise HandshakeError("refused_by_peer", body.decode("utf-8", "replace"))
-        if self._dialled is None and kind == HELLO and self._hello is None:
-            self._check_hello(self._take_hello(body))
-            self._plain(WELCOME, self._mine + self._proof(b"called"))
-        elif self._dialled is not None and kind == WELCOME and self._hello is None:
-            hello = self._take_hello(body[:-PROOF_BYTES])
-            self._verify(body[-PROOF_BYTES:], b"called")
-            self._check_hello(hello)
-            self._plain(PROOF, self._proof(b"calling"))
-            self._open()
-        elif self._dialled is None and kind == PROOF and self._hello is not None:
-            self._verify(body, b"calling")
+            raise _refused(body)
+        if self._hello is None and kind in ((HELLO,) if self._dialled is None else (GREETING, WELCOME)):
+            self._greeted(kind, body)
+        elif self._hello is not None and kind == PROOF:
+            called = self._dialled is None
+            self._verify(body, b"calling" if called else b"called")
+            if called and self._hello.proves_first:
+                self._plain(PROOF, self._proof(b"called"))
             self._open()
         else:
             raise ProtocolError(f"a frame of kind {kind} out of turn")
+
+    def _greeted(self, kind: int, body: bytes) -> None:
+        """The other side's hello is there: answer it, or prove the secret."""
+        hello = self._take_hello(body[:-PROOF_BYTES] if kind == WELCOME else body)
+        if kind == WELCOME or (kind == HELLO and not hello.proves_first):
+            self._secret = self._own.secret
+        if kind == WELCOME:
+            self._verify(body[-PROOF_BYTES:], b"called")
+        self._check_hello(hello)
+        if kind == HELLO and hello.proves_first:
+            self._plain(GREETING, self._mine)
+        elif kind == HELLO:
+            self._plain(WELCOME, self._mine + self._proof(b"called"))
+        else:
+            self._plain(PROOF, self._proof(b"calling"))
+        if kind == WELCOME:
+            self._open()
 
     def _take_hello(self, body: bytes) -> Hello:
         try:
@@ -254,7 +282,7 @@ class LinkSession:
         return len(first).to_bytes(4, "big") + first + second
 
     def _proof(self, role: bytes) -> bytes:
-        return hmac.digest(self._own.secret, b"coterie raft proof " + role + b"\0" + self._transcript(), "sha256")
+        return hmac.digest(self._secret, b"coterie raft proof " + role + b"\0" + self._transcript(), "sha256")
 
     def _verify(self, proof: bytes, role: bytes) -> None:
         if not hmac.compare_digest(proof, self._proof(role)):
@@ -262,11 +290,15 @@ class LinkSession:
 
     def _open(self) -> None:
         calling, called = (
-            hmac.digest(self._own.secret, b"coterie raft frames " + role + b"\0" + self._transcript(), "sha256")
+            hmac.digest(self._secret, b"coterie raft frames " + role + b"\0" + self._transcript(), "sha256")
             for role in (b"calling", b"called")
         )
         self._keys = (called, calling) if self._dialled is None else (calling, called)
         self.peer = self._hello
+
+
+def _refused(reason: bytes) -> HandshakeError:
+    return HandshakeError("refused_by_peer", reason.decode("utf-8", "replace"))
 
 
 def _check(key: bytes, number: int, frame: bytes) -> bytes:

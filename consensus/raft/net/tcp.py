@@ -213,15 +213,18 @@ class TcpTransport:
         refuse: Callable[[str], str | None] | None = None,
         on_guest: Callable[[Link, bytes], None] | None = None,
         needed_level: Callable[[], int] = lambda: 1,
+        all_prove_first: Callable[[], bool] = lambda: False,
         claims: Claims | None = None,
         admission: Admission | None = None,
     ) -> None:
         """`refuse`: a word for why a member gets no link though it knows the secret, or None. `tls_name`: what the
         certificates of called members must bear; None: the host that is called. `on_guest`: takes what a guest sends;
-        None: there are none. `needed_level`: of operations, which a member must follow to get a link."""
+        None: there are none. `needed_level`: of operations, which a member must follow to get a link.
+        `all_prove_first`: whether all members do so as callers; then whoever does not gets no proof."""
         self.on_guest = on_guest
         self.refuse = refuse
         self.needed_level = needed_level
+        self.all_prove_first = all_prove_first
         self.identity = identity
         self.locate = locate
         self.claims = claims
@@ -461,7 +464,7 @@ class TcpTransport:
         self.link_up(member, Greeting(peer.level, peer.incarnation, peer.term, peer.index))
 
     def check_hello(self, hello: Hello) -> None:
-        """Raises HandshakeError for a member that does not follow the cluster's level of operations."""
+        """Raises HandshakeError for a member that does not follow the cluster's level, or does not prove first."""
         needed = self.needed_level()
         if hello.level < needed and not hello.member.startswith(GUEST):
             raise HandshakeError(
@@ -469,6 +472,12 @@ class TcpTransport:
                 f"the cluster uses operations of level {needed}, {hello.member[:64]} knows up to {hello.level}: "
                 "run a newer release of coterie there",
                 told=f"needs_upgrade: operations are of level {needed}; run a newer release of coterie here",
+            )
+        if not hello.proves_first and self.all_prove_first():
+            raise HandshakeError(
+                "needs_upgrade",
+                f"{hello.member[:64]} does not prove the secret first: run a newer release of coterie there",
+                told="needs_upgrade: callers prove the secret first; run a newer release of coterie here",
             )
 
     def _passed_over(self, link: Link, error: UnknownKindError) -> None:

@@ -18,7 +18,7 @@ from coterie.consensus.store.schema.limits import Limits
 FIRST_LEVEL: Final = 1
 """Of a log that says nothing else."""
 
-KNOWN_LEVEL: Final = 2
+KNOWN_LEVEL: Final = 3
 """The newest level that this release follows."""
 
 SINCE: Final[dict[type, int]] = {
@@ -61,7 +61,10 @@ LIMITS_SINCE: Final[dict[str, int]] = {"max_owner_leases": 2}
 """Limits that level 1 does not have, by field. Below its level a limit is neither written nor kept to, and what its
 field has as a default is what it begins with when the level rises: such a default never changes."""
 
-SNAPSHOT_FORMATS: Final[dict[int, int]] = {1: 1, 2: 2}
+CALLERS_PROVE_FIRST_SINCE: Final = 3
+"""Every member proves the secret first where it calls: a stranger that calls gets nothing on which it could guess."""
+
+SNAPSHOT_FORMATS: Final[dict[int, int]] = {1: 1, 2: 2, 3: 2}
 """Level -> version of the snapshot's format."""
 
 
@@ -96,5 +99,5 @@ def check_tables() -> list[str]:
     problems = [f"{name} is no limit" for name in LIMITS_SINCE if name not in fields]
     levels = range(FIRST_LEVEL, KNOWN_LEVEL + 1)
     problems += [f"no snapshot format for level {level}" for level in levels if level not in SNAPSHOT_FORMATS]
-    used = {*SINCE.values(), *LIMITS_SINCE.values()}
+    used = {*SINCE.values(), *LIMITS_SINCE.values(), CALLERS_PROVE_FIRST_SINCE}
     return problems + [f"level {level} is not known" for level in sorted(used) if level not in levels]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,8 +14,11 @@ import pytest
 
 from coterie.consensus import RefusedError
 from coterie.consensus.api.types import RequestId
+from coterie.consensus.member.peers_file import read_peers
+from coterie.consensus.raft.net.session import HEAD_BYTES, REFUSAL, Identity
 from coterie.consensus.store import KNOWN_LEVEL, Limits, Put, RefusalCode, State, state_digest
 from tests.consensus.api.groups import CONFIG, Group, running
+from tests.consensus.raft.net.before import SessionBefore
 from tests.waiting import eventually
 
 pytestmark = pytest.mark.anyio
@@ -26,6 +30,10 @@ def release_before() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("coterie.consensus.member.metadata.consumer.State", partial(State, known_level=1))
         yield
+
+
+def proves_first(directory: Path) -> bool:
+    return read_peers(directory).prove_first
 
 
 def levels(group: Group) -> set[int]:
@@ -98,6 +106,30 @@ async def test_a_member_of_the_release_before_is_refused_where_the_level_has_ris
         await group.stop(number)
         await group.start(number)
         await all_equal(group)
+
+
+async def test_where_the_level_has_risen_the_old_way_of_proving_is_refused_after_a_restart_too(tmp_path: Path) -> None:
+    """A member that has just started, and hears nobody, does not know its cluster's level."""
+    async with running(tmp_path) as group:
+        for number in range(3):
+            directory = group.members[number].directory.path
+            await eventually(partial(proves_first, directory))
+            await group.stop(number)
+        member = await group.start(0)
+        assert member.state.feature_level < KNOWN_LEVEL
+        caller = SessionBefore(
+            Identity("test", "z" * 32, 1, b"p", CONFIG.secret, level=255),
+            bytes(32),
+            dialled=member.id,
+            max_frame=10_000,
+        )
+        reader, writer = await asyncio.open_connection(*group.where[member.id])
+        writer.writelines(caller.outgoing)
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        assert answer[HEAD_BYTES] == REFUSAL
+        writer.close()
+        await writer.wait_closed()
 
 
 async def test_a_request_id_used_again_for_something_else_is_refused(tmp_path: Path) -> None:

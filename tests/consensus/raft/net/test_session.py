@@ -11,19 +11,24 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coterie.consensus.member.peers_file import FILE_NAME, read_incarnations, write_incarnations
+from coterie.consensus.member.peers_file import FILE_NAME, KnownPeers, read_peers, write_peers
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
 from coterie.consensus.raft.net import session
 from coterie.consensus.raft.net.admission import Admission
 from coterie.consensus.raft.net.session import (
+    GREETING,
     HEAD_BYTES,
+    HELLO,
     MAX_HANDSHAKE_BYTES,
+    PROOF,
+    WELCOME,
     HandshakeError,
     Hello,
     Identity,
     LinkSession,
 )
+from tests.consensus.raft.net.before import SessionBefore
 
 A = Identity("cluster", "a", 3, b"process-a", b"secret")
 B = Identity("cluster", "b", 7, b"process-b", b"secret")
@@ -43,15 +48,19 @@ def out(session: LinkSession) -> bytes:
     return data
 
 
+def shake(calling: LinkSession, called: LinkSession) -> None:
+    for _ in range(2):
+        called.feed(out(calling))
+        calling.feed(out(called))
+
+
 def opened() -> tuple[LinkSession, LinkSession]:
     calling, called = pair()
-    called.feed(out(calling))
-    calling.feed(out(called))
-    called.feed(out(calling))
+    shake(calling, called)
     return calling, called
 
 
-def test_both_sides_know_each_other_after_three_messages() -> None:
+def test_both_sides_know_each_other_after_four_messages() -> None:
     calling, called = opened()
     assert calling.peer is not None
     assert called.peer is not None
@@ -80,9 +89,7 @@ def test_who_names_nothing_is_of_the_first_release(monkeypatch: pytest.MonkeyPat
     calling, _ = pair()
     monkeypatch.undo()
     _, called = pair()
-    called.feed(out(calling))
-    calling.feed(out(called))
-    called.feed(out(calling))
+    shake(calling, called)
     assert called.peer is not None
     assert called.peer.kinds == ()
     assert called.peer.understood == FIRST_KINDS
@@ -90,12 +97,78 @@ def test_who_names_nothing_is_of_the_first_release(monkeypatch: pytest.MonkeyPat
 
 def test_the_longest_hello_has_room() -> None:
     longest = Identity("c" * 255, "f" * 64, 2**62, b"p" * 16, b"secret")
-    first, second = pair(replace(longest, member="e" * 64), longest, dialled="f" * 64)
+    other = replace(longest, member="e" * 64)
+    first = SessionBefore(other, os.urandom(32), dialled="f" * 64, max_frame=LIMIT)
+    _, second = pair(other, longest)
     second.feed(out(first))
     welcome = out(second)
     assert len(welcome) <= HEAD_BYTES + MAX_HANDSHAKE_BYTES
     first.feed(welcome)
     assert first.peer is not None
+
+
+def test_a_caller_that_has_not_proved_the_secret_gets_no_proof() -> None:
+    """On a proof it could try guesses, without the node and as fast as it likes."""
+    calling, called = pair()
+    called.feed(out(calling))
+    greeting = out(called)
+    assert greeting[HEAD_BYTES] == GREETING
+    assert greeting[HEAD_BYTES + 1 :] == called._mine
+    with pytest.raises(HandshakeError, match="wrong_secret"):
+        called.feed((33).to_bytes(HEAD_BYTES, "big") + bytes([PROOF]) + os.urandom(32))
+    called.refuse("wrong_secret")
+    assert out(called)[HEAD_BYTES + 1 :] == b"wrong_secret"
+
+
+@pytest.mark.parametrize("caller", [LinkSession, SessionBefore])
+@pytest.mark.parametrize("answerer", [LinkSession, SessionBefore])
+def test_members_of_the_release_before_get_links(caller: type[LinkSession], answerer: type[LinkSession]) -> None:
+    calling = caller(B, os.urandom(32), dialled="a", max_frame=LIMIT)
+    called = answerer(A, os.urandom(32), dialled=None, max_frame=LIMIT)
+    shake(calling, called)
+    assert called.feed(calling.send(b"one")) == [b"one"]
+    assert calling.feed(called.send(b"two")) == [b"two"]
+
+
+def test_the_secret_itself_makes_no_proof_for_whoever_answers_a_call() -> None:
+    """A stranger whose address was called is shown a proof; one that says to be of the release before, none."""
+    calling, _ = pair()
+    hello = out(calling)[HEAD_BYTES + 1 :]
+    stranger = SessionBefore(replace(A, secret=b"guess"), os.urandom(32), dialled=None, max_frame=LIMIT)
+    stranger._plain(GREETING, stranger._mine)
+    calling.feed(out(stranger))
+    stranger._take_hello(hello)
+    stranger._secret = A.secret
+    assert out(calling)[HEAD_BYTES + 1 :] != stranger._proof(b"calling")
+    calling, _ = pair()
+    stranger._theirs = out(calling)[HEAD_BYTES + 1 :]
+    stranger._secret = b"guess"
+    stranger._plain(WELCOME, stranger._mine + stranger._proof(b"called"))
+    with pytest.raises(HandshakeError, match="wrong_secret"):
+        calling.feed(out(stranger))
+    assert out(calling) == b""
+
+
+def test_an_open_side_says_under_a_checksum_why_it_refuses() -> None:
+    calling, called = opened()
+    calling.refuse("cloned")
+    with pytest.raises(HandshakeError, match="refused_by_peer: cloned"):
+        called.feed(out(calling))
+    before = SessionBefore(B, os.urandom(32), dialled="a", max_frame=LIMIT)
+    _, called = pair()
+    shake(before, called)
+    called.refuse("cloned")
+    assert out(called) == b""
+
+
+@pytest.mark.parametrize("kinds", [[HELLO, HELLO], [PROOF], [GREETING], [WELCOME], [HELLO, GREETING]])
+def test_a_called_side_takes_each_message_in_its_turn(kinds: list[int]) -> None:
+    calling, called = pair()
+    body = out(calling)[HEAD_BYTES + 1 :]
+    frames = [(len(body) + 1).to_bytes(HEAD_BYTES, "big") + bytes([kind]) + body for kind in kinds]
+    with pytest.raises(ProtocolError, match="out of turn"):
+        called.feed(b"".join(frames))
+    assert called.peer is None
 
 
 @given(st.lists(st.integers(1, 50), max_size=30))
@@ -128,15 +201,19 @@ def test_strangers_are_refused_with_a_reason(calling: Identity, reason: str) -> 
 def test_a_wrong_secret_is_noticed_by_both_sides() -> None:
     calling, called = pair(replace(B, secret=b"guess"))
     called.feed(out(calling))
+    calling.feed(out(called))
+    with pytest.raises(HandshakeError, match="wrong_secret"):
+        called.feed(out(calling))
+    assert called.peer is None
+    calling, called = pair()
+    called.feed(out(calling))
+    calling.feed(out(called))
+    called._secret = b"guess"
+    called._verify = lambda proof, role: None  # type: ignore[method-assign]
+    called.feed(out(calling))
     with pytest.raises(HandshakeError, match="wrong_secret"):
         calling.feed(out(called))
-    stubborn, called = pair(replace(B, secret=b"guess"))
-    called.feed(out(stubborn))
-    stubborn._verify = lambda proof, role: None  # type: ignore[method-assign]
-    stubborn.feed(out(called))
-    with pytest.raises(HandshakeError, match="wrong_secret"):
-        called.feed(out(stubborn))
-    assert called.peer is None
+    assert calling.peer is None
 
 
 def test_another_member_at_the_address_is_dropped() -> None:
@@ -153,6 +230,7 @@ def test_a_recorded_handshake_opens_nothing() -> None:
     calling.feed(out(called))
     proof = out(calling)
     called.feed(proof)
+    calling.feed(out(called))
     frames = calling.send(b"a message")
     called.feed(frames)
     fresh = LinkSession(A, os.urandom(32), dialled=None, max_frame=LIMIT)
@@ -168,9 +246,9 @@ def test_a_proof_cannot_be_reflected() -> None:
     called = LinkSession(B, os.urandom(32), dialled=None, max_frame=LIMIT)
     mirror = LinkSession(replace(A, secret=b"none"), os.urandom(32), dialled="b", max_frame=LIMIT)
     called.feed(out(mirror))
-    welcome = out(called)
+    greeting = out(called)
     with pytest.raises(ProtocolError):
-        called.feed(welcome)
+        called.feed(greeting)
     assert called.peer is None
 
 
@@ -256,10 +334,13 @@ def test_incarnations_that_a_former_process_saw_still_bind() -> None:
     assert kept == [{"a": 4}, {"a": 4, "b": 1}]
 
 
-def test_the_file_of_incarnations_is_read_as_it_was_written_and_damage_is_no_hindrance(tmp_path: Path) -> None:
-    assert read_incarnations(tmp_path) == {}
-    write_incarnations(tmp_path, {"a": 4, "b": 1})
-    assert read_incarnations(tmp_path) == {"a": 4, "b": 1}
+def test_what_is_known_of_peers_is_read_as_it_was_written_and_damage_is_no_hindrance(tmp_path: Path) -> None:
+    assert read_peers(tmp_path) == KnownPeers()
+    known = KnownPeers({"a": 4, "b": 1}, prove_first=True)
+    write_peers(tmp_path, known)
+    assert read_peers(tmp_path) == known
+    (tmp_path / FILE_NAME).write_text('{"format": 1, "incarnations": {"a": 4}}')
+    assert read_peers(tmp_path) == KnownPeers({"a": 4})
     (tmp_path / FILE_NAME).write_text("{")
-    assert read_incarnations(tmp_path) == {}
-    write_incarnations(tmp_path / "gone", {"a": 1})
+    assert read_peers(tmp_path) == KnownPeers()
+    write_peers(tmp_path / "gone", KnownPeers({"a": 1}))

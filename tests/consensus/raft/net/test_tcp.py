@@ -21,12 +21,14 @@ from coterie.consensus.member.event_loop import Driver, SystemClock
 from coterie.consensus.raft.errors import ProtocolError, WentBackError
 from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net import session as net_session
+from coterie.consensus.raft.net import tcp
 from coterie.consensus.raft.net.admission import Admission
-from coterie.consensus.raft.net.session import Identity, LinkSession
+from coterie.consensus.raft.net.session import HEAD_BYTES, REFUSAL, Identity, LinkSession
 from coterie.consensus.raft.net.tcp import NetSettings, TcpTransport
 from coterie.consensus.raft.net.tls_listener import TlsListener
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.settings import RaftConfig
+from tests.consensus.raft.net.before import SessionBefore
 from tests.verify.raft_sim.disk import Platter, SimJournal, SimSnapshots
 from tests.verify.raft_sim.workload.machine import Registers, encode_op
 from tests.waiting import eventually
@@ -264,7 +266,7 @@ def test_every_kind_is_named() -> None:
     ("identity", "reason"),
     [
         ({"cluster": "other"}, "wrong_cluster"),
-        ({"secret": b"guess"}, "refused_by_peer"),
+        ({"secret": b"guess"}, "wrong_secret"),
     ],
 )
 async def test_a_stranger_is_refused_and_reported(group: TcpGroup, identity: dict[str, object], reason: str) -> None:
@@ -272,13 +274,10 @@ async def test_a_stranger_is_refused_and_reported(group: TcpGroup, identity: dic
     stranger = Peer(group, "z", identity=identity)
     stranger.node.start()
     stranger.transport.add("a")
-    await eventually(lambda: stranger.events)
+    await eventually(lambda: "refused_by_peer" in stranger.events)
     assert stranger.transport.links == {}
     assert "z" not in group.peers[0].transport.links
-    if "cluster" in identity:
-        await eventually(lambda: reason in group.peers[0].events)
-    else:
-        assert "wrong_secret" in stranger.events  # the called side proves itself first, and here it cannot
+    await eventually(lambda: reason in group.peers[0].events)
     assert await group.peers[1].put(2) == 2
     await stranger.stop()
 
@@ -293,26 +292,59 @@ async def test_a_copied_data_directory_is_refused(group: TcpGroup) -> None:
     await clone.stop()
 
 
+@pytest.mark.parametrize("before", ["a", "b", "c", "ab", "bc"])
+async def test_members_of_the_release_before_take_part(before: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def session(own: Identity, *args: Any, **options: Any) -> LinkSession:
+        return (SessionBefore if own.member in before else LinkSession)(own, *args, **options)
+
+    monkeypatch.setattr(tcp, "LinkSession", session)
+    group = TcpGroup("a", "b", "c")
+    await group.start()
+    for number, peer in enumerate(group.peers):
+        assert await peer.put(number) == number + 1
+    await eventually(lambda: all(len(peer.transport.links) == 2 for peer in group.peers))
+    await group.stop()
+
+
+async def test_where_all_prove_first_the_old_way_is_refused_and_gets_no_proof(group: TcpGroup) -> None:
+    await group.peers[0].put(1)
+    group.peers[0].transport.all_prove_first = lambda: True
+    caller = SessionBefore(
+        Identity("test", "z", 1, b"p", b"s", level=255), os.urandom(32), dialled="a", max_frame=10_000
+    )
+    reader, writer = await asyncio.open_connection(*group.where["a"])
+    writer.writelines(caller.outgoing)
+    async with asyncio.timeout(10):
+        answer = await reader.read()
+    assert answer[HEAD_BYTES] == REFUSAL
+    assert (
+        answer[HEAD_BYTES + 1 :]
+        == b"needs_upgrade: callers prove the secret first; run a newer release of coterie here"
+    )
+    assert "needs_upgrade" in group.peers[0].events
+    await closed_by_peer(reader, writer)
+
+
 async def test_recorded_frames_are_worth_nothing(group: TcpGroup) -> None:
     await group.peers[0].put(1)
     term = group.peers[0].node.term
     identity = Identity("test", "zz", 1, b"p", b"s")
     reader, writer = await asyncio.open_connection(*group.where["a"])
     session = LinkSession(identity, os.urandom(32), dialled="a", max_frame=10**6)
-    recorded = b"".join(session.outgoing)
-    writer.write(recorded)
-    session.outgoing.clear()
+    recorded: list[bytes] = []
     while session.peer is None:
+        recorded += session.outgoing
+        writer.writelines(session.outgoing)
+        session.outgoing.clear()
         session.feed(await reader.read(4096))
-    tail = b"".join(session.outgoing) + session.send(encode(Ping(term, 1, 1)))
-    recorded += tail
-    writer.write(tail)
+    recorded.append(session.send(encode(Ping(term, 1, 1))))
+    writer.write(recorded[-1])
     await eventually(lambda: "zz" in group.peers[0].transport.links)
     writer.close()
     await writer.wait_closed()
     await eventually(lambda: "zz" not in group.peers[0].transport.links)
     reader, writer = await asyncio.open_connection(*group.where["a"])
-    writer.write(recorded)
+    writer.writelines(recorded)
     await closed_by_peer(reader, writer)
     assert "zz" not in group.peers[0].transport.links
     assert "wrong_secret" in group.peers[0].events
