@@ -157,7 +157,7 @@ class Handshake:
             self._counters["sent_bad_cluster"] += 1
             return frame_bad_cluster(syn.version)
         # The digest counts even where no answer follows: so a newcomer becomes known.
-        self._reconciler.receive_digest(syn.digest, source, now)
+        self._reconciler.receive_digest(syn.digest, source, now, stranger=stranger)
         if stats is not None:
             stats.record_syn(source, syn.digest, syn.stripe, now)
         if not self._may_answer(now, stranger):
@@ -177,7 +177,7 @@ class Handshake:
         syn = self._pending.syn_to(source, now)
         if syn is None and not self._takes_unsolicited():
             return None
-        self._reconciler.receive_digest(answer.digest, source, now)
+        self._reconciler.receive_digest(answer.digest, source, now, stranger=stranger and syn is None)
         if syn is not None:
             self._nodes.prove(source)
         if stats is not None:

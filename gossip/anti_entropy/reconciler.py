@@ -22,9 +22,12 @@ from coterie.gossip.state.node_state import ApplyOutcome
 from coterie.gossip.state.node_table import NodeTable
 from coterie.gossip.wire.delta import DeltaWriter, NodeDelta
 from coterie.gossip.wire.digest import Digest
-from coterie.gossip.wire.identity import FORGED_COUNTER, Address, NodeId
+from coterie.gossip.wire.identity import FORGED_COUNTER, Address, NodeId, encode_address
 from coterie.gossip.wire.key_value import KeyValue
 from coterie.gossip.wire.stripe import Stripe
+
+MAX_NEWCOMERS = 64
+"""Identities that one datagram of a stranger makes known: each costs some 15 us of the event loop."""
 
 _COUNTER = {outcome: "delta_" + outcome.name.lower() for outcome in ApplyOutcome}
 
@@ -57,17 +60,18 @@ class Reconciler:
         self.last_digest: Digest | None = None
         """The last digest that any peer sent."""
 
-    def receive_digest(self, digest: Digest, source: Address, now: float) -> None:
-        """Report its heartbeats to the failure detector, and create its unknown identities."""
+    def receive_digest(self, digest: Digest, source: Address, now: float, *, stranger: bool = False) -> None:
+        """Report its heartbeats to the failure detector, and create its unknown identities, of a stranger's a few."""
         known = self._nodes.known
         self.last_digest = digest
         # Datagrams that waited while this node paused arrive at once; intervals of 0 would make the detector impatient.
         arrival = self._detector.record_late_arrival if self._pauses.pause(now) else self._detector.record_arrival
         own = self._nodes.own
+        unknown: list[tuple[bytes, int]] = []
         for encoded, heartbeat in zip(digest.ids, digest.heartbeats, strict=True):
             state = known.get(encoded)
             if state is None:
-                self._membership.discover(encoded, heartbeat)
+                unknown.append((encoded, heartbeat))
             elif heartbeat > state.heartbeat:
                 if heartbeat >= FORGED_COUNTER:
                     self._events.counters["forged_counters"] += 1
@@ -78,6 +82,13 @@ class Reconciler:
                 else:
                     state.heartbeat = heartbeat
                     arrival(state.liveness, now)
+        if stranger and len(unknown) > MAX_NEWCOMERS:
+            self._events.counters["newcomers_over_limit"] += len(unknown) - MAX_NEWCOMERS
+            speaker = encode_address(source)  # of whom it knows best
+            unknown.sort(key=lambda row: not row[0].endswith(speaker))
+            del unknown[MAX_NEWCOMERS:]
+        for encoded, heartbeat in unknown:
+            self._membership.discover(encoded, heartbeat)
         for state in self._nodes.at(source):
             if state is own or state.encoded not in digest.ids:
                 continue

@@ -19,6 +19,10 @@ MAX_GENERATIONS = 16
 bound, a process that restarts all day would outgrow a datagram by itself."""
 
 
+HEARSAY_GRACE_SECONDS = 600.0
+"""At most so long an identity stays known that is a name and no more: never alive, by hearsay alone, without a key."""
+
+
 def _supersedes(newer: NodeState, older: NodeState) -> bool:
     """Whether a live identity is the restart of another. A restart known by hearsay alone is none while the older one
     goes on speaking from its own address."""
@@ -131,7 +135,6 @@ class Membership:
         alive = [state for state in self._nodes.others() if is_alive(state.liveness, now) and not state.left]
         living = self._without_superseded(alive)
         live_versions: dict[NodeId, int] = {own.id: own.max_version}
-        grace = self._grace
         gone: list[NodeState] = []
         for state in self._nodes.others():
             liveness = state.liveness
@@ -150,7 +153,7 @@ class Membership:
             self._detector.clear_intervals(liveness)
             if liveness.dead_since is None:
                 liveness.dead_since = now
-            dead_for = now - liveness.dead_since
+            dead_for, grace = now - liveness.dead_since, self._grace_of(state)
             if dead_for >= grace:
                 gone.append(state)
             elif dead_for >= grace / 2:
@@ -159,6 +162,13 @@ class Membership:
             self._remove(state)
         if keys_collected or live_versions != self._live_versions:
             self._publish_live_set(live_versions)
+
+    def _grace_of(self, state: NodeState) -> float:
+        """Seconds. A stranger can invent names. One that holds keys stays as long as elsewhere: other nodes would send
+        them again and again."""
+        if state.liveness.ever_alive or state.direct_sequence or state.max_version:
+            return self._grace
+        return min(self._grace, HEARSAY_GRACE_SECONDS)
 
     def _without_superseded(self, alive: Sequence[NodeState]) -> Mapping[bytes, NodeState]:
         """The identities that are alive, without those that a higher live generation of the same node_id supersedes."""

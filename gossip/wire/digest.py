@@ -15,7 +15,7 @@ from typing import Generic, Protocol, TypeVar
 
 from coterie.gossip.errors import WireError
 from coterie.gossip.wire.blocks import BlockWriter, read_blocks
-from coterie.gossip.wire.identity import decode_node_id, node_id_end
+from coterie.gossip.wire.identity import check_node_id, node_id_end
 
 MAX_DIGEST_PLAIN_BYTES = 384 * 1024
 """What a compressed digest may unpack to. Chitchat's fit a datagram only up to about 220 kB."""
@@ -162,7 +162,7 @@ def _read_rows(buf: bytes, at: int, count: int | None, known: Mapping[bytes, obj
             end = node_id_end(buf, at)
             encoded = buf[at:end]
             if encoded not in known:
-                decode_node_id(encoded)
+                check_node_id(encoded)
             rows[encoded] = counters(buf, end)
             at = end + 24
     except struct.error:

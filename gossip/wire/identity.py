@@ -64,6 +64,15 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if self.is_ipv6 else f"{self.host}:{self.port}"
 
 
+def encode_address(address: Address) -> bytes:
+    """The end of each encoded identity that advertises it."""
+    return _encode_address(address.packed, address.port)
+
+
+def _encode_address(ip: bytes, port: int) -> bytes:
+    return (b"\x04" if len(ip) == 4 else b"\x06") + ip + _U16.pack(port)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class NodeId:
     """One identity of a node: a restart takes a higher generation. Equality, hash and order are those of the triple."""
@@ -78,8 +87,7 @@ class NodeId:
         name = self.node_id.encode()
         ip = self.gossip_advertise_addr.packed
         port = self.gossip_advertise_addr.port
-        tag = b"\x04" if len(ip) == 4 else b"\x06"
-        encoded = b"".join((_U16.pack(len(name)), name, _U64.pack(self.generation), tag, ip, _U16.pack(port)))
+        encoded = b"".join((_U16.pack(len(name)), name, _U64.pack(self.generation), _encode_address(ip, port)))
         object.__setattr__(self, "encoded", encoded)
         object.__setattr__(self, "sort_key", (name, self.generation, len(ip), ip, port))
 
@@ -116,6 +124,14 @@ def node_id_end(buf: bytes, start: int) -> int:
     return end
 
 
+def check_node_id(encoded: bytes) -> None:
+    """Raise WireError where the text of a whole encoded identity is not UTF-8. Decoding takes ten times as long."""
+    try:
+        encoded[2 : 2 + (encoded[0] | encoded[1] << 8)].decode()
+    except UnicodeDecodeError:
+        raise WireError("utf-8", "a node id is not UTF-8") from None
+
+
 def decode_node_id(encoded: bytes) -> NodeId:
     """Decode an identity. Raises WireError where its text is not UTF-8.
 
@@ -126,13 +142,11 @@ def decode_node_id(encoded: bytes) -> NodeId:
 
 
 def _decode(encoded: bytes) -> NodeId:
+    check_node_id(encoded)
     name_end = 2 + _U16.unpack_from(encoded)[0]
     tag_at = name_end + 8
     ip = encoded[tag_at + 1 : -2]
-    try:
-        name = str(encoded[2:name_end], "utf-8")
-    except UnicodeDecodeError:
-        raise WireError("utf-8", "a node id is not UTF-8") from None
+    name = str(encoded[2:name_end], "utf-8")
     address = Address(str(ip_address(ip)), _U16.unpack_from(encoded, len(encoded) - 2)[0])
     return NodeId(name, _U64.unpack_from(encoded, name_end)[0], address)
 

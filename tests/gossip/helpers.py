@@ -129,7 +129,8 @@ def revive(engine: Engine, *nodes: NodeId, start: float, beats: int = 5, interva
                 (0, 0, 0) if state is None else (state.heartbeat, state.last_gc_version, state.max_version)
             )
             rows.append((each, heartbeat + 1, gc, maximum))
-        hear(engine, *rows, now=now)
+        for at in range(0, len(rows), 50):  # more at once are not taken from a stranger
+            hear(engine, *rows[at : at + 50], now=now)
         engine.round(now)
         now += interval
     return now - interval

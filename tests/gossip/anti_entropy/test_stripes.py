@@ -38,8 +38,8 @@ def names(count: int, prefix: str = "n") -> list[NodeId]:
 
 def know(engine: Engine, nodes: list[NodeId], now: float = 0.0) -> None:
     """Let the engine hear of many identities."""
-    for at in range(0, len(nodes), 500):
-        hear(engine, *((n, 1, 0, 0) for n in nodes[at : at + 500]), now=now)
+    for at in range(0, len(nodes), 50):
+        hear(engine, *((n, 1, 0, 0) for n in nodes[at : at + 50]), now=now)
 
 
 def stripe_of(identity: NodeId, bits: int) -> int:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from coterie.gossip import Engine, NodeId
-from tests.gossip.helpers import SET, delta_of, hear, hear_delta, held, make_engine, node, revive
+from coterie.gossip.anti_entropy.reconciler import MAX_NEWCOMERS
+from coterie.gossip.membership.membership import HEARSAY_GRACE_SECONDS
+from tests.gossip.helpers import SET, answer_to_syn_ack, delta_of, hear, hear_delta, held, make_engine, node, revive
 
 VICTIM = node("victim", generation=1_800_000_000, port=7_000)
 VICTIM_AT = VICTIM.gossip_advertise_addr
@@ -72,6 +74,55 @@ def test_sixteen_forged_generations_do_not_keep_the_next_process_out() -> None:
     assert VICTIM in engine.live_nodes
     hear(engine, *rows, now=3.5)
     assert VICTIM in engine.live_nodes
+
+
+def invented(count: int, start: int = 0) -> list[tuple[NodeId, int, int, int]]:
+    return [(node(f"invented-{i}", host="10.9.9.9"), 5, 0, 0) for i in range(start, start + count)]
+
+
+def test_a_datagram_of_a_stranger_makes_few_identities_known() -> None:
+    """A thousand cost over ten milliseconds of the loop."""
+    engine = make_engine()
+    hear(engine, *invented(1_000), now=0.0)
+    assert len(engine.states) == 1 + MAX_NEWCOMERS
+    assert engine.counters["newcomers_over_limit"] == 1_000 - MAX_NEWCOMERS
+    hear(engine, *invented(1_000, start=32), now=0.1)
+    assert len(engine.states) == 1 + 2 * MAX_NEWCOMERS
+
+
+def test_of_those_a_stranger_s_own_identity_comes_first() -> None:
+    engine = make_engine()
+    hear(engine, *invented(1_000), (VICTIM, 1, 0, 0), now=0.0, source=VICTIM_AT)
+    assert engine.state(VICTIM) is not None
+    assert len(engine.states) == 1 + MAX_NEWCOMERS
+
+
+def test_a_seed_and_whoever_was_asked_make_all_known() -> None:
+    engine = make_engine()
+    engine.seeds = [VICTIM_AT]
+    hear(engine, *invented(500), now=0.0, source=VICTIM_AT)
+    assert len(engine.states) == 501
+    engine = make_engine()
+    engine.open_handshakes([VICTIM_AT], 0.0)
+    answer_to_syn_ack(engine, *invented(500), now=0.1, source=VICTIM_AT)
+    assert len(engine.states) == 501
+
+
+def test_a_name_that_never_lived_goes_early_and_stays_away() -> None:
+    engine = make_engine()
+    hear(engine, *invented(3), now=0.0)
+    hear_delta(engine, delta_of(node("invented-2", host="10.9.9.9"), ("k", "v", 1, SET)), now=0.0)
+    speak(engine, VICTIM, 0.0)
+    now = 3.0
+    engine.round(now)
+    engine.round(now + HEARSAY_GRACE_SECONDS / 2)
+    hear(engine, *invented(3), now=now + HEARSAY_GRACE_SECONDS / 2)
+    assert len(engine.states) == 5
+    assert engine.digest_bytes < make_engine().digest_bytes * 4, "no longer said to others"
+    engine.round(now + HEARSAY_GRACE_SECONDS)
+    hear(engine, *invented(3), now=now + HEARSAY_GRACE_SECONDS)
+    # One that lived here stays, and one with keys: other nodes would send them again and again.
+    assert {state.id.node_id for state in engine.states} == {"self", "victim", "invented-2"}
 
 
 def test_names_that_never_lived_give_way_when_the_table_is_full() -> None:
