@@ -117,6 +117,9 @@ class _Socket(WebSocketsSansIOProtocol):
 
     def handle_parser_exception(self) -> None:
         """The client broke the protocol: for the application it is gone."""
+        if self.conn.close_sent is None:  # its handshake has not been answered yet: no frame can say why
+            self.transport.abort()
+            return
         super().handle_parser_exception()
         self.disconnected = True
 

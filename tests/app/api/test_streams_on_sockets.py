@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -77,3 +78,34 @@ async def _no_receive() -> Any:
 async def test_another_servers_way_to_end_is_an_exception() -> None:
     with pytest.raises(ConnectionAbortedError):
         await abort({"type": "http"}, _no_receive)
+
+
+HANDSHAKE = (
+    b"GET / HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\n"
+    b"sec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+@pytest.mark.parametrize("frames", [b"\x83\x80\0\0\0\0", b"\x81\x05plain"], ids=["unknown kind", "no mask"])
+async def test_broken_frames_before_the_handshake_is_answered_end_the_connection(
+    frames: bytes, protocol: type[asyncio.Protocol], caplog: pytest.LogCaptureFixture
+) -> None:
+    """They were an error in the loop, with a traceback in the log."""
+    asked, heard = asyncio.Event(), []
+
+    async def app(_: Scope, receive: Receive, _send: Send) -> None:
+        heard.append((await receive())["type"])
+        asked.set()
+        heard.append((await receive())["type"])
+
+    async with serving(app, protocol) as address:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(HANDSHAKE)
+        await asked.wait()
+        writer.write(frames)
+        async with asyncio.timeout(30):
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
+    assert heard == ["websocket.connect", "websocket.disconnect"]
+    assert "Fatal error" not in caplog.text
