@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import os
 import re
 import tempfile
 from collections import Counter
@@ -19,7 +20,7 @@ from tests.app.processes import Running, running
 from tests.verify.front_fuzz.requests import TOKEN, stream
 from tests.waiting import PATIENCE_SECONDS, wait_until
 
-CONNECTIONS = 8
+CONNECTIONS = 40
 """At a time."""
 
 CONNECTIONS_PER_CHECK = 200
@@ -32,6 +33,11 @@ MOST_MEGABYTES = 80
 
 SPARE_DESCRIPTORS = 40
 """What it may have open beside what it had at first, once the connections are closed."""
+
+MOST_CPU_SECONDS = 0.02
+"""Processor time that a request may take, on the average of a part: ten times what one takes on a quiet machine."""
+
+_TICKS = os.sysconf("SC_CLK_TCK")
 
 _STATUS = re.compile(rb"HTTP/1\.1 (\d\d\d) ")
 
@@ -54,6 +60,8 @@ class Figures:
     requests: int = 0
     connections: int = 0
     grown_megabytes: int = 0
+    cpu_seconds: float = 0.0
+    """Of a request, in the worst part."""
     statuses: Counter[int] = field(default_factory=Counter)
 
 
@@ -87,6 +95,11 @@ def descriptors(node: Running) -> int:
     return len(list(Path(f"/proc/{node.process.pid}/fd").iterdir()))
 
 
+def cpu_seconds(node: Running) -> float:
+    fields = Path(f"/proc/{node.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / _TICKS
+
+
 def fuzz(node: Running, requests: int, seed: int) -> Figures:
     """Send so many requests, or what was made of them. Raises AssertionError, with the seed, at the first breach."""
     figures = Figures()
@@ -94,10 +107,14 @@ def fuzz(node: Running, requests: int, seed: int) -> Figures:
     part = 0
     while figures.requests < requests:
         left = requests - figures.requests
+        sent, spent = figures.requests, cpu_seconds(node)
         asyncio.run(_part(node, Random(f"{seed}/{part}"), left, figures))
         note = f"seed {seed}, part {part}"
         assert node.process.poll() is None, f"{note}: the node ended: {node.log[-2000:]}"
         assert node.get("/livez") == {"status": "ok"}, note
+        cost = (cpu_seconds(node) - spent) / max(figures.requests - sent, CONNECTIONS_PER_CHECK)
+        figures.cpu_seconds = max(figures.cpu_seconds, cost)
+        assert cost <= MOST_CPU_SECONDS, f"{note}: a request took {cost:.3f} s of processor time"
         figures.grown_megabytes = max(figures.grown_megabytes, megabytes(node) - memory)
         assert figures.grown_megabytes <= MOST_MEGABYTES, f"{note}: grew by {figures.grown_megabytes} MB"
         wait_until(lambda: descriptors(node) <= files + SPARE_DESCRIPTORS, f"{note}: descriptors stay open")
@@ -160,6 +177,7 @@ def main() -> None:
                 "requests": figures.requests,
                 "connections": figures.connections,
                 "grown_megabytes": figures.grown_megabytes,
+                "cpu_milliseconds": round(figures.cpu_seconds * 1_000, 1),
                 "statuses": dict(sorted(figures.statuses.items())),
             }
         )

@@ -8,7 +8,8 @@ from time import process_time
 from typing import Any
 
 from coterie.gossip import Address, Engine, GossipConfig
-from coterie.gossip.wire.messages import Ack, Syn, SynAck
+from coterie.gossip.wire.messages import Ack, BadCluster, Syn, SynAck
+from coterie.gossip.wire.stripe import Stripe
 from tests.gossip.encoding import encode
 from tests.gossip.helpers import DELETE, SELF, SET, TTL, delta_of, digest_of, make_engine, node
 from tests.verify.front_fuzz.mutations import mutate
@@ -46,9 +47,15 @@ def corpus(random: Random) -> list[bytes]:
             )
             for each in some
         ]
-        made += [encode(Syn(digest, "testing")), encode(SynAck(digest, delta)), encode(Ack(delta))]
+        for version in (0, 1):
+            made += [
+                encode(Syn(digest, "testing", version=version)),
+                encode(Syn(digest, "testing", Stripe(3, 5), version)),
+                encode(SynAck(digest, delta, version=version)),
+                encode(Ack(delta, version)),
+            ]
     names = digest_of(*((node(f"invented-{random.random()}", port=i), 5, 0, 0) for i in range(900)))
-    return [*made, encode(Syn(names, "testing"))]
+    return [*made, encode(Syn(names, "testing")), encode(BadCluster())]
 
 
 @dataclass

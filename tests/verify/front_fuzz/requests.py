@@ -61,6 +61,13 @@ CORPUS = [
     _request("GET /v1/members", headers="Accept-Encoding: gzip\r\n"),
     _request("GET http://localhost/v1/cluster"),
     _request("OPTIONS *"),
+    _request("GET /%76%31/meta/fuzz%2Fa"),
+    _request("GET /v1/kv?prefix=a&limit=2&page=x"),
+    _request("GET /v1/raft/statement?nonce=5f2b8c01&address=127.0.0.1:1&proof=9d1c77ab"),
+    _request("POST /v1/elections/fuzz/e", b'{"ttl":5,"value":"\xe9"}', "Content-Type: application/json\r\n"),
+    _request("POST /v1/semaphores/fuzz/s", b'{"ttl":5,"limit":2}', "Content-Type: application/json\r\n"),
+    _request("GET /v1/tokens/self", headers="Cookie: a=b\r\nOrigin: http://localhost\r\n"),
+    _request("PUT /v1/meta/fuzz/c", b"v" * 9_000, "Expect: 100-continue\r\n"),
     _request("GET /openapi.json", headers="X-Long: " + "a" * 3_000 + "\r\n"),
 ]
 
@@ -68,6 +75,8 @@ ENDLESS = [
     _request("GET /v1/watch?prefix=fuzz/", headers="Last-Event-ID: 1\r\n"),
     _request("GET /v1/events?kinds=raft"),
     _SOCKET + frame(1, b'{"type":"ping"}') + frame(9, b"x") + frame(8, b"\x03\xe8"),
+    _SOCKET + frame(2, b"b" * 200) + frame(1, b"\xff") + frame(3, b"") + frame(8, b"\x00"),
+    _SOCKET + b"\x81\xff" + struct.pack(">Q", 2**62) + bytes(40) + b"\x81\x05plain",
     _SOCKET + frame(1, b'{"type":"sub', final=False) + frame(0, b'scribe","kinds":["raft"]}') + frame(8, b""),
 ]
 
