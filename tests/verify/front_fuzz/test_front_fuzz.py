@@ -9,6 +9,7 @@ import pytest
 
 from tests.slow import some_quick
 from tests.verify.front_fuzz import gossip
+from tests.verify.front_fuzz.all_at_once import MOST_MEGABYTES, attacked
 from tests.verify.front_fuzz.front import fuzz, fuzzed_node
 
 SEED = int(os.environ.get("FUZZ_SEED", "1"))
@@ -29,6 +30,13 @@ def test_mutated_datagrams(seed: int) -> None:
     figures = gossip.fuzz(3_000, seed)
     assert figures.most_known > 50
     assert figures.most_held_bytes > 1_000
+
+
+@pytest.mark.slow
+def test_all_attacks_at_once(tmp_path: Path) -> None:
+    figures = attacked(tmp_path)
+    assert figures.livez_asked > 0
+    assert figures.most_megabytes - figures.idle_megabytes <= MOST_MEGABYTES
 
 
 @pytest.mark.campaign
