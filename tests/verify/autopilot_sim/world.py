@@ -427,7 +427,7 @@ class JointWorld(World):
 
     def clients(self) -> None:
         """A write somewhere, again and again."""
-        live = [it for it in self.running_computers if it.node is not None and it.of_now is not None]
+        live = [it for it in self.running_computers if it.of_now is not None and it.of_now.node is not None]
         if live:
             computer = self.rng.choice(live)
             it = cast(Any, computer.of_now)
@@ -446,7 +446,7 @@ class JointWorld(World):
 
     def _takes_a_write(self, computer: Computer) -> bool:
         it = computer.of_now
-        if computer.node is None or it is None or computer.loop is None:
+        if it is None or it.node is None or computer.loop is None:
             return False
         write = computer.loop.run_now(lambda: it.group.history.write(cast(Any, it), "k", 1.0))
         self.run(1.05)
