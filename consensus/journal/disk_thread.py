@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
 
 Done = Callable[[Any, BaseException | None], None]
 
@@ -33,11 +35,15 @@ class DiskThread:
 
         self._executor.submit(run)
 
+    async def run(self, job: Callable[[], Result]) -> Result:
+        """Run `job` in its turn. Raises what it raises."""
+        return await self._loop.run_in_executor(self._executor, job)
+
     async def close(self, last: Callable[[], None] = lambda: None) -> None:
         """Wait for what was submitted, run `last`, then end the thread. Their `done` calls come before this returns.
 
         Raises what `last` raises."""
         try:
-            await self._loop.run_in_executor(self._executor, last)
+            await self.run(last)
         finally:
             self._executor.shutdown(wait=False)

@@ -41,7 +41,7 @@ class Driver:
         self._timer: asyncio.TimerHandle | None = None
 
     def run(self, node: RaftNode) -> None:
-        """Load the state (the first tick), then go on ticking. Raises what `node.start` raises."""
+        """Start a node that is loaded, and go on ticking. Raises what `node.start` raises."""
         node.start()
         self._node = node
         self.wake()

@@ -14,12 +14,14 @@ from collections.abc import Callable, Iterable
 from coterie.consensus.journal import MemberDirectory
 from coterie.consensus.member.config import MemberConfig
 from coterie.consensus.member.event_loop import SystemClock, call_node
+from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.consensus.member.metadata.consumer import MetadataConsumer
 from coterie.consensus.member.observing.metrics import MemberMetrics
 from coterie.consensus.member.observing.status import MemberStatus, PeerStatus, member_status, peer_statuses
 from coterie.consensus.member.runtime import LinkOptions, RaftRuntime
 from coterie.consensus.raft.net.session import Identity
 from coterie.consensus.raft.net.tcp import Claims, Locate
+from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.store import State
 from coterie.consensus.store.schema.levels import CALLERS_PROVE_FIRST_SINCE
 
@@ -28,6 +30,11 @@ logger = logging.getLogger(__name__)
 
 class Member:
     """Made in a running event loop on an open `MemberDirectory`, which it closes when it stops."""
+
+    node: RaftNode
+    """Once started."""
+    metadata: MemberMetadata
+    """The calls, once started."""
 
     def __init__(
         self,
@@ -45,8 +52,6 @@ class Member:
         """`founders`: the member ids of the first configuration, () for one that joins later. `locate`: where a member
         is now; `claims`: where else it may be. `refuse`: the reason to refuse a link to a member, or None. `on_event`:
         what links report.
-
-        Raises CorruptStateError or OSError where the directory must not be started from.
         """
         self.id = directory.identity.member_id.hex
         self.cluster = cluster
@@ -94,18 +99,19 @@ class Member:
             on_stop=self._node_stopped,
         )
         self.transport = self._runtime.transport
-        self.node = self._runtime.node
-        self.consumer.bind(self.node)
-        self.metadata = self.consumer.metadata
 
     # life
 
     async def start(self, host: str, port: int) -> tuple[str, int]:
         """Load the state, then listen, then take part. Returns where it listens.
 
-        Raises OSError where the address cannot be had, CorruptStateError where the snapshot cannot be loaded.
+        Raises OSError where the address cannot be had, CorruptStateError or OSError where the directory must not be
+        started from.
         """
-        self._runtime.load()
+        self.node = await self._runtime.load()
+        self.consumer.bind(self.node)
+        self.metadata = self.consumer.metadata
+        self._runtime.begin()
         self.consumer.begin()
         return await self._runtime.listen(host, port)
 

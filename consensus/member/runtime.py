@@ -59,12 +59,12 @@ class RaftRuntime:
         before_tick: Callable[[], None],
         on_stop: Callable[[BaseException | None], None],
     ) -> None:
-        """Raises CorruptStateError or OSError where the directory must not be started from."""
         self.directory = directory
         known = read_peers(directory.path)
         self._incarnations: Mapping[str, int] = known.incarnations
         self._prove_first = known.prove_first
         self._all_prove_first = links.all_prove_first
+        self._node: RaftNode | None = None
         self._driver = Driver(before_tick)
         self._disk = DiskThread()
         self._timer: asyncio.Task[None] | None = None
@@ -86,7 +86,8 @@ class RaftRuntime:
             claims=links.claims,
             admission=Admission(known=known.incarnations, on_new=self._keep_incarnations),
         )
-        self.node = RaftNode(
+        self._make_node = partial(
+            RaftNode,
             identity.member,
             founders,
             journal=directory.journal,
@@ -118,8 +119,28 @@ class RaftRuntime:
         """Run `job`, whose end nobody waits for."""
         self._disk.submit(job, lambda *_: None)
 
-    def load(self) -> None:
-        """Load the state and begin to tick. Raises CorruptStateError where the snapshot cannot be loaded."""
+    @property
+    def node(self) -> RaftNode:
+        """Once it is loaded."""
+        if self._node is None:
+            raise AssertionError("the node is not loaded yet")
+        return self._node
+
+    async def load(self) -> RaftNode:
+        """Make the node, and load its state, in the disk thread.
+
+        Raises CorruptStateError or OSError where the directory must not be started from."""
+
+        def make() -> RaftNode:
+            node = self._make_node()
+            node.load()
+            return node
+
+        self._node = await self._disk.run(make)
+        return self._node
+
+    def begin(self) -> None:
+        """Begin to tick, once the node is loaded."""
         self._driver.run(self.node)
 
     async def listen(self, host: str, port: int) -> tuple[str, int]:
@@ -149,7 +170,8 @@ class RaftRuntime:
 
     def halt(self) -> None:
         """End this member's part in Raft: every call gets its outcome."""
-        self.node.stop()
+        if self._node is not None:
+            self._node.stop()
         self._driver.stop()
         if self._timer is not None:
             self._timer.cancel()

@@ -144,7 +144,7 @@ class Group:
         return 1 if self._metadata is None else self._metadata.machine.state.feature_level
 
     async def _start(self) -> None:
-        self.runtime = RaftRuntime(
+        runtime = RaftRuntime(
             self._directory,
             Identity(
                 CLUSTER,
@@ -170,13 +170,19 @@ class Group:
             before_tick=self._before_tick,
             on_stop=self._stopped,
         )
+        try:
+            node = await runtime.load()
+        except BaseException:
+            await runtime.close()
+            raise
         if self._metadata is not None:
-            self._metadata.bind(self.runtime.node)
-        self.runtime.load()
+            self._metadata.bind(node)
+        self.runtime = runtime
+        runtime.begin()
         self.machine.on_voters = self._voters_changed
         if self._metadata is not None:
             self._metadata.begin()
-        jobs = [self._listen(self.runtime), self._await_ready(), self._every_tick()]
+        jobs = [self._listen(runtime), self._await_ready(), self._every_tick()]
         self._tasks = [asyncio.create_task(job) for job in jobs]
         self._calls.open()
         self._up.set()

@@ -1,7 +1,7 @@
 """A member's node: carries out what Raft's core decides. It owns no socket, thread or timer.
 
-Its driver calls `start` once, then `tick` on every loop turn in which something happened and at `next_wakeup` at
-the latest; the transport calls it with messages, the disk with finished jobs.
+It is made and loaded in the disk thread. Then its driver calls `start` once, and `tick` on every loop turn in which
+something happened and at `next_wakeup` at the latest; the transport calls it with messages, the disk with ended jobs.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from coterie.consensus.raft.core.events import (
     Received,
     RolledBack,
     Start,
+    Stored,
     Synced,
     Tick,
     must_succeed,
@@ -31,6 +32,7 @@ from coterie.consensus.raft.core.model.configuration import encode_change
 from coterie.consensus.raft.core.model.entries import MEMBERSHIP, REGULAR
 from coterie.consensus.raft.core.model.pending import Callback, Proposal, Read
 from coterie.consensus.raft.core.model.state import RaftState
+from coterie.consensus.raft.core.parts import snapshot_taking
 from coterie.consensus.raft.core.parts.pings import staleness
 from coterie.consensus.raft.core.step import next_wakeup, step, stop
 from coterie.consensus.raft.errors import StoppedError
@@ -93,11 +95,12 @@ class RaftNode:
 
     # running
 
-    def start(self) -> None:
-        """Load the snapshot. The transport delivers nothing before (fault 28).
+    def load(self) -> None:
+        """Load the installed snapshot, in the disk thread: nobody else knows the node yet. Raises what went wrong."""
+        snapshot_taking.load(self.state)
 
-        Raises what went wrong: a node that cannot load its state does not run.
-        """
+    def start(self) -> None:
+        """Take part, loaded. The transport delivers nothing before (fault 28). Raises what went wrong."""
         self._event(Start())
         self.tick()
         if self.failure is not None:
@@ -211,7 +214,7 @@ class RaftNode:
 
     def _store(self, ready: Ready) -> None:
         if ready.hard_state is not None:
-            self._journal.store_vote(*ready.hard_state)
+            self._disk.submit(partial(self._journal.store_vote, *ready.hard_state), self._stored)
         self._submit(ready)
         if ready.sync:
             self._disk.submit(self._timed(self._journal.begin_sync()), self._synced)
@@ -229,6 +232,9 @@ class RaftNode:
 
         return timed
 
+    def _stored(self, _: None, error: BaseException | None) -> None:
+        self._event(Stored(error))
+
     def _synced(self, seconds: float | None, error: BaseException | None) -> None:
         if seconds is not None:
             self.state.metrics.sync_seconds.observe(seconds)
@@ -239,7 +245,7 @@ class RaftNode:
 
     def _publish(self, ready: Ready) -> None:
         for member, error in ready.refused:
-            logger.warning("%s breaks the protocol: %s", member, error)
+            logger.warning("the link to %s is closed: %s", member, error)
             self._transport.drop(member)
         voters = self.state.voters
         if voters is not self._linked:

@@ -67,7 +67,7 @@ class Journal(Protocol):
         """
 
     def store_vote(self, term: int, voted_for: str | None) -> None:
-        """Store term and vote; returns after their sync. Raises OSError."""
+        """Store term and vote; returns after their sync. In the disk thread, but for the start. Raises OSError."""
 
     @property
     def term(self) -> int: ...

@@ -96,7 +96,7 @@ class Agent:
             await asyncio.gather(self._task, return_exceptions=True)
         await self._local.transfer_leadership()
         await self._local.halt()
-        self._local.close()
+        await self._local.close()
 
     async def _run(self) -> None:
         while True:

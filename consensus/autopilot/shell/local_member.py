@@ -78,20 +78,25 @@ class LocalMember:
         self._store: MemberDirectory | None = None
         self.vote_file: FoundingVoteFile
         self.addresses: AddressBook
-        self._open()
+        self._take_files(*self._open_files())
 
     # -- the directory -----------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _open_files(self) -> tuple[MemberDirectory, FoundingVoteFile, AddressBook]:
+        """Waits for the disk: on the loop while the process starts, and has nothing else to do; later beside it."""
         files = self._config.files
         store = open_member_directory(self.path, config=self._config.journal, files=files)
         try:
-            self.vote_file = FoundingVoteFile.open(files, self.path)
+            return store, FoundingVoteFile.open(files, self.path), AddressBook(self.path)
         except BaseException:
             store.close()
             raise
-        self._store = store
-        self.addresses = AddressBook(self.path)
+
+    async def _open_again(self) -> None:
+        self._take_files(*await asyncio.to_thread(self._open_files))
+
+    def _take_files(self, store: MemberDirectory, vote_file: FoundingVoteFile, addresses: AddressBook) -> None:
+        self._store, self.vote_file, self.addresses = store, vote_file, addresses
         self.id = store.identity.member_id.hex
         self.incarnation = store.identity.incarnation
         self.cluster = store.identity.cluster_id
@@ -106,22 +111,19 @@ class LocalMember:
             raise AssertionError("the directory is open")
         return self._store
 
-    def close(self) -> None:
+    async def close(self) -> None:
+        store, self._store = self._store, None
         self.vote_file.close()
-        if self._store is not None:
-            self._store.close()
-            self._store = None
+        if store is not None:
+            await asyncio.to_thread(store.close)
 
     async def archive_directory(self, reason: str) -> None:
         """End as this member; begin again with an empty directory, as a new one."""
         await self.halt()
-        self.close()
-        number = 1
-        while (aside := self.path.with_name(f"{self.path.name}.set-aside-{number}")).exists():
-            number += 1
-        self.path.rename(aside)
+        await self.close()
+        aside = await asyncio.to_thread(_set_aside, self.path)
         logger.warning("the member %s ends (%s): its files are now in %s", self.id, reason, aside)
-        self._open()
+        await self._open_again()
 
     def join_cluster(self, cluster_id: str) -> None:
         """For good: written into the identity."""
@@ -132,7 +134,9 @@ class LocalMember:
         """Term, and index of the last entry of the log (0: it is empty)."""
         if self.member is not None:
             return self.member.node.term, self.member.node.last_index
-        log = self._opened.journal
+        if self._store is None:
+            return 0, 0  # it is being opened again
+        log = self._store.journal
         return log.term, log[-1][1] if len(log) else 0
 
     # -- running -----------------------------------------------------------------------------------------------------
@@ -156,7 +160,7 @@ class LocalMember:
             self._store = None
             if isinstance(error, OSError) and not isinstance(error, RaftError):
                 self.vote_file.close()
-                self._open()
+                await self._open_again()
                 raise ListenError(f"the Raft address cannot be listened on: {error}") from error
             raise
         self.member = member
@@ -251,9 +255,17 @@ class LocalMember:
         if self.member is not None:
             await self.halt()
             self.vote_file.close()
-            self._open()
+            await self._open_again()
 
 
 async def _ban(member: Member, other: str, words: str) -> None:
     with suppress(MetadataError):  # the next turn tries again
         await ban_member(member, other, RemovalCause.DEAD, words)
+
+
+def _set_aside(path: Path) -> Path:
+    """Rename a directory. Its new name."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.set-aside-{number}")).exists():
+        number += 1
+    return path.rename(aside)

@@ -28,7 +28,8 @@ ENTRY_MEMORY_BYTES = 160
 
 
 class FileJournal:
-    """To be used in one thread, but for the jobs of `begin_sync`. Positions are those of a list, not log indexes."""
+    """To be used in one thread, but for `store_vote` and the jobs of `begin_sync`, which run one after the other in
+    another. Positions are those of a list, not log indexes."""
 
     def __init__(
         self,
@@ -133,6 +134,7 @@ class FileJournal:
 
         def job() -> None:
             try:
+                self._check()  # a vote before it may have failed since it was begun
                 begins_segment = bool(records) and self._writer.append(records, highest)
                 if upkeep or begins_segment:
                     self._writer.upkeep(needed_from)
@@ -168,6 +170,7 @@ class FileJournal:
 
         def job() -> None:
             try:
+                self._check()
                 self._writer.upkeep(needed_from)
             except Exception as error:
                 self._failure = error

@@ -20,7 +20,7 @@ from coterie.consensus.store import Limits, State
 
 
 class MetadataConsumer:
-    """Made anywhere; all else in the group's event loop: `bind`, load the node, `begin`, and at last `end`."""
+    """Made anywhere; all else in the group's event loop: `bind` to the loaded node, `begin`, and at last `end`."""
 
     metadata: MemberMetadata
     """The calls, once bound."""
@@ -105,4 +105,5 @@ class MetadataConsumer:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.metadata.watches.close()
+        if self._loop is not None:
+            self.metadata.watches.close()

@@ -1,7 +1,8 @@
 """What happens to a node, and what it answers: the two sides of `step`.
 
-A `Ready` is carried out in this order: store `hard_state` and sync it, hand `jobs` to the disk, begin a sync of the log
-where `sync` says so; then send `messages`, then complete calls. Where storing fails nothing is sent: the node stops.
+A `Ready` is carried out in this order: hand `hard_state` and `jobs` to the disk, begin a sync of the log where `sync`
+says so; then send `messages`, then complete calls. The messages of an event with a hard state, and of those after it,
+come with the event that reports it as stored. Where storing fails none is sent: the node stops.
 """
 
 from __future__ import annotations
@@ -9,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from coterie.consensus.raft.errors import ProtocolError, RaftError, RaftUnknownOutcomeError, StoppedError
+from coterie.consensus.raft.errors import RaftError, RaftUnknownOutcomeError, StoppedError
 from coterie.consensus.raft.messages import Message
 from coterie.consensus.raft.ports import SAYS_NOTHING, Greeting
 
 
 class Start(NamedTuple):
-    """Once, before everything else: load the installed snapshot."""
+    """Once, before everything else: the state is that of the installed snapshot."""
 
 
 class Tick(NamedTuple):
@@ -43,6 +44,12 @@ class RolledBack(NamedTuple):
     words: str
 
 
+class Stored(NamedTuple):
+    """A hard state is durable: the oldest of those under way."""
+
+    error: BaseException | None
+
+
 class Synced(NamedTuple):
     """The sync that was begun last has ended."""
 
@@ -64,11 +71,12 @@ class HandOver(NamedTuple):
     target: str | None
 
 
-Event = Start | Tick | Received | LinkUp | LinkDown | RolledBack | Synced | JobDone | HandOver
+Event = Start | Tick | Received | LinkUp | LinkDown | RolledBack | Stored | Synced | JobDone | HandOver
 
 
 class HardState(NamedTuple):
-    """What must be durable before anything is sent (paper, Figure 2, persistent state; the log goes by `sync`)."""
+    """What must be durable before anything is sent that rests on it (paper, Figure 2, persistent state; the log goes by
+    `sync`)."""
 
     term: int
     voted_for: str | None
@@ -105,13 +113,13 @@ class Ready:
 
     def __init__(self) -> None:
         self.hard_state: HardState | None = None
-        """Term and vote, where they changed."""
+        """Term and vote, where they changed: to be stored, and its end to be reported as `Stored`."""
         self.jobs: list[Job] = []
         self.sync = False
         """The log has changed, and no sync of it is in flight: begin one, and report its end as `Synced`."""
         self.messages: list[tuple[str, Message]] = []
-        self.refused: list[tuple[str, ProtocolError]] = []
-        """Members whose links are to be closed."""
+        self.refused: list[tuple[str, RaftError]] = []
+        """Members whose links are to be closed, and why."""
         self.completions: list[Completion] = []
 
     def send(self, to: str, message: Message) -> None:

@@ -21,6 +21,7 @@ from coterie.consensus.raft.core.events import (
     Received,
     RolledBack,
     Start,
+    Stored,
     Synced,
     Tick,
 )
@@ -39,7 +40,7 @@ from coterie.consensus.raft.core.parts import (
     snapshot_taking,
     transfer,
 )
-from coterie.consensus.raft.errors import ProtocolError
+from coterie.consensus.raft.errors import ProtocolError, RaftUnavailableError
 from coterie.consensus.raft.messages import (
     AppendEntries,
     Forward,
@@ -94,6 +95,13 @@ def _take_ready(s: RaftState) -> Ready:
     for call, error, result in answers:
         forwarding.answer(s, call, error, result)
     ready, s.ready = s.ready, Ready()
+    if ready.hard_state is not None:
+        s.outbox.store(s.now)
+    ready.messages = s.outbox.leaving(ready.messages)
+    for member in s.outbox.overflow():
+        ready.refused.append(
+            (member, RaftUnavailableError("busy", "the disk takes too long to store a term or a vote"))
+        )
     return ready
 
 
@@ -144,8 +152,14 @@ def next_wakeup(s: RaftState) -> float:
 
 def start(s: RaftState, _: Start) -> None:
     become.postpone_election(s)
-    snapshot_taking.load(s)
     s.started = True
+
+
+def stored(s: RaftState, event: Stored) -> None:
+    """What rests on this term and vote may leave. A failure is fatal, and never tried again (fault 26)."""
+    if event.error is not None:
+        raise event.error
+    s.outbox.stored(s.now)
 
 
 def synced(s: RaftState, event: Synced) -> None:
@@ -167,6 +181,7 @@ EVENTS: dict[type, Callable[[RaftState, Any], None]] = {
     LinkUp: links.link_up,
     LinkDown: links.link_down,
     RolledBack: rolled_back,
+    Stored: stored,
     Synced: synced,
     JobDone: job_done,
     HandOver: transfer.begin,

@@ -25,7 +25,7 @@ from coterie.consensus.raft.ports import SnapshotInfo, SnapshotWriter
 
 
 def store_term(s: RaftState, term: int, voted_for: str | None) -> None:
-    """Term and vote: durable before anything of this event is sent, in one sync where both change."""
+    """Term and vote: durable before anything of this event leaves, stored at once where both change."""
     if term < s.term:
         raise SafetyError(f"the term would fall from {s.term} to {term}")
     s.term = term

@@ -64,6 +64,7 @@ def run(store: MemberDirectory, first: int) -> tuple[RaftNode, Registers, list[i
         clock=hand,
         settings=RaftConfig(),
     )
+    node.load()
     node.start()
     while not node.leading:
         hand.turn(node)

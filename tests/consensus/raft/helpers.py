@@ -128,13 +128,15 @@ class Group(World):
             self.network.unblock(source, target)
 
     def feed(self, name: str, sender: str, message: Message) -> list[tuple[str, Message]]:
-        """Hand a node one message; what it sends in answer, to nobody else."""
+        """Hand a node one message; what it sends in answer, to nobody else, once term and vote are on its disk."""
         host = self.hosts[name]
         node = self.node(name)
         sent: list[tuple[str, Message]] = []
         host.transport.send = recorder(sent)  # type: ignore[method-assign,assignment]
         try:
             node.received(sender, message)
+            while node.state.outbox.storing and not node.stopped:
+                host.disk.finish_next()
         finally:
             del host.transport.send
         return sent

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from coterie.consensus.raft.core import transitions
+from coterie.consensus.raft.core.model import outbox
 from coterie.consensus.raft.core.parts import elections, replication
 from coterie.consensus.raft.errors import (
     RaftUnavailableError,
@@ -23,7 +24,7 @@ from coterie.consensus.raft.messages import (
     SnapshotAck,
     SnapshotChunk,
 )
-from tests.consensus.raft.helpers import SETTINGS, Group, act
+from tests.consensus.raft.helpers import SETTINGS, Group, act, recorder
 
 NO_OP = b"\x01"
 
@@ -147,6 +148,66 @@ def test_a_new_term_and_the_vote_in_it_take_one_sync(group: Group) -> None:
     assert stored == [(term, "n2")]
     platter = group.hosts["n1"].platter
     assert (platter.term, platter.voted_for) == (term, "n2")
+
+
+def waiting_for_its_vote(group: Group) -> list[tuple[str, Any]]:
+    """n1 votes for n2 in a new term while its disk is busy for long; what it sends from here on."""
+    node = group.node("n1")
+    node.state.leader_contact = -1e9
+    group.hosts["n1"].disk.free_at = group.now + 30.0
+    sent: list[tuple[str, Any]] = []
+    group.hosts["n1"].transport.send = recorder(sent)  # type: ignore[method-assign,assignment]
+    node.received("n2", RequestVote(node.term + 1, node.last_index, node.state.log.last_term))
+    assert node.state.voted_for == "n2"
+    return sent
+
+
+def test_nothing_leaves_before_the_vote_that_it_rests_on_is_stored_and_the_node_goes_on_meanwhile(
+    group: Group,
+) -> None:
+    node, host = group.node("n1"), group.hosts["n1"]
+    group.cut_off("n0", "n3")
+    sent = waiting_for_its_vote(group)
+    term = node.term
+    node.received("n2", Ping(term, 7, 1))
+    assert node.leader == "n2"
+    answer = group.put("n1", 1, 0.5)
+    group.run(1.0)
+    assert sent == []
+    assert host.platter.term < term
+    assert isinstance(answer.error, RaftUnavailableError | RaftUnknownOutcomeError)  # at its deadline
+    host.disk.finish_next()
+    assert (host.platter.term, host.platter.voted_for) == (term, "n2")
+    kinds = [type(message) for member, message in sent if member == "n2"]
+    assert kinds.index(ResponseVote) < kinds.index(Pong)
+
+
+def test_what_waits_for_a_vote_is_lost_with_the_link(group: Group) -> None:
+    sent = waiting_for_its_vote(group)
+    group.cut_off("n1")
+    group.network.cut("n1", "n2")
+    group.hosts["n1"].disk.finish_next()
+    assert [message for member, message in sent if member == "n2"] == []
+
+
+def test_where_a_vote_hangs_the_node_does_not_campaign_and_at_last_closes_its_links(
+    group: Group, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = group.node("n1")
+    sent = waiting_for_its_vote(group)
+    group.run(SETTINGS.disk_patience + 0.1)
+    assert node.state.disk_hangs()
+    term, node.state.campaign, node.state.election_deadline = node.term, None, -1.0
+    node.tick()
+    assert node.state.campaign is None
+    dropped: list[str] = []
+    group.hosts["n1"].transport.drop = dropped.append  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(outbox, "MAX_HELD", 3)
+    node.received("n2", Ping(term + 1, 8, 1))
+    node.received("n2", Ping(term + 1, 9, 1))
+    group.run(1.0)
+    assert "n2" in dropped
+    assert sent == []
 
 
 # replication

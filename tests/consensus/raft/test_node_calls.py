@@ -331,7 +331,7 @@ def test_too_large_and_too_many_are_refused_for_certain() -> None:
     group.lead("n0")
     large = Answer()
     group.node("n0").propose(bytes(101), large, 1.0)
-    group.run(0.01)
+    group.run(0.02)
     assert isinstance(large.error, RaftRefusedError)
     assert large.error.reason == "too_large"
     group.cut_off("n1")

@@ -96,8 +96,10 @@ class SimJournal:
         rng: random.Random,
         on_add: Callable[[Entry, Entry | None], None],
         on_remove: Callable[[list[Entry]], None],
+        in_job: Callable[[], bool] = lambda: True,
     ) -> None:
         self.on_remove = on_remove
+        self.in_job = in_job
         self.platter = platter
         self.rng = rng
         self.on_add = on_add
@@ -140,6 +142,7 @@ class SimJournal:
         self.in_flight, self.buffer = self.buffer, []
 
         def job() -> None:
+            self.check_place()
             operations, self.in_flight = self.in_flight, []
             failing, self.platter.failing = self.platter.failing, None
             if failing is not None:
@@ -156,7 +159,11 @@ class SimJournal:
         taken = sum(len(entry[0]) for entry in self.entries) + size + ENTRY_MEMORY_BYTES * (len(self.entries) + entries)
         return "log_full" if taken > (2 if following else 1) * self.platter.max_log_bytes else None
 
+    def check_place(self) -> None:
+        assert self.in_job(), "a call that waits for the disk is made on the loop"
+
     def store_vote(self, term: int, voted_for: str | None) -> None:
+        self.check_place()
         if self.platter.failing is not None and self.rng.random() < 0.5:
             self.platter.failing = None
             if self.rng.random() < 0.5:

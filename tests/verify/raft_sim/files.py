@@ -34,7 +34,6 @@ class FilePlatter(Platter):
         self.files = MemoryFiles()
         self.store: MemberDirectory | None = None
         self.in_job: Callable[[], bool] | None = None  # None: before the node takes part
-        self.voting = False
         self.votes: list[tuple[int, str | None]] = [(0, None)]  # acknowledged, and under way
 
     @property
@@ -52,9 +51,8 @@ class FilePlatter(Platter):
         return None if self.store is None else self.store.snapshots.latest()
 
     def _fails(self, call: str) -> int | None:
-        """A sync or rename of any file fails, once, where a fault was injected. No call but the vote's is made on the
-        loop."""
-        assert self.voting or self.in_job is None or self.in_job(), f"{call} is a call to the disk on the loop"
+        """A sync or rename of any file fails, once, where a fault was injected. No call is made on the loop."""
+        assert self.in_job is None or self.in_job(), f"{call} is a call to the disk on the loop"
         if self.failing is None or not call.startswith(("sync", "rename")):
             return None
         failing, self.failing = self.failing, None
@@ -142,11 +140,7 @@ class FileJournal:
     def store_vote(self, term: int, voted_for: str | None) -> None:
         platter = self.platter
         platter.votes.append((term, voted_for))
-        platter.voting = True
-        try:
-            self.real.store_vote(term, voted_for)
-        finally:
-            platter.voting = False
+        self.real.store_vote(term, voted_for)
         platter.votes = [(term, voted_for)]
         platter.term, platter.voted_for = term, voted_for
 

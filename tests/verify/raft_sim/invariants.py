@@ -10,6 +10,7 @@ from coterie.consensus.member.metadata.state_machine import HaltedError
 from coterie.consensus.raft.core.model.configuration import decode_voters, is_membership
 from coterie.consensus.raft.core.model.entries import NO_OP
 from coterie.consensus.raft.errors import WentBackError
+from coterie.consensus.raft.messages import Message, RequestVote, ResponseVote
 from coterie.consensus.raft.ports import Entry
 
 if TYPE_CHECKING:
@@ -117,15 +118,29 @@ class Invariants:
         self.seen[host.name] = now
 
     def _votes(self, host: Host, node: Any) -> None:
-        """At most one vote a term, also across restarts."""
+        """At most one vote a term, also across restarts; what is not on the disk yet, nobody has heard of."""
         platter = host.platter
-        if (platter.term, platter.voted_for) != (node.term, node.voted_for):
+        if (platter.term, platter.voted_for) != (node.term, node.voted_for) and not node.outbox.storing:
             self.world.fail(f"{host.name}: term and vote in memory are not those on disk")
-        if (
-            node.voted_for is not None
-            and self.votes.setdefault((host.name, node.term), node.voted_for) != node.voted_for
-        ):
-            self.world.fail(f"{host.name} voted twice in term {node.term}")
+        if platter.voted_for is not None:
+            self._voted(host, platter.term, platter.voted_for)
+
+    def _voted(self, host: Host, term: int, candidate: str) -> None:
+        if self.votes.setdefault((host.name, term), candidate) != candidate:
+            self.world.fail(f"{host.name} voted twice in term {term}")
+
+    def sent(self, host: Host, member: str, message: Message) -> None:
+        """Nothing leaves before its term and vote are durable."""
+        if isinstance(message, RequestVote | ResponseVote) and message.pre:
+            return
+        term = getattr(message, "term", 0)
+        if term > host.platter.term:
+            self.world.fail(f"{host.name} sends {message} and holds term {host.platter.term}")
+        if isinstance(message, RequestVote | ResponseVote) and getattr(message, "granted", True):
+            candidate = host.name if isinstance(message, RequestVote) else member
+            if term == host.platter.term and host.platter.voted_for != candidate:
+                self.world.fail(f"{host.name} sends {message} and holds a vote for {host.platter.voted_for}")
+            self._voted(host, term, candidate)
 
     def _elected(self, host: Host, node: Any) -> None:
         """Election safety, and leader completeness."""
@@ -148,7 +163,8 @@ class Invariants:
         known = [entry for entry in node.log.journal[:] if entry[1] > 1 and entry[2] < node.term]
         if known or host.snapshots.latest() is not None:
             return
-        absent = [voter for voter in host.bootstrap if self.votes.get((voter, node.term)) != host.name]
+        votes = {**self.votes, (host.name, node.term): node.voted_for}
+        absent = [voter for voter in host.bootstrap if votes.get((voter, node.term)) != host.name]
         if absent:
             self.world.fail(f"{host.name} founds the cluster in term {node.term} without the votes of {absent}")
 

@@ -35,6 +35,7 @@ class SimTransport:
 
     def send(self, member: str, message: Message) -> None:
         if not self.closed:
+            self.world.invariants.sent(self.world.hosts[self.own], member, message)
             self.world.network.send(self.own, member, message, self.sessions.get(member))
 
     def add(self, member: str) -> None: ...

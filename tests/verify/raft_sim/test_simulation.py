@@ -147,6 +147,8 @@ NOTICED = {
     "nobody stops for another's bytes": LATER_SEEDS + 6,
     "a damaged snapshot is replaced": LATER_SEEDS + 24,
     "upkeep waits in the disk thread": LATER_SEEDS + 4,
+    "nothing leaves before its vote is stored": 0,
+    "term and vote wait in the disk thread": 0,
     "no request id is forgotten young": LATER_SEEDS + 70,
     "a token that ended writes nothing": LATEST_SEEDS,
     "a lease is looked at again as it ends": LATEST_SEEDS,

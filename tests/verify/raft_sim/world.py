@@ -72,7 +72,7 @@ class HostDisk:
         self.world = world
         self.host = host
         self.free_at = 0.0
-        self.pending: list[Callable[[], Any]] = []  # jobs that have not run, oldest first
+        self.pending: dict[Callable[[], None], Callable[[], Any]] = {}  # jobs that have not run, by their ends, in turn
 
     def submit(self, job: Callable[[], Any], done: Callable[[Any, BaseException | None], None]) -> None:
         took = self.host.disk_latency * self.world.rng.random()
@@ -80,12 +80,10 @@ class HostDisk:
             took += self.world.rng.random()
         self.free_at = max(self.free_at, self.world.now) + took
         life = self.host.life
-        self.pending.append(job)
 
         def finish() -> None:
-            if self.host.life != life:
+            if self.host.life != life or self.pending.pop(finish, None) is None:
                 return
-            self.pending.remove(job)
             result, error = None, None
             self.host.snapshots.in_job = True
             try:
@@ -96,7 +94,12 @@ class HostDisk:
                 self.host.snapshots.in_job = False
             self.world.run_on(self.host.name, lambda _: done(result, error))
 
+        self.pending[finish] = job
         self.world.at(self.free_at, finish)
+
+    def finish_next(self) -> None:
+        """The oldest job ends now."""
+        next(iter(self.pending))()
 
 
 def _upkeep(host: Host) -> None:
@@ -161,6 +164,8 @@ class Host:
             level = 1 if self.world.releases is None else self.machine.state.known_level
             self.greeting = Greeting(level, self.platter.starts, self.journal.term, node.last_index if self.says else 0)
             self.rng.random()  # each seed keeps its run: a start has always drawn once more than it needs
+            node.load()
+            self.snapshots.in_job = False
             node.start()
         except OSError:
             self.life += 1
@@ -187,7 +192,7 @@ class Host:
             node = self.node
             if node is None or not node.leading or platter.term >= entry[2]:
                 invariants.entry_added(entry, former)
-            # Else its vote for itself is stored by this very step. Where that fails the node stops, and sent nothing.
+            # Else it leads alone, and its vote for itself is on its way to the disk. What it sends waits for that.
 
         if isinstance(platter, FilePlatter):
             held = list(platter.log)
@@ -197,7 +202,7 @@ class Host:
             self.snapshots: SimSnapshots = FileSnapshots(platter, self.rng, store)
             platter.in_job = self._in_job
         else:
-            self.journal = SimJournal(platter, self.rng, added, removed)
+            self.journal = SimJournal(platter, self.rng, added, removed, self._in_job)
             self.snapshots = SimSnapshots(platter, self.rng)
         self.snapshots.failure_rate = self.snapshot_failures
         self.snapshots.flip_rate = self.snapshot_flips
@@ -209,7 +214,7 @@ class Host:
         if isinstance(self.platter, FilePlatter):
             if self.node is not None:
                 self.snapshots.in_job = True
-            self.platter.end(self.disk.pending)
+            self.platter.end(list(self.disk.pending.values()))
         else:
             self.journal.crash()
 

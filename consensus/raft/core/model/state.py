@@ -12,6 +12,7 @@ from math import inf
 from coterie.consensus.raft.core.events import Ready
 from coterie.consensus.raft.core.model.drafts import Incoming, Saving
 from coterie.consensus.raft.core.model.log import Log
+from coterie.consensus.raft.core.model.outbox import Outbox
 from coterie.consensus.raft.core.model.pending import Pending, Read, Round, Transfer
 from coterie.consensus.raft.core.model.progress import Progress
 from coterie.consensus.raft.core.model.staleness import Freshness
@@ -64,6 +65,7 @@ class RaftState:
         self.now = 0.0
         """Of the event, in seconds of the node's monotonic clock."""
         self.ready = Ready()
+        self.outbox = Outbox()
         self.started = False
         self.stopped = False
 
@@ -185,8 +187,11 @@ class RaftState:
         return self.noop_index is not None and self.applied >= self.noop_index
 
     def disk_hangs(self) -> bool:
-        """A sync has been in flight for too long."""
-        return self.log.durability.in_flight and self.now > self.sync_began + self.settings.disk_patience
+        """A sync of the log, or a term or vote, has been on its way to the disk for too long."""
+        since = self.sync_began if self.log.durability.in_flight else self.now
+        if self.outbox.storing:
+            since = min(since, self.outbox.since)
+        return self.now > since + self.settings.disk_patience
 
     @property
     def change_pending(self) -> bool:

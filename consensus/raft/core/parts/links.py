@@ -13,6 +13,7 @@ def link_up(s: RaftState, event: LinkUp) -> None:
     s.links_seen += 1
     s.links[event.member] = s.links_seen
     s.greetings[event.member] = event.greeting
+    s.outbox.forget(event.member)
     rollback.check_greeting(s, event.member, event.greeting)
     if s.leading:
         become.track_members(s)
@@ -22,6 +23,7 @@ def link_up(s: RaftState, event: LinkUp) -> None:
 def link_down(s: RaftState, event: LinkDown) -> None:
     s.links.pop(event.member, None)
     s.greetings.pop(event.member, None)
+    s.outbox.forget(event.member)
     progress = s.progress.get(event.member)
     if progress is not None:
         progress.link_down(s.now)

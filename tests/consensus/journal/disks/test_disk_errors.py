@@ -84,6 +84,20 @@ def test_a_failed_vote_stops_the_journal_too() -> None:
         member.sync()
 
 
+def test_what_was_begun_before_a_vote_failed_is_not_written_after_it() -> None:
+    member = opened()
+    member.add(b"of the term that was not stored")
+    job = member.store.journal.begin_sync()
+    member.files.failing = lambda call: errno.EIO if call == "sync vote" else None
+    with pytest.raises(DiskFailedError):
+        member.vote(1, "a")
+    member.files.failing = lambda _call: None
+    calls = member.files.calls
+    with pytest.raises(DiskFailedError):
+        job()
+    assert member.files.calls == calls
+
+
 def test_what_a_failed_sync_left_in_the_cache_is_not_counted_before_it_is_on_the_disk() -> None:
     """The system shows what it could not write, and calls it clean: only writing it again gives a sync a meaning."""
     member = opened()

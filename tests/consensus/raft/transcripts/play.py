@@ -30,6 +30,7 @@ from coterie.consensus.raft.core.events import (
     LinkUp,
     Received,
     Start,
+    Stored,
     Synced,
     Tick,
 )
@@ -222,8 +223,6 @@ class Play:
         node = self.nodes[name]
         ready = step(node.state, event, self.now)
         shown = [f"  store term={ready.hard_state.term} vote={ready.hard_state.voted_for}"] if ready.hard_state else []
-        if ready.hard_state is not None:
-            node.journal.store_vote(*ready.hard_state)
         node.jobs += ready.jobs
         shown += ["  disk job"] * len(ready.jobs)
         if ready.sync:
@@ -240,6 +239,9 @@ class Play:
                 self._say(line)
         for callback, error, result, _ in ready.completions:
             callback(error, result)
+        if ready.hard_state is not None:  # at once, and before anything that is given to the disk after it
+            node.journal.store_vote(*ready.hard_state)
+            self._event(name, Stored(None))
 
     def _caller(self, name: str, what: str) -> Callable[[Any, Any], None]:
         return lambda error, result: self._say(f"  {name} ends {what}: {error if error is not None else result}")
@@ -258,6 +260,8 @@ def describe(name: str, event: Event) -> str:
     match event:
         case Received(sender, message):
             return f"{name} < {sender}: {render(message)}"
+        case Stored():
+            return f"{name} stored"
         case Synced():
             return f"{name} synced"
         case JobDone():

@@ -166,28 +166,20 @@ def link_by_configuration(receive: Any) -> Any:
     return handle
 
 
-def no_load(start: Any) -> Any:
-    return lambda s, event: transitions.postpone_election(s)
+def no_load(load: Any) -> Any:
+    return lambda node: None
 
 
 def load_late(tick: Any) -> Any:
     def late(s: Any, event: Any) -> None:
         s.ticks = getattr(s, "ticks", 0) + 1
-        if not s.started and s.ticks > 30:
+        if s.ticks == 30:
+            s.snapshots.in_job = True
             snapshot_taking.load(s)
-            s.started = True
+            s.snapshots.in_job = False
         tick(s, event)
 
     return late
-
-
-def accept_unloaded(receive: Any) -> Any:
-    def handle(s: Any, event: Any) -> None:
-        started, s.started = s.started, True
-        receive(s, event)
-        s.started = started
-
-    return handle
 
 
 def configuration_of_dump(load: Any) -> Any:
@@ -404,6 +396,20 @@ def never_looked_at(verify: Any) -> Any:
 
 def upkeep_on_the_loop(upkeep: Any) -> Any:
     return lambda node: node._journal.upkeep()
+
+
+def leaves_at_once(leaving: Any) -> Any:
+    return lambda outbox, messages: messages
+
+
+def vote_on_the_loop(store: Any) -> Any:
+    def store_at_once(node: Any, ready: Any) -> None:
+        hard_state, ready.hard_state = ready.hard_state, None
+        store(node, ready)
+        if hard_state is not None:
+            node._journal.store_vote(*hard_state)
+
+    return store_at_once
 
 
 def young_ones_forgotten(is_old: Any) -> Any:

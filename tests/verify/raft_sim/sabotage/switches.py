@@ -17,6 +17,7 @@ from coterie.consensus.raft import recovery
 from coterie.consensus.raft.core import calls, rules, step, transitions
 from coterie.consensus.raft.core.model.configuration import Configurations
 from coterie.consensus.raft.core.model.log import Durability
+from coterie.consensus.raft.core.model.outbox import Outbox
 from coterie.consensus.raft.core.parts import (
     elections,
     forwarding,
@@ -77,9 +78,8 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     "load before listening": (
         "fault 28",
         lambda: [
-            *function(step, "start", sabotage.no_load)(),
+            *function(RaftNode, "load", sabotage.no_load)(),
             *function(step, "tick", sabotage.load_late)(),
-            *function(step, "receive", sabotage.accept_unloaded)(),
         ],
     ),
     "truncate only from a conflict": ("fault 29", sabotage.rule("plan_append", sabotage.rewrite)),
@@ -142,6 +142,14 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
     ),
     "a damaged snapshot is replaced": ("raft spec 2b", function(snapshot_sending, "_verify", sabotage.never_looked_at)),
     "upkeep waits in the disk thread": ("raft spec 2b", function(RaftNode, "upkeep", sabotage.upkeep_on_the_loop)),
+    "nothing leaves before its vote is stored": (
+        "raft spec 2b",
+        function(Outbox, "leaving", sabotage.leaves_at_once),
+    ),
+    "term and vote wait in the disk thread": (
+        "raft spec 2b",
+        function(RaftNode, "_store", sabotage.vote_on_the_loop),
+    ),
     "no request id is forgotten young": (
         "raft spec 3",
         function(DeduplicationTable, "_is_old", sabotage.young_ones_forgotten),
