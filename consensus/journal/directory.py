@@ -179,6 +179,8 @@ def _open_journal(
     # From here on things change on disk.
     recover_tail(file, last, mark.sequence)
     with disk_call(f"sync {directory}"):
+        if MARKER_NAME in names:
+            files.sync_directory(directory)  # the new member's files are there before the marker goes
         for leftover in [segment.path.name for segment in segments[:start]] + [n for n in names if n == MARKER_NAME]:
             files.remove(directory / leftover)
         files.sync_directory(directory)

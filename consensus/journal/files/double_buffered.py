@@ -19,6 +19,8 @@ COPY_BYTES = 4_096
 
 FORMAT_VERSION = 1
 
+_STARTS = (0, COPY_BYTES)  # of the copies
+
 _MAGIC = b"CTRYTWIN"
 _HEAD = struct.Struct("<8sHHQH")  # magic, version, kind, sequence, bytes of the value
 _CRC = struct.Struct("<I")
@@ -54,12 +56,17 @@ class DoubleBufferedFile:
         try:
             with disk_call(f"read {path}"):
                 data = file.read(2 * COPY_BYTES, 0)
-            copies = [_parse(data[start : start + COPY_BYTES], path, kind) for start in (0, COPY_BYTES)]
-            whole = [copy for copy in copies if copy is not None]
+            copies = {start: _parse(data[start : start + COPY_BYTES], path, kind) for start in _STARTS}
+            whole = {start: copy for start, copy in copies.items() if copy is not None}
             if not whole:
                 raise CorruptFileError(path, "both copies fail their checksums")
-            opened = cls(file, path, kind, *max(whole))
-            opened.store(opened.value)
+            opened = cls(file, path, kind, *max(whole.values()))
+            with disk_call(f"sync {path}"):
+                file.sync()
+            # First the copy that may not be on the disk: the one that is not whole, else the newer one. The other is.
+            bad = next((start for start in _STARTS if start not in whole), None)
+            first = max(whole, key=lambda start: whole[start][0]) if bad is None else bad
+            opened._store(opened.value, (first, COPY_BYTES - first))
         except BaseException:
             file.close()
             raise
@@ -67,12 +74,15 @@ class DoubleBufferedFile:
 
     def store(self, value: bytes) -> None:
         """Durable on return. After an error the file is not written again."""
+        self._store(value, _STARTS)
+
+    def _store(self, value: bytes, starts: tuple[int, int]) -> None:
         if self._failed:
             raise DiskFailedError(f"{self._path} could not be written before; this process must stop")
         self._failed = True
         with disk_call(f"write {self._path}"):
             copy = _copy(self._kind, self._sequence + 1, value)
-            for start in (0, COPY_BYTES):
+            for start in starts:
                 self._file.write(copy, start)
                 self._file.sync()
         self._failed = False
