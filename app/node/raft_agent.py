@@ -15,6 +15,7 @@ from coterie.consensus.autopilot.announcement import FoundingRule
 from coterie.consensus.autopilot.shell.agent import Agent
 from coterie.consensus.autopilot.shell.agent_config import AgentConfig
 from coterie.consensus.autopilot.voters.policy import Policy
+from coterie.consensus.journal import JournalConfig
 from coterie.consensus.raft.settings import RaftConfig
 from coterie.gossip import Address, GossipNode
 
@@ -58,11 +59,14 @@ def agent_config(
                 election_max=2 * raft.election_timeout,
                 leader_fallback=FALLBACK_PART * raft.election_timeout,
                 disk_patience=raft.disk_patience,
+                compact_bytes=raft.compact_bytes,
             ),
+            digest_interval=raft.digest_interval,
             request_timeout=raft.request_timeout,
             max_watches=raft.max_watches,
             tracing=tracer,
         ),
+        journal=JournalConfig(max_log_bytes=raft.max_log_bytes),
         policy=Policy(
             min_voters=raft.min_voters,
             max_voters=raft.max_voters,

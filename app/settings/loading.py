@@ -278,6 +278,8 @@ def _raft_contradictions(settings: Settings) -> Iterator[tuple[SettingPath, str]
         yield ("raft", field), f"{founding} nodes found the cluster, above raft.max_voters = {raft.max_voters}"
     if raft.election_timeout < 4 * raft.heartbeat_interval:
         yield ("raft", "election_timeout"), "must be at least 4 times raft.heartbeat_interval"
+    if 2 * raft.compact_bytes > raft.max_log_bytes:
+        yield ("raft", "compact_bytes"), f"must be at most half of raft.max_log_bytes = {raft.max_log_bytes}"
     if raft.request_timeout > raft.max_request_timeout:
         yield ("raft", "request_timeout"), f"must be at most raft.max_request_timeout = {raft.max_request_timeout:g} s"
 

@@ -23,12 +23,17 @@ from coterie.app.settings.types import (
 )
 from coterie.consensus import MemberConfig
 from coterie.consensus.autopilot.voters.policy import Policy
+from coterie.consensus.journal import JournalConfig
 from coterie.gossip import GossipConfig
 
 # Each default is written once, in the configuration of the part that uses it.
 _GOSSIP = GossipConfig()
 _MEMBER = MemberConfig(secret=b"unused")
+_JOURNAL = JournalConfig()
 _POLICY = Policy()
+
+MIN_LOG_BYTES = 8 * 1024 * 1024
+"""So that several values of the largest size fit."""
 
 
 class GossipSettings(Table):
@@ -137,6 +142,15 @@ class RaftSettings(Table):
     heartbeat_interval."""
     disk_patience: Seconds = _MEMBER.raft.disk_patience
     """How long one write to the leader's disk may hang before the leader gives up its place to another node."""
+    compact_bytes: Bytes = _MEMBER.raft.compact_bytes
+    """What the log grows by before a snapshot is taken and the log cut: these bytes, or 10,000 entries. At most half of
+    max_log_bytes."""
+    max_log_bytes: Annotated[Bytes, Field(ge=MIN_LOG_BYTES)] = _JOURNAL.max_log_bytes
+    """Memory that the log may take from one snapshot to the next: beyond it writes are refused until a snapshot has cut
+    the log. A node that follows takes twice as much."""
+    digest_interval: Seconds = _MEMBER.digest_interval
+    """Time between two digests of the metadata that the members compare. One that differs from most of the others
+    takes no further part in Raft, and says so."""
     request_timeout: Seconds = _MEMBER.request_timeout
     """How long a request may take where it does not say so itself; then it ends with an error that says whether
     anything happened."""

@@ -10,6 +10,15 @@ from coterie.consensus.raft.net.tcp import NetSettings
 from coterie.consensus.raft.settings import RaftConfig
 from coterie.consensus.store import Limits
 
+REQUEST_TIMEOUT = 5.0
+"""Seconds that a call takes at most, where neither it nor the configuration says otherwise."""
+
+DIGEST_INTERVAL = 300.0
+"""Seconds between two digests of the state, where the configuration does not say otherwise."""
+
+MAX_WATCHES = 1_000
+"""Watches open at a time at a member, where the configuration does not say otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberConfig:
@@ -19,11 +28,11 @@ class MemberConfig:
     net: NetSettings = field(default_factory=NetSettings)
     limits: Limits = field(default_factory=Limits)
     """Of a new cluster: its first leader logs them, and they are in force from there on."""
-    request_timeout: float = 5.0
+    request_timeout: float = REQUEST_TIMEOUT
     """Seconds that a call takes at most, where it does not say otherwise."""
-    digest_interval: float = 300.0
+    digest_interval: float = DIGEST_INTERVAL
     """Seconds between two digests of the state, by which members find out whether one differs from the rest."""
-    max_watches: int = 1_000
+    max_watches: int = MAX_WATCHES
     """Watches open at a time at this member; more are refused as `too_many_watches`."""
     server_tls: ssl.SSLContext | None = None
     client_tls: ssl.SSLContext | None = None

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from coterie.consensus.member.config import DIGEST_INTERVAL, MAX_WATCHES, REQUEST_TIMEOUT
 from coterie.consensus.member.event_loop import SystemClock
 from coterie.consensus.member.metadata.calls import MemberMetadata
 from coterie.consensus.member.metadata.lease_expiry import LeaseExpiry
@@ -30,9 +31,9 @@ class MetadataConsumer:
         self,
         limits: Limits | None = None,
         *,
-        request_timeout: float = 5.0,
-        digest_interval: float = 300.0,
-        max_watches: int = 1_000,
+        request_timeout: float = REQUEST_TIMEOUT,
+        digest_interval: float = DIGEST_INTERVAL,
+        max_watches: int = MAX_WATCHES,
         tracing: Tracing | None = None,
         on_change: Callable[[], None] = lambda: None,
     ) -> None:

@@ -174,6 +174,16 @@ def problems_of_file(tmp_path: Path, text: str) -> list[str]:
                 ),
                 (
                     "",
+                    "compact_bytes = 6_000_000\nmax_log_bytes = 10_000_000",
+                    "compact_bytes in node.toml: must be at most half of raft.max_log_bytes = 10000000",
+                ),
+                (
+                    "",
+                    "max_log_bytes = 1",
+                    "max_log_bytes in node.toml: must be greater than or equal to 8388608, not 1",
+                ),
+                (
+                    "",
                     "request_timeout = 61",
                     "request_timeout in node.toml: must be at most raft.max_request_timeout = 60 s",
                 ),

@@ -119,6 +119,8 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "min_voters": "4",
         "max_delta_bytes": "200000",
         "heartbeat_interval": "0.05",
+        "compact_bytes": "1000000",
+        "max_log_bytes": "200000000",
         "anonymous": "none",
         "client_certificates": "required",
         "minimum_version": "1.3",

@@ -49,14 +49,13 @@ def replace_disk(told: Told, *, power: bool) -> None:
 
 def shorten_logs() -> None:
     from coterie.app.node import raft_agent
-    from coterie.consensus.journal import JournalConfig
 
     original = raft_agent.agent_config
 
     def agent_config(*arguments: Any) -> Any:
         config = original(*arguments)
         raft = replace(config.member.raft, compact_after=COMPACT_AFTER)
-        journal = JournalConfig(segment_bytes=SEGMENT_BYTES, reserve_bytes=SEGMENT_BYTES // 8)
+        journal = replace(config.journal, segment_bytes=SEGMENT_BYTES, reserve_bytes=SEGMENT_BYTES // 8)
         return replace(config, member=replace(config.member, raft=raft), journal=journal)
 
     _replace(raft_agent, "agent_config", agent_config)
