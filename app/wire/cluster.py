@@ -107,6 +107,10 @@ class RaftStatus(Answer, frozen=True):
     log_shortage: Literal["disk_full", "log_full"] | None = None
     """Why this node's log takes no write now: no space on the disk, or as much in memory as it may take until a
     snapshot has cut it; null where it takes one."""
+    operation_level: int | None = None
+    """The level of operations that the cluster uses; it rises once every member follows a higher one."""
+    known_operation_level: int | None = None
+    """The newest level that this node follows."""
 
 
 class RaftStatement(Answer, frozen=True):

@@ -173,7 +173,7 @@ class Member:
 
     def status(self) -> MemberStatus:
         election_max, now = self.config.raft.election_max, self._clock.monotonic()
-        return member_status(self.node, self.cluster, self.state.keyspace.revision, election_max, now)
+        return member_status(self.node, self.cluster, self.state, election_max, now)
 
     def metrics(self) -> MemberMetrics:
         node = self.node

@@ -84,6 +84,8 @@ def show_status(context: Context) -> dict[str, Any]:
         "quorum": status.quorum,
         "failure": status.failure,
         "log_shortage": status.shortage,
+        "operation_level": status.level,
+        "known_operation_level": status.known_level,
         "peers": [_show_peer(peer) for peer in context.raft.peers()],
     }
 

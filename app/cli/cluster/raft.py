@@ -23,6 +23,7 @@ from coterie.app.wire.names import PROGRAM
 
 if TYPE_CHECKING:
     from coterie.app.client import Client, RaftMember
+    from coterie.app.wire.cluster import RaftStatus
 
 VOTING = frozenset({"leader", "voter"})
 
@@ -30,6 +31,16 @@ _SHORTAGES = {
     "disk_full": "its log takes no writes: there is no space on the disk",
     "log_full": "its log takes no writes: it is full until a snapshot has cut it",
 }
+
+
+def _level(told: RaftStatus) -> str | None:
+    """None of a node of an earlier release, which does not say."""
+    if told.operation_level is None or told.known_operation_level is None:
+        return None
+    more = told.known_operation_level > told.operation_level
+    return (
+        f"{told.operation_level}, this node follows {told.known_operation_level}" if more else f"{told.operation_level}"
+    )
 
 
 @make_command(
@@ -62,6 +73,7 @@ def show_status(session: Session) -> None:
             "applied": told.applied_index,
             "snapshot": told.snapshot_index,
             "log entries": told.log_entries,
+            "operation level": _level(told),
         }
     )
     if told.log_shortage is not None:

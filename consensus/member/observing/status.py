@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.node import RaftNode
 from coterie.consensus.raft.ports import Shortage
+from coterie.consensus.store import State
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,10 @@ class MemberStatus:
     snapshot_index: int
     log_entries: int
     revision: int
+    level: int
+    """Of operations, that the cluster uses."""
+    known_level: int
+    """The newest one that this member follows."""
     founding: bool
     """The cluster has not been founded yet: every founder's vote is needed."""
     change_pending: bool
@@ -54,8 +59,8 @@ class MemberStatus:
     """Why its log takes no write now."""
 
 
-def member_status(node: RaftNode, cluster: str, revision: int, election_max: float, now: float) -> MemberStatus:
-    """`revision`: of the state as applied. `election_max`: a majority that is silent for longer is not there (s)."""
+def member_status(node: RaftNode, cluster: str, applied: State, election_max: float, now: float) -> MemberStatus:
+    """`applied`: the replicated state. `election_max`: a majority that is silent for longer is not there (s)."""
     state = node.state
     role = "leader" if state.leading else "candidate" if state.campaign is not None else "follower"
     return MemberStatus(
@@ -71,7 +76,9 @@ def member_status(node: RaftNode, cluster: str, revision: int, election_max: flo
         applied_index=state.applied,
         snapshot_index=state.snapshot_index,
         log_entries=len(state.log),
-        revision=revision,
+        revision=applied.keyspace.revision,
+        level=applied.feature_level,
+        known_level=applied.known_level,
         founding=state.founding,
         change_pending=state.change_pending,
         quorum=_silent_seconds(state, now) < election_max,

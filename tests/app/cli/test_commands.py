@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -129,6 +130,7 @@ def test_a_node_takes_a_snapshot_when_asked(node: Node, say: Say) -> None:
 
     wait_until(done)
     assert "takes a snapshot up to entry" in say("raft", "compact").out
+    assert re.search(r"^operation level +\d", say("raft", "status").out, re.MULTILINE)
 
 
 def test_what_is_founded_is_not_given_up(node: Node, say: Say) -> None:

@@ -30,7 +30,7 @@ from coterie.consensus.api.errors import RefusedError, UnavailableError, Unknown
 from coterie.consensus.autopilot.announcement import Announcement, ClusterStatus, encode
 from coterie.consensus.autopilot.decision_log import DecisionRecord
 from coterie.consensus.autopilot.shell.local_member import LinkProblem
-from coterie.consensus.store import read_snapshot
+from coterie.consensus.store import KNOWN_LEVEL, read_snapshot
 from coterie.gossip import Address, GossipNode, KeyStatus, NodeId
 from tests.app.api.conftest import HTTP, RAFT, Part, error_of
 from tests.app.api.streams import Stream, streaming
@@ -197,6 +197,7 @@ async def test_the_status_of_the_own_member(api: httpx.AsyncClient, part: Part) 
     assert status["voters"] == [part.member.id]
     assert status["link_events"] == [{"time": 1_700_000_000.5, "kind": "wrong_cluster", "detail": "127.0.0.1:9"}]
     assert status["reason"] is None
+    assert (status["operation_level"], status["known_operation_level"]) == (KNOWN_LEVEL, KNOWN_LEVEL)
 
 
 async def test_leadership_is_handed_over(api: httpx.AsyncClient, part: Part) -> None:
