@@ -93,6 +93,7 @@ _REASONS = {
     "other_leader": "another node was elected in place of the one that was to take over",
     "transfer_pending": "leadership is being handed over already",
     "change_pending": "a change of the voters is not committed yet",
+    "would_strand": "too few of the voters that would be left answer the leader",
 }
 
 

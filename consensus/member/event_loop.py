@@ -14,7 +14,7 @@ from coterie.consensus.api.errors import MetadataError, RefusedError, Unavailabl
 from coterie.consensus.raft import errors as raft
 from coterie.consensus.raft.node import RaftNode
 
-_BUSY = frozenset({"busy", "disk_full", "transfer_pending", "change_pending", "not_ready"})
+_BUSY = frozenset({"busy", "disk_full", "transfer_pending", "change_pending", "not_ready", "would_strand"})
 """Refusals of the Raft node that are about now, not about the call."""
 
 Callback = Callable[[raft.RaftError | None, Any], None]

@@ -310,6 +310,21 @@ def test_a_voter_whose_removal_it_alone_has_is_needed_until_that_is_committed() 
     group.puts("n1", 1)
 
 
+def test_a_removal_that_would_strand_those_that_are_left_is_refused(group: Group) -> None:
+    leader = group.lead("n0")
+    group.hosts["n2"].crash()
+    group.run(SETTINGS.leader_fallback + 0.1)
+    stranding = group.change("n0", "n1", add=False)
+    assert group.run_until(lambda: not stranding.open, 2.0)
+    assert isinstance(stranding.error, RaftRefusedError)
+    assert stranding.error.reason == "would_strand"
+    assert leader.voters == ("n0", "n1", "n2")
+    group.puts("n0", 1)  # it leads on
+    removed = group.change("n0", "n2", add=False)
+    assert group.run_until(lambda: not removed.open, 2.0)
+    assert removed.result == ("n0", "n1")
+
+
 def test_a_change_waits_for_the_own_no_op(group: Group) -> None:
     leader = group.lead("n0")
     leader.state.commit, commit = 1, leader.commit

@@ -85,13 +85,16 @@ def on_timeout_now(s: RaftState, sender: str, message: TimeoutNow) -> None:
 
 
 def check_quorum(s: RaftState) -> None:
-    """A leader that no majority has answered lately gives up (thesis 6.2); any answer counts (fault 25)."""
+    """A leader that no majority has answered lately gives up (thesis 6.2)."""
+    if not rules.is_quorum(s.voters, answering(s)):
+        become.step_down(s)
+
+
+def answering(s: RaftState) -> set[str]:
+    """Members that have answered this leader lately, itself included; any answer counts (fault 25)."""
     deadline = s.now - s.settings.leader_fallback
     heard = {member for member, progress in s.progress.items() if progress.last_contact > deadline}
-    heard -= s.went_back.keys()
-    heard.add(s.own)
-    if not rules.is_quorum(s.voters, heard):
-        become.step_down(s)
+    return heard - s.went_back.keys() | {s.own}
 
 
 def check_disk(s: RaftState) -> None:

@@ -16,7 +16,7 @@ from coterie.consensus.raft.core.model.entries import (
 )
 from coterie.consensus.raft.core.model.pending import EntryProposals, Proposal
 from coterie.consensus.raft.core.model.state import RaftState
-from coterie.consensus.raft.core.parts import forwarding
+from coterie.consensus.raft.core.parts import elections, forwarding
 from coterie.consensus.raft.core.parts.snapshot_taking import ask_room
 from coterie.consensus.raft.errors import RaftRefusedError, RaftUnavailableError, SafetyError
 from coterie.consensus.raft.ports import Shortage
@@ -61,7 +61,8 @@ def _append_batch(s: RaftState, batch: list[Proposal]) -> None:
 
 
 def append_change(s: RaftState, proposal: Proposal) -> None:
-    """One change at a time (fault 1): in force as soon as it is in the log."""
+    """One change at a time (fault 1): in force as soon as it is in the log. None that takes a voter away where most of
+    those that are left do not answer: whoever decided it knew more voters to be there."""
     problem = rules.may_change(
         leading=s.leading,
         noop_committed=s.noop_index is not None and s.commit >= s.noop_index,
@@ -78,6 +79,10 @@ def append_change(s: RaftState, proposal: Proposal) -> None:
     except (RaftRefusedError, ValueError) as error:
         reason = error if isinstance(error, RaftRefusedError) else RaftRefusedError("bad_change", str(error))
         calls.end(s, proposal, reason)
+        return
+    if not add and not rules.is_quorum(after, elections.answering(s)):
+        message = f"too few of the voters that would be left answer to go on without {member}"
+        calls.end(s, proposal, RaftRefusedError("would_strand", message))
         return
     _append(s, encode_voters(after), [proposal])
     become.track_members(s)
