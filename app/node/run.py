@@ -30,12 +30,14 @@ from coterie.app.node.raft_agent import agent_config, open_agent
 from coterie.app.node.reloadable import register_node
 from coterie.app.node.reloading import Reloader, ReloadError
 from coterie.app.node.start_message import is_loopback, report_start
+from coterie.app.node.storage.cluster_pin import open_pin
 from coterie.app.node.storage.data_dir import DataDir, DataDirError, NodeIdentity
 from coterie.app.node.storage.gossip_persistence import GossipPersistence, restore
 from coterie.app.observability.health import Health
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.observability.metrics.loop_lag import LoopLag
 from coterie.app.raft.local import LocalRaft
+from coterie.app.raft.pin import ClusterPin
 from coterie.app.settings.settings import Settings
 from coterie.app.settings.tables import HttpSettings
 from coterie.consensus.autopilot.shell.agent import Agent
@@ -106,7 +108,8 @@ async def _serve(
     tracer = _open_tracer(settings, node)
     trust = GossipTrust.of(settings, sockets.address)
     agent = _open_agent(settings, node, sockets.address, data_dir, tls, tracer, trust)
-    part = LocalRaft(node, agent, GossipView(node, trust.keys, believed=trust.believed))
+    pin = open_pin(data_dir.path) if agent is None and data_dir is not None else ClusterPin()
+    part = LocalRaft(node, agent, GossipView(node, trust.keys, believed=trust.believed), pin)
     stopping = asyncio.Event()
     figures, loop_lag = HttpMetrics(), LoopLag()
     health = Health(node, part, stopping, settings.health.max_staleness)
@@ -171,6 +174,7 @@ async def _serve(
         if agent is not None:
             await agent.stop()
         await node.stop()
+        await pin.kept()
         if persistence is not None:
             await persistence.stop()
         if tracer is not None:

@@ -9,6 +9,7 @@ import time
 from dataclasses import dataclass
 
 from coterie.app.raft.leaders import MAX_CANDIDATES, LeaderCandidate, LeaderChoice, choose, meeting
+from coterie.app.raft.pin import ClusterPin
 from coterie.app.raft.view import RaftPicture, without_ghosts
 from coterie.app.wire.cluster import RaftMember, Role
 from coterie.consensus.autopilot.announcement import Announcement
@@ -29,12 +30,12 @@ class GossipReport:
 
 
 class GossipRaftView:
-    def __init__(self, node: GossipNode, view: GossipView) -> None:
+    def __init__(self, node: GossipNode, view: GossipView, pin: ClusterPin | None = None) -> None:
         self._node = node
         self._view = view
         self._report: GossipReport | None = None
         self._until = 0.0
-        self.pinned: str | None = None
+        self.pin = pin or ClusterPin()
         """The cluster whose leader this node has spoken to."""
 
     @property
@@ -42,14 +43,15 @@ class GossipRaftView:
         now = time.monotonic()
         if self._report is None or now >= self._until:
             seen = self._view.observations(now)
-            self._report = GossipReport(seen, choose(seen, self.pinned))
+            self._report = GossipReport(seen, choose(seen, self.pin.cluster, self.pin.way_out))
             self._until = now + FRESH_SECONDS
         return self._report
 
     def spoke_to(self, cluster: str) -> None:
         """The leader of this cluster has answered."""
-        if cluster != self.pinned:
-            self.pinned, self._report = cluster, None
+        if cluster != self.pin.cluster:
+            self.pin.move(cluster)
+            self._report = None
 
     @property
     def reason(self) -> str:

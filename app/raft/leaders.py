@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from coterie.app.raft.pin import RESTART
 from coterie.consensus.autopilot.announcement import ClusterStatus
 from coterie.consensus.autopilot.observations import Observation, Observations
 from coterie.gossip import Address
@@ -45,14 +46,14 @@ class LeaderChoice:
     """Why no cluster can be chosen."""
 
 
-def choose(seen: Observations, pinned: str | None) -> LeaderChoice:
-    """`pinned`: the cluster that this node has spoken to."""
+def choose(seen: Observations, pinned: str | None, way_out: str = RESTART) -> LeaderChoice:
+    """`pinned`: the cluster that this node has spoken to. `way_out`: how it forgets that."""
     live = [each for each in seen.all if each.live and each.announcement is not None and each.announcement.cluster_id]
     proved = [each for each in live if each.proved]
     pool = proved or live
     clusters = _in_order(pool, Observations.of(pool).replaced(), pinned)
     if not clusters:
-        return LeaderChoice(problem=_lost(pool, pinned))
+        return LeaderChoice(problem=_lost(pool, pinned, way_out))
     if len(clusters) > 1 and proved:
         return LeaderChoice(problem=_met(pool, clusters))
     found: list[tuple[str, str]] = []
@@ -129,11 +130,11 @@ def _met(pool: Iterable[Observation], clusters: Iterable[str]) -> str:
     return f"two Raft clusters gossip with each other here, and clusters never merge: {reports}. Give one other seeds"
 
 
-def _lost(pool: Iterable[Observation], pinned: str | None) -> str | None:
+def _lost(pool: Iterable[Observation], pinned: str | None, way_out: str) -> str | None:
     others = Observations.of(pool).clusters(live=True)
     if pinned is None or not others:
         return None
     return (
         f"this node has spoken to the Raft cluster {pinned}, of which no node is here; {', '.join(sorted(others))} is "
-        "another one, which was not recovered from it: restart this node to have it go over to that"
+        f"another one, which was not recovered from it: {way_out} to have it go over to that"
     )

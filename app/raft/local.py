@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from coterie.app.raft.from_gossip import GossipRaftView
 from coterie.app.raft.leaders import LeaderCandidate
 from coterie.app.raft.member_names import find_member
+from coterie.app.raft.pin import ClusterPin
 from coterie.app.raft.view import RaftPicture, without_ghosts
 from coterie.app.wire.cluster import RaftMember
 from coterie.consensus import Member, MemberMetadata, MemberStatus, PeerStatus, RefusedError, UnavailableError
@@ -28,9 +29,15 @@ from coterie.gossip import GossipNode
 class LocalRaft:
     """A `RaftView`: the node's own member knows best; gossip says the rest."""
 
-    def __init__(self, node: GossipNode, agent: Agent | None = None, view: GossipView | None = None) -> None:
-        """`view`: of gossip, for a node without an agent."""
-        self._gossip = GossipRaftView(node, agent.view if agent is not None else view or GossipView(node))
+    def __init__(
+        self,
+        node: GossipNode,
+        agent: Agent | None = None,
+        view: GossipView | None = None,
+        pin: ClusterPin | None = None,
+    ) -> None:
+        """`view`, `pin`: of gossip, and the cluster that was spoken to, for a node without an agent."""
+        self._gossip = GossipRaftView(node, agent.view if agent is not None else view or GossipView(node), pin)
         self._agent = agent
 
     @property

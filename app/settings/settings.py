@@ -92,8 +92,8 @@ class Settings(BaseSettings):
     """Name of the cluster, equal on all its nodes; nodes of other clusters are not talked to. At most 1024 bytes."""
     data_dir: Directory | None = None
     """Directory for what must outlive a restart: the generated node_id, the node's generation, its keys, the addresses
-    of its peers, the Raft layer's files; created if absent, relative to the working directory. Unset: nothing is kept,
-    and the generation is the start time in Unix seconds."""
+    of its peers, the Raft layer's files or the Raft cluster that the node keeps to; created if absent, relative to the
+    working directory. Unset: nothing is kept, and the generation is the start time in Unix seconds."""
 
     gossip: GossipSettings = GossipSettings()
     persistence: PersistenceSettings = PersistenceSettings()

@@ -78,7 +78,9 @@ class DoubleBufferedFile:
 
     def _store(self, value: bytes, starts: tuple[int, int]) -> None:
         if self._failed:
-            raise DiskFailedError(f"{self._path} could not be written before; this process must stop")
+            raise DiskFailedError(
+                f"{self._path} could not be written before: this member takes no further part in Raft"
+            )
         self._failed = True
         with disk_call(f"write {self._path}"):
             copy = _copy(self._kind, self._sequence + 1, value)

@@ -112,8 +112,8 @@ def disk_call(doing: str) -> Iterator[None]:
             full.errno = error.errno
             raise full from error
         failed = DiskFailedError(
-            f"cannot {doing}: {error}. What was written last may be lost: this process must stop. "
-            "Check the disk, then start it again"
+            f"cannot {doing}: {error}. What was written last may be lost: this member takes no further part in Raft. "
+            "Check the disk, then start the process again"
         )
         failed.errno = error.errno
         raise failed from error

@@ -165,11 +165,11 @@ async def test_a_leader_of_another_cluster_refuses_what_is_meant_for_one(part: P
         async with client(PeerTrust(sealed=True), LeaderCandidate(address, "other")) as (far, raft):
             answer = await far.put("/v1/meta/a", content="x")
             assert (answer.status_code, error_of(answer)["details"]) == (503, {"reason": "wrong_cluster"})
-            assert raft._gossip.pinned is None
+            assert raft._gossip.pin.cluster is None
         assert part.state.keyspace.revision == 0
         async with client(PeerTrust(sealed=True), LeaderCandidate(address, "cluster")) as (far, raft):
             assert (await far.put("/v1/meta/a", content="x")).status_code == 200
-            assert raft._gossip.pinned == "cluster"
+            assert raft._gossip.pin.cluster == "cluster"
         async with client(BY_SECRET, LeaderCandidate(address, "other")) as (far, _):
             answer = await far.put("/v1/meta/a", content="x")
             assert error_of(answer)["details"] == {"reason": "leader_unproved"}
