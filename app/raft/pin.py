@@ -17,7 +17,7 @@ class ClusterPin:
         way_out: str = RESTART,
     ) -> None:
         """`cluster`: as an earlier process kept it. `keep`: writes it down, and may wait for the disk; None: it is
-        known as long as the process lives. `way_out`: what an operator does to have the node go over to another cluster."""
+        known as long as the process lives. `way_out`: what makes it forget the cluster, for operators."""
         self.cluster = cluster
         self.way_out = way_out
         self._keep = keep

@@ -21,7 +21,7 @@ class DiskFullError(StorageError, OSError):
 
 
 class DiskFailedError(StorageError, OSError):
-    """A disk call failed. What reached the disk is not known after a failed sync: the process must stop, not retry."""
+    """A disk call failed. What reached the disk is not known after a failed sync: the member must stop, not retry."""
 
 
 class DirectoryInUseError(StorageError):

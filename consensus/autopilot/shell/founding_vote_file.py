@@ -44,7 +44,7 @@ class FoundingVoteFile:
         return cls(files, directory, file, vote)
 
     def store(self, vote: FoundingVote) -> None:
-        """Durable on return. After an error the process must stop: the state of the disk is unknown."""
+        """Durable on return. After an error the node takes no part in Raft any more: what the disk holds is unknown."""
         if vote == self.vote:
             return
         value = encode_founding_vote(vote)

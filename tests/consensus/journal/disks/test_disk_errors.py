@@ -61,7 +61,7 @@ def test_a_failed_sync_is_never_tried_again() -> None:
     member = opened()
     member.add(b"x")
     member.files.failing = lambda call: errno.EIO if call.startswith("sync journal") else None
-    with pytest.raises(DiskFailedError, match="must stop"):
+    with pytest.raises(DiskFailedError, match="no further part in Raft"):
         member.sync()
     member.files.failing = lambda _call: None
     calls = member.files.calls
