@@ -1,4 +1,5 @@
-"""Bounds by bytes at a few KiB, snapshot files that rot where they lie, and a member that stays down until the calm.
+"""Bounds by bytes at a few KiB, snapshot files that rot where they lie, a member that stays down until the calm, and
+one whose disk is full in it.
 
 Draws from a stream of its own, so that a seed keeps what it drew before.
 """
@@ -6,6 +7,7 @@ Draws from a stream of its own, so that a seed keeps what it drew before.
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -67,6 +69,31 @@ class Bounds:
             world.note(f"{self.resting.name} stays down")
             self.resting.crash()
             self.resting.resting = True
+
+    def fill(self, world: World, write: Callable[[Host], object]) -> None:
+        """In calm weather a voter's disk is full while it holds what is not committed. It takes no more, and learns
+        all the same that what it holds is committed. `write`: a write at a host.
+        """
+        leader = world.leader()
+        if leader is None or leader.node is None or len(leader.node.voters) < 3:
+            return
+        others = [host for host in world.live() if host is not leader and host.name in leader.node.voters]
+        host = self.rng.choice(others)
+        node = host.node
+        assert node is not None
+        for _ in range(20):
+            write(leader)
+            if world.run_until(lambda: node.last_index > node.commit, 0.2):
+                break
+        held = node.last_index
+        world.note(f"the disk of {host.name} is full, and it holds {held}")
+        host.platter.full = True
+        for _ in range(5):
+            write(leader)
+            world.run(0.3)
+        if node.commit < held and world.leader() is leader and host.node is node:
+            world.fail(f"{host.name} has no room, and does not learn that {held}, which it holds, is committed")
+        host.platter.full = False
 
     def end(self) -> None:
         if self.resting is not None:

@@ -174,6 +174,9 @@ class Storm:
             overtake(world, self.history, random.Random(f"{world.seed} overtaken"))
             if not world.run_until(lambda: self._settled() and not self.history.open, 10.0):
                 world.fail("no recovery after a snapshot was overtaken by the log")
+        if world.bounds is not None and not world.real_files:
+            world.bounds.fill(world, lambda host: self.history.write(host, "room", 5.0))
+            world.run_until(lambda: not self.history.open, 6.0)
         if not world.run_until(self._settled, 5.0):
             world.fail("the last entries are not applied everywhere")
         if self.releases is not None:
