@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Body, FastAPI, Path, Query, Request
+from msgspec.structs import replace
 from starlette.responses import Response
 
 from coterie.app.api.context import Context
