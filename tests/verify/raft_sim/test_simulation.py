@@ -152,7 +152,7 @@ NOTICED = {
     "term and vote wait in the disk thread": 0,
     "no request id is forgotten young": LATER_SEEDS + 70,
     "a token that ended writes nothing": LATEST_SEEDS,
-    "a lease is looked at again as it ends": LATEST_SEEDS,
+    "a lease is looked at again as it ends": LATEST_SEEDS + 80,
     "a new leader's time goes on from the last": LATEST_SEEDS + 9,
 }
 """A fix, and where to look for a seed that notices when it is off (all of them: a campaign)."""
