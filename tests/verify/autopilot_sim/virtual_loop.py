@@ -180,10 +180,13 @@ class Disk:
 
         loop.call_at(self._free_at, run)
 
-    async def close(self, last: Callable[[], None] = lambda: None) -> None:
+    async def run(self, job: Callable[[], Any]) -> Any:
         future = self._loop.create_future()
-        self.submit(last, lambda _, error: future.set_result(None) if error is None else future.set_exception(error))
-        await future
+        self.submit(job, lambda done, error: future.set_result(done) if error is None else future.set_exception(error))
+        return await future
+
+    async def close(self, last: Callable[[], None] = lambda: None) -> None:
+        await self.run(last)
 
 
 # TCP ------------------------------------------------------------------------------------------------------------------
