@@ -30,6 +30,7 @@ from coterie.consensus.store import (
     LeaseDone,
     LeaseEnded,
     LeaseGrant,
+    LeaseGrantAs,
     LeaseKeepAlive,
     LeaseRecord,
     LeaseRevoke,
@@ -41,9 +42,13 @@ from coterie.consensus.store import (
     Range,
     Record,
     RefusalCode,
+    Scan,
+    ScanDone,
     SingleResult,
+    TreeDone,
     Txn,
     TxnDone,
+    TxnTree,
     prefix_end,
 )
 
@@ -104,6 +109,18 @@ class Metadata(ABC):
         timeout: float | None = None,
     ) -> ReadResult[Page]:
         """The page after the one that gave `token`, of the same revision. Raises as `get`."""
+
+    @abstractmethod
+    async def scan(
+        self,
+        scan: Scan,
+        *,
+        most_bytes: int,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> ReadResult[ScanDone]:
+        """A range with order, filters or a count, all of it in one answer of `most_bytes`. Raises as `get`, and
+        RefusedError (result_too_large, scan_too_large)."""
 
     @abstractmethod
     async def lease_info(
@@ -208,6 +225,11 @@ class Metadata(ABC):
         """Where all comparisons hold do `then`, else `otherwise`, at one revision. Raises as `submit`."""
         return cast(TxnDone, await self.submit(Txn(tuple(compares), tuple(then), tuple(otherwise)), **options))
 
+    async def txn_tree(self, txn: TxnTree, **options: Any) -> TreeDone:
+        """A transaction that may hold transactions. Raises as `submit`; RefusedError (unsupported) until all members
+        have a release that knows these."""
+        return cast(TreeDone, await self.submit(txn, **options))
+
     async def compact(self, revision: int, **options: Any) -> Done:
         """Forget the history up to and including `revision`. Raises as `submit`."""
         return cast(Done, await self.submit(Compact(revision), **options))
@@ -230,9 +252,14 @@ class Metadata(ABC):
 
     # -- leases, locks, elections ------------------------------------------------------------------------------------
 
-    async def grant_lease(self, ttl: float, **options: Any) -> LeaseDone:
-        """A lease that lives `ttl` seconds from its last renewal. Raises as `submit`."""
-        return cast(LeaseDone, await self.submit(LeaseGrant(_milliseconds(ttl)), **options))
+    async def grant_lease(self, ttl: float, *, chosen: int = 0, **options: Any) -> LeaseDone:
+        """A lease that lives `ttl` seconds from its last renewal. `chosen`: its id; 0: the cluster chooses.
+
+        Raises RefusedError (lease_exists), and as `submit`.
+        """
+        milliseconds = _milliseconds(ttl)
+        grant = LeaseGrantAs(chosen, milliseconds) if chosen else LeaseGrant(milliseconds)
+        return cast(LeaseDone, await self.submit(grant, **options))
 
     async def bind_lease(self, node: str, generation: int, hold: float, **options: Any) -> LeaseDone:
         """A lease that lives with a node's process, until gossip has held it dead for `hold` seconds."""

@@ -26,7 +26,7 @@ from coterie.consensus.store.schema.errors import (
     UnsupportedVersionError,
 )
 from coterie.consensus.store.schema.levels import KNOWN_LEVEL
-from coterie.consensus.store.schema.limits import Limits
+from coterie.consensus.store.schema.limits import MAX_LEASE_ID, Limits
 from coterie.consensus.store.schema.operations import (
     KEEP_LEASE,
     Acquire,
@@ -36,6 +36,7 @@ from coterie.consensus.store.schema.operations import (
     ClientOperation,
     Compact,
     Compare,
+    CompareRange,
     Delete,
     DeleteRange,
     FoundCluster,
@@ -46,6 +47,7 @@ from coterie.consensus.store.schema.operations import (
     LeaseBind,
     LeaseExpire,
     LeaseGrant,
+    LeaseGrantAs,
     LeaseKeepAlive,
     LeaseNodeLost,
     LeaseRevoke,
@@ -55,12 +57,16 @@ from coterie.consensus.store.schema.operations import (
     Range,
     Release,
     ReportDigest,
+    Scan,
     SetFeatureLevel,
     SetLimits,
     SingleOperation,
+    SortBy,
     TakeDigest,
     Target,
+    TreeOp,
     Txn,
+    TxnTree,
 )
 from coterie.consensus.store.schema.records import Event, Record, prefix_end
 from coterie.consensus.store.schema.results import (
@@ -77,7 +83,10 @@ from coterie.consensus.store.schema.results import (
     RangeDone,
     Refused,
     Result,
+    ScanDone,
     SingleResult,
+    TreeDone,
+    TreeResult,
     TxnDone,
 )
 from coterie.consensus.store.snapshot.reader import StateDecoder, read_snapshot
@@ -97,6 +106,7 @@ from coterie.consensus.store.watch import EventKind, WatchBatch, Watcher, WatchH
 __all__ = [
     "KEEP_LEASE",
     "KNOWN_LEVEL",
+    "MAX_LEASE_ID",
     "RESERVED_PREFIX",
     "Acquire",
     "AcquireDone",
@@ -110,6 +120,7 @@ __all__ = [
     "Compact",
     "CompactedRevisionError",
     "Compare",
+    "CompareRange",
     "Delete",
     "DeleteDone",
     "DeleteRange",
@@ -130,6 +141,7 @@ __all__ = [
     "LeaseEnded",
     "LeaseExpire",
     "LeaseGrant",
+    "LeaseGrantAs",
     "LeaseKeepAlive",
     "LeaseNodeLost",
     "LeaseRecord",
@@ -149,19 +161,26 @@ __all__ = [
     "Release",
     "ReportDigest",
     "Result",
+    "Scan",
+    "ScanDone",
     "SetFeatureLevel",
     "SetLimits",
     "SingleOperation",
     "SingleResult",
     "SnapshotError",
+    "SortBy",
     "State",
     "StateDecoder",
     "StateSizes",
     "StoreError",
     "TakeDigest",
     "Target",
+    "TreeDone",
+    "TreeOp",
+    "TreeResult",
     "Txn",
     "TxnDone",
+    "TxnTree",
     "UnsupportedVersionError",
     "WatchBatch",
     "WatchHub",

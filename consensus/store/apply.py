@@ -9,12 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from coterie.consensus.store.handlers import admin, keys, leases, queues
+from coterie.consensus.store.handlers import admin, keys, leases, queues, trees
 from coterie.consensus.store.schema import operations as ops
 from coterie.consensus.store.schema.codec import decode, decode_single
 from coterie.consensus.store.schema.errors import CodecError, RefusalCode, RefusalError, UnsupportedVersionError
 from coterie.consensus.store.schema.levels import BOUNDED_RESULTS_SINCE
-from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult, TxnDone
+from coterie.consensus.store.schema.results import BatchDone, Refused, Result, SingleResult, TreeDone, TxnDone
 from coterie.consensus.store.state import State
 
 
@@ -31,8 +31,10 @@ HANDLERS: dict[type, Callable[[State, Any], SingleResult]] = {
     ops.Delete: keys.delete,
     ops.DeleteRange: keys.delete_range,
     ops.Txn: keys.txn,
+    ops.TxnTree: trees.txn_tree,
     ops.Compact: keys.compact,
     ops.LeaseGrant: leases.grant,
+    ops.LeaseGrantAs: leases.grant,
     ops.LeaseBind: leases.bind,
     ops.LeaseKeepAlive: leases.keep_alive,
     ops.LeaseRevoke: leases.revoke,
@@ -105,6 +107,9 @@ def _apply_single(state: State, operation: ops.SingleOperation) -> SingleResult:
         return Refused(RefusalCode.INTERNAL)
 
 
+_OF_TXN = frozenset({TxnDone, TreeDone})
+
+
 def _apply_once(state: State, request: ops.Idempotent | ops.IdempotentFor) -> SingleResult:
     fingerprint = request.fingerprint if isinstance(request, ops.IdempotentFor) else b""
     requests = state.requests
@@ -113,16 +118,16 @@ def _apply_once(state: State, request: ops.Idempotent | ops.IdempotentFor) -> Si
     if known is not None:
         return queues.repeated(state, known)
     result = _apply_single(state, request.operation)
-    if bounds is not None and type(result) is TxnDone and _only_reads(request.operation):
+    if bounds is not None and type(result) in _OF_TXN and _only_reads(request.operation):
         return result  # a repetition may read again; one that could write must not find its comparisons changed
     requests.remember(request.id, request.time_ms, result, fingerprint, bounds)
     return result
 
 
-def _only_reads(operation: ops.PlainOperation) -> bool:
-    return isinstance(operation, ops.Txn) and all(
-        isinstance(it, ops.Get | ops.Range) for it in (*operation.then, *operation.otherwise)
-    )
+def _only_reads(operation: ops.PlainOperation | ops.TreeOp | ops.TxnOp) -> bool:
+    if isinstance(operation, ops.Txn | ops.TxnTree):
+        return all(map(_only_reads, (*operation.then, *operation.otherwise)))
+    return isinstance(operation, ops.Get | ops.Range | ops.Scan)
 
 
 def _undecodable(state: State, error: CodecError) -> Refused:

@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.levels import FIRST_LEVEL, KNOWN_LEVEL
 from coterie.consensus.store.schema.limits import MAX_CLOCK_US, RESTORE_REVISION_STEP, Limits
-from coterie.consensus.store.schema.operations import InNameOf, QueueKind
+from coterie.consensus.store.schema.operations import InNameOf, QueueKind, Scan
 from coterie.consensus.store.schema.records import BanRecord, Record
+from coterie.consensus.store.schema.results import ScanDone
 from coterie.consensus.store.tables import pages
 from coterie.consensus.store.tables.deduplication import DeduplicationTable
 from coterie.consensus.store.tables.keyspace import Keyspace
 from coterie.consensus.store.tables.lease_table import LeaseRecord, LeaseTable
 from coterie.consensus.store.tables.pages import Page
 from coterie.consensus.store.tables.queue_index import QueueEntry, QueueIndex
+from coterie.consensus.store.tables.scans import PastKeys, ScanSource, check_scan_revision, run_scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,19 @@ class State:
         Raises BadTokenError, CompactedRevisionError.
         """
         return pages.next_page(self.keyspace, self.limits, token, limit)
+
+    def scan(self, op: Scan, most_bytes: int) -> ScanDone:
+        """The records that a range with options asks for, in `most_bytes` together.
+
+        Raises RefusalError (compacted, future_revision, result_too_large, scan_too_large).
+        """
+        source: ScanSource = self.keyspace.table
+        if op.revision is not None:
+            check_scan_revision(self.keyspace, op.revision)
+            if op.revision < self.keyspace.revision:
+                source = PastKeys(self.keyspace, op.revision)
+        records, count, more = run_scan(source, op, None, most_bytes)
+        return ScanDone(records, count, more, self.keyspace.revision)
 
     def start_new_cluster(self, cluster_id: str, unix_us: int) -> None:
         """Make a restored state the beginning of another cluster (raft spec 4, the last rules).

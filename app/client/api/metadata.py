@@ -16,7 +16,7 @@ import msgspec
 
 from coterie.app.client.api.operations import PLURALS, Shown, key_path, order_of, queue_path
 from coterie.app.client.api.watch import HttpWatching
-from coterie.app.client.encoding import read_bytes, read_record, span_of
+from coterie.app.client.encoding import NOT_OVER_HTTP, read_bytes, read_record, span_of
 from coterie.app.client.errors import ClientError
 from coterie.app.client.request_ids import HEADER, ClusterTime, write_request_id
 from coterie.app.client.transport.requests import ApiRequest, Asker
@@ -33,6 +33,8 @@ from coterie.consensus.store import (
     QueueKind,
     Record,
     RefusalCode,
+    Scan,
+    ScanDone,
     SingleResult,
     page_range,
     queue_prefix,
@@ -152,6 +154,16 @@ class HttpMetadata(Metadata):
             return _answer(shown, Page(list(map(read_record, shown["keys"])), shown["revision"], shown["next_page"]))
 
         return _read(reply.body, read)
+
+    async def scan(
+        self,
+        scan: Scan,
+        *,
+        most_bytes: int,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> ReadResult[ScanDone]:
+        raise RefusedError(NOT_OVER_HTTP, message="over HTTP ranges have no order and no filters; etcd's API has them")
 
     async def lease_info(
         self,

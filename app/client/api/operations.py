@@ -51,6 +51,7 @@ from coterie.consensus.store import (
     LeaseDone,
     LeaseEnded,
     LeaseGrant,
+    LeaseGrantAs,
     LeaseKeepAlive,
     LeaseRevoke,
     Proclaim,
@@ -64,6 +65,7 @@ from coterie.consensus.store import (
     SingleResult,
     Txn,
     TxnDone,
+    TxnTree,
 )
 
 PLURALS = {QueueKind.LOCK: "locks", QueueKind.ELECTION: "elections", QueueKind.SEMAPHORE: "semaphores"}
@@ -105,6 +107,12 @@ def order_of(operation: ClientOperation) -> Order:
             return _delete_range(operation)
         case Txn():
             return _txn(operation)
+        case TxnTree():
+            raise RefusedError(
+                NOT_OVER_HTTP, message="over HTTP no transaction is part of another; it is by etcd's API"
+            )
+        case LeaseGrantAs():
+            raise RefusedError(NOT_OVER_HTTP, message="over HTTP the cluster chooses a lease's id")
         case LeaseGrant(ttl_ms=ttl_ms):
             return Order(json_call("POST", "/v1/leases", LeaseBody(ttl=ttl_ms / 1000)), read_lease_done)
         case LeaseBind(node=node, generation=generation, hold_ms=hold_ms):

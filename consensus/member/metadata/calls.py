@@ -55,10 +55,13 @@ from coterie.consensus.store import (
     Record,
     RefusalCode,
     Refused,
+    Scan,
+    ScanDone,
     SingleResult,
     State,
     encode,
 )
+from coterie.consensus.store.schema.errors import RefusalError
 from coterie.consensus.store.schema.fingerprints import fingerprint
 from coterie.consensus.store.schema.levels import SINCE
 from coterie.consensus.store.schema.operations import InNameOf, LeaseUse, SystemOperation, uses_lease
@@ -216,6 +219,16 @@ class MemberMetadata(Metadata):
     ) -> ReadResult[Page]:
         return await self._read(lambda state: state.next_page(token, limit=limit), consistency, timeout)
 
+    async def scan(
+        self,
+        scan: Scan,
+        *,
+        most_bytes: int,
+        consistency: Consistency = Consistency.LINEARIZABLE,
+        timeout: float | None = None,
+    ) -> ReadResult[ScanDone]:
+        return await self._read(lambda state: state.scan(scan, most_bytes), consistency, timeout)
+
     async def lease_info(
         self, lease: int, *, consistency: Consistency = Consistency.LINEARIZABLE, timeout: float | None = None
     ) -> ReadResult[LeaseRecord | None]:
@@ -257,6 +270,11 @@ class MemberMetadata(Metadata):
         await self.barrier(timeout)  # it may have come, and not be applied here yet
         return self._answer(read, self.staleness())
 
+    @property
+    def now_ms(self) -> int:
+        """Cluster time: the leader's now, or elsewhere as of the last entry that was applied."""
+        return self._machine.now_ms
+
     def staleness(self) -> float:
         """How old what is applied here may be at most, in seconds; infinite where nobody knows."""
         silent = self._staleness()
@@ -272,6 +290,10 @@ class MemberMetadata(Metadata):
             raise RefusedError(
                 RefusalCode.FUTURE_REVISION, state.keyspace.revision, f"future_revision: {error}"
             ) from None
+        except RefusalError as error:
+            if error.code is RefusalCode.COMPACTED:
+                raise CompactedError(error.detail, error.detail) from None
+            raise RefusedError(error.code, error.detail) from None
         except BadTokenError as error:
             raise RefusedError("bad_page_token", message=f"bad_page_token: {error}") from None
 

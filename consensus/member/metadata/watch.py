@@ -75,6 +75,7 @@ class MemberWatch:
         self._ready = asyncio.Event()
         self._ended: MetadataError | None = None
         self._revision = 0
+        self._asked = False
 
     async def __aenter__(self) -> MemberWatch:
         if self._from is None or self._from > self._hub.revision + 1:
@@ -116,6 +117,11 @@ class MemberWatch:
         """There is something to take."""
         self._ready.set()
 
+    def ask_progress(self) -> None:
+        """Give a batch soon, an empty one where nothing has come: it tells how far the watch is."""
+        self._asked = True
+        self._ready.set()
+
     def end(self, error: MetadataError) -> None:
         """Raise `error` from the next step on."""
         self._ended = error
@@ -137,7 +143,8 @@ class MemberWatch:
                 raise CompactedError(error.requested, error.compacted) from None
             if batch.more:
                 self._ready.set()
-            if batch.events or idle:
+            if batch.events or idle or self._asked:
+                self._asked = False
                 self._revision = batch.revision
                 return batch
 

@@ -51,7 +51,7 @@ def delete(state: State, op: Delete) -> DeleteDone:
 def delete_range(state: State, op: DeleteRange) -> DeleteDone:
     staged = StagedWrites(state)
     done = staged.delete_range(op)
-    _check_weight(state, weight(done))
+    check_weight(state, weight(done))
     staged.commit()
     return done
 
@@ -68,7 +68,7 @@ def txn(state: State, op: Txn) -> TxnDone:
     for it in op.then if succeeded else op.otherwise:
         result = _do(state, staged, it)
         total += weight(result)
-        _check_weight(state, total)
+        check_weight(state, total)
         results.append(result)
     return TxnDone(staged.commit(), succeeded, tuple(results))
 
@@ -105,11 +105,12 @@ def _holds(state: State, it: Compare | Guard) -> bool:
         raise RefusalError(RefusalCode.MALFORMED)
     record = state.keyspace.table.get(it.key)
     if isinstance(it.operand, bytes):
-        return record is not None and _compare(record.value, it.op, it.operand)
-    return _compare(_number(record, it.target), it.op, it.operand)
+        return record is not None and compare_values(record.value, it.op, it.operand)
+    return compare_values(number_of(record, it.target), it.op, it.operand)
 
 
-def _number(record: Record | None, target: Target) -> int:
+def number_of(record: Record | None, target: Target) -> int:
+    """What is compared of a record; 0 for a missing key."""
     if record is None:
         return 0
     match target:
@@ -125,7 +126,8 @@ def _number(record: Record | None, target: Target) -> int:
             return 1
 
 
-def _compare(left: T, op: str, right: T) -> bool:
+def compare_values(left: T, op: str, right: T) -> bool:
+    """Whether `left op right` holds."""
     match op:
         case "=":
             return left == right
@@ -137,6 +139,7 @@ def _compare(left: T, op: str, right: T) -> bool:
             return left > right
 
 
-def _check_weight(state: State, total: int) -> None:
+def check_weight(state: State, total: int) -> None:
+    """Raises RefusalError for results of more bytes than one answer may have."""
     if total > state.limits.max_result_bytes:
         raise RefusalError(RefusalCode.RESULT_TOO_LARGE, state.limits.max_result_bytes)

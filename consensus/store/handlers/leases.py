@@ -7,6 +7,7 @@ from coterie.consensus.store.schema.operations import (
     LeaseBind,
     LeaseExpire,
     LeaseGrant,
+    LeaseGrantAs,
     LeaseKeepAlive,
     LeaseNodeLost,
     LeaseRevoke,
@@ -17,14 +18,17 @@ from coterie.consensus.store.tables.lease_table import LeaseRecord
 from coterie.consensus.store.tables.queue_index import is_queue_key
 
 
-def grant(state: State, op: LeaseGrant) -> LeaseDone:
+def grant(state: State, op: LeaseGrant | LeaseGrantAs) -> LeaseDone:
     _check_count(state)
     limits = state.limits
     if not limits.min_ttl_ms <= op.ttl_ms <= limits.max_ttl_ms:
         raise RefusalError(
             RefusalCode.TTL_OUT_OF_RANGE, limits.min_ttl_ms if op.ttl_ms < limits.min_ttl_ms else limits.max_ttl_ms
         )
-    return _done(state.leases.grant_for(op.ttl_ms, state.time_ms, _owner(state)))
+    chosen = op.lease if isinstance(op, LeaseGrantAs) else 0
+    if chosen in state.leases.table:
+        raise RefusalError(RefusalCode.LEASE_EXISTS)
+    return _done(state.leases.grant_for(op.ttl_ms, state.time_ms, _owner(state), chosen))
 
 
 def bind(state: State, op: LeaseBind) -> LeaseDone:

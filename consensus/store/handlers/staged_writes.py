@@ -140,6 +140,41 @@ class StagedWrites:
         revision = keyspace.next_revision if doomed else keyspace.revision
         return DeleteDone(revision, len(doomed), tuple(doomed) if op.prev else ())
 
+    def delete_rest(self, op: DeleteRange) -> DeleteDone:
+        """As `delete_range`, of a range that others before may have taken a part of."""
+        gone = 0
+        for key, record in self.writes.items():
+            if key >= op.start and (op.end is None or key < op.end):
+                if record is not None:
+                    raise RefusalError(RefusalCode.DUPLICATE_KEY)
+                gone += 1
+        limit = self._state.limits.max_delete_keys
+        room = limit - self._deleted
+        doomed = [each for each in self.doomed(op.start, op.end, room + gone) if each.key not in self.writes]
+        self._deleted += len(doomed)
+        for record in doomed:
+            self._erase(record)
+        return DeleteDone(self.revision, len(doomed), tuple(doomed) if op.prev else ())
+
+    @property
+    def revision(self) -> int:
+        """The newest, with what is staged."""
+        keyspace = self._state.keyspace
+        return keyspace.next_revision if self.writes else keyspace.revision
+
+    def scan(self, start: bytes, end: bytes | None, limit: int) -> list[Record]:
+        """The first `limit` records of the range."""
+        if not self.writes:
+            return self._table.scan(start, end, limit)
+        return list(self.range(start, end, limit).records)
+
+    def count(self, start: bytes, end: bytes | None) -> int:
+        count = self._table.count(start, end)
+        for key, record in self.writes.items():
+            if key >= start and (end is None or key < end):
+                count += (record is not None) - (self._table.get(key) is not None)
+        return count
+
     def doomed(self, start: bytes, end: bytes | None, room: int) -> list[Record]:
         """What a range deletion takes: every record of the range but the reserved ones. At most `room`."""
         found: list[Record] = []

@@ -25,11 +25,13 @@ class RefusalCode(StrEnum):
     NO_SPACE = "no_space"  # detail: the limit in bytes
     TOO_MANY_OPS = "too_many_ops"  # detail: the limit
     DUPLICATE_KEY = "duplicate_key"  # a transaction writes a key twice
+    SCAN_TOO_LARGE = "scan_too_large"  # detail: the limit in keys
     DELETE_TOO_LARGE = "delete_too_large"  # detail: the limit in keys
     RESULT_TOO_LARGE = "result_too_large"  # detail: the limit in bytes
     COMPACTED = "compacted"  # detail: the newest compacted revision
     FUTURE_REVISION = "future_revision"  # detail: the current revision
     LEASE_NOT_FOUND = "lease_not_found"
+    LEASE_EXISTS = "lease_exists"  # under the id that was chosen
     NOT_OWNER = "not_owner"  # the lease is another caller's
     TOO_MANY_LEASES = "too_many_leases"  # in all, or of one owner; detail: the limit
     LEASE_FULL = "lease_full"  # detail: the limit in keys

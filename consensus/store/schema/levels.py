@@ -13,12 +13,12 @@ from typing import Any, Final
 import msgspec
 
 from coterie.consensus.store.schema import operations as ops
-from coterie.consensus.store.schema.limits import Limits
+from coterie.consensus.store.schema.limits import MAX_INT, Limits
 
 FIRST_LEVEL: Final = 1
 """Of a log that says nothing else."""
 
-KNOWN_LEVEL: Final = 3
+KNOWN_LEVEL: Final = 4
 """The newest level that this release follows."""
 
 SINCE: Final[dict[type, int]] = {
@@ -50,6 +50,10 @@ SINCE: Final[dict[type, int]] = {
     ops.TakeDigest: 2,
     ops.ReportDigest: 2,
     ops.InNameOf: 2,
+    ops.CompareRange: 4,
+    ops.Scan: 4,
+    ops.TxnTree: 4,
+    ops.LeaseGrantAs: 4,
 }
 """Every operation, and every part of one, with its level. A field more is another operation, under a tag of its own:
 a member that knows the level before counts fields, and would refuse what the others apply."""
@@ -64,14 +68,22 @@ field has as a default is what it begins with when the level rises: such a defau
 CALLERS_PROVE_FIRST_SINCE: Final = 3
 """Every member proves the secret first where it calls: a stranger that calls gets nothing on which it could guess."""
 
-SNAPSHOT_FORMATS: Final[dict[int, int]] = {1: 1, 2: 2, 3: 2}
+LARGE_LEASES_SINCE: Final = 4
+"""Leases have ids above `MAX_INT`, which clients chose."""
+
+SNAPSHOT_FORMATS: Final[dict[int, int]] = {1: 1, 2: 2, 3: 2, 4: 3}
 """Level -> version of the snapshot's format."""
 
 
 _AROUND_ANOTHER: Final = frozenset({ops.Idempotent, ops.IdempotentFor, ops.InNameOf})
 
+_ABOUT_LEASE: Final = frozenset(
+    {ops.LeaseKeepAlive, ops.LeaseRevoke, ops.LeaseExpire, ops.LeaseNodeLost, ops.Acquire, ops.Release}
+)
+"""Operations whose field `lease` a member of an earlier level bounds."""
 
-def level_of(operation: ops.AnyOperation | ops.TxnOp | ops.Compare | ops.Guard) -> int:
+
+def level_of(operation: ops.AnyOperation | ops.TxnOp | ops.TreeOp | ops.Compare | ops.CompareRange | ops.Guard) -> int:
     """The level that an operation needs: its own, or that of what it is made of. (Members of a batch are bytes.)"""
     # By type, and sparing of calls: every operation passes here when it is written, and wherever it is applied.
     kind = type(operation)
@@ -82,6 +94,8 @@ def level_of(operation: ops.AnyOperation | ops.TxnOp | ops.Compare | ops.Guard) 
     if kind is ops.Txn:
         parts = (*operation.compares, *operation.then, *operation.otherwise)  # type: ignore[union-attr]
         return max(level, max(map(level_of, parts), default=level))
+    if kind in _ABOUT_LEASE and operation.lease > MAX_INT:  # type: ignore[union-attr]
+        return max(level, LARGE_LEASES_SINCE)
     return level
 
 
@@ -99,5 +113,5 @@ def check_tables() -> list[str]:
     problems = [f"{name} is no limit" for name in LIMITS_SINCE if name not in fields]
     levels = range(FIRST_LEVEL, KNOWN_LEVEL + 1)
     problems += [f"no snapshot format for level {level}" for level in levels if level not in SNAPSHOT_FORMATS]
-    used = {*SINCE.values(), *LIMITS_SINCE.values(), CALLERS_PROVE_FIRST_SINCE}
+    used = {*SINCE.values(), *LIMITS_SINCE.values(), CALLERS_PROVE_FIRST_SINCE, LARGE_LEASES_SINCE}
     return problems + [f"level {level} is not known" for level in sorted(used) if level not in levels]

@@ -13,6 +13,15 @@ import msgspec
 MAX_INT = 2**53 - 1
 """Largest number that operations may carry: what JSON clients can still read exactly."""
 
+MAX_LEASE_ID = 2**63 - 1
+"""Largest id that a client may choose for a lease (level 4); those that the cluster chooses stay below `MAX_INT`."""
+
+MAX_SCANNED_KEYS = 100_000
+"""Keys that the ranges of one operation may look at, where not their count alone is asked for (level 4)."""
+
+MAX_TXN_DEPTH = 128
+"""Transactions within one another (level 4)."""
+
 MAX_ENTRY_BYTES = 16 * 1024 * 1024
 """The most that one encoded operation, batch or not, may take."""
 

@@ -12,12 +12,13 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, Count, Limits
+from coterie.consensus.store.schema.limits import MAX_BATCH_OPS, MAX_LEASE_ID, Count, Limits
+from coterie.consensus.store.schema.records import Record
 
 KEEP_LEASE = -1
 """As a put's lease: whatever lease the key has."""
 
-LeaseId = Count
+LeaseId = Annotated[int, msgspec.Meta(ge=0, le=MAX_LEASE_ID)]
 LeaseRef = Annotated[int, msgspec.Meta(ge=KEEP_LEASE)]
 Generation = Annotated[int, msgspec.Meta(ge=0)]  # gossip's, 64 bits unsigned
 
@@ -118,6 +119,80 @@ class Txn(EncodedOperation, frozen=True, tag=8):
     otherwise: TxnOps = ()
 
 
+class CompareRange(EncodedOperation, frozen=True, tag=29):
+    """Holds where it does for every key from `start` to below `end` (None: to the last key), the reserved ones left
+    out; with no key there, as for a key that is missing."""
+
+    start: bytes
+    end: bytes | None
+    target: Target
+    op: Literal["=", "!=", "<", ">"]
+    operand: int | bytes
+
+
+class SortBy(StrEnum):
+    KEY = "key"
+    VERSION = "version"
+    CREATE_REVISION = "create_revision"
+    MOD_REVISION = "mod_revision"
+    VALUE = "value"
+
+
+class Scan(EncodedOperation, frozen=True, tag=30):
+    """Read keys from `start` to below `end` (None: to the last key), the reserved ones left out. -> ScanDone"""
+
+    start: bytes
+    end: bytes | None
+    revision: Count | None = None
+    """None: now, and within a transaction behind the writes before it. Refused (compacted) up to the newest one that
+    is compacted, itself included."""
+    limit: Count = 0
+    """Most records; 0: all of them."""
+    by: SortBy = SortBy.KEY
+    descending: bool | None = None
+    """None: not asked for. By another field than the key, `limit` then takes the first ones by key, and sorts these."""
+    keys_only: bool = False
+    """Leave the values out."""
+    count_only: bool = False
+    min_mod_revision: Count = 0
+    """What is outside of these bounds is left out, and counted; 0: no bound."""
+    max_mod_revision: Count = 0
+    min_create_revision: Count = 0
+    max_create_revision: Count = 0
+
+    @property
+    def is_filtered(self) -> bool:
+        return bool(
+            self.min_mod_revision or self.max_mod_revision or self.min_create_revision or self.max_create_revision
+        )
+
+    def shows(self, record: Record) -> bool:
+        """Whether the record is within the bounds."""
+        return (
+            record.mod_revision >= self.min_mod_revision
+            and record.create_revision >= self.min_create_revision
+            and (not self.max_mod_revision or record.mod_revision <= self.max_mod_revision)
+            and (not self.max_create_revision or record.create_revision <= self.max_create_revision)
+        )
+
+
+class TxnTree(EncodedOperation, frozen=True, tag=31):
+    """As `Txn`, and may hold transactions. -> TreeDone
+
+    All comparisons, those within too, are made before anything is done. A key is written at most once, and not deleted
+    once it is; ranges that are deleted may overlap. A put that keeps the lease is refused (key_not_found) where there
+    is no such key.
+    """
+
+    compares: Annotated[tuple[CompareRange, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)] = ()
+    then: TreeOps = ()
+    otherwise: TreeOps = ()
+
+
+TreeOp = Put | DeleteRange | Scan | TxnTree
+TreeOps = Annotated[tuple[TreeOp, ...], msgspec.Meta(max_length=MAX_BATCH_OPS)]
+
+
 class Compact(EncodedOperation, frozen=True, tag=9):
     """Forget all history up to and including `revision`. -> Done"""
 
@@ -130,6 +205,13 @@ class Compact(EncodedOperation, frozen=True, tag=9):
 class LeaseGrant(EncodedOperation, frozen=True, tag=10):
     """A lease that lives `ttl_ms` of cluster time from its last renewal. -> LeaseDone"""
 
+    ttl_ms: Count
+
+
+class LeaseGrantAs(EncodedOperation, frozen=True, tag=32):
+    """As `LeaseGrant`, under an id of the client's choice: refused (lease_exists) where there is one. -> LeaseDone"""
+
+    lease: Annotated[int, msgspec.Meta(ge=1, le=MAX_LEASE_ID)]
     ttl_ms: Count
 
 
@@ -254,7 +336,9 @@ class ReportDigest(EncodedOperation, frozen=True, tag=27):
 
 # -- how they travel -----------------------------------------------------------------------------------------------
 
-LeaseUse = Put | Txn | LeaseGrant | LeaseBind | LeaseKeepAlive | LeaseRevoke | Acquire | Release
+LeaseUse = (
+    Put | Txn | TxnTree | LeaseGrant | LeaseGrantAs | LeaseBind | LeaseKeepAlive | LeaseRevoke | Acquire | Release
+)
 """What can make, name or end a lease."""
 
 
@@ -263,9 +347,11 @@ def uses_lease(operation: object) -> bool:
     match operation:
         case Put():
             return operation.lease > 0
-        case Txn():
+        case Txn() | TxnTree():
             return any(map(uses_lease, (*operation.then, *operation.otherwise)))
-    return isinstance(operation, LeaseGrant | LeaseBind | LeaseKeepAlive | LeaseRevoke | Acquire | Release)
+    return isinstance(
+        operation, LeaseGrant | LeaseGrantAs | LeaseBind | LeaseKeepAlive | LeaseRevoke | Acquire | Release
+    )
 
 
 class InNameOf(EncodedOperation, frozen=True, tag=28):
@@ -286,8 +372,10 @@ ClientOperation = (
     | Delete
     | DeleteRange
     | Txn
+    | TxnTree
     | Compact
     | LeaseGrant
+    | LeaseGrantAs
     | LeaseBind
     | LeaseKeepAlive
     | LeaseRevoke

@@ -52,6 +52,25 @@ class TxnDone(EncodedResult, frozen=True, tag=6):
     results: tuple[PutDone | DeleteDone | GetDone | RangeDone, ...]
 
 
+class ScanDone(EncodedResult, frozen=True, tag=13):
+    records: tuple[Record, ...]
+    count: int
+    """Keys in the range, whatever is left out of `records`."""
+    more: bool
+    """The limit cut something off."""
+    revision: int
+    """The newest, as the range was read."""
+
+
+class TreeDone(EncodedResult, frozen=True, tag=14):
+    revision: int
+    succeeded: bool
+    results: tuple[TreeResult, ...]
+
+
+TreeResult = PutDone | DeleteDone | ScanDone | TreeDone
+
+
 class LeaseDone(EncodedResult, frozen=True, tag=7):
     lease: int
     renewal: int
@@ -95,6 +114,8 @@ SingleResult = (
     | GetDone
     | RangeDone
     | TxnDone
+    | ScanDone
+    | TreeDone
     | LeaseDone
     | LeaseEnded
     | AcquireDone
@@ -115,10 +136,10 @@ def weight(result: SingleResult) -> int:
     match result:
         case PutDone(prev=record) | GetDone(record=record):
             return 0 if record is None else record_bytes(record)
-        case DeleteDone(prev=records) | RangeDone(records=records):
+        case DeleteDone(prev=records) | RangeDone(records=records) | ScanDone(records=records):
             return sum(map(record_bytes, records))
-        case TxnDone(results=results):
-            return sum(map(weight, results))
+        case TxnDone() | TreeDone():
+            return sum(map(weight, result.results))
         case AcquireDone(key=key):
             return len(key)
     return 0

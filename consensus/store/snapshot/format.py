@@ -11,7 +11,8 @@ Whatever is derived is left out: records that history holds too are in EVENTS al
 in history; indexes of leases, queues and history are built anew.
 
 The version follows from the cluster's level (`levels.SNAPSHOT_FORMATS`), so that members of an earlier release read
-what a later one writes beside them. Version 2 adds the fingerprints of remembered requests, and the owners of leases.
+what a later one writes beside them. Version 2 adds the fingerprints of remembered requests, and the owners of leases;
+version 3 results of transactions within one another, and leases with ids of clients' choice.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import msgspec
 
 from coterie.consensus.store.schema.errors import RefusalCode, RefusalError
 from coterie.consensus.store.schema.limits import KEPT_RESULT_BYTES, MIN_REQUEST_AGE_MS, REQUEST_BUCKET_MS, Limits
-from coterie.consensus.store.schema.results import DeleteDone, PutDone, Refused, SingleResult, TxnDone, weight
+from coterie.consensus.store.schema.results import DeleteDone, PutDone, Refused, SingleResult, TreeDone, TxnDone, weight
 
 
 class RememberedRequest(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -79,7 +79,7 @@ class DeduplicationTable:
             size
             and bounds is not None
             and size > (KEPT_RESULT_BYTES if 2 * self.size < bounds.max_request_bytes else 0)
-            and isinstance(result, PutDone | DeleteDone | TxnDone)
+            and isinstance(result, PutDone | DeleteDone | TxnDone | TreeDone)
         ):
             result, size = Refused(RefusalCode.RESULT_NOT_KEPT, result.revision), 0
         self._add(RememberedRequest(time_ms // REQUEST_BUCKET_MS, request_id, result, fingerprint), size)

@@ -31,17 +31,22 @@ class LeaseRecord(msgspec.Struct, frozen=True, array_like=True, gc=False):
 class LeaseTable:
     def __init__(self, next_id: int = 1) -> None:
         self.next_id = next_id
-        """Ids count up and are never used again."""
+        """Ids count up and are never used again, but for those that clients choose."""
         self.table: dict[int, LeaseRecord] = {}
         self._by_node: dict[str, dict[int, None]] = {}
         self._by_owner: Counter[str] = Counter()
         self._deadlines: list[tuple[int, int, int]] = []  # a heap of (deadline, id, renewal), some of them outdated
 
-    def grant_for(self, ttl_ms: int, now_ms: int, owner: str = "") -> LeaseRecord:
-        return self._add(LeaseRecord(self.next_id, 0, ttl_ms, now_ms + ttl_ms, owner=owner))
+    def grant_for(self, ttl_ms: int, now_ms: int, owner: str = "", chosen: int = 0) -> LeaseRecord:
+        """`chosen`: an id that no lease has; 0: the next one."""
+        lease = LeaseRecord(chosen or self._take_id(), 0, ttl_ms, now_ms + ttl_ms, owner=owner)
+        self.load(lease)
+        return lease
 
     def bind(self, node: str, generation: int, hold_ms: int, owner: str = "") -> LeaseRecord:
-        return self._add(LeaseRecord(self.next_id, 0, 0, 0, node, generation, hold_ms, owner))
+        lease = LeaseRecord(self._take_id(), 0, 0, 0, node, generation, hold_ms, owner)
+        self.load(lease)
+        return lease
 
     def owned_by(self, owner: str) -> int:
         """How many leases an owner has."""
@@ -89,10 +94,11 @@ class LeaseTable:
         """The nodes to which leases are bound, by name."""
         return sorted(self._by_node)
 
-    def _add(self, lease: LeaseRecord) -> LeaseRecord:
+    def _take_id(self) -> int:
+        while self.next_id in self.table:  # a client has chosen it
+            self.next_id += 1
         self.next_id += 1
-        self.load(lease)
-        return lease
+        return self.next_id - 1
 
     def load(self, lease: LeaseRecord) -> None:
         """Put a lease, new or renewed, into the table and its indexes."""

@@ -63,7 +63,7 @@ def first_page(
     if revision == keyspace.revision:
         records = keyspace.table.scan(start, end, limit + 1)
     else:
-        records = _scan_at(keyspace, start, end, limit + 1, revision)
+        records = scan_at(keyspace, start, end, limit + 1, revision)
     count = _that_fit(records[:limit], limits.max_result_bytes)
     if count == len(records):
         return Page(records, revision, None)
@@ -92,7 +92,7 @@ def _read_token(token: str) -> _Token:
     return held
 
 
-def _scan_at(keyspace: Keyspace, start: bytes, end: bytes | None, limit: int, revision: int) -> list[Record]:
+def scan_at(keyspace: Keyspace, start: bytes, end: bytes | None, limit: int, revision: int) -> list[Record]:
     """The first `limit` records of the range at an older revision, by windows of what is there now."""
     found: list[Record] = []
     while True:

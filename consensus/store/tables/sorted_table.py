@@ -109,6 +109,19 @@ class SortedTable:
             number, at = number + 1, 0
         return found
 
+    def count(self, start: bytes, end: bytes | None) -> int:
+        """How many records there are from `start` to below `end` (None: without bound)."""
+        first, at = self._place(start)
+        last, stop = (len(self._blocks) - 1, len(self._blocks[-1].keys)) if end is None else self._place(end)
+        if (last, stop) <= (first, at):
+            return 0
+        return sum(len(block.keys) for block in self._blocks[first:last]) + stop - at
+
+    def _place(self, key: bytes) -> tuple[int, int]:
+        """Block and place where `key` is or belongs."""
+        number = bisect_right(self._first, key) - 1
+        return number, bisect_left(self._blocks[number].keys, key)
+
     def view(self) -> Iterator[Record]:
         """All records as of now, in key order."""
         self._epoch += 1

@@ -48,7 +48,9 @@ def classes(kind: Any) -> set[type]:
 
 
 def test_every_operation_and_part_of_one_has_a_level() -> None:
-    assert set(levels.SINCE) == classes(AnyOperation | ops.TxnOp | ops.Compare | ops.Guard)
+    assert set(levels.SINCE) == classes(
+        AnyOperation | ops.TxnOp | ops.TreeOp | ops.Compare | ops.CompareRange | ops.Guard
+    )
     assert levels.check_tables() == []
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from coterie.consensus.store import (
+    KNOWN_LEVEL,
+    MAX_LEASE_ID,
     Batch,
     Event,
     LeaseBind,
@@ -12,13 +14,16 @@ from coterie.consensus.store import (
     LeaseEnded,
     LeaseExpire,
     LeaseGrant,
+    LeaseGrantAs,
     LeaseKeepAlive,
     LeaseNodeLost,
     LeaseRevoke,
     Put,
     RefusalCode,
+    Refused,
+    SetFeatureLevel,
 )
-from tests.consensus.store.helpers import Driver
+from tests.consensus.store.helpers import Driver, content, restored, snapshot
 
 
 def test_cluster_time_moves_with_batches_and_never_back() -> None:
@@ -155,3 +160,27 @@ def test_a_generation_may_take_all_of_64_bits() -> None:
     driver.do(LeaseBind("n", 2**64 - 2, 1_000))
     driver.refused(RefusalCode.NOT_DUE, LeaseNodeLost(1, 0, 2**64 - 2, 0))
     assert driver.do(LeaseNodeLost(1, 0, 2**64 - 1, 0)) == LeaseEnded(0, 0)
+
+
+def test_a_client_may_choose_an_id_that_no_lease_has() -> None:
+    driver = Driver()
+    driver.do(SetFeatureLevel(KNOWN_LEVEL))
+    assert driver.do(LeaseGrantAs(2, 2_000)) == LeaseDone(2, 0, 2_000)
+    driver.refused(RefusalCode.LEASE_EXISTS, LeaseGrantAs(2, 2_000))
+    driver.refused(RefusalCode.TTL_OUT_OF_RANGE, LeaseGrantAs(9, 1))
+    assert [driver.expect(LeaseDone, LeaseGrant(2_000)).lease for _ in range(2)] == [1, 3]
+    driver.do(LeaseRevoke(2))
+    assert driver.expect(LeaseDone, LeaseGrantAs(2, 2_000)).lease == 2
+
+
+def test_a_chosen_id_may_take_63_bits_and_needs_the_level_that_has_it() -> None:
+    driver = Driver()
+    driver.do(SetFeatureLevel(KNOWN_LEVEL))
+    driver.do(LeaseGrantAs(MAX_LEASE_ID, 2_000))
+    driver.put(b"k", lease=MAX_LEASE_ID)
+    assert content(restored(snapshot(driver.state))) == content(driver.state)
+    assert driver.expect(LeaseDone, LeaseKeepAlive(MAX_LEASE_ID)).renewal == 1
+    assert driver.do(LeaseRevoke(MAX_LEASE_ID)) == LeaseEnded(2, 1)
+    before = Driver()
+    before.do(SetFeatureLevel(KNOWN_LEVEL - 1))
+    assert before.do(LeaseRevoke(MAX_LEASE_ID)) == Refused(RefusalCode.UNSUPPORTED, KNOWN_LEVEL - 1)
