@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from importlib.metadata import version
 
 from fastapi import FastAPI, Security
@@ -88,6 +89,7 @@ def create_app(
     forwarder: Forwarder | None = None,
     authority: Authority | None = None,
     console: bool = True,
+    etcd: Callable[[Context], ASGIApp] | None = None,
 ) -> ASGIApp:
     """The ASGI application of a node. It must run in the node's own event loop.
 
@@ -95,6 +97,7 @@ def create_app(
     streams to end. `figures`, `loop_lag`: counters that other parts of the node write too. `tracer`: None for no
     traces. `forwarder`: sends requests to the leader; over plain HTTP by default. `authority`: allows everything by
     default, as on loopback. `console`: whether `/ui` is there.
+    `etcd`: makes what answers other nodes' requests of etcd's API.
     """
     settings = raft_settings or RaftSettings()
     raft = raft or LocalRaft(node)
@@ -112,7 +115,7 @@ def create_app(
     if console:
         add_console(app)
     known = KnownParameters(app.routes, {KV_PATH: OF_EITHER_LAYER})
-    paths = FastPaths(context, Dispatcher(app, context, live), known)
+    paths = FastPaths(context, Dispatcher(app, context, live, None if etcd is None else etcd(context)), known)
     gate: ASGIApp = HttpGate(paths, limits, figures, authority)
     if tracer is not None:
         gate = TracingMiddleware(gate, tracer)

@@ -14,7 +14,7 @@ from coterie.app.api.context import Context
 from coterie.app.api.keys.txn import TXN, check_shape
 from coterie.app.api.live.feed import LiveUpdates
 from coterie.app.api.live.socket import LiveSocket
-from coterie.app.http.forwarding import TIMEOUT
+from coterie.app.http.forwarding import FORWARDED_ETCD, TIMEOUT
 from coterie.app.http.request import read_body
 from coterie.app.observability.metrics.http import ROUTE, template_of
 
@@ -41,6 +41,8 @@ _NEED_LEADER = b"/v1/raft/transfer"
 """Done by the leader alone."""
 
 
+_ETCD = f"{FORWARDED_ETCD}/"
+
 _MEMBERS = b"/v1/members/"
 """To forget one is to remove it from the Raft layer too, where there is one: any member can ask for that."""
 
@@ -53,7 +55,9 @@ _BODILESS = frozenset({"GET", "HEAD", "OPTIONS"})
 class Dispatcher:
     """ASGI middleware."""
 
-    def __init__(self, app: FastAPI, context: Context, live: LiveUpdates) -> None:
+    def __init__(self, app: FastAPI, context: Context, live: LiveUpdates, etcd: ASGIApp | None = None) -> None:
+        """`etcd`: answers what other nodes pass on of etcd's API."""
+        self._etcd = etcd
         self._context = context
         self._routes = app.routes
         self._socket = LiveSocket(context, live)
@@ -63,6 +67,8 @@ class Dispatcher:
         """Raises ApiError for refusals."""
         if scope["type"] == "websocket":
             await self._socket(scope, receive, send)
+        elif self._etcd is not None and scope["path"].startswith(_ETCD):
+            await self._etcd(scope, receive, send)
         elif self._is_for_leader(scope["raw_path"], scope["method"]):
             await self._forward(scope, receive, send)
         else:

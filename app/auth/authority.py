@@ -137,6 +137,15 @@ class Authority:
             headers=CHALLENGE,
         )
 
+    async def identify(self, scope: Any, shown: bytes | None) -> Principal:
+        """Whose token this is. `shown`: an `Authorization`. Raises ApiError."""
+        try:
+            return await self._principal(scope, shown)
+        except ApiError as error:
+            if error.code is Code.UNAUTHORIZED:
+                self.audit.refused(scope, None, error)
+            raise
+
     async def _principal(self, scope: Any, shown: bytes | None) -> Principal:
         if shown is None:
             return self.anonymous

@@ -101,6 +101,7 @@ _ROUTES: Sequence[tuple[str, _Ask]] = (
     (r"/v1/members(?:/.*)?", _members),
     (r"/v1/cluster|/metrics|/v1/raft/(?:status|members|decisions)", _fixed("cluster", "read")),
     (r"/v1/raft/statement", _PUBLIC),
+    (r"/v1/etcd/.*", _PUBLIC),  # from other nodes alone; app/etcd checks what is asked for
     (r"/v1/(?:raft/.*|leave)", _fixed("cluster", "admin")),
     (r"/v1/tokens/self", _own_token),
     (r"/v1/tokens(?:/.*)?", _fixed("tokens", "admin")),

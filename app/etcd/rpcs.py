@@ -69,6 +69,8 @@ class Caller:
     """What it showed, as `Bearer <token>`: a node without Raft passes it on."""
     seconds: float | None = None
     """Of the caller's own deadline, such as gRPC's `grpc-timeout`; None: `raft.request_timeout`."""
+    scope: Any = None
+    """The ASGI scope that it came in."""
 
 
 class Shape(Enum):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import AsyncGenerator, Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -36,6 +37,9 @@ TIMEOUT = b"coterie-timeout"
 
 CLUSTER = b"coterie-cluster"
 """The Raft cluster that a forwarded request is for: a member of another one refuses it."""
+
+FORWARDED_ETCD = "/v1/etcd"
+"""Where the leader answers what a node without metadata was asked by etcd's API."""
 
 LEAST_SECONDS = 0.001
 """Of a request's time as it is written: nobody takes 0."""
@@ -158,6 +162,17 @@ class Forwarder:
             self._done_with(leader, reusable=reusable)
         return (response.status_code, bytes(body)) if reusable else None
 
+    async def post(
+        self, path: bytes, body: bytes, seconds: float, authorization: bytes | None, *, safe: bool
+    ) -> LeaderAnswer:
+        """The leader's answer to a POST, whose parts are to be read. `safe`: it may be sent twice. Raises ApiError."""
+        headers = [(MARK, self._own), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if authorization is not None:
+            headers.append((b"authorization", authorization))
+        end = time.monotonic() + seconds
+        leader, response = await self._ask(_Head(b"POST", path, headers, end), body, end, safe=safe)
+        return LeaderAnswer(leader, response.status_code, self._done_with)
+
     def _head(self, scope: Scope, body: bytes, end: float) -> _Head:
         """Raises ApiError for what HTTP does not allow."""
         target = scope["raw_path"] + (b"?" + scope["query_string"] if scope["query_string"] else b"")
@@ -260,6 +275,30 @@ class Forwarder:
     def close(self) -> None:
         while self._idle:
             self._idle.pop().connection.close()
+
+
+class LeaderAnswer:
+    """An answer of the leader whose body has not been read."""
+
+    def __init__(self, leader: Leader, status: int, done_with: Callable[..., None]) -> None:
+        self.status = status
+        self._leader = leader
+        self._done_with = done_with
+
+    async def parts(self) -> AsyncGenerator[bytes, None]:
+        """The body, in pieces; to be closed. Raises ApiError where it is cut short."""
+        connection = self._leader.connection
+        reusable = False
+        try:
+            while isinstance(event := await connection.next_event(), h11.Data):
+                yield bytes(event.data)
+            reusable = isinstance(event, h11.EndOfMessage) and connection.recycle()
+            if not reusable:
+                raise h11.RemoteProtocolError("the answer ended early")
+        except FAILURES:
+            raise unavailable("leader_lost", f"the leader, at {self._leader.address}, did not answer") from None
+        finally:
+            self._done_with(self._leader, reusable=reusable)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,16 @@ def open_sockets(address: Address, backlog: int) -> Sockets:
                 raise BindError(_wording(error, "UDP", bound)) from None
 
 
+def open_etcd_socket(address: Address | None, backlog: int) -> socket.socket | None:
+    """Where etcd's API is served; None: nowhere. Raises BindError."""
+    if address is None:
+        return None
+    try:
+        return _open_tcp_socket(address, backlog)
+    except OSError as error:
+        raise BindError(f"etcd.listen_addr {address}: {error.strerror or error}; choose another one") from None
+
+
 def _open_tcp_socket(address: Address, backlog: int) -> socket.socket:
     sock = socket.socket(socket.AF_INET6 if address.is_ipv6 else socket.AF_INET, socket.SOCK_STREAM)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import signal
+import socket
 import string
 import time
 from collections.abc import Callable
@@ -23,8 +24,9 @@ from coterie.app.http.protocol import HEALTH_CONNECTIONS
 from coterie.app.http.server import MAX_HANDSHAKES, HttpServer
 from coterie.app.http.tls.context import Tls, TlsError
 from coterie.app.node import garbage_collection
+from coterie.app.node.etcd_api import EtcdPart
 from coterie.app.node.gossip_trust import GossipTrust
-from coterie.app.node.listening import BindError, Sockets, open_sockets
+from coterie.app.node.listening import BindError, Sockets, open_etcd_socket, open_sockets
 from coterie.app.node.open_files import allow_open_files
 from coterie.app.node.raft_agent import agent_config, open_agent
 from coterie.app.node.reloadable import register_node
@@ -64,6 +66,7 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     affordable = max(1, allow_open_files(settings.http.max_connections + beside) - beside)
     http = settings.http.model_copy(update={"max_connections": affordable})
     sockets = open_sockets(settings.listen_addr, settings.http.backlog)
+    etcd_socket = open_etcd_socket(settings.etcd.listen_addr, settings.http.backlog)
     public = _public_address(settings, sockets.address)
     identity = _identity(settings, data_dir, public)
     engine = Engine(
@@ -76,7 +79,7 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     node = GossipNode(engine, sockets.udp, settings.seed, settings.gossip_keyring())
     # Neither asyncio.run nor loop.close: where the system's resolver hangs on a seed's name, both wait for it.
     loop = _new_event_loop()
-    loop.run_until_complete(_serve(settings, http, load, node, sockets, data_dir))
+    loop.run_until_complete(_serve(settings, http, load, node, sockets, etcd_socket, data_dir))
     loop.run_until_complete(_cancel_other_tasks())
     log.info("node stopped", node_id=identity.node_id)
 
@@ -101,6 +104,7 @@ async def _serve(
     load: Callable[[], Settings],
     node: GossipNode,
     sockets: Sockets,
+    etcd_socket: socket.socket | None,
     data_dir: DataDir | None,
 ) -> None:
     """`http`: with as many connections as the system has descriptors for."""
@@ -118,6 +122,7 @@ async def _serve(
         node.node.node_id, part, http, stopping, tracer, tls, trust.of_peers(lambda: authority.is_open)
     )
     authority = _authority(settings, node, part, forwarder, sockets.address)
+    etcd = EtcdPart(settings, etcd_socket, tls)
     server = HttpServer(
         create_app(
             node,
@@ -134,11 +139,12 @@ async def _serve(
             live_settings=settings.live,
             console=settings.console.enabled,
             tracer=tracer,
+            etcd=lambda context: etcd.make(context, http, figures),
         ),
         http,
         figures,
         settings.live,
-        lambda: report_start(settings, node, sockets.address),
+        lambda: report_start(settings, node, sockets.address, etcd.address),
         stopping,
         None if tls is None else tls.server,
     )
@@ -162,11 +168,13 @@ async def _serve(
         reloader.register([], partial(_reload_tls, tls), always=True)
     loop.add_signal_handler(signal.SIGHUP, reloader.reload)
     await node.start()
+    etcd.start(node)
     if persistence is not None:
         persistence.start()
     try:
         await server.serve(sockets=[sockets.tcp])
     finally:
+        await etcd.stop()
         watching.cancel()
         guarding.cancel()
         authority.audit.close()
@@ -196,9 +204,14 @@ def _authority(
         return any(state.id.gossip_advertise_addr.host == address for state in node.engine.states)
 
     try:
-        return Authority(settings.auth, part, is_known, forwarder.ask, on_loopback=is_loopback(listening))
+        return Authority(settings.auth, part, is_known, forwarder.ask, on_loopback=_only_here(settings, listening))
     except OSError as error:
         raise DataDirError(f"auth.audit_file {settings.auth.audit_file}: {error.strerror or error}") from None
+
+
+def _only_here(settings: Settings, listening: Address) -> bool:
+    """Whether only this machine reaches the node's APIs."""
+    return all(map(is_loopback, filter(None, (listening, settings.etcd.listen_addr))))
 
 
 def _open_tls(settings: Settings) -> Tls | None:

@@ -24,7 +24,7 @@ LONG_SECRET = 32
 log = structlog.stdlib.get_logger("coterie")
 
 
-def report_start(settings: Settings, node: GossipNode, listening: Address) -> None:
+def report_start(settings: Settings, node: GossipNode, listening: Address, etcd: Address | None) -> None:
     """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
     _tell_openness(settings, listening)
     _tell_secrets(settings, listening)
@@ -43,6 +43,7 @@ def report_start(settings: Settings, node: GossipNode, listening: Address) -> No
         seeds=list(settings.seed),
         data_dir=str(settings.data_dir) if settings.data_dir else None,
         version=version("coterie"),
+        **({} if etcd is None else {"etcd_addr": str(etcd)}),
     )
     if sys.stdout.isatty():
         console = f"    open the console  {url}ui/\n" if settings.console.enabled else ""

@@ -53,6 +53,7 @@ EXAMPLES: Mapping[str, str] = {
     "tls.node_name": 'node_name = "node.coterie.internal"',
     "http.allowed_hosts": 'allowed_hosts = ["coterie.example.net", "*.coterie.svc.cluster.local"]',
     "http.allowed_origins": 'allowed_origins = ["https://console.example.net"]',
+    "etcd.listen_addr": 'listen_addr = "127.0.0.1:2379"',
     "tracing.endpoint": 'endpoint = "http://127.0.0.1:4318/v1/traces"',
     "key_values": 'zone = "a"',
 }

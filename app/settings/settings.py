@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from coterie.app.settings.auth import AuthSettings
+from coterie.app.settings.etcd import EtcdSettings
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.operation import KeyringSettings, LeaveSettings, PersistenceSettings
 from coterie.app.settings.tables import (
@@ -112,6 +113,7 @@ class Settings(BaseSettings):
     tracing: TracingSettings = TracingSettings()
     live: LiveSettings = LiveSettings()
     console: ConsoleSettings = ConsoleSettings()
+    etcd: EtcdSettings = EtcdSettings()
 
     @classmethod
     def settings_customise_sources(

@@ -130,7 +130,7 @@ def _seed(value: str) -> str:
     return value
 
 
-def _split_names(value: object) -> object:
+def split_names(value: object) -> object:
     """Text holds several names, split by commas, or a JSON array of them."""
     if not isinstance(value, str):
         return value
@@ -239,11 +239,14 @@ WholeSeconds = Annotated[Count, Unit("seconds")]
 Number = Annotated[float, BeforeValidator(_no_truth_value), Field(gt=0, allow_inf_nan=False)]
 Identifier = Annotated[str, AfterValidator(_identifier)]
 ListenAddress = Annotated[Address, NoDecode, PlainValidator(_address)]
+OptionalListenAddress = Annotated[
+    Address | None, NoDecode, PlainValidator(lambda value: None if value in {None, ""} else _address(value))
+]
 PublicAddress = Annotated[Address, NoDecode, PlainValidator(_address_port_optional)]
 Seeds = Annotated[tuple[Annotated[str, AfterValidator(_seed)], ...], NoDecode, BeforeValidator(_split_seeds)]
-HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(_split_names)]
-Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(_split_names)]
-Names = Annotated[tuple[Identifier, ...], NoDecode, BeforeValidator(_split_names), AfterValidator(_founders)]
+HostNames = Annotated[tuple[Annotated[str, AfterValidator(_host_name)], ...], NoDecode, BeforeValidator(split_names)]
+Origins = Annotated[tuple[Annotated[str, AfterValidator(_origin)], ...], NoDecode, BeforeValidator(split_names)]
+Names = Annotated[tuple[Identifier, ...], NoDecode, BeforeValidator(split_names), AfterValidator(_founders)]
 Secret = Annotated[SecretStr, PlainValidator(_secret)]
 GossipKeys = Annotated[tuple[SecretBytes, ...], NoDecode, PlainValidator(_gossip_keys)]
 KeyValues = Annotated[dict[str, str], NoDecode, BeforeValidator(_json_object)]

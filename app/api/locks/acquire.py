@@ -102,7 +102,7 @@ async def _acquire(
         raise
     except asyncio.CancelledError:
         # The client has gone: nobody would ever use the grant.
-        _in_background(_leave(metadata, wanted, lease, RELEASE_SECONDS))
+        in_background(_leave(metadata, wanted, lease, RELEASE_SECONDS))
         raise
 
 
@@ -156,7 +156,7 @@ async def _leave_surely(metadata: MemberMetadata, wanted: AcquireOptions, lease:
 _background: set[asyncio.Task[None]] = set()
 
 
-def _in_background(work: Coroutine[Any, Any, None]) -> None:
+def in_background(work: Coroutine[Any, Any, None]) -> None:
     """Run it to its end, whatever becomes of the caller; errors are of no use to anybody."""
     task = asyncio.get_running_loop().create_task(work)
     _background.add(task)
@@ -191,10 +191,10 @@ async def on_new_lease(
             raise api_error(ended, request) from None
         # Where the id is another request's, so is the lease.
         if error.code not in {Code.OUTCOME_UNKNOWN, Code.GRANT_ENDED, Code.REQUEST_REUSED}:
-            _in_background(_revoke(metadata, lease))
+            in_background(_revoke(metadata, lease))
         raise
     except asyncio.CancelledError:
-        _in_background(_revoke(metadata, lease))
+        in_background(_revoke(metadata, lease))
         raise
 
 

@@ -75,8 +75,17 @@ class RequestAuthority(Protocol):
 class HttpGate:
     """ASGI middleware."""
 
-    def __init__(self, app: ASGIApp, limits: HttpSettings, figures: HttpMetrics, authority: RequestAuthority) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        limits: HttpSettings,
+        figures: HttpMetrics,
+        authority: RequestAuthority,
+        show: Callable[[ApiError], ASGIApp] = ApiError.response,
+    ) -> None:
+        """`show`: what a refusal is answered with."""
         self._app = app
+        self._show = show
         self._authority = authority
         self._limits = limits
         self._figures = figures
@@ -130,7 +139,7 @@ class HttpGate:
                     raise
                 refused = None if status else FAULT
             if refused is not None:
-                await refused.response()(scope, receive, watch)
+                await self._show(refused)(scope, receive, watch)
         finally:
             took = time.perf_counter() - started
             self._admission.leave(held)
@@ -173,7 +182,7 @@ class HttpGate:
                 log.exception("internal error: please report it", method="WEBSOCKET", path=scope["path"])
                 refused = FAULT
             if refused is not None and not status:
-                await refused.response()(scope, receive, watch)
+                await self._show(refused)(scope, receive, watch)
             elif refused is not None:
                 with suppress(OSError, RuntimeError):  # it may be closed already
                     code, reason = _CLOSED_FOR.get(refused.code, (1011, refused.code.value))

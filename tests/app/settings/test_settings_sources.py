@@ -109,6 +109,7 @@ def test_every_setting_has_a_variable_that_sets_it(monkeypatch: pytest.MonkeyPat
         "protocol_version": "1",
         "max_datagram_bytes": "65000",
         "enabled": "true",
+        "advertise_urls": "http://10.0.0.1:2379",
         "persistence.enabled": "false",
         "on_sigterm": "stop",
         "keys": "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",

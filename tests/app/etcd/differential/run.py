@@ -1,0 +1,57 @@
+"""Runs random requests against both, and lists the answers that differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from tests.app.etcd.differential.requests import Request, RequestMaker
+from tests.app.etcd.differential.side import Side
+
+
+def differences(
+    etcd: Side, coterie: Side, seed: int, requests: int, report: Callable[[int], None] = lambda _: None
+) -> list[str]:
+    """What was answered differently, of so many requests. It ends at the first write that only one has made."""
+    maker = RequestMaker(seed)
+    found: list[str] = []
+    for number in range(requests):
+        request = maker.next()
+        if request.path == "/watch":
+            ours = coterie.events(request, None)
+            theirs = etcd.events(request, _length(ours))
+        else:
+            ours, theirs = _ask(coterie, request), _ask(etcd, request)
+        if ours != theirs and not _explained(request, theirs, ours):
+            found.append(f"request {number}: {show(request)}\n  etcd:    {theirs}\n  coterie: {ours}")
+        if len(etcd.revisions) != len(coterie.revisions) or len(etcd.leases) != len(coterie.leases):
+            return [*found, f"request {number}: only one of them has done it: seed {seed} ends here"]
+        maker.revisions, maker.leases = len(etcd.revisions), len(etcd.leases)
+        report(number)
+    return found
+
+
+def _ask(side: Side, request: Request) -> Any:
+    status, answer = side.ask(request)
+    side.learn(request, status, answer)
+    if request.path == "/lease/keepalive" and isinstance(answer, dict) and "result" in answer:
+        answer = answer["result"]
+    return status, side.shared(answer)
+
+
+def _length(events: list[Any]) -> int:
+    """How many are waited for at the other one: the end of a watch counts as one."""
+    return len(events)
+
+
+def _explained(request: Request, theirs: Any, ours: Any) -> bool:
+    """Differences on purpose (docs/etcd.md)."""
+    if request.path == "/kv/compaction" and theirs[0] == 400 and ours[0] == 200:
+        number: int = request.body["revision"].number
+        return number <= 1  # the very first, of which Coterie has nothing to compact
+    return False
+
+
+def show(request: Request) -> str:
+    return f"{request.path} {json.dumps(request.body, default=str)}"
