@@ -17,6 +17,8 @@ from coterie.app.api.cluster.members import add_members
 from coterie.app.api.cluster.overview import add_cluster
 from coterie.app.api.cluster.raft_routes import add_raft
 from coterie.app.api.cluster.statement import add_statement
+from coterie.app.api.console.docs_page import add_docs
+from coterie.app.api.console.page import add_console
 from coterie.app.api.context import Context
 from coterie.app.api.dispatcher import Dispatcher
 from coterie.app.api.keys.fast_paths import OF_EITHER_LAYER, FastPaths
@@ -36,8 +38,6 @@ from coterie.app.api.parameters.unknown import KnownParameters
 from coterie.app.api.root_routes import add_root
 from coterie.app.api.tokens import add_tokens
 from coterie.app.auth.authority import Authority
-from coterie.app.console.docs_page import add_docs
-from coterie.app.console.page import add_console
 from coterie.app.http.error_answers import add_error_answers
 from coterie.app.http.forwarding import Forwarder
 from coterie.app.http.gate.browser_guard import for_other_origins
@@ -133,7 +133,7 @@ def _documented(
         license_info={"name": "MIT", "identifier": "MIT"},
         redirect_slashes=False,
         dependencies=[Security(_BEARER)],
-        # The stock pages load scripts from other hosts; `app/console/docs_page.py` has one that does not.
+        # The stock pages load scripts from other hosts; `app/api/console/docs_page.py` has one that does not.
         docs_url=None,
         redoc_url=None,
         # What no operation lists by itself: answers of the server whatever was asked.

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from coterie.app.api.app import create_app
+from coterie.app.api.console.page import console_files
 from coterie.app.auth.authority import Authority
-from coterie.app.console.page import console_files
 from coterie.app.raft.local import LocalRaft
 from coterie.app.settings.auth import AuthSettings
 from coterie.app.settings.tables import HttpSettings
@@ -128,7 +128,7 @@ def test_the_files_ask_nobody_else() -> None:
 
 def test_every_file_of_the_console_is_known() -> None:
     """Those that are not served are there for people: licences, and notes of where something comes from."""
-    unserved = {entry.name for entry in (files("coterie.app.console") / "assets").iterdir() if entry.is_file()} - set(
-        console_files()
-    )
+    unserved = {
+        entry.name for entry in (files("coterie.app.api.console") / "assets").iterdir() if entry.is_file()
+    } - set(console_files())
     assert {name for name in unserved if not name.startswith(("LICENSE", "NOTICE", "README"))} == set()

@@ -8,7 +8,7 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from coterie.app.console import docs_page
+from coterie.app.api.console import docs_page
 
 pytestmark = pytest.mark.anyio
 

@@ -1,4 +1,4 @@
-"""The console's files in a page without a node: the browser's requests are answered from `app/console/assets`."""
+"""The console's files in a page without a node: the browser's requests are answered from `app/api/console/assets`."""
 
 from __future__ import annotations
 

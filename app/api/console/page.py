@@ -1,4 +1,4 @@
-"""`/ui/`: the console, static files of `app/console/assets/`. They load nothing but from this node.
+"""`/ui/`: the console, static files of `app/api/console/assets/`. They load nothing but from this node.
 
 The files hold no data, so they need no token, as `/docs` needs none: the page asks for its data under `/v1`, with the
 user's token. All its addresses are relative, so that it works behind a proxy's path too.
@@ -81,7 +81,7 @@ class Asset:
 
 def console_files() -> dict[str, Asset]:
     """By path relative to the page. Names are looked up here, not in a directory: nothing beside them can be had."""
-    return dict(_walk(files("coterie.app.console") / "assets", ""))
+    return dict(_walk(files("coterie.app.api.console") / "assets", ""))
 
 
 def _walk(directory: Traversable, prefix: str) -> Iterator[tuple[str, Asset]]:

@@ -64,7 +64,7 @@ _PACKED = {
 
 @cache
 def _packed(name: str) -> bytes:
-    return (files("coterie.app.console") / "docs_assets" / f"{name}.gz").read_bytes()
+    return (files("coterie.app.api.console") / "docs_assets" / f"{name}.gz").read_bytes()
 
 
 @cache
