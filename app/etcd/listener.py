@@ -65,6 +65,7 @@ class EtcdApi:
         """An ASGI application behind the gate of the node's own API: what other nodes pass on. Raises ApiError."""
         if not any(name == MARK for name, _ in scope["headers"]):
             raise ApiError(Code.NOT_FOUND, "this path is for nodes alone; etcd's API is served at etcd.listen_addr")
+        self._context.refuse_other_cluster(scope)
         await JsonGateway(self._local, self._context.limits, self._context.stopping)(
             scope["path"][len(FORWARDED_ETCD) :], scope, receive, send
         )

@@ -94,6 +94,8 @@ class Rpc:
     shape: Shape = Shape.UNARY
     open: bool = False
     """Asks for no token, even where others do; a wrong one is no error then."""
+    waits: bool = False
+    """A unary call that may wait for others as long as its caller does: it is to be cancelled when that one goes."""
 
     @property
     def name(self) -> str:
@@ -140,9 +142,16 @@ RPCS: tuple[Rpc, ...] = (
         lease.LeaseTimeToLiveResponse,
     ),
     Rpc(_LEASE, "LeaseLeases", _of_lease("leases"), lease.LeaseLeasesRequest, lease.LeaseLeasesResponse),
-    Rpc(_LOCK, "Lock", ("/lock/lock",), concurrency.LockRequest, concurrency.LockResponse),
+    Rpc(_LOCK, "Lock", ("/lock/lock",), concurrency.LockRequest, concurrency.LockResponse, waits=True),
     Rpc(_LOCK, "Unlock", ("/lock/unlock",), concurrency.UnlockRequest, concurrency.UnlockResponse),
-    Rpc(_ELECTION, "Campaign", ("/election/campaign",), concurrency.CampaignRequest, concurrency.CampaignResponse),
+    Rpc(
+        _ELECTION,
+        "Campaign",
+        ("/election/campaign",),
+        concurrency.CampaignRequest,
+        concurrency.CampaignResponse,
+        waits=True,
+    ),
     Rpc(_ELECTION, "Proclaim", ("/election/proclaim",), concurrency.ProclaimRequest, concurrency.ProclaimResponse),
     Rpc(_ELECTION, "Leader", ("/election/leader",), concurrency.LeaderRequest, concurrency.LeaderResponse),
     Rpc(

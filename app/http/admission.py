@@ -19,7 +19,14 @@ from coterie.app.wire.errors import Code
 ALWAYS = frozenset({b"/livez", b"/readyz", b"/healthz", b"/metrics"})
 """An overloaded node must be able to say so."""
 
-STREAMS = frozenset({b"/v1/watch", b"/v1/ws", b"/v1/events"})
+_OF_ETCD = (b"/watch", b"/lease/keepalive", b"/election/observe", b"/election/campaign", b"/lock/lock")
+
+STREAMS = frozenset(
+    {
+        *(b"/v1/watch", b"/v1/ws", b"/v1/events"),
+        *(mount + path for mount in (b"/v3", b"/v3beta", b"/v1/etcd") for path in _OF_ETCD),
+    }
+)
 """Stay for as long as the client likes, under limits of their own."""
 
 UNKNOWN_LENGTH = b"transfer-encoding"

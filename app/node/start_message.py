@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 import sys
+from collections.abc import Sequence
 from importlib.metadata import version
 from ipaddress import ip_address
 
@@ -26,7 +27,8 @@ log = structlog.stdlib.get_logger("coterie")
 
 def report_start(settings: Settings, node: GossipNode, listening: Address, etcd: Address | None) -> None:
     """One line for the log, on whose fields scripts may rely; on a terminal, what to do next."""
-    _tell_openness(settings, listening)
+    _tell_gossip(settings, listening)
+    _tell_openness(settings, [each for each in (listening, etcd) if each is not None and not is_loopback(each)])
     _tell_secrets(settings, listening)
     own = node.node
     public = own.gossip_advertise_addr
@@ -57,15 +59,20 @@ def report_start(settings: Settings, node: GossipNode, listening: Address, etcd:
         sys.stdout.flush()
 
 
-def _tell_openness(settings: Settings, listening: Address) -> None:
-    """Loudly, at every start, where others than this machine's users can reach the node."""
-    if is_loopback(listening):
-        return
-    if not (settings.keyring.keys and settings.keyring.plain == "refuse"):
+def _tell_gossip(settings: Settings, listening: Address) -> None:
+    """Loudly, at every start, where others than this machine's users can reach the node, and gossip is not sealed."""
+    if not is_loopback(listening) and not (settings.keyring.keys and settings.keyring.plain == "refuse"):
         log.warning(
             f"gossip at {listening} is not sealed: whoever can send to it makes up nodes and keys, hides living ones, "
             "and reads all keys; set keyring.keys on all nodes where that must not be (docs/security.md)"
         )
+
+
+def _tell_openness(settings: Settings, reached: Sequence[Address]) -> None:
+    """Loudly, at every start, what those who reach these addresses may do without a token."""
+    if not reached:
+        return
+    listening = " and ".join(map(str, reached))
     anonymous = settings.auth.anonymous
     if anonymous in {"read", "write", "admin"}:
         warning = (

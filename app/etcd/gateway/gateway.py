@@ -6,7 +6,7 @@ The gate has checked the token before, and knows the limits of requests.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any
@@ -69,23 +69,24 @@ class JsonGateway:
         caller = await self._service.caller(rpc, scope, headers.get(b"authorization"))
         if not rpc.served:
             raise not_served(rpc)
-        if rpc.shape is Shape.BOTH_STREAM:
-            await self._stream(rpc, caller, _BodyRequests(rpc, receive, self._limits.max_body_bytes), scope, send)
+        if rpc.shape is not Shape.UNARY:
+            await self._stream(rpc, caller, _of_body(rpc, receive, self._limits.max_body_bytes), scope, send)
             return
         declared = headers.get(b"content-length")
         body = await read_body(receive, None if declared is None else declared.decode("latin-1"), self._limits)
         request = decode_message(rpc.request, body)
-        if rpc.shape is Shape.SERVER_STREAM:
-            await self._stream(rpc, caller, _OneRequest(request, receive), scope, send)
-            return
-        answer = await while_wanted(self._service.call(rpc, request, caller), receive, self._stopping)
-        if answer is None:
-            raise etcd_error("stopped")
+        if rpc.waits:
+            waited = await while_wanted(self._service.call(rpc, request, caller), receive, self._stopping)
+            if waited is None:
+                raise etcd_error("stopped")
+            answer = waited
+        else:
+            answer = await self._service.call(rpc, request, caller)
         await Reply(encode_message(answer), headers=_HEADERS).send(send)
 
     # -- streams -------------------------------------------------------------------------------------------------------
 
-    async def _stream(self, rpc: Rpc, caller: Caller, requests: _Requests, scope: Scope, send: Send) -> None:
+    async def _stream(self, rpc: Rpc, caller: Caller, requests: StreamRequests, scope: Scope, send: Send) -> None:
         begun = False
 
         async def tell(data: bytes) -> None:
@@ -124,7 +125,7 @@ class JsonGateway:
 
         await receive()  # websocket.connect
         await send({"type": "websocket.accept"})
-        requests = _SocketRequests(rpc, receive)
+        requests = _of_socket(rpc, receive)
 
         async def work() -> None:
             shown = next((value for name, value in scope["headers"] if name == b"authorization"), None)
@@ -151,16 +152,27 @@ class JsonGateway:
                 await send({"type": "websocket.close", "code": 1000})
 
 
-class _Requests:
+class StreamRequests:
     """The requests of a stream, read by a task of their own, which notices when the client goes."""
 
-    def __init__(self, rpc: Rpc) -> None:
+    def __init__(self, rpc: Rpc, read_all: Callable[[StreamRequests], Coroutine[Any, Any, None]]) -> None:
+        """`read_all`: gives all requests to `take`, and returns when the client has gone. It may raise EtcdError."""
         self._rpc = rpc
+        self._read_all = read_all
         self._waiting: asyncio.Queue[EtcdMessage | EtcdError | None] = asyncio.Queue(WAITING_REQUESTS)
-        self.gone = asyncio.Event()
         self._reading: asyncio.Task[None] | None = None
+        self.gone = asyncio.Event()
 
-    async def __aenter__(self) -> _Requests:
+    async def take(self, documents: Sequence[Any]) -> None:
+        """Requests that have come, as JSON has them. Raises EtcdError."""
+        for content in documents:
+            await self._waiting.put(read(self._rpc.request, content))
+
+    async def end(self) -> None:
+        """No more come."""
+        await self._waiting.put(None)
+
+    async def __aenter__(self) -> StreamRequests:
         self._reading = asyncio.create_task(self._read(), name="etcd requests")
         return self
 
@@ -168,6 +180,14 @@ class _Requests:
         if self._reading is not None:
             self._reading.cancel()
             await asyncio.gather(self._reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        try:
+            await self._read_all(self)
+        except EtcdError as error:
+            await self._waiting.put(error)
+        else:
+            self.gone.set()
 
     async def until_gone(self) -> Any:
         """As an ASGI `receive` that only tells that the client has gone."""
@@ -186,70 +206,33 @@ class _Requests:
             raise found
         return found
 
-    async def _read(self) -> None:
-        raise NotImplementedError
 
-    async def _take(self, documents: list[Any]) -> None:
-        for content in documents:
-            await self._waiting.put(read(self._rpc.request, content))
-
-
-class _BodyRequests(_Requests):
+def _of_body(rpc: Rpc, receive: Receive, limit: int) -> StreamRequests:
     """JSON objects one after the other in a body, as they come. Its end ends a keep-alive, and not a watch."""
 
-    def __init__(self, rpc: Rpc, receive: Receive, limit: int) -> None:
-        super().__init__(rpc)
-        self._receive = receive
-        self._documents = DocumentReader(limit)
+    async def read_all(requests: StreamRequests) -> None:
+        documents = DocumentReader(limit)
+        while (message := await receive())["type"] == "http.request":
+            await requests.take(documents.feed(message.get("body", b"")))
+            if not message.get("more_body", False):
+                documents.end()
+                if rpc.method != "Watch":
+                    await requests.end()
 
-    async def _read(self) -> None:
-        try:
-            while (message := await self._receive())["type"] == "http.request":
-                await self._take(self._documents.feed(message.get("body", b"")))
-                if not message.get("more_body", False):
-                    self._documents.end()
-                    if self._rpc.method != "Watch":
-                        await self._waiting.put(None)
-        except EtcdError as error:
-            await self._waiting.put(error)
-            return
-        self.gone.set()
+    return StreamRequests(rpc, read_all)
 
 
-class _OneRequest(_Requests):
-    """The one request of a stream of answers."""
-
-    def __init__(self, request: EtcdMessage, receive: Receive) -> None:
-        self._receive = receive
-        self.gone = asyncio.Event()
-        self._waiting = asyncio.Queue()
-        self._waiting.put_nowait(request)
-        self._reading = None
-
-    async def _read(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.gone.set()
-
-
-class _SocketRequests(_Requests):
+def _of_socket(rpc: Rpc, receive: Receive) -> StreamRequests:
     """A text message each."""
 
-    def __init__(self, rpc: Rpc, receive: Receive) -> None:
-        super().__init__(rpc)
-        self._receive = receive
+    async def read_all(requests: StreamRequests) -> None:
+        while (message := await receive())["type"] == "websocket.receive":
+            data = message.get("text") or message.get("bytes") or ""
+            documents = DocumentReader(len(data))
+            await requests.take(documents.feed(data.encode() if isinstance(data, str) else data))
+            documents.end()
 
-    async def _read(self) -> None:
-        try:
-            while (message := await self._receive())["type"] == "websocket.receive":
-                data = message.get("text") or message.get("bytes") or ""
-                documents = DocumentReader(len(data))
-                await self._take(documents.feed(data.encode() if isinstance(data, str) else data))
-                documents.end()
-        except EtcdError as error:
-            await self._waiting.put(error)
-            return
-        self.gone.set()
+    return StreamRequests(rpc, read_all)
 
 
 def api_error_response(error: ApiError) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from coterie.app.api.context import Context, request_id
@@ -45,6 +46,7 @@ def span_of(key: bytes, range_end: bytes) -> Span:
     return key, None if range_end == b"\0" else range_end
 
 
+@lru_cache(1_024)
 def number_of(name: str) -> int:
     """A 64-bit number for a node, a member or a cluster, the same everywhere; never 0."""
     return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8]) or 1

@@ -29,8 +29,6 @@ from coterie.app.http.forwarding import FORWARDED_ETCD, LeaderAnswer
 LONG_SECONDS = 86_400.0
 """For how long a call that waits for others, such as for a lock, is waited for."""
 
-_WAITING = frozenset({"Lock", "Campaign"})
-
 _READING = frozenset({"Range", "LeaseTimeToLive", "LeaseLeases", "Status", "Hash", "HashKV", "Leader", "UserList"})
 """Calls that may be sent once more over a new connection."""
 
@@ -104,7 +102,7 @@ class RemoteEtcd:
 
     async def _open(self, rpc: Rpc, request: EtcdMessage, caller: Caller) -> LeaderAnswer:
         path = f"{FORWARDED_ETCD}{rpc.paths[0]}".encode()
-        lasts = rpc.shape is not Shape.UNARY or rpc.method in _WAITING
+        lasts = rpc.shape is not Shape.UNARY or rpc.waits
         try:
             return await self._access.context.forwarder.post(
                 path,

@@ -29,7 +29,12 @@ OTHER_METHOD = "other"
 
 REFUSALS = (Code.TOO_MANY_CONNECTIONS, Code.TOO_MANY_REQUESTS, Code.OVERLOADED)
 
-STREAMS = frozenset({"/v1/watch", "/v1/ws", "/v1/events"})
+STREAMS = frozenset(
+    {
+        *("/v1/watch", "/v1/ws", "/v1/events"),
+        *("/v3/watch", "/v3/election/observe", "/v3/election/campaign", "/v3/lock/lock"),
+    }
+)
 """Answers that last as long as the client likes: counted, but no durations."""
 
 
