@@ -129,6 +129,10 @@ def of_api(error: ApiError) -> EtcdError:
             return etcd_error("invalid_token")
         case Code.FORBIDDEN | Code.RESERVED_KEY:
             return etcd_error("permission_denied")
+        case Code.FOREIGN_HOST | Code.FOREIGN_ORIGIN:
+            return EtcdError(EtcdCode.PERMISSION_DENIED, error.message)
+        case Code.INTERNAL:
+            return EtcdError(EtcdCode.INTERNAL, error.message)
         case Code.TOO_MANY_TRIES | Code.TOO_MANY_REQUESTS | Code.OVERLOADED | Code.TOO_MANY_CONNECTIONS:
             return etcd_error("too_many_requests")
         case Code.OUTCOME_UNKNOWN:

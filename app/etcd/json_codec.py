@@ -41,7 +41,11 @@ def malformed(problem: str) -> EtcdError:
 
 
 def encode_message(message: EtcdMessage) -> bytes:
-    return orjson.dumps(show(message))
+    shown = show(message)
+    try:
+        return orjson.dumps(shown)
+    except TypeError:  # transactions within one another, deeper than orjson goes
+        return json.dumps(shown, separators=(",", ":")).encode()
 
 
 def show(message: EtcdMessage) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from contextlib import aclosing, suppress
 from http import HTTPStatus
 from typing import Any
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from coterie.app.etcd.errors import etcd_error, of_api
@@ -24,7 +23,7 @@ from coterie.app.etcd.gateway.answers import (
     stream_result,
     stream_start,
 )
-from coterie.app.etcd.json_codec import DocumentReader, decode_message, encode_message, read, show
+from coterie.app.etcd.json_codec import DocumentReader, decode_message, encode_message, read
 from coterie.app.etcd.messages.fields import EtcdMessage
 from coterie.app.etcd.rpcs import BY_PATH, Caller, EtcdError, EtcdService, Rpc, Shape
 from coterie.app.etcd.service.access import not_served
@@ -134,7 +133,7 @@ class JsonGateway:
                 raise not_served(rpc)
             if rpc.shape is Shape.UNARY:
                 answer = await self._service.call(rpc, await anext(requests), caller)
-                await tell(orjson.dumps(show(answer)))
+                await tell(encode_message(answer))
                 return
             async with aclosing(self._service.stream(rpc, requests, caller)) as answers:
                 async for answer in answers:

@@ -68,6 +68,24 @@ async def test_a_transaction_holds_another(etcd: EtcdClient) -> None:
     assert (await etcd.ask("/kv/txn", **txn))["succeeded"] is True
 
 
+async def test_transactions_may_be_as_deep_as_their_lists_allow(etcd: EtcdClient) -> None:
+    deep: dict[str, Any] = {"success": [{"request_put": {"key": b64(b"k")}}]}
+    for _ in range(127):
+        deep = {"success": [{"request_txn": deep}]}
+    answer = await etcd.ask("/kv/txn", **deep)
+    depth = 0
+    while "response_txn" in answer["responses"][0]:
+        answer, depth = answer["responses"][0]["response_txn"], depth + 1
+    assert (depth, set(answer["responses"][0])) == (127, {"response_put"})
+    too_many = "etcdserver: too many operations in txn request"
+    assert await etcd.refused("/kv/txn", success=[{"request_txn": deep}]) == (400, 3, too_many)
+
+
+async def test_pages_of_other_sites_are_refused(member: EtcdClient) -> None:
+    answer = await member.http.post(f"http://{member.address}/v3/kv/put", headers={"Origin": "http://evil.example"})
+    assert (answer.status_code, answer.json()["code"]) == (403, 7)
+
+
 async def test_v3beta_is_the_same_and_what_is_no_call_is_text(etcd: EtcdClient) -> None:
     assert (await etcd.post("/v3beta/kv/range", {"key": b64(b"k")})).status_code == 200
     for path in ("/v3alpha/kv/range", "/v3/kv/nothing", "/"):

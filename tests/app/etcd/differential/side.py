@@ -94,7 +94,7 @@ class Side:
             return {key: self.shared(each, key) for key, each in value.items() if key not in _OWN}
         if isinstance(value, list):
             shown = [self.shared(each, name) for each in value]
-            return sorted(shown, key=str) if name == "leases" else shown
+            return sorted(shown, key=str) if name in {"leases", "keys"} else shown  # etcd has these in no order
         if name in _REVISIONS and isinstance(value, str):
             return f"revision {bisect_right(self.revisions, int(value))}"
         if name in {"lease", "ID"} and isinstance(value, str):
