@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from typing import Any
 
 import orjson
+import structlog
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -23,12 +24,15 @@ from coterie.app.etcd.service.remote import RemoteEtcd
 from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import FORWARDED_ETCD, MARK
 from coterie.app.http.gate.gate import HttpGate
+from coterie.app.http.protocol import MakeHttp2
 from coterie.app.http.server import HttpServer
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.etcd import EtcdSettings
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import Code
+
+log = structlog.stdlib.get_logger("etcd")
 
 _MOUNTS = ("/v3", "/v3beta")
 """Where the gateway begins; the second is what clients of etcd 3.3 ask."""
@@ -150,4 +154,17 @@ def etcd_server(
 ) -> HttpServer:
     """Serves it on a socket of its own."""
     gate = etcd_gate(api, authority, limits, figures)
-    return HttpServer(gate, limits, figures, live, lambda: None, stopping, tls)
+    http2 = _http2(api, authority, limits, figures, stopping)
+    return HttpServer(gate, limits, figures, live, lambda: None, stopping, tls, http2)
+
+
+def _http2(
+    api: EtcdApi, authority: Authority, limits: HttpSettings, figures: HttpMetrics, stopping: asyncio.Event
+) -> MakeHttp2 | None:
+    """None where the extra `grpc` is not installed."""
+    try:
+        from coterie.app.etcd.grpc.beside import http2_with_grpc  # noqa: PLC0415 - an optional extra
+    except ModuleNotFoundError as error:
+        log.warning("etcd's API is served as JSON alone: for gRPC, install coterie[grpc]", missing=error.name)
+        return None
+    return http2_with_grpc(api, authority, limits, figures, stopping)

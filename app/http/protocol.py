@@ -10,10 +10,10 @@ import logging
 from collections import deque
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 import h11
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
@@ -66,10 +66,26 @@ _NO_HANDSHAKE = ApiError(
 )
 
 
-def bounded_protocol(limits: HttpSettings, figures: HttpMetrics | None = None) -> type[asyncio.Protocol]:
-    """What uvicorn shall speak HTTP with; `figures` count its connections."""
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+"""The first bytes of a client that speaks HTTP/2."""
+
+
+class MakeHttp2(Protocol):
+    """Makes what speaks HTTP/2 on a connection."""
+
+    def __call__(self, app: ASGIApp, connections: set[Any], tasks: set[asyncio.Task[None]]) -> asyncio.Protocol:
+        """`connections`, `tasks`: the server's own, which it waits for when it stops."""
+
+
+def bounded_protocol(
+    limits: HttpSettings, figures: HttpMetrics | None = None, make_http2: MakeHttp2 | None = None
+) -> type[asyncio.Protocol]:
+    """What uvicorn shall speak HTTP with; `figures` count its connections; without `make_http2` it is HTTP/1 alone."""
     base = _BoundedH11 if HttpToolsProtocol is None else _BoundedHttpTools
-    return type("BoundedProtocol", (base,), {"limits": limits, "figures": figures or HttpMetrics()})
+    http2 = None if make_http2 is None else staticmethod(make_http2)
+    return type(
+        "BoundedProtocol", (base,), {"limits": limits, "figures": figures or HttpMetrics(), "make_http2": http2}
+    )
 
 
 def bounded_socket(limits: HttpSettings, figures: HttpMetrics) -> type[asyncio.Protocol]:
@@ -157,7 +173,11 @@ class _Bounded(asyncio.Protocol):
 
     limits: ClassVar[HttpSettings]
     figures: ClassVar[HttpMetrics]
+    make_http2: ClassVar[MakeHttp2 | None]
     connections: set[Any]
+    tasks: set[asyncio.Task[None]]
+    _first: bytes | None = b""
+    """What has come while it is not clear whether it is HTTP/2."""
     cycle: Any
     loop: asyncio.AbstractEventLoop
     transport: asyncio.Transport
@@ -239,6 +259,10 @@ class _Bounded(asyncio.Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
+        if self.make_http2 is not None and self._first is not None:
+            data = self._look_for_http2(self.make_http2, self._first + data)
+            if not data:
+                return
         limits = self.limits
         most = limits.max_query_bytes + limits.max_header_bytes
         if self._in_head:
@@ -253,6 +277,25 @@ class _Bounded(asyncio.Protocol):
         if not self._dropping:
             super().data_received(data)
             self._watch_client()
+
+    def _look_for_http2(self, make_http2: MakeHttp2, first: bytes) -> bytes:
+        """The first bytes of a connection, once they are known to be HTTP/1."""
+        self._first = first
+        if len(first) < len(HTTP2_PREFACE) and HTTP2_PREFACE.startswith(first):
+            return b""
+        self._first = None
+        if not first.startswith(HTTP2_PREFACE):
+            return first
+        if self._spare is not None:
+            self.transport.close()
+            return b""
+        self._hand_over()
+        self.connections.discard(self)
+        protocol = make_http2(self.app, self.connections, self.tasks)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(first)
+        return b""
 
     def _message_begins(self) -> None:
         self._bytes = 0
@@ -329,15 +372,18 @@ class _Bounded(asyncio.Protocol):
             self._send_check = None
 
     def handle_websocket_upgrade(self, *event: Any) -> None:
-        """From here on another protocol has the connection."""
         if self._spare is not None:
             self._turn_away()
             return
+        self._hand_over()
+        super().handle_websocket_upgrade(*event)  # type: ignore[misc]
+
+    def _hand_over(self) -> None:
+        """From here on another protocol has the connection."""
         self._upgraded = True
         self.figures.closed(self._address)
         self._owe(0.0)
         self._all_taken()
-        super().handle_websocket_upgrade(*event)  # type: ignore[misc]
 
     def send_400_response(self, _message: str) -> None:
         """What uvicorn answers to bytes that are no HTTP."""

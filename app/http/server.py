@@ -12,7 +12,7 @@ from functools import partial
 import uvicorn
 from starlette.types import ASGIApp
 
-from coterie.app.http.protocol import bounded_protocol, bounded_socket
+from coterie.app.http.protocol import MakeHttp2, bounded_protocol, bounded_socket
 from coterie.app.observability.metrics.http import HttpMetrics
 from coterie.app.settings.live import LiveSettings
 from coterie.app.settings.tables import HttpSettings
@@ -34,14 +34,15 @@ class HttpServer(uvicorn.Server):
         on_start: Callable[[], None],
         stopping: asyncio.Event,
         tls: ssl.SSLContext | None,
+        make_http2: MakeHttp2 | None = None,
     ) -> None:
-        """`stopping` is set by `stop`: what never ends by itself ends then."""
+        """`stopping` is set by `stop`: what never ends by itself ends then. Without `make_http2`: HTTP/1 alone."""
         self._tls = tls
         self._limits = limits
         super().__init__(
             uvicorn.Config(
                 app,
-                http=bounded_protocol(limits, figures),
+                http=bounded_protocol(limits, figures, make_http2),
                 ws=bounded_socket(limits, figures),
                 ws_max_size=live.max_message_bytes,
                 ws_ping_interval=live.heartbeat,

@@ -38,7 +38,7 @@ class EtcdPart:
         """With the node's own API. Returns what answers other nodes' requests."""
         api = EtcdApi(context, self._settings.etcd, tls=self._tls is not None)
         if self._socket is not None:
-            tls = None if self._tls is None else self._tls.server
+            tls = None if self._tls is None else self._tls.etcd_server
             self._server = etcd_server(
                 api, context.authority, limits, figures, self._settings.live, context.stopping, tls
             )

@@ -22,7 +22,7 @@ Urls = Annotated[tuple[Annotated[str, AfterValidator(_url)], ...], NoDecode, Bef
 
 
 class EtcdSettings(Table):
-    """The API of etcd, version 3, for programs that speak it."""
+    """The API of etcd, version 3, for programs that speak it: as JSON, and over gRPC with the extra `coterie[grpc]`."""
 
     listen_addr: OptionalListenAddress = None
     """ip:port (TCP) on which it is served, such as 127.0.0.1:2379, etcd's own. Unset or empty: it is not served."""

@@ -55,7 +55,7 @@ class NewestContext(ssl.SSLContext):
 
 
 class Tls:
-    """The contexts of a node. `server` and `client` speak HTTP, the other two Raft."""
+    """The contexts of a node. `server` and `client` speak HTTP, `etcd_server` HTTP/2 too, the other two Raft."""
 
     def __init__(self, settings: TlsSettings, now: datetime | None = None) -> None:
         """Of settings with a certificate. Raises TlsError."""
@@ -65,6 +65,7 @@ class Tls:
         self._files = _Files(settings.certificate, settings.key, settings.ca)
         self.node_name = settings.node_name
         self.server = NewestContext(ssl.PROTOCOL_TLS_SERVER)
+        self.etcd_server = NewestContext(ssl.PROTOCOL_TLS_SERVER)
         self.client = NewestContext(ssl.PROTOCOL_TLS_CLIENT)
         self.raft_server = NewestContext(ssl.PROTOCOL_TLS_SERVER)
         self.raft_client = NewestContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -73,8 +74,13 @@ class Tls:
     def prepare(self, now: datetime | None = None) -> Callable[[], None]:
         """Contexts of the files as they are now; returns what puts them to use for new connections, and cannot fail.
         Raises TlsError."""
+        clients = _CLIENTS[self.settings.client_certificates]
+        of_etcd = self._context(ssl.PROTOCOL_TLS_SERVER, clients)
+        # Clients of gRPC offer HTTP/2 alone. What offers both sends JSON, and is served over HTTP/1.
+        of_etcd.set_alpn_protocols(["http/1.1", "h2"])
         made = (
-            (self.server, self._context(ssl.PROTOCOL_TLS_SERVER, _CLIENTS[self.settings.client_certificates])),
+            (self.server, self._context(ssl.PROTOCOL_TLS_SERVER, clients)),
+            (self.etcd_server, of_etcd),
             (self.client, self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)),
             (self.raft_server, self._context(ssl.PROTOCOL_TLS_SERVER, ssl.CERT_REQUIRED)),
             (self.raft_client, self._context(ssl.PROTOCOL_TLS_CLIENT, ssl.CERT_REQUIRED)),

@@ -5,12 +5,11 @@ Templates, not paths: a key is never a label. Paths without a route count under 
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections import Counter
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Protocol
 
 from starlette.routing import BaseRoute, Match, Route
 
@@ -38,6 +37,13 @@ STREAMS = frozenset(
 """Answers that last as long as the client likes: counted, but no durations."""
 
 
+class Unsent(Protocol):
+    """A connection whose client has yet to take some of its answers."""
+
+    def get_write_buffer_size(self) -> int:
+        """Their bytes."""
+
+
 class HttpMetrics:
     """Since the node's start."""
 
@@ -56,7 +62,7 @@ class HttpMetrics:
         """What was turned away for the node's own protection, by code."""
         self.slow_clients = 0
         """Connections ended because their clients did not take what they had asked for."""
-        self.unsent: set[asyncio.Transport] = set()
+        self.unsent: set[Unsent] = set()
         """Connections whose clients have yet to take what was written."""
 
     def opened(self, address: str) -> None:
