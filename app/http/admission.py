@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from starlette.types import Scope
 
 from coterie.app.http.errors import ApiError
-from coterie.app.observability.metrics.http import HttpMetrics
+from coterie.app.observability.metrics.http import ETCD_GRPC_STREAMS, HttpMetrics
 from coterie.app.settings.tables import HttpSettings
 from coterie.app.wire.errors import Code
 
@@ -25,6 +25,7 @@ STREAMS = frozenset(
     {
         *(b"/v1/watch", b"/v1/ws", b"/v1/events"),
         *(mount + path for mount in (b"/v3", b"/v3beta", b"/v1/etcd") for path in _OF_ETCD),
+        *(name.encode() for name in ETCD_GRPC_STREAMS),
     }
 )
 """Stay for as long as the client likes, under limits of their own."""

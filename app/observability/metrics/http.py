@@ -28,10 +28,17 @@ OTHER_METHOD = "other"
 
 REFUSALS = (Code.TOO_MANY_CONNECTIONS, Code.TOO_MANY_REQUESTS, Code.OVERLOADED)
 
+ETCD_GRPC_STREAMS = (
+    *("/etcdserverpb.Watch/Watch", "/etcdserverpb.Lease/LeaseKeepAlive", "/v3lockpb.Lock/Lock"),
+    *("/v3electionpb.Election/Observe", "/v3electionpb.Election/Campaign"),
+)
+"""Calls over gRPC that go on, or wait for others."""
+
 STREAMS = frozenset(
     {
         *("/v1/watch", "/v1/ws", "/v1/events"),
         *("/v3/watch", "/v3/election/observe", "/v3/election/campaign", "/v3/lock/lock"),
+        *ETCD_GRPC_STREAMS,
     }
 )
 """Answers that last as long as the client likes: counted, but no durations."""

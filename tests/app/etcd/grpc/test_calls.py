@@ -9,7 +9,8 @@ from coterie.app.etcd.grpc.protobuf import decode_message, encode_message
 from coterie.app.etcd.messages.kv import EtcdKeyValue, PutRequest, PutResponse, RangeRequest, RangeResponse
 from coterie.app.etcd.messages.lease import LeaseKeepAliveRequest, LeaseKeepAliveResponse
 from coterie.app.etcd.messages.watch import WatchProgressRequest, WatchRequest
-from coterie.app.etcd.rpcs import EtcdCode, EtcdError
+from coterie.app.etcd.rpcs import RPCS, EtcdCode, EtcdError, Shape
+from coterie.app.observability.metrics.http import ETCD_GRPC_STREAMS
 from tests.app.etcd.grpc.client import connected
 from tests.app.etcd.grpc.service import serving
 from tests.waiting import eventually
@@ -180,6 +181,29 @@ async def test_a_stream_ends_with_the_rights_of_its_token(less: bool, code: Etcd
         next(iter(it.authority.streams.values()))(less)
         assert (await client.answer(number)).status == code
         assert it.service.closed == 1
+
+
+async def test_what_goes_on_or_waits_is_known_as_such() -> None:
+    going_on = {rpc.name for rpc in RPCS if rpc.served and (rpc.waits or rpc.shape is not Shape.UNARY)}
+    assert set(ETCD_GRPC_STREAMS) == going_on
+
+
+async def test_streams_are_no_requests_under_way() -> None:
+    """Neither in the limit of an address, nor in how long requests take."""
+    async with serving(max_requests_per_client=1) as it, connected(it.port) as client:
+        client.start(WATCH, A_WATCH, ends=False)
+        number = client.start(WATCH, A_WATCH, ends=False)
+        await eventually(lambda: len(it.service.requests) == 2)
+        assert (await client.call(PUT, A_PUT)).status == EtcdCode.OK
+        client.h2.end_stream(number)
+        client.flush()
+        assert (await client.answer(number)).status == EtcdCode.OK
+        assert it.figures.requests[WATCH, "POST", 2] == 1
+        assert set(it.figures.seconds) == {(PUT, "POST")}
+        client.start(RANGE, A_WAIT)
+        await eventually(lambda: len(it.service.requests) == 4)
+        answer = await client.call(PUT, A_PUT)
+        assert (answer.status, answer.message) == (EtcdCode.RESOURCE_EXHAUSTED, "etcdserver: too many requests")
 
 
 async def test_a_node_that_stops_ends_its_streams() -> None:
