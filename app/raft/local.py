@@ -75,6 +75,11 @@ class LocalRaft:
         return () if member is None else (member.cluster, *replaced_clusters(member.state))
 
     @property
+    def term(self) -> int | None:
+        member = self._joined
+        return None if member is None else member.node.term
+
+    @property
     def reason(self) -> str:
         return self._gossip.reason if self._agent is None else self._agent.reason
 

@@ -59,6 +59,10 @@ class RaftView(Protocol):
         """The Raft cluster that this node belongs to, then those whose state that one went on from; empty without."""
 
     @property
+    def term(self) -> int | None:
+        """Of this node's own member, once it belongs to a cluster; `status` has it too, and much else."""
+
+    @property
     def reason(self) -> str:
         """Why this node is in no cluster, or what it waits for; empty where all is well."""
 

@@ -143,18 +143,13 @@ class Access:
     def header(self, revision: int | None = None) -> ResponseHeader:
         """`revision`: of Coterie; None: the newest that is applied here."""
         raft = self.context.raft
-        status, state = raft.status(), raft.state
-        if status is None or state is None:
+        term, state = raft.term, raft.state
+        if term is None or state is None:
             picture = raft.picture()
             return ResponseHeader(number_of(picture.cluster_id or ""), self.member_id, raft_term=picture.term)
         if revision is None:
             revision = state.keyspace.revision
-        return ResponseHeader(
-            cluster_id=number_of(status.cluster),
-            member_id=self.member_id,
-            revision=to_etcd(revision),
-            raft_term=status.term,
-        )
+        return ResponseHeader(number_of(raft.clusters[0]), self.member_id, to_etcd(revision), term)
 
     @property
     def member_id(self) -> int:

@@ -96,6 +96,10 @@ class Part(LocalRaft):
         return (self.member.cluster,)
 
     @property
+    def term(self) -> int:
+        return self.member.node.term
+
+    @property
     def reason(self) -> str:
         return ""
 
