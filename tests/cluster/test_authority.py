@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 import time
 from collections.abc import Iterator
@@ -76,14 +77,25 @@ def test_a_node_keeps_to_its_cluster_where_two_meet(tmp_path: Path) -> None:
         assert put(late, "3").status_code == 503
 
 
+def bind_both() -> tuple[socket.socket, socket.socket]:
+    """UDP and TCP at one free port of loopback: one that is free for UDP may be in use for TCP."""
+    while True:
+        datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        datagrams.bind(("127.0.0.1", 0))
+        try:
+            return datagrams, socket.create_server(datagrams.getsockname())
+        except OSError as error:
+            datagrams.close()
+            if error.errno != errno.EADDRINUSE:
+                raise
+
+
 class Stranger:
     """Gossips without a secret, and says what it likes."""
 
     def __init__(self) -> None:
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.socket, self.http = bind_both()
         self.socket.setblocking(False)
-        self.http = socket.create_server(("127.0.0.1", self.socket.getsockname()[1]))
         self.http.setblocking(False)
         self.address = Address(*self.socket.getsockname())
         config = GossipConfig(gossip_interval=0.1)

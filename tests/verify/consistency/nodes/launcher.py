@@ -41,13 +41,8 @@ def _replace(module: ModuleType, name: str, stand_in: Any) -> None:
     vars(module)[name] = stand_in
 
 
-def replace_disk(told: Told, *, power: bool) -> None:
-    from coterie.consensus.autopilot.shell import local_member
-
-    _replace(local_member, "DiskFiles", lambda: BadFiles(told, power=power))
-
-
-def shorten_logs() -> None:
+def configure_raft(told: Told, *, power: bool) -> None:
+    """Files that fail as told, and short logs."""
     from coterie.app.node import raft_agent
 
     original = raft_agent.agent_config
@@ -56,7 +51,8 @@ def shorten_logs() -> None:
         config = original(*arguments)
         raft = replace(config.member.raft, compact_after=COMPACT_AFTER)
         journal = replace(config.journal, segment_bytes=SEGMENT_BYTES, reserve_bytes=SEGMENT_BYTES // 8)
-        return replace(config, member=replace(config.member, raft=raft), journal=journal)
+        member = replace(config.member, raft=raft)
+        return replace(config, member=member, journal=journal, files=BadFiles(told, power=power))
 
     _replace(raft_agent, "agent_config", agent_config)
 
@@ -79,8 +75,7 @@ def main() -> int:
     if arguments.namespace is not None:
         set_namespace(arguments.namespace)
     told = Told(arguments.control)
-    replace_disk(told, power=arguments.power)
-    shorten_logs()
+    configure_raft(told, power=arguments.power)
     replace_clock(told)
     if arguments.sabotage:
         from tests.verify.consistency.sabotage.catalogue import SABOTAGES
