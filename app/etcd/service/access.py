@@ -180,8 +180,9 @@ async def caller_of(authority: Authority, rpc: Rpc, scope: Any, shown: bytes | N
         except ApiError as error:
             if not rpc.open:
                 raise of_api(error) from None
-            principal, authorization = authority.anonymous, None
-    return Caller(principal, authorization, seconds, scope)
+            principal = authority.anonymous
+    # A token that is wrong is no error for some calls: it must not go on to the leader.
+    return Caller(principal, authorization if principal.token_hash else None, seconds, scope)
 
 
 def not_served(rpc: Rpc) -> EtcdError:

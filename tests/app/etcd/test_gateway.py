@@ -377,6 +377,13 @@ async def test_members_are_listed_with_numbers_and_status_names_the_leader(membe
     assert {"version", "raftTerm", "raftIndex", "dbSize"} <= set(status) | {"dbSize"}
 
 
+async def test_a_wrong_token_does_not_matter_where_none_is_asked_for(etcd: EtcdClient) -> None:
+    etcd.token = b64(b"nonsense")
+    assert (await etcd.ask("/maintenance/status"))["version"]
+    assert (await etcd.ask("/cluster/member/list"))["header"]["member_id"]
+    assert (await etcd.refused("/kv/range", key=b64(b"k")))[:2] == (401, 16)
+
+
 async def test_maintenance_answers(member: EtcdClient, part: Part) -> None:
     await member.put(b"k")
     one, other = await member.ask("/maintenance/hash"), await member.ask("/maintenance/hashkv")
