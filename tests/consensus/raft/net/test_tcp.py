@@ -18,7 +18,7 @@ import msgspec
 import pytest
 
 from coterie.consensus.member.event_loop import Driver, SystemClock
-from coterie.consensus.raft.errors import ProtocolError, WentBackError
+from coterie.consensus.raft.errors import ProtocolError, RaftUnavailableError, WentBackError
 from coterie.consensus.raft.messages import KINDS, Message, Ping, TimeoutNow, UnknownKindError, decode, encode, kind_of
 from coterie.consensus.raft.net import session as net_session
 from coterie.consensus.raft.net import tcp
@@ -87,6 +87,17 @@ class Peer:
         await self.transport.close()
 
     async def put(self, number: int, within: float = 10.0) -> int:
+        """Where a slow machine has just lost the leader, nothing happened, and it is tried again."""
+        end = asyncio.get_running_loop().time() + within
+        while True:
+            try:
+                return await self._put(number, within)
+            except RaftUnavailableError as error:
+                if error.reason != "not_leader" or asyncio.get_running_loop().time() >= end:
+                    raise
+                await asyncio.sleep(0.05)
+
+    async def _put(self, number: int, within: float) -> int:
         done: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 
         def answer(error: Exception | None, result: int) -> None:
