@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from coterie.app.etcd import json_codec
@@ -59,6 +59,7 @@ def test_the_bytes_are_those_of_etcd(message: EtcdMessage, wire: str) -> None:
 
 
 @pytest.mark.parametrize("kind", TOP)
+@settings(max_examples=40)
 @given(data=st.data())
 def test_both_codecs_carry_the_same_message(kind: type[EtcdMessage], data: st.DataObject) -> None:
     message: EtcdMessage = data.draw(drawn(kind))
