@@ -63,7 +63,9 @@ def run_node(settings: Settings, load: Callable[[], Settings]) -> None:
     # The data directory first: where a second node is started on it, that is what to say, not that its port is taken.
     data_dir = DataDir(settings.data_dir) if settings.data_dir else None
     beside = HEALTH_CONNECTIONS + (0 if settings.tls.certificate is None else MAX_HANDSHAKES)
-    affordable = max(1, allow_open_files(settings.http.max_connections + beside) - beside)
+    listeners = 1 if settings.etcd.listen_addr is None else 2
+    open_files = allow_open_files(listeners * (settings.http.max_connections + beside))
+    affordable = max(1, open_files // listeners - beside)
     http = settings.http.model_copy(update={"max_connections": affordable})
     sockets = open_sockets(settings.listen_addr, settings.http.backlog)
     etcd_socket = open_etcd_socket(settings.etcd.listen_addr, settings.http.backlog)

@@ -16,6 +16,8 @@ def differences(
     """What was answered differently, of so many requests. It ends at the first write that only one has made."""
     maker = RequestMaker(seed)
     found: list[str] = []
+    compacted = 0
+    """The number of the revision that was compacted last."""
     for number in range(requests):
         request = maker.next()
         if request.path == "/watch":
@@ -23,8 +25,10 @@ def differences(
             theirs = etcd.events(request, _length(ours))
         else:
             ours, theirs = _ask(coterie, request), _ask(etcd, request)
-        if ours != theirs and not _explained(request, theirs, ours):
+        if ours != theirs and not _explained(request, theirs, ours, compacted):
             found.append(f"request {number}: {show(request)}\n  etcd:    {theirs}\n  coterie: {ours}")
+        if request.path == "/kv/compaction" and theirs[0] == 200:
+            compacted = request.body["revision"].number
         if len(etcd.revisions) != len(coterie.revisions) or len(etcd.leases) != len(coterie.leases):
             return [*found, f"request {number}: only one of them has done it: seed {seed} ends here"]
         maker.revisions, maker.leases = len(etcd.revisions), len(etcd.leases)
@@ -45,8 +49,13 @@ def _length(events: list[Any]) -> int:
     return len(events)
 
 
-def _explained(request: Request, theirs: Any, ours: Any) -> bool:
+def _explained(request: Request, theirs: Any, ours: Any, compacted: int) -> bool:
     """Differences on purpose (docs/etcd.md)."""
+    if request.path == "/watch" and request.body["create_request"]["start_revision"].number == compacted:
+        # etcd loses the deletions of the very revision that was compacted (its faults 18089 and 19179).
+        lost = f"revision {compacted + 1}"
+        kept = [each for each in ours if each.get("type") != "DELETE" or each["kv"]["mod_revision"] != lost]
+        return bool(theirs == kept)
     if request.path == "/kv/compaction" and theirs[0] == 400 and ours[0] == 200:
         number: int = request.body["revision"].number
         return number <= 1  # the very first, of which Coterie has nothing to compact
