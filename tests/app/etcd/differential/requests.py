@@ -130,7 +130,11 @@ class RequestMaker:
         return Request("/kv/deleterange", self._delete_body())
 
     def _compact(self) -> Request:
+        if self.revisions < 4:  # of the first two revisions Coterie has nothing to compact
+            return self._range()
         revision = Revision(max(2, self.revisions - self._rng.randint(5, 40))) if self._some(0.7) else self._revision()
+        if revision.number < 2:
+            revision = Revision(2)
         return Request("/kv/compaction", {"revision": revision, **self._flags(0.5, "physical")})
 
     # -- transactions --------------------------------------------------------------------------------------------------
