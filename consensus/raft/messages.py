@@ -88,6 +88,8 @@ class Pong(Struct, frozen=True, tag="pong"):
     """`at` of the ping."""
     at: Seconds = 0.0
     """The sender's clock."""
+    room: bool = False
+    """The sender's disk has space for more of its log. An earlier release does not say."""
 
 
 class SnapshotChunk(Struct, frozen=True, tag="snapshot_chunk"):

@@ -66,6 +66,10 @@ class Journal(Protocol):
         before it can be committed, applied, and cut off.
         """
 
+    @property
+    def disk_full(self) -> bool:
+        """The disk has no space beyond what is preallocated, which may still take entries. Never raises."""
+
     def store_vote(self, term: int, voted_for: str | None) -> None:
         """Store term and vote; returns after their sync. In the disk thread, but for the start. Raises OSError."""
 

@@ -120,6 +120,7 @@ def tick(s: RaftState, _: Tick) -> None:
     proposals.take_queue(s)
     reads.serve(s)
     if s.leading:
+        transfer.yield_full_disk(s)
         transfer.hand_over(s)
         pings.ping_if_due(s)
         replication.send_append_entries(s)

@@ -122,6 +122,28 @@ def test_a_full_disk_learns_what_is_committed_of_what_it_holds() -> None:
     assert group.node("n1").last_index < group.node("n0").last_index
 
 
+def test_a_leader_with_a_full_disk_hands_over_to_a_member_with_space() -> None:
+    group = Group(5)
+    group.lead("n0")
+    group.hosts["n4"].platter.full = True
+    group.run(0.5)  # n4 says so; by its log and its name it would be first
+    group.hosts["n0"].platter.full = True
+    assert group.run_until(lambda: group.node("n3").leading and group.node("n0").leader == "n3", 3.0)
+    group.puts("n1", 1)
+
+
+def test_full_disks_do_not_hand_over_to_each_other() -> None:
+    group = Group(3)
+    group.lead("n0")
+    for host in group.hosts.values():
+        host.platter.full = True
+    group.run(0.5)  # what they said before is out of date
+    term, leading = group.node("n0").term, [node.leading for node in map(group.node, ("n0", "n1", "n2"))]
+    group.run(30.0)
+    assert group.node("n0").term == term
+    assert [node.leading for node in map(group.node, ("n0", "n1", "n2"))] == leading
+
+
 def test_a_full_log_lets_go_of_a_former_leaders_entries() -> None:
     """They take the room of those that replace them."""
     group = group_of(FEW_ENTRIES)

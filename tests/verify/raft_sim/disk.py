@@ -159,6 +159,10 @@ class SimJournal:
         taken = sum(len(entry[0]) for entry in self.entries) + size + ENTRY_MEMORY_BYTES * (len(self.entries) + entries)
         return "log_full" if taken > (2 if following else 1) * self.platter.max_log_bytes else None
 
+    @property
+    def disk_full(self) -> bool:
+        return self.platter.full
+
     def check_place(self) -> None:
         assert self.in_job(), "a call that waits for the disk is made on the loop"
 

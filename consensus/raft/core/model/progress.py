@@ -31,6 +31,7 @@ class Progress:
         "probe_due",
         "probe_seq",
         "progress_at",
+        "room",
         "transfer",
     )
 
@@ -49,6 +50,7 @@ class Progress:
         self.probe_due = now  # a probe may be (re)sent from here on
         self.probe_seq = 0
         self.progress_at = now  # when something was last acknowledged, or sent while nothing was in flight
+        self.room = False  # it says that its disk has space for more of its log
         self.transfer: SnapshotTransfer | None = None
 
     def sent(self, last_index: int, size: int, now: float) -> None:
@@ -91,6 +93,7 @@ class Progress:
         """It may come back as another process, with another clock."""
         self.probe(now)
         self.clock = None
+        self.room = False
 
     def forget(self, now: float) -> None:
         """Nothing that it acknowledged is there for certain."""

@@ -118,6 +118,8 @@ class RaftState:
         self.append_seq = 0
         self.sync_began = 0.0
         self.transfer: Transfer | None = None
+        self.yield_not_before = 0.0
+        """A leader with a full disk tries to hand over from here on."""
 
         # snapshots
         self.snapshot_index = 0

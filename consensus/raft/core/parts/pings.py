@@ -37,7 +37,7 @@ def on_ping(s: RaftState, leader: str, message: Ping) -> None:
         snapshot_receiving.still_receiving(s, leader)
         if message.reading is not None and message.age is not None:
             s.freshness.heard(message.reading - message.age, message.commit, s.applied)
-    s.ready.send(leader, Pong(s.term, message.round, message.at, s.now))
+    s.ready.send(leader, Pong(s.term, message.round, message.at, s.now, room=not s.log.journal.disk_full))
 
 
 def staleness(s: RaftState, now: float) -> float:

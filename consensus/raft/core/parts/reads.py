@@ -33,6 +33,7 @@ def on_pong(s: RaftState, member: str, message: Pong) -> None:
     if progress is not None and member not in s.went_back:
         progress.asked = max(progress.asked, min(message.asked, s.now))
         progress.clock = message.at
+        progress.room = message.room
         round_answered(s, member, message.round)
 
 

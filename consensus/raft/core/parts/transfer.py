@@ -11,6 +11,9 @@ from coterie.consensus.raft.core.model.state import RaftState
 from coterie.consensus.raft.errors import RaftRefusedError, RaftUnavailableError
 from coterie.consensus.raft.messages import TimeoutNow
 
+YIELD_PAUSE = 5.0
+"""Election timeouts between two tries of a leader with a full disk: while one lasts, proposals wait."""
+
 
 def begin(s: RaftState, request: HandOver) -> None:
     """`callback(error, target)`, without an error once the target leads."""
@@ -36,9 +39,27 @@ def begin(s: RaftState, request: HandOver) -> None:
         s.transfer = Transfer(target, request.callback, s.now + s.settings.election_max)
 
 
-def _best(s: RaftState) -> str:
-    """The connected voter that holds most of the log."""
-    ready = [member for member in s.others if member in s.links and member in s.progress and member not in s.went_back]
+def yield_full_disk(s: RaftState) -> None:
+    """A leader whose disk has no space for more of its log hands over while what is preallocated still takes writes.
+    Only to a member that says it has space: two full ones would hand over to each other until no-ops fill their logs.
+    """
+    if s.log.journal.disk_full and s.transfer is None and s.now >= s.yield_not_before:
+        target = _best(s, with_room=True)
+        if target:
+            s.yield_not_before = s.now + YIELD_PAUSE * s.settings.election_max
+            begin(s, HandOver(lambda _error, _target: None, target))
+
+
+def _best(s: RaftState, *, with_room: bool = False) -> str:
+    """The connected voter that holds most of the log; "" where there is none."""
+    ready = [
+        member
+        for member in s.others
+        if member in s.links
+        and member in s.progress
+        and member not in s.went_back
+        and (s.progress[member].room or not with_room)
+    ]
     return max(ready, key=lambda member: (s.progress[member].match, member), default="")
 
 
