@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
+import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import httpx
 import pytest
 
 from coterie.app.wire.tokens import hash_of
@@ -37,6 +40,7 @@ rules = [
 
 class Etcdctl:
     def __init__(self, endpoint: str, *options: str) -> None:
+        self.endpoint = endpoint
         self._command = [str(ETCDCTL), "--endpoints", endpoint, *options]
         self._environment = os.environ | {"ETCDCTL_API": "3"}
 
@@ -215,6 +219,26 @@ def test_a_large_value(ctl: Etcdctl) -> None:
     assert found.stderr.splitlines()[-1] == "Error: etcdserver: request is too large"
 
 
+def chosen(endpoint: str, trusted: str, *offered: str) -> str | None:
+    """The protocol that the listener chooses of these."""
+    context = ssl.create_default_context(cafile=trusted)
+    context.set_alpn_protocols(offered)
+    host, _, port = endpoint.removeprefix("https://").rpartition(":")
+    with socket.create_connection((host, int(port))) as plain, context.wrap_socket(plain, server_hostname=host) as it:
+        return it.selected_alpn_protocol()
+
+
+def test_without_the_extra_a_node_serves_json_alone(tmp_path: Path) -> None:
+    (tmp_path / "h2.py").write_text("raise ModuleNotFoundError(name='h2')\n")
+    with running(extra_path=[tmp_path], ETCD__LISTEN_ADDR="127.0.0.1:0") as found:
+        assert "for gRPC, install coterie[grpc]" in found.log
+        address = found.start_line["etcd_addr"]
+        assert httpx.get(f"http://{address}/version").json()["etcdserver"]
+        assert Etcdctl(address).run("get", "x", "--command-timeout=1s").returncode != 0
+        assert found.end() == 0
+        assert "Traceback" not in found.log
+
+
 def test_tls_and_tokens(tmp_path: Path) -> None:
     authority = Authority("ours")
     certificate, key = authority.certify(tmp_path, "127.0.0.1")
@@ -226,6 +250,8 @@ def test_tls_and_tokens(tmp_path: Path) -> None:
     with node(tmp_path, "https", "--cacert", trusted, *user, **tls) as ctl:
         assert ctl("put", "app/x", "1") == "OK\n"
         assert ctl("get", "app/x") == "app/x\n1\n"
+        assert chosen(ctl.endpoint, trusted, "h2", "http/1.1") == "http/1.1"  # as curl: JSON
+        assert chosen(ctl.endpoint, trusted, "h2") == "h2"
         assert ctl.refused("put", "other", "1") == "Error: etcdserver: permission denied"
         endpoint = ctl.json("member", "list")["members"][0]["clientURLs"][0]
         anonymous = Etcdctl(endpoint, "--cacert", trusted)
