@@ -249,8 +249,6 @@ class _Requests:
         self._more = message.get("more_body", False)
         self._reader.feed(message.get("body", b""))
         self._count()
-        if self._held.bytes > self._limits.max_bodies_bytes:
-            raise etcd_error("too_many_requests")
 
     def _count(self) -> None:
         self._held.bytes += self._reader.held - self._counted

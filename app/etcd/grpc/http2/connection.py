@@ -65,7 +65,7 @@ class _Http2(h2.connection.H2Connection):
 
 
 class HeldBodies:
-    """Bytes of all connections' requests that no application has taken yet."""
+    """Bytes of all connections' requests that no application has taken yet, or that it holds as a part of a message."""
 
     def __init__(self) -> None:
         self.bytes = 0
@@ -272,7 +272,7 @@ class Http2Connection(asyncio.Protocol):
         self._held.bytes += len(event.data)
         stream.take(event.data)
         stream.credit += taken - len(event.data)  # of padding, which nobody takes
-        if self._held.bytes > self._limits.max_bodies_bytes:
+        if self._held.bytes > self._limits.max_bodies_bytes:  # for clients of gRPC this is RESOURCE_EXHAUSTED
             self._reset(stream, ErrorCodes.ENHANCE_YOUR_CALM)
 
     def _count_control_frame(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import uvicorn
@@ -32,6 +32,8 @@ class FakeService:
         self.shown: list[bytes | None] = []
         self.seconds: list[float | None] = []
         self.requests: list[Any] = []
+        self.released = asyncio.Event()
+        """Ends stubborn calls, which go on when they are cancelled."""
         self.cancelled = 0
         self.closed = 0
         self.error: EtcdError | None = None
@@ -56,6 +58,11 @@ class FakeService:
                 return PutResponse(prev_kv=EtcdKeyValue(key=key, value=value))
             case RangeRequest(key=b"fault"):
                 raise RuntimeError("a fault")
+            case RangeRequest(key=b"stubborn"):
+                with suppress(asyncio.CancelledError):
+                    await asyncio.Event().wait()
+                await self.released.wait()
+                return RangeResponse()
             case RangeRequest(limit=limit) if limit:
                 return RangeResponse(kvs=(EtcdKeyValue(value=b"x" * limit),))
         try:
@@ -135,6 +142,7 @@ async def serving(**limits: Any) -> AsyncIterator[Serving]:
     try:
         yield it
     finally:
+        it.service.released.set()
         server.close()
         it.stopping.set()
         for connection in list(it.connections):
