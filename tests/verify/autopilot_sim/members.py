@@ -49,6 +49,7 @@ class SimMember:
 
     bootstrap: tuple[str, ...] = ()
     paused = None
+    resumed_at = 0.0
 
     def __init__(self, group: Group, computer: Computer, name: str) -> None:
         self.group = self.world = group
@@ -58,6 +59,7 @@ class SimMember:
         self.went_back = False
         """Its disk is an earlier copy of itself."""
         self.platter = self.snapshots = self.clock = self
+        self.down_at: dict[str, float] = {}
         self._member: Member | None = None
         self._durable: dict[int, int] = {}  # index -> term, as its process ended
         self._snapshot_index = 0
@@ -67,6 +69,7 @@ class SimMember:
         if self.went_back:
             self.group.invariants.forget_votes(cast(Any, self))
         self._member = member
+        self.down_at = {}
 
     def end(self) -> None:
         """Its process is gone. What it held, it holds."""
@@ -75,6 +78,7 @@ class SimMember:
             self._snapshot_index = self._member.node.snapshot_index
             self._durable = {index: term for _, index, term in log.journal[:] if index <= log.durability.durable}
             self._member = None
+            self.down_at = dict.fromkeys(self.group.hosts, self.group.now)
 
     @property
     def member(self) -> Member | None:

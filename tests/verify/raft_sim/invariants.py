@@ -33,6 +33,7 @@ class Invariants:
         self.rotten = False
         """A member's state is no more that of its log: only digests can tell."""
         self.voters: dict[str, tuple[str, ...]] = {}  # host -> its configuration after its former step
+        self.known_since: dict[str, float] = {}  # leader -> election or latest change of its voters, by its clock
 
     def excused(self, host: Host, failure: BaseException) -> bool:
         """A failing disk stops its own node, as does one that went back in time, or a level that it does not know; all
@@ -101,6 +102,10 @@ class Invariants:
         self._votes(host, node)
         if node.leading and (name, now[2]) not in self.led:
             self._elected(host, node)
+        if node.leading and node.voters != self.voters[name]:
+            if set(node.voters) < set(self.voters[name]):
+                self._strands_nobody(host, node)
+            self.known_since[name] = host.clock.monotonic()
         self.voters[name] = node.voters
         if self.world.steps % 16 == 0:
             self._configuration(host, node)
@@ -145,6 +150,7 @@ class Invariants:
     def _elected(self, host: Host, node: Any) -> None:
         """Election safety, and leader completeness."""
         self.led.add((host.name, node.term))
+        self.known_since[host.name] = host.clock.monotonic()
         if self.on_elected is not None:
             self.on_elected(host)
         if self.leaders.setdefault(node.term, host.name) != host.name:
@@ -194,6 +200,17 @@ class Invariants:
             if len(holding) * 2 > len(voters):
                 return
         self.world.fail(f"entry {index} was committed, but is durable on {holding} of {voters} only")
+
+    def _strands_nobody(self, host: Host, node: Any) -> None:
+        """A leader takes no voter away where most of those that are left have been down for longer than it leads
+        without answers, and some more: by its own clock, for its election, a change of the voters and a pause make it
+        wait anew."""
+        since = max(self.known_since[host.name], host.resumed_at)
+        latest = host.clock.monotonic() - 1.5 * node.settings.leader_fallback
+        ended = {name: it.down_at.get(host.name, latest) for name, it in self.world.hosts.items()}
+        down = [voter for voter in node.voters if ended.get(voter, latest) < latest]
+        if since < latest and len(down) * 2 >= len(node.voters):
+            self.world.fail(f"{host.name} takes a voter away: of {node.voters}, which are left, {down} are down")
 
     def _applied(self, host: Host, node: Any) -> None:
         """State machine safety: the same state after the same index, on every node."""

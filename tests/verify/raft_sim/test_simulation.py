@@ -143,6 +143,7 @@ NOTICED = {
     "a member that went back is not counted": LATER_SEEDS,
     "a start below what was acknowledged is noticed": LATER_SEEDS + 46,
     "a refusal of what was acknowledged is noticed": LATER_SEEDS,
+    "a removal strands nobody": LATEST_SEEDS + 9,
     "a refusal for want of room begins a snapshot": LATER_SEEDS + 6,
     "a member without room learns commits": LATER_SEEDS + 2,
     "nobody stops for another's bytes": LATER_SEEDS + 6,

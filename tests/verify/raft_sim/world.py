@@ -130,6 +130,10 @@ class Host:
         """Its disk is an earlier copy of itself."""
         self.resting = False
         """It is down until the calm."""
+        self.down_at: dict[str, float] = {}
+        """When it ended, by the clock of each host; empty while it runs."""
+        self.resumed_at = 0.0
+        """After its latest pause, by its own clock."""
         self.retired = False
         """It stopped because its disk went back, or its state differs: it never starts again."""
 
@@ -174,6 +178,11 @@ class Host:
         finally:
             self.snapshots.in_job = False
         self.node = node
+        self.down_at = {}
+        self.resumed_at = self.clock.monotonic()
+        for host in self.world.hosts.values():
+            if host.down_at:
+                host.down_at[self.name] = self.resumed_at  # it was down before this clock began
         self.world.invariants.started(self)
         life = self.life
         self.world.after(self.world.tick_gap(), lambda: self._tick(life))
@@ -233,6 +242,7 @@ class Host:
         if self.node is None:
             return
         self.life += 1
+        self.down_at = {host.name: host.clock.monotonic() for host in self.world.hosts.values()}
         self._end_process()
         self.transport.closed = True
         self.node = None
@@ -256,6 +266,7 @@ class Host:
 
     def resume(self) -> None:
         waiting, self.paused = self.paused or [], None
+        self.resumed_at = self.clock.monotonic()
         for work in waiting:
             self.world.run_on(self.name, work)
 

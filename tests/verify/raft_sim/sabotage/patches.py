@@ -431,3 +431,16 @@ def ahead(lead: Any) -> Any:
         machine._base = (since, base + 2_000)
 
     return lead_ahead
+
+
+def strands(append_change: Any) -> Any:
+    """As if all had answered."""
+
+    def change(s: Any, proposal: Any) -> None:
+        undo = put([(elections, "answering", lambda _: set(s.voters))])
+        try:
+            append_change(s, proposal)
+        finally:
+            put(undo)
+
+    return change

@@ -126,6 +126,7 @@ SWITCHES: dict[str, tuple[str, Callable[[], list[Patch]]]] = {
         "raft spec 2b",
         function(rollback, "refused_what_it_has", sabotage.believed),
     ),
+    "a removal strands nobody": ("raft spec 2b", function(proposals, "append_change", sabotage.strands)),
     "a refusal for want of room begins a snapshot": (
         "raft spec 2b",
         lambda: [
