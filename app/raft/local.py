@@ -161,7 +161,7 @@ class LocalRaft:
         if stale <= max_staleness:
             return None
         if member.leader is None:
-            return "no leader is known"
+            return agent.reason or "no leader is known"
         return f"its metadata may be {stale:.0f} s old, more than health.max_staleness = {max_staleness:g}"
 
     # -- operators' commands -------------------------------------------------------------------------------------------

@@ -88,6 +88,21 @@ class Observations:
         """Everybody who says to be this member, the likeliest first."""
         return sorted((each for each in self.all if each.member == member), key=_weight, reverse=True)
 
+    def took_over(self, member: str, incarnation: int) -> Observation | None:
+        """The live process of a member that took the place of every other process that had this start of its directory;
+        None where there is no such process, or none that it replaced.
+
+        The place is the node's name and address: nobody else can be there now. One that is only silent may live on.
+        """
+        found = [each for each in self.all if each.proved and each.member == member]
+        live = [each for each in found if each.live]
+        same = [each for each in found if each.announcement and each.announcement.incarnation == incarnation]
+        if len(live) != 1 or live[0] not in same or len(same) == 1:
+            return None
+        place = (live[0].node, live[0].address)
+        replaced = all((each.node, each.address) == place and each.generation <= live[0].generation for each in same)
+        return live[0] if replaced else None
+
     def unproved(self) -> tuple[str, ...]:
         """Names of the live nodes that speak of Raft and prove nothing."""
         return tuple(each.node for each in self.all if each.live and each.member is not None and not each.proved)

@@ -229,8 +229,9 @@ class Agent:
 
     @property
     def reason(self) -> str:
-        """Why this node is in no cluster, or what its founding waits for; "" where all is well."""
-        reason = self._bootstrapper.reason
+        """Why this node is in no cluster, or what its founding waits for, or that others take its member for a copy; ""
+        where all is well."""
+        reason = self._bootstrapper.reason or self._local.refused_as_twin
         problems = self.link_problems
         if reason and self.failure is None and problems and problems[-1].kind == WRONG_SECRET:
             return f"{reason}; its raft.secret is not that of the others ({problems[-1].detail})"

@@ -214,7 +214,21 @@ class LocalMember:
             elif claimed is not None and claimed.proved and claimed.announcement is not None:
                 self.addresses.note(other, claimed.announcement.address)  # it calls this one
         self.addresses.save(member.in_disk_thread)
+        self._condemn_twins(member, seen)
         self._report_rollbacks(member)
+
+    def _condemn_twins(self, member: Member, seen: Observations) -> None:
+        """A twin of a process that is gone for good runs on a directory that went back. For no longer than a leader
+        lives without answers the former link may be a link that broke, and comes back."""
+        transport = member.transport
+        since = transport.loop.time() - self._config.member.raft.leader_fallback
+        for other, (incarnation, first) in list(transport.twins.items()):
+            if first > since or (twin := seen.took_over(other, incarnation)) is None:
+                continue
+            transport.condemn(
+                other,
+                f"{twin.node} starts for the {incarnation}. time, and an earlier process in its place had that start",
+            )
 
     def _report_rollbacks(self, member: Member) -> None:
         """Put every proof that this member holds into the log, as a ban: a later leader has none of its own, for the
@@ -227,6 +241,19 @@ class LocalMember:
             banning = self._banning is not None and not self._banning.done()
             if other in member.node.voters and other not in member.state.bans and not banning:
                 self._banning = asyncio.create_task(_ban(member, other, words), name="ban of a rolled back member")
+
+    @property
+    def refused_as_twin(self) -> str:
+        """Why members give this one no link: they take it for a copy; "" where none does."""
+        refused = {} if self.member is None else self.member.transport.refused_by
+        by = sorted(other for other, told in refused.items() if told.startswith("cloned"))
+        if not by:
+            return ""
+        return (
+            f"no link to {', '.join(by)}: another process has run on a copy of the data directory. Where "
+            "that process runs, stop one of the two; else set the raft directory of this node aside, and it joins as a "
+            "new member"
+        )
 
     async def transfer_leadership(self) -> None:
         """To another voter, where this member leads and there is one."""

@@ -82,6 +82,7 @@ class HandshakeError(ProtocolError):
         """`told`: what the other side reads; "" for the reason alone."""
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
+        self.detail = detail
         self.told = told or reason
 
 

@@ -135,8 +135,14 @@ class Link(asyncio.Protocol):
                     self.owner._passed_over(self, error)
                     continue
                 self.owner.received(member, message)
+                if self.owner.refused_by:
+                    self.owner.refused_by.pop(member, None)
         except HandshakeError as error:
-            if error.reason != "refused_by_peer":
+            if error.reason == "refused_by_peer":
+                refusing = self.member or self.dialled
+                if refusing is not None:
+                    self.owner.refused_by[refusing] = error.detail
+            else:
                 self.session.refuse(error.told)
                 self._flush_handshake()
             self.owner._report(error.reason, f"{self.name}: {error}")
@@ -242,6 +248,10 @@ class TcpTransport:
         self.all: set[Link] = set()
         self.wanted: dict[str, asyncio.Task[None]] = {}
         self.admission = admission if admission is not None else Admission()
+        self.twins: dict[str, tuple[int, float]] = {}
+        """Members without a link of which a second process calls for the same start: which start, and since when."""
+        self.refused_by: dict[str, str] = {}
+        """Members that refuse this one a link, and why, in their words."""
         self.unknown_messages = 0
         """Messages passed over: of kinds that this release does not know."""
         self.server: asyncio.Server | TlsListener | None = None
@@ -316,6 +326,8 @@ class TcpTransport:
                 self.wanted.pop(member).cancel()
                 self._reports.forget(member)
                 self.drop(member)
+        for former in self.refused_by.keys() - members:
+            del self.refused_by[former]
         for member in sorted(members):
             self.add(member)
 
@@ -324,6 +336,11 @@ class TcpTransport:
         link = self.links.get(member)
         if link is not None:
             self.loop.call_soon(link.abort)
+
+    def condemn(self, member: str, words: str) -> None:
+        """A twin is proved to run on a directory that went back in time: it is told so where it calls next."""
+        self.twins.pop(member, None)
+        self.admission.condemn(member, words)
 
     def send(self, member: str, message: Message) -> None:
         """Only enqueues; never calls back. Without a link, or to a member that does not know such messages, nothing is
@@ -449,9 +466,12 @@ class TcpTransport:
             if error.reason == "rolled_back":
                 self.rolled_back(peer.member, str(error))
                 link.say_last(WentBack(str(error)))
+            elif error.reason == "cloned" and peer.member not in self.links:
+                self.twins.setdefault(peer.member, (peer.incarnation, self.loop.time()))
             raise
         self.strangers.pop(link, None)
         member = peer.member
+        self.twins.pop(member, None)
         former = self.links.get(member)
         if former is not None:
             self._forget(former)

@@ -352,6 +352,35 @@ async def test_a_voter_whose_directory_went_back_in_time_is_replaced_by_itself_a
     await written(nodes[back], b"as a new member")
 
 
+async def test_a_twin_whose_original_may_only_be_cut_off_is_refused_and_says_why(nodes: Nodes) -> None:
+    """Each start has another address here: the process before may be anywhere."""
+    for name in ("n1", "n2", "n3"):
+        await nodes.start(name, THREE)
+    await nodes.until(lambda: nodes.voters() == {"n1", "n2", "n3"})
+    back = next(name for name in ("n1", "n2", "n3") if nodes[name] is not nodes.leader())
+    await nodes.kill(back)
+    await asyncio.to_thread(shutil.copytree, nodes.root / back, nodes.root / "copy")
+    await nodes.start(back, THREE)
+    others = [agent for name, (_, agent) in nodes.running.items() if name != back]
+    await nodes.until(lambda: all(_links(agent) == 2 for agent in others))
+    await nodes.kill(back)
+    shutil.rmtree(nodes.root / back)
+    (nodes.root / "copy").rename(nodes.root / back)
+    twin = await nodes.start(back, THREE)
+    await nodes.until(lambda: all(agent.member_id in twin.reason for agent in others))
+    assert "another process has run on a copy of the data directory" in twin.reason
+    for agent in others:
+        assert agent.member is not None
+        since = agent.member.transport.twins[twin.member_id][1]
+        await nodes.until(lambda since=since: monotonic() > since + 2.0)  # type: ignore[misc]
+        assert not agent.member.node.state.went_back
+    assert twin.failure is None
+
+
+def _links(agent: Agent) -> int:
+    return 0 if agent.member is None else len(agent.member.transport.links)
+
+
 async def test_proof_of_a_rollback_outlives_the_leader_that_has_it(nodes: Nodes) -> None:
     leader, back, former = await rolled_back(nodes, rejoining=RejoinPolicy(after_death=False))
     await nodes.until(lambda: nodes[back].failure is not None)

@@ -7,6 +7,7 @@ import pytest
 from coterie.app.raft import leaders
 from coterie.consensus.autopilot import node_lease_reaper
 from coterie.consensus.autopilot.founding import bootstrap
+from coterie.consensus.autopilot.observations import Observations
 from coterie.consensus.autopilot.shell import agent, leader_loop
 from coterie.consensus.autopilot.voters import rules
 from coterie.consensus.autopilot.voters.policy import Policy
@@ -69,3 +70,8 @@ def terms_count_everywhere(patch: pytest.MonkeyPatch) -> None:
 
 def nobody_hears_that_it_went_back(patch: pytest.MonkeyPatch) -> None:
     patch.setitem(step.MESSAGES, WentBack, lambda *_: None)
+
+
+def every_twin_is_a_copy(patch: pytest.MonkeyPatch) -> None:
+    """It is refused, and no more, whatever has become of the process before it."""
+    patch.setattr(Observations, "took_over", lambda *_: None)

@@ -279,7 +279,8 @@ def two_clusters_meet(seed: int) -> JointWorld:
 def directory_goes_back(seed: int, count: int, starts: int = 2) -> JointWorld:
     """A voter's directory is put back from an earlier copy: it is found out, and comes back as a new member.
 
-    `starts`: of the voter since the copy. After a single one all others take it for a copied directory, and no more.
+    `starts`: of the voter since the copy. After a single one its next start has a number that the others have seen, and
+    only gossip can tell it from a copied directory.
     """
     world = founded(seed, count)
     world.clients()

@@ -142,6 +142,12 @@ def test_a_directory_that_went_back_is_found_out_and_replaced(seed: int) -> None
 
 
 @pytest.mark.parametrize("seed", some_quick(range(8), 2))
+def test_a_directory_that_went_back_by_one_start_is_found_out_and_replaced(seed: int) -> None:
+    """Its start has the number of one that the others have seen, of another process."""
+    directory_goes_back(seed, (3, 4, 5)[seed % 3], starts=1)
+
+
+@pytest.mark.parametrize("seed", some_quick(range(8), 2))
 def test_two_clusters_that_meet_stay_two_and_say_so(seed: int) -> None:
     two_clusters_meet(seed)
 
@@ -163,6 +169,7 @@ def test_a_seed_is_a_run_to_the_last_step() -> None:
         (sabotage.clusters_meet_in_silence, lambda: two_clusters_meet(0)),
         (sabotage.terms_count_everywhere, lambda: two_clusters_meet(0)),
         (sabotage.nobody_hears_that_it_went_back, lambda: directory_goes_back(0, 3)),
+        (sabotage.every_twin_is_a_copy, lambda: directory_goes_back(0, 3, starts=1)),
     ],
 )
 def test_the_simulation_notices_a_rule_that_is_off(
@@ -198,6 +205,7 @@ def test_campaign_of_everything_else() -> None:
         lambda seed: rolling_restart(seed, (3, 5)[seed % 2]),
         lambda seed: addresses_changed(seed, (3, 5)[seed % 2], at_once=seed % 4 < 2),
         lambda seed: voters_die(seed, (5, 6, 7)[seed % 3]),
+        lambda seed: directory_goes_back(seed, (3, 4, 5)[seed % 3], starts=1 + seed % 2),
     ]
     for seed in _seeds(1_000):
         for scenario in scenarios:

@@ -36,3 +36,12 @@ def test_a_voter_whose_node_gossip_has_forgotten_is_not_live() -> None:
         ("a", "1" * 32, "leader", True),
         (None, "2" * 32, "voter", False),
     ]
+
+
+def test_a_member_that_is_refused_as_a_copy_is_not_ready_and_says_so() -> None:
+    """Without a leader, the reason says more than that."""
+    member = Mock(leader=None)
+    member.staleness.return_value = 60.0
+    for reason, problem in (("no link to b", "no link to b"), ("", "no leader is known")):
+        agent = Mock(member=member, cluster="c", role="voter", failure=None, met=None, reason=reason)
+        assert LocalRaft(Mock(), agent).problem(10.0) == problem

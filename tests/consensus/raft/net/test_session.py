@@ -15,7 +15,7 @@ from coterie.consensus.member.peers_file import FILE_NAME, KnownPeers, read_peer
 from coterie.consensus.raft.errors import ProtocolError
 from coterie.consensus.raft.messages import FIRST_KINDS, KINDS
 from coterie.consensus.raft.net import session
-from coterie.consensus.raft.net.admission import Admission
+from coterie.consensus.raft.net.admission import TWIN_TOLD, Admission
 from coterie.consensus.raft.net.session import (
     GREETING,
     HEAD_BYTES,
@@ -315,6 +315,24 @@ def test_rolled_back_and_cloned_directories_are_refused() -> None:
     admission.admit(hello("b", 1, b"s"))
     with pytest.raises(HandshakeError):
         admission.admit(hello("c", 1, b"t"))
+
+
+def test_a_condemned_member_is_refused_as_rolled_back_until_it_starts_again() -> None:
+    admission = Admission()
+
+    def hello(incarnation: int, process: bytes) -> Hello:
+        return Hello(1, "cluster", "a", incarnation, process, bytes(32))
+
+    admission.admit(hello(3, b"p"))
+    with pytest.raises(HandshakeError, match="cloned") as twin:
+        admission.admit(hello(3, b"q"))
+    assert twin.value.told == TWIN_TOLD
+    assert len(TWIN_TOLD) <= 100  # what a refusal carries
+    admission.condemn("a", "the proof")
+    for process in (b"q", b"p"):
+        with pytest.raises(HandshakeError, match="rolled_back: the proof"):
+            admission.admit(hello(3, process))
+    admission.admit(hello(4, b"r"))
 
 
 def test_incarnations_that_a_former_process_saw_still_bind() -> None:

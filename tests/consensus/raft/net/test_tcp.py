@@ -300,7 +300,45 @@ async def test_a_copied_data_directory_is_refused(group: TcpGroup) -> None:
     clone.transport.add("a")
     await eventually(lambda: "cloned" in group.peers[0].events)
     assert await group.peers[0].put(2) == 2
+    assert group.peers[0].transport.twins == {}  # the first process has its link
+    await eventually(lambda: clone.transport.refused_by.get("a", "").startswith("cloned"))
     await clone.stop()
+
+
+async def test_a_process_that_loses_its_link_and_calls_again_is_no_twin(group: TcpGroup) -> None:
+    a, _, c = group.peers
+    await a.put(1)
+    clone = Peer(group, "c")
+    clone.node.start()
+    await eventually(lambda: "c" in a.transport.links)
+    a.transport.locate = lambda _: None
+    c.transport.wanted.pop("a").cancel()
+    a.transport.drop("c")
+    await eventually(lambda: "c" not in a.transport.links)
+    clone.transport.add("a")
+    await eventually(lambda: "c" in a.transport.twins)
+    c.transport.add("a")
+    await eventually(lambda: "c" in a.transport.links)
+    assert a.transport.twins == {}
+    assert not a.node.state.went_back
+    await clone.stop()
+
+
+async def test_a_condemned_twin_is_told_and_ends(group: TcpGroup) -> None:
+    a, _, c = group.peers
+    await a.put(1)
+    await eventually(lambda: "c" in a.transport.links)
+    await c.stop()
+    twin = Peer(group, "c")
+    twin.node.start()
+    twin.transport.add("a")
+    await eventually(lambda: a.transport.twins.get("c", (0,))[0] == 1)
+    assert not a.node.state.went_back
+    a.transport.condemn("c", "another had its place")
+    await eventually(lambda: isinstance(twin.node.failure, WentBackError))
+    assert "another had its place" in a.node.state.went_back["c"]
+    assert a.transport.twins == {}
+    await twin.stop()
 
 
 @pytest.mark.parametrize("before", ["a", "b", "c", "ab", "bc"])
