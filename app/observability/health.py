@@ -18,11 +18,14 @@ from dataclasses import dataclass
 from coterie.app.raft.view import RaftView
 from coterie.gossip import GossipNode
 
+CHECKS = frozenset({"gossip", "leaving", "node_id", "raft", "seed", "shutdown"})
+"""The names of all checks; some appear only where they fail."""
+
 
 @dataclass(frozen=True, slots=True)
 class Check:
     name: str
-    """A word of a small fixed set."""
+    """One of `CHECKS`, or a word of a program that embeds a node."""
     reason: str | None
     """Why it fails; None where it does not."""
 

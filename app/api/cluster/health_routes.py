@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Literal
 
 from fastapi import FastAPI, Header, Query
@@ -10,7 +11,7 @@ from starlette.responses import Response
 from coterie.app.api.parameters.declared import answer
 from coterie.app.api.parameters.documenting import errors
 from coterie.app.http.errors import ApiError
-from coterie.app.observability.health import Check, Health
+from coterie.app.observability.health import CHECKS, Check, Health
 from coterie.app.observability.metrics.exposition import Exposition
 from coterie.app.wire.base import Answer, Doc
 from coterie.app.wire.errors import Code
@@ -52,6 +53,12 @@ class HealthAnswer(Answer, frozen=True):
 
 
 def _judge(checks: list[Check], verbose: str | None, exclude: list[str] | None) -> Response:
+    known = sorted(CHECKS.union(check.name for check in checks))
+    for name in exclude or ():
+        if name not in known:
+            nearest = get_close_matches(name, known, n=1)
+            advice = f"did you mean {nearest[0]!r}?" if nearest else f"there are {', '.join(known)}"
+            raise ApiError(Code.INVALID_REQUEST, f"there is no check {name!r}; {advice}", "exclude")
     judged = [check for check in checks if check.name not in (exclude or ())]
     shown = [{"name": check.name, "ok": check.ok, "reason": check.reason} for check in judged]
     failing = [f"{check.name}: {check.reason}" for check in judged if not check.ok]
@@ -67,7 +74,7 @@ def add_health(app: FastAPI, health: Health, exposition: Exposition) -> None:
         operation_id="get_livez",
         response_model=HealthAnswer,
         response_description="It is",
-        responses=errors(Code.NOT_READY),
+        responses=errors(Code.INVALID_REQUEST, Code.NOT_READY),
         tags=[TAG],
     )
     async def get_livez(verbose: Verbose = None, exclude: Exclude = None) -> Response:
@@ -81,7 +88,7 @@ def add_health(app: FastAPI, health: Health, exposition: Exposition) -> None:
         operation_id="get_readyz",
         response_model=HealthAnswer,
         response_description="They should",
-        responses=errors(Code.NOT_READY),
+        responses=errors(Code.INVALID_REQUEST, Code.NOT_READY),
         tags=[TAG],
     )
     async def get_readyz(verbose: Verbose = None, exclude: Exclude = None) -> Response:
@@ -97,7 +104,7 @@ def add_health(app: FastAPI, health: Health, exposition: Exposition) -> None:
         operation_id="get_healthz",
         response_model=HealthAnswer,
         response_description="Alive and ready",
-        responses=errors(Code.NOT_READY),
+        responses=errors(Code.INVALID_REQUEST, Code.NOT_READY),
         tags=[TAG],
     )
     async def get_healthz(verbose: Verbose = None, exclude: Exclude = None) -> Response:

@@ -108,3 +108,19 @@ async def test_checks_are_named_on_demand(watched: Watched) -> None:
     checks = (await watched.client.get("/readyz?verbose")).json()["checks"]
     assert {check["name"] for check in checks} == {"gossip", "shutdown", "raft"}
     assert all(check["ok"] and check["reason"] is None for check in checks)
+
+
+async def test_a_check_that_there_is_not_is_refused_with_the_nearest(watched: Watched) -> None:
+    """Left out by mistake, it would seem to be left out for good, and the balancer would take the node away."""
+    await watched.node.start()
+    for path in ALL:
+        answer = await watched.client.get(f"{path}?exclude=seed&exclude=rfat")
+        assert answer.status_code == 400
+        error = answer.json()["error"]
+        assert error["code"] == "invalid_request"
+        assert "exclude" in str(error)
+        assert error["message"] == "there is no check 'rfat'; did you mean 'raft'?"
+    message = (await watched.client.get("/readyz?exclude=disk")).json()["error"]["message"]
+    assert message.endswith("there are gossip, leaving, node_id, raft, seed, shutdown")
+    for name in ("leaving", "node_id", "seed"):  # these appear only where they fail
+        assert (await watched.client.get(f"/readyz?exclude={name}")).status_code == 200
