@@ -202,14 +202,14 @@ class WatchStream:
 
     async def _follow(self, watcher: _Watcher) -> None:
         """Tell what happens, until it is canceled."""
-        told = time.monotonic()
+        told = began = time.monotonic()
         try:
             async for batch in watcher.watching:
                 for answer in self._show(watcher, batch.events, batch.revision):
                     await self._put(answer)
                     told = time.monotonic()
                 await self._progressed(watcher, batch.revision)
-                self._check_leader()
+                self._check_leader(began)
                 if watcher.request.progress_notify and time.monotonic() - told >= PROGRESS_SECONDS:
                     await self._put(WatchResponse(self._access.header(batch.revision), watcher.id))
                     told = time.monotonic()
@@ -237,10 +237,14 @@ class WatchStream:
             else:
                 watcher.watching.ask_progress()
 
-    def _check_leader(self) -> None:
-        """A node that hears of no leader ends its watches, so that their clients go on at another. Raises EtcdError."""
+    def _check_leader(self, began: float) -> None:
+        """A node that hears of no leader ends its watches, so that their clients go on at another. Raises EtcdError.
+
+        One that `began` without a leader lasts as long as the others: Patroni asks again at once, for ever.
+        """
         access = self._access
-        if access.metadata.staleness() > access.context.settings.watch_max_staleness:
+        leaderless = min(access.metadata.staleness(), time.monotonic() - began)
+        if leaderless > access.context.settings.watch_max_staleness:
             raise etcd_error("no_leader")
 
     def _show(self, watcher: _Watcher, events: Sequence[Event], revision: int) -> Iterator[WatchResponse]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect
 
-from tests.app.api.conftest import Part
+from coterie.app.etcd.service import watches
+from tests.app.api.conftest import RAFT, Part
 from tests.app.etcd.conftest import EtcdClient, b64, bytes_of, result
 from tests.waiting import PATIENCE_SECONDS, eventually
 
@@ -246,6 +248,24 @@ async def test_two_watchers_share_a_stream_and_one_is_canceled(etcd: EtcdClient)
         assert [each.get("watch_id", "0") for each in told if "created" in each] == ["0", "7"]
         (canceled,) = [each for each in told if "canceled" in each]
         assert canceled["watch_id"] == "7"
+
+
+async def test_a_watch_that_begins_without_a_leader_ends_as_late_as_the_others(
+    member: EtcdClient, part: Part, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = 0.0
+    monkeypatch.setattr(watches, "time", SimpleNamespace(monotonic=lambda: now))
+    monkeypatch.setattr(part.metadata, "_staleness", lambda: RAFT.watch_max_staleness + 1)
+    await member.put(b"k")
+    async with member.stream("/watch", {"create_request": {"key": b64(b"k"), "start_revision": "2"}}) as answers:
+        assert (await result(answers))["created"] is True
+        assert "events" in await result(answers)
+        await member.put(b"k")
+        assert "events" in await result(answers)
+        now = RAFT.watch_max_staleness + 1
+        await member.put(b"k")
+        assert "events" in await result(answers)
+        assert (await anext(answers))["error"]["message"] == "etcdserver: no leader"
 
 
 async def test_progress_is_told_behind_all_events(etcd: EtcdClient) -> None:
