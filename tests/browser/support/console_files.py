@@ -8,7 +8,7 @@ from playwright.sync_api import Page, Route
 
 from tests import ROOT
 
-ASSETS = ROOT / "app" / "console" / "assets"
+ASSETS = ROOT / "app" / "api" / "console" / "assets"
 
 ORIGIN = "http://console.test"
 """No such host is ever asked: every request is answered here."""
