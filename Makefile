@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup run demo test test-all check format bench peers campaign storms field consistency consistency-long consistency-sabotage fuzz configs lock clean
+.PHONY: help setup run demo test test-all check format bench peers patroni campaign storms field consistency consistency-long consistency-sabotage fuzz configs lock clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 22
@@ -50,9 +50,22 @@ format: $(READY) ## rewrite the sources in the house's format
 bench: $(READY) ## measure speed and memory
 	$(BIN)/python -m tests.bench $(ARGS)
 
-peers: $(READY) ## run PySyncObj's own tests on it and on ours, from a checkout (PYSYNCOBJ_CHECKOUT=../PySyncObj)
+peers: $(READY) ## run PySyncObj's own tests on it and on ours, from a checkout (PYSYNCOBJ_CHECKOUT=../PySyncObj); then patroni
 	-$(BIN)/python -m tests.verify.pysyncobj_suite stock $(ARGS)
 	-$(BIN)/python -m tests.verify.pysyncobj_suite ours $(ARGS)
+	-$(MAKE) patroni ARGS=
+
+PATRONI_ENV = build/patroni
+# Where the run is root's, the user postgres must be able to start it.
+PATRONI_PYTHON = /usr/bin/python3
+
+patroni: $(READY) $(PATRONI_ENV)/.ready ## Patroni and PostgreSQL on Coterie, and on etcd, through failures: seconds without a primary (10 minutes)
+	$(BIN)/python -m tests.verify.patroni --programs $(PATRONI_ENV)/bin $(ARGS)
+
+$(PATRONI_ENV)/.ready: tests/verify/patroni/requirements.txt | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(PATRONI_PYTHON) $(PATRONI_ENV)
+	$(BIN)/uv pip install --quiet --link-mode copy --python $(PATRONI_ENV)/bin/python -r tests/verify/patroni/requirements.txt
+	touch $@
 
 campaign: $(READY) ## long campaigns: simulations, and kills of real processes (hours)
 	$(BIN)/pytest -m campaign -n 2 -s --timeout 0 $(ARGS)
@@ -83,4 +96,4 @@ lock: $(READY) ## write requirements.lock anew
 		pyproject.toml -o requirements.lock
 
 clean: ## remove the environment and the caches
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(PATRONI_ENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

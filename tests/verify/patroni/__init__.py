@@ -1,0 +1,1 @@
+"""Patroni and PostgreSQL, three of each, on Coterie and on etcd side by side: how long no primary takes writes."""
