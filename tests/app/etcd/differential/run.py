@@ -43,8 +43,8 @@ def _ask(side: Side, request: Request) -> Any:
 def _explained(request: Request, theirs: Any, ours: Any, compacted: int) -> bool:
     """Differences on purpose (docs/etcd.md)."""
     if request.path == "/watch" and request.body["create_request"]["start_revision"].number == compacted:
-        # etcd loses the deletions of the very revision that was compacted (issues 18089 and 19179 of its own), and what was
-        # there before.
+        # etcd loses the deletions of the very revision that was compacted (issues 18089 and 19179 of its own), and
+        # what was there before.
         lost, kept = f"revision {compacted + 1}", []
         for each in ours:
             if each.get("kv", {}).get("mod_revision") != lost:
