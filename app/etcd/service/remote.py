@@ -6,9 +6,10 @@ What gossip tells every node is answered here: the members, and whether tokens a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable
 from contextlib import aclosing
 from http import HTTPStatus
+from itertools import count
 from typing import Any
 
 import msgspec
@@ -18,11 +19,12 @@ from coterie.app.etcd.errors import etcd_error, of_api
 from coterie.app.etcd.json_codec import DocumentReader, decode_message, encode_message, read
 from coterie.app.etcd.messages.fields import EtcdMessage
 from coterie.app.etcd.messages.kv import ResponseHeader
-from coterie.app.etcd.messages.watch import WatchRequest, WatchResponse
+from coterie.app.etcd.messages.watch import WatchCreateRequest, WatchRequest, WatchResponse
 from coterie.app.etcd.rpcs import Caller, EtcdCode, EtcdError, Rpc, Shape
 from coterie.app.etcd.service.access import Access, caller_of, not_served
 from coterie.app.etcd.service.cluster import ClusterCalls
 from coterie.app.etcd.service.users import UserCalls
+from coterie.app.etcd.service.watch_requests import Answers, answered
 from coterie.app.http.errors import ApiError
 from coterie.app.http.forwarding import FORWARDED_ETCD, LeaderAnswer
 
@@ -34,8 +36,6 @@ _READING = frozenset({"Range", "LeaseTimeToLive", "LeaseLeases", "Status", "Hash
 
 MAX_ANSWER_BYTES = 128 * 1024 * 1024
 """Of an answer of the leader: more than it makes."""
-
-QUEUED_ANSWERS = 16
 
 
 class RemoteEtcd:
@@ -75,7 +75,8 @@ class RemoteEtcd:
         if not rpc.served:
             raise not_served(rpc)
         if rpc.method == "Watch":
-            async with aclosing(_RemoteWatches(self, rpc, caller).run(requests)) as watched:
+            watchers = _RemoteWatches(self, rpc, caller)
+            async with aclosing(answered(watchers, requests, watchers.answers)) as watched:
                 async for answer in watched:
                     yield answer
             return
@@ -125,76 +126,52 @@ class _RemoteWatches:
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._told: dict[int, ResponseHeader] = {}
         """The newest header of each watcher: all up to its revision was told."""
-        self._next_id = 0
-        self._answers: asyncio.Queue[WatchResponse | EtcdError] = asyncio.Queue(QUEUED_ANSWERS)
+        self._ids = count()
+        self.answers = Answers()
 
-    async def run(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
-        reading = asyncio.create_task(self._read(requests), name="etcd watch requests")
-        try:
-            while True:
-                answer = await self._answers.get()
-                if isinstance(answer, EtcdError):
-                    raise answer
-                yield answer
-        finally:
-            tasks = [reading, *self._tasks.values()]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+    def tasks(self) -> Iterable[asyncio.Task[None]]:
+        return self._tasks.values()
 
-    async def _read(self, requests: AsyncIterator[WatchRequest]) -> None:
-        try:
-            async for request in requests:
-                if request.create_request is not None:
-                    await self._create(request)
-                elif request.cancel_request is not None:
-                    await self._cancel(request.cancel_request.watch_id)
-                elif request.progress_request is not None and self._told:
-                    oldest = min(self._told.values(), key=lambda header: header.revision)
-                    await self._answers.put(WatchResponse(oldest, -1))
-        except EtcdError as error:
-            await self._answers.put(error)
+    async def ask_progress(self) -> None:
+        if self._told:
+            oldest = min(self._told.values(), key=lambda header: header.revision)
+            await self.answers.put(WatchResponse(oldest, -1))
 
-    async def _create(self, request: WatchRequest) -> None:
+    async def create(self, request: WatchCreateRequest) -> None:
         """Return once it is told that the watcher is there: what is asked next is asked of it, too."""
-        assert request.create_request is not None  # noqa: S101
-        watch_id = request.create_request.watch_id
-        if not watch_id:
-            while self._next_id in self._tasks:
-                self._next_id += 1
-            watch_id = self._next_id
-            self._next_id += 1
+        watch_id = request.watch_id or next(each for each in self._ids if each not in self._tasks)
         previous = self._tasks.get(watch_id)
         if previous is not None and not previous.done():
             reason = "mvcc: duplicate watch ID provided on the WatchStream"
-            await self._answers.put(WatchResponse(None, -1, created=True, canceled=True, cancel_reason=reason))
+            await self.answers.put(WatchResponse(None, -1, created=True, canceled=True, cancel_reason=reason))
             return
         begun = asyncio.Event()
         self._tasks[watch_id] = asyncio.create_task(self._follow(watch_id, request, begun), name="etcd watcher")
         await begun.wait()
 
-    async def _follow(self, watch_id: int, request: WatchRequest, begun: asyncio.Event) -> None:
+    async def _follow(self, watch_id: int, request: WatchCreateRequest, begun: asyncio.Event) -> None:
         try:
-            async with aclosing(self._service.answers(self._rpc, request, self._caller)) as answers:
+            forwarded = WatchRequest(create_request=request)
+            async with aclosing(self._service.answers(self._rpc, forwarded, self._caller)) as answers:
                 async for answer in answers:
                     if answer.header is not None and answer.header.revision:
                         self._told[watch_id] = answer.header
                     own = answer if answer.watch_id < 0 else msgspec.structs.replace(answer, watch_id=watch_id)
-                    await self._answers.put(own)
+                    await self.answers.put(own)
                     begun.set()
-            await self._answers.put(etcd_error("leader_changed"))
+            await self.answers.put(etcd_error("leader_changed"))
         except EtcdError as error:
-            await self._answers.put(error)
+            await self.answers.put(error)
         finally:
             begun.set()
 
-    async def _cancel(self, watch_id: int) -> None:
+    async def cancel(self, watch_id: int) -> None:
         task = self._tasks.pop(watch_id, None)
         if task is None:
             return
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
-        await self._answers.put(WatchResponse(self._told.pop(watch_id, None), watch_id, canceled=True))
+        await self.answers.put(WatchResponse(self._told.pop(watch_id, None), watch_id, canceled=True))
 
 
 def _error(status: int, body: bytes) -> EtcdError:

@@ -11,7 +11,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import count, groupby
 
 from coterie.app.etcd.errors import etcd_error, of_metadata
 from coterie.app.etcd.messages.kv import EtcdKeyValue
@@ -34,15 +34,13 @@ from coterie.app.etcd.service.access import (
     span_of,
     to_etcd,
 )
+from coterie.app.etcd.service.watch_requests import Answers, answered
 from coterie.consensus.api.errors import CompactedError, MetadataError, UnavailableError
 from coterie.consensus.member.metadata.watch import MemberWatch
 from coterie.consensus.store import RESERVED_PREFIX, Event, EventKind
 
 NO_WATCH = -1
 """The id in answers that are about no watcher, or about all."""
-
-QUEUED_ANSWERS = 16
-"""Answers that wait for the client to take them."""
 
 MESSAGE_BYTES = 1_048_576
 """Keys and values of one answer; a revision's events are kept together beyond it, unless fragments are asked for."""
@@ -85,39 +83,19 @@ class WatchStream:
         self._access = access
         self._caller = caller
         self._watchers: dict[int, _Watcher] = {}
-        self._next_id = 0
-        self._answers: asyncio.Queue[WatchResponse | EtcdError] = asyncio.Queue(QUEUED_ANSWERS)
+        self._ids = count()
+        self._answers = Answers()
 
-    async def run(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
+    def run(self, requests: AsyncIterator[WatchRequest]) -> AsyncGenerator[WatchResponse, None]:
         """Answers until it is closed. Raises EtcdError."""
-        reading = asyncio.create_task(self._read(requests), name="etcd watch requests")
-        try:
-            while True:
-                answer = await self._answers.get()
-                if isinstance(answer, EtcdError):
-                    raise answer
-                yield answer
-        finally:
-            tasks = [reading, *(each.task for each in self._watchers.values() if each.task is not None)]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+        return answered(self, requests, self._answers)
 
-    async def _read(self, requests: AsyncIterator[WatchRequest]) -> None:
-        try:
-            async for request in requests:
-                if request.create_request is not None:
-                    await self._create(request.create_request)
-                elif request.cancel_request is not None:
-                    await self._cancel(request.cancel_request.watch_id)
-                elif request.progress_request is not None:
-                    await self._ask_progress()
-        except EtcdError as error:
-            await self._answers.put(error)
+    def tasks(self) -> list[asyncio.Task[None]]:
+        return [each.task for each in self._watchers.values() if each.task is not None]
 
     # -- requests ------------------------------------------------------------------------------------------------------
 
-    async def _create(self, request: WatchCreateRequest) -> None:
+    async def create(self, request: WatchCreateRequest) -> None:
         span = span_of(request.key or b"\0", request.range_end)
         if not may(self._caller.principal, "read", span):
             await self._refuse(refusal(self._caller))
@@ -134,7 +112,7 @@ class WatchStream:
         if len(self._watchers) >= MAX_WATCHERS:
             await self._refuse(f"etcdserver: a stream has at most {MAX_WATCHERS} watchers; open another one")
             return
-        watch_id = request.watch_id or self._free_id()
+        watch_id = request.watch_id or next(each for each in self._ids if each not in self._watchers)
         try:
             watcher = await self._begin(watch_id, request, span)
         except CompactedError as error:
@@ -172,13 +150,7 @@ class WatchStream:
         await watching.__aenter__()
         return _Watcher(watch_id, request, span, watching, least)
 
-    def _free_id(self) -> int:
-        while self._next_id in self._watchers:
-            self._next_id += 1
-        self._next_id += 1
-        return self._next_id - 1
-
-    async def _cancel(self, watch_id: int) -> None:
+    async def cancel(self, watch_id: int) -> None:
         watcher = self._watchers.pop(watch_id, None)
         if watcher is None or watcher.task is None:
             return
@@ -186,7 +158,7 @@ class WatchStream:
         await asyncio.gather(watcher.task, return_exceptions=True)
         await self._put(WatchResponse(self._access.header(), watch_id, canceled=True))
 
-    async def _ask_progress(self) -> None:
+    async def ask_progress(self) -> None:
         """Answered once every watcher has told all up to the revision of now."""
         question = _Progress(self._access.state.keyspace.revision, set(self._watchers.values()))
         for watcher in question.waiting:
